@@ -1,0 +1,21 @@
+"""The exceptions of the package, in one place."""
+
+
+class ImageAnalyticsError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ImageError(ImageAnalyticsError):
+    """One picture cannot be used.
+
+    The message is the reason alone, in plain words; whoever reports it knows
+    which picture it was.
+    """
+
+
+class ModelError(ImageAnalyticsError):
+    """The weights of a network are missing, damaged or cannot be downloaded."""
+
+
+class Cancelled(ImageAnalyticsError):
+    """The work was stopped on request; what was finished is kept."""

