@@ -1,0 +1,307 @@
+"""Vectors that were computed before, on disk.
+
+One SQLite database holds two tables. ``vectors`` is keyed by what went in: the
+SHA-256 of the picture's bytes and the *space*, which stands for network, weights,
+preprocessing and precision. ``files`` remembers which bytes a path held when its
+size and time of change were so and so, which spares reading it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+import warnings
+
+import numpy as np
+
+from orangecontrib.imageanalytics.engine.cache_folder import user_cache
+
+log = logging.getLogger(__name__)
+
+# The number changes with the tables below.
+FILE_NAME = "vectors-1.sqlite"
+SIZE_VARIABLE = "ORANGE_IMAGEANALYTICS_CACHE_MB"
+DEFAULT_MEGABYTES = 2048
+
+SCHEMA = """
+    PRAGMA auto_vacuum = INCREMENTAL;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    CREATE TABLE IF NOT EXISTS vectors (
+        id INTEGER PRIMARY KEY,
+        space BLOB NOT NULL,
+        digest BLOB NOT NULL,
+        used INTEGER NOT NULL,
+        vector BLOB NOT NULL,
+        UNIQUE (digest, space)
+    );
+    CREATE INDEX IF NOT EXISTS vectors_used ON vectors (used);
+    CREATE TABLE IF NOT EXISTS files (
+        path BLOB PRIMARY KEY,
+        size INTEGER NOT NULL,
+        changed INTEGER NOT NULL,
+        digest BLOB NOT NULL
+    ) WITHOUT ROWID;
+"""
+BUSY_SECONDS = 2  # for which another process may hold the database
+FLUSH_SECONDS = 1  # after which what is computed is written
+FLUSH_ROWS = 256
+TOUCH_SECONDS = 3600  # to which the time of the last use is exact
+# A file changed again within the clock tick of its file system keeps its time
+# stamp; the time of a file this young says nothing yet.
+SETTLED_SECONDS = 2
+LOOKUP_ROWS = 500  # SQLite before 3.32 takes 999 parameters a statement
+
+
+class VectorCache:
+    """The cache, opened.
+
+    Whatever is wrong with it costs time, never results: a damaged database is
+    set aside and a new one begun, one that cannot be written is not used. Either
+    is said in a warning. May be used from several threads and processes.
+
+    Parameters
+    ----------
+    folder : str, optional
+        Where the database lies; by default in Orange's cache folder.
+    limit : int, optional
+        Size in bytes above which the vectors least recently used are dropped. By
+        default from the environment variable ``ORANGE_IMAGEANALYTICS_CACHE_MB``
+        (in MiB), or 2 GiB.
+    """
+
+    def __init__(self, folder: str | None = None, limit: int | None = None):
+        self.path = os.path.join(folder or user_cache(), FILE_NAME)
+        self.limit = cache_limit() if limit is None else limit
+        self._lock = threading.RLock()
+        self._database = None
+        self._new, self._touched, self._files = [], [], []
+        self._flushed = time.monotonic()
+        self._attempt(self._open)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Write what is left and close the database."""
+        with self._lock:
+            self.flush()
+            self._disconnect()
+
+    def find_files(self, files, space: bytes) -> dict[str, np.ndarray]:
+        """Vectors of files that have not changed since they were embedded.
+
+        Parameters
+        ----------
+        files : list of (str, int, int)
+            Absolute path, size in bytes and time of change in nanoseconds.
+        space : bytes
+            Of the vectors wanted.
+
+        Returns
+        -------
+        dict
+            Path to vector, float32, shape (n_features,), for those that are there.
+        """
+        found = {}
+        for start in range(0, len(files), LOOKUP_ROWS):
+            part = files[start : start + LOOKUP_ROWS]
+            found.update(self._attempt(self._find_files, part, space) or {})
+        return found
+
+    def _find_files(self, files, space):
+        stamps = {os.fsencode(path): (path, size, time) for path, size, time in files}
+        marks = ",".join("?" * len(stamps))
+        rows = self._database.execute(
+            "SELECT path, size, changed, id, used, vector FROM files "
+            f"JOIN vectors USING (digest) WHERE space = ? AND path IN ({marks})",
+            (space, *stamps),
+        )
+        found = {}
+        for key, size, changed, row, used, vector in rows:
+            path, *stamp = stamps[key]
+            if stamp == [size, changed]:
+                found[path] = np.frombuffer(vector, np.float32)
+                self._touch(row, used)
+        return found
+
+    def find(self, digest: bytes, space: bytes) -> np.ndarray | None:
+        """The vector of a picture with this SHA-256; None where there is none."""
+        return self._attempt(self._find, digest, space)
+
+    def _find(self, digest, space):
+        row = self._database.execute(
+            "SELECT id, used, vector FROM vectors WHERE digest = ? AND space = ?",
+            (digest, space),
+        ).fetchone()
+        if row is None:
+            return None
+        self._touch(*row[:2])
+        return np.frombuffer(row[2], np.float32)
+
+    def _touch(self, row, used):
+        if time.time() - used > TOUCH_SECONDS:
+            self._touched.append(row)
+
+    def add(self, digest: bytes, space: bytes, vector: np.ndarray):
+        """Keep a vector; it is on disk about a second later."""
+        with self._lock:
+            row = (space, digest, int(time.time()), vector.tobytes())
+            self._new.append(row)
+
+    def add_file(self, path: str, size: int, changed: int, digest: bytes):
+        """Remember what a file holds while its size and time stay the same."""
+        if time.time() - changed / 1e9 < SETTLED_SECONDS:
+            return
+        with self._lock:
+            self._files.append((os.fsencode(path), size, changed, digest))
+
+    def flush_if_due(self):
+        """Write what has gathered if there is much of it or it is old."""
+        old = time.monotonic() - self._flushed > FLUSH_SECONDS
+        if old or len(self._new) >= FLUSH_ROWS:
+            self.flush()
+
+    def flush(self):
+        """Write what has gathered."""
+        with self._lock:
+            self._attempt(self._write)
+            self._new, self._touched, self._files = [], [], []
+            self._flushed = time.monotonic()
+
+    def _write(self):
+        if not (self._new or self._touched or self._files):
+            return
+        now = int(time.time())
+        with self._database as database:
+            database.executemany(
+                "INSERT OR REPLACE INTO vectors (space, digest, used, vector) "
+                "VALUES (?, ?, ?, ?)",
+                self._new,
+            )
+            database.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", self._files
+            )
+            database.executemany(
+                "UPDATE vectors SET used = ? WHERE id = ?",
+                [(now, row) for row in self._touched],
+            )
+        if self._new and self._bytes() > self.limit:
+            self._drop_oldest()
+
+    def _drop_oldest(self):
+        """Drop vectors until a tenth of the limit is free."""
+        count = self._value("SELECT count(*) FROM vectors")
+        excess = 1 - 0.9 * self.limit / self._bytes()
+        with self._database as database:
+            database.execute(
+                "DELETE FROM vectors WHERE id IN "
+                "(SELECT id FROM vectors ORDER BY used, id LIMIT ?)",
+                (int(np.ceil(count * excess)),),
+            )
+            database.execute(
+                "DELETE FROM files WHERE digest NOT IN (SELECT digest FROM vectors)"
+            )
+        self._database.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def clear(self, space: bytes | None = None):
+        """Drop all vectors, or those of one space."""
+        with self._lock:
+            self._new = []
+            self._attempt(self._clear, space)
+
+    def _clear(self, space):
+        with self._database as database:
+            if space is None:
+                database.execute("DELETE FROM vectors")
+                database.execute("DELETE FROM files")
+            else:
+                database.execute("DELETE FROM vectors WHERE space = ?", (space,))
+        self._database.execute("PRAGMA incremental_vacuum").fetchall()
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def info(self) -> dict:
+        """``folder``, ``bytes`` used, ``entries`` (vectors) and ``limit`` in bytes."""
+        entries = self._attempt(self._value, "SELECT count(*) FROM vectors")
+        return {
+            "folder": os.path.dirname(self.path),
+            "bytes": self._attempt(self._bytes) or 0,
+            "entries": entries or 0,
+            "limit": self.limit,
+        }
+
+    def _bytes(self):
+        pages = self._value("PRAGMA page_count") - self._value("PRAGMA freelist_count")
+        return pages * self._value("PRAGMA page_size")
+
+    def _value(self, statement):
+        return self._database.execute(statement).fetchone()[0]
+
+    # What can go wrong ----------------------------------------------------------
+
+    def _attempt(self, operation, *arguments):
+        """The result of an operation on the database; None where it fails."""
+        with self._lock:
+            if self._database is None and operation != self._open:
+                return None
+            try:
+                return operation(*arguments)
+            except (sqlite3.OperationalError, OSError) as error:
+                if "locked" in str(error):
+                    log.info("The cache was busy: %s", error)
+                else:
+                    self._give_up(error)
+            except sqlite3.DatabaseError as error:
+                self._begin_anew(error)
+            return None
+
+    def _open(self):
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self._database = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, check_same_thread=False
+        )
+        self._database.executescript(SCHEMA)
+
+    def _disconnect(self):
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _give_up(self, error):
+        self._disconnect()
+        warnings.warn(
+            f"Vectors are not cached: {self.path} cannot be used ({error}).",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+    def _begin_anew(self, error):
+        self._disconnect()
+        aside = self.path + ".damaged"
+        warnings.warn(
+            f"The cache of vectors was damaged ({error}). It is now {aside}; "
+            "a new one was begun.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        try:
+            os.replace(self.path, aside)
+            for ending in ("-wal", "-shm"):
+                if os.path.exists(self.path + ending):
+                    os.replace(self.path + ending, aside + ending)
+            self._open()
+        except (OSError, sqlite3.Error) as second:
+            self._give_up(second)
+
+
+def cache_limit() -> int:
+    """Size in bytes to which the cache may grow."""
+    text = os.environ.get(SIZE_VARIABLE, "")
+    megabytes = int(text) if text.isdigit() else DEFAULT_MEGABYTES
+    return megabytes * 2**20

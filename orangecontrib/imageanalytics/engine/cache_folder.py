@@ -1,0 +1,24 @@
+"""Where the package keeps what it can compute or fetch again."""
+
+import os
+
+ENVIRONMENT_VARIABLE = "ORANGE_IMAGEANALYTICS_CACHE_DIR"
+
+
+def user_cache():
+    """Folder for cached vectors and downloaded pictures.
+
+    It lies in Orange's own cache folder unless the environment variable
+    ``ORANGE_IMAGEANALYTICS_CACHE_DIR`` names another. The folder may not exist.
+
+    Returns
+    -------
+    str
+        Absolute path.
+    """
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    if chosen:
+        return os.path.abspath(chosen)
+    from Orange.misc.environ import cache_dir
+
+    return os.path.join(cache_dir(), "imageanalytics")

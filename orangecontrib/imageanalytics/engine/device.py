@@ -1,0 +1,95 @@
+"""Which processor runs the network."""
+
+from __future__ import annotations
+
+import os
+
+PRECISIONS = ("float32", "float16", "bfloat16")
+
+
+def choose_device(device: str = "auto"):
+    """The device to run on.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"``: the first CUDA GPU that works, then Apple's (MPS), then the
+        CPU. Anything else is taken as torch takes it: ``"cpu"``, ``"cuda:1"``.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        When torch knows no such device or it is not in this computer.
+    """
+    import torch
+
+    if device == "auto":
+        candidates = ("cuda", "mps")
+        usable = (name for name in candidates if _problem(torch.device(name)) is None)
+        return torch.device(next(usable, "cpu"))
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"'{device}' is not a device: {error}") from error
+    if problem := _problem(chosen):
+        raise ValueError(f"The device '{device}' cannot be used: {problem}")
+    return chosen
+
+
+def _problem(device) -> str | None:
+    """Why nothing can be computed on a device; None where it can."""
+    import torch
+
+    if device.type == "cpu":
+        return None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        return "torch finds no CUDA GPU with a working driver"
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        return "torch finds no Apple GPU"
+    try:
+        # A driver that is too old, or a GPU that torch was not built for, shows
+        # only when something is computed.
+        torch.ones(1, device=device).add(1).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        return str(error).strip().partition("\n")[0]
+    return None
+
+
+def describe_device(device) -> str:
+    """A device's name for people: ``"CPU"``, ``"NVIDIA H100 (cuda:0)"``."""
+    import torch
+
+    if device.type == "cuda":
+        index = device.index or 0
+        return f"{torch.cuda.get_device_name(device)} (cuda:{index})"
+    return {"cpu": "CPU", "mps": "Apple GPU (mps)"}.get(device.type, str(device))
+
+
+def choose_precision(precision: str | None, device) -> str:
+    """Numbers to compute with: half on a GPU, single on the CPU, or as asked.
+
+    Raises
+    ------
+    ValueError
+        When `precision` is none of `PRECISIONS`.
+    """
+    if precision is None:
+        return "float32" if device.type == "cpu" else "float16"
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"'{precision}' is not a precision, should be one of: "
+            + ", ".join(PRECISIONS)
+        )
+    return precision
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Windows and macOS
+        return os.cpu_count() or 1

@@ -1,0 +1,390 @@
+"""From picture sources to vectors, through the cache and the network.
+
+A batch of pictures is read, decoded and put through the network by one thread; as
+many threads as there are processors each have a batch. On a CPU that is all there
+is to sharing out the work; on a GPU, one batch is on the device while the others
+are being decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import queue
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from orangecontrib.imageanalytics.engine.cache import VectorCache
+from orangecontrib.imageanalytics.engine.device import processors
+from orangecontrib.imageanalytics.engine.runner import Runner, SingleThreaded
+from orangecontrib.imageanalytics.errors import Cancelled, ImageError
+from orangecontrib.imageanalytics.images.decode import decode
+from orangecontrib.imageanalytics.images.fetch import Fetcher
+from orangecontrib.imageanalytics.images.sources import is_remote, read_local
+
+MOST_THREADS = 16  # more of them wait for Python's lock
+TICK_SECONDS = 0.2  # between two looks at whether to stop
+FETCHED_AHEAD = 4  # downloaded pictures that wait to be decoded
+
+
+@dataclass
+class Statistics:
+    """What a run did; pictures are counted by rows, seconds are wall time."""
+
+    n_images: int = 0
+    n_embedded: int = 0
+    n_failed: int = 0
+    n_cached: int = 0
+    seconds: float = 0.0
+    device: str = ""
+
+
+@dataclass
+class Embedded:
+    """The result of a run.
+
+    Attributes
+    ----------
+    vectors : numpy.ndarray
+        float32, shape (n different sources, n_features).
+    rows : numpy.ndarray
+        int, shape (n sources,): the row of `vectors`, -1 where there is none.
+    failures : dict of str to str
+        Source to the reason why it has no vector.
+    statistics : Statistics
+    """
+
+    vectors: np.ndarray
+    rows: np.ndarray
+    failures: dict[str, str]
+    statistics: Statistics
+
+
+@dataclass
+class _Picture:
+    """One picture on its way."""
+
+    index: int
+    source: str
+    content: bytes | None = None
+    stamp: tuple[int, int] | None = None  # size and time of change of a file
+    digest: bytes | None = None
+    same_as_other: bool = False
+    square: object = None
+    vector: np.ndarray | None = None
+    cached: bool = False
+    precision: str = ""
+    reason: str | None = None
+
+
+@dataclass
+class Run:
+    """Embeds a list of sources once.
+
+    Parameters
+    ----------
+    runner : Runner
+    n_features : int
+    space : callable
+        From a precision to the key of the cache's space.
+    cache : VectorCache or None
+    callback : callable
+        Called in the caller's thread, several times a second, with the fraction
+        done. What it raises stops the run.
+    cancelled : threading.Event
+        Stops the run when set.
+    """
+
+    runner: Runner
+    n_features: int
+    space: object
+    cache: VectorCache | None
+    callback: object
+    cancelled: threading.Event
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, sources: list[str | None]) -> Embedded:
+        """Embed; `sources` are absolute paths or URLs, None where missing.
+
+        Raises
+        ------
+        Cancelled
+            When stopped by `cancelled`; what was finished is in the cache.
+        """
+        start = time.perf_counter()
+        unique = list(dict.fromkeys(s for s in sources if s is not None))
+        self._sources = unique
+        self._vectors = np.empty((len(unique), self.n_features), np.float32)
+        self._from_cache = np.zeros(len(unique), bool)
+        self._stamps: dict[int, tuple[int, int]] = {}
+        self._claimed: set[bytes] = set()
+        self._claim_lock = threading.Lock()
+        self._settled: dict[bytes, _Picture] = {}
+        self._waiting: dict[bytes, list[_Picture]] = {}
+        self._done = 0
+        try:
+            self._compute(self._look_up_files())
+        finally:
+            if self.cache is not None:
+                self.cache.flush()
+        self._tick()
+        return self._result(sources, time.perf_counter() - start)
+
+    def _result(self, sources, seconds):
+        position = {source: index for index, source in enumerate(self._sources)}
+        for source in self.failures:
+            del position[source]
+        rows = np.array([position.get(s, -1) for s in sources], dtype=int)
+        embedded = rows >= 0
+        statistics = Statistics(
+            n_images=len(sources),
+            n_embedded=int(embedded.sum()),
+            n_failed=int((~embedded).sum()),
+            n_cached=int(self._from_cache[rows[embedded]].sum()),
+            seconds=seconds,
+            device=self.runner.device_name,
+        )
+        return Embedded(self._vectors, rows, self.failures, statistics)
+
+    # Files that have not changed --------------------------------------------------
+
+    def _look_up_files(self) -> list[int]:
+        """Take what the cache knows by path; return what is left to do."""
+        left = []
+        everything = range(len(self._sources))
+        for start in range(0, len(everything), 500):
+            self._tick()
+            part = everything[start : start + 500]
+            found = self._find_files(part) if self.cache is not None else {}
+            for index in part:
+                vector = found.get(self._sources[index])
+                if vector is None or len(vector) != self.n_features:
+                    left.append(index)
+                else:
+                    self._take(index, vector, cached=True)
+        return left
+
+    def _find_files(self, indices):
+        files = []
+        for index in indices:
+            stamp = _stamp(self._sources[index])
+            if stamp is not None:
+                self._stamps[index] = stamp
+                files.append((self._sources[index], *stamp))
+        return self.cache.find_files(files, self.space(self.runner.precision))
+
+    # The rest ---------------------------------------------------------------------
+
+    def _compute(self, indices):
+        if not indices:
+            return
+        workers = min(processors(), MOST_THREADS, len(indices))
+        size = max(1, min(self.runner.batch_size, len(indices) // workers))
+        pictures = self._pictures(indices)
+        pool = ThreadPoolExecutor(
+            workers, "embedding", initializer=SingleThreaded.start_thread
+        )
+        pending = set()
+        with SingleThreaded():
+            try:
+                while batch := list(itertools.islice(pictures, size)):
+                    pending.add(pool.submit(self._process, batch))
+                    while len(pending) >= 2 * workers:
+                        pending = self._collect(pending)
+                while pending:
+                    pending = self._collect(pending)
+            except BaseException:
+                self.cancelled.set()
+                raise
+            finally:
+                # Threads still in a layer or in a decoder end after it, unheard.
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pictures(self, indices):
+        """Local pictures, then remote ones as they arrive."""
+        remote = {}
+        for index in indices:
+            source = self._sources[index]
+            if is_remote(source):
+                remote[source] = index
+        arriving = self._arriving(remote) if remote else ()
+        for index in indices:
+            source = self._sources[index]
+            if source not in remote:
+                yield _Picture(index, source, stamp=self._stamps.get(index))
+        yield from arriving
+
+    def _arriving(self, remote):
+        """Download in the background from now on; give what has arrived."""
+        arrived = queue.Queue(FETCHED_AHEAD)
+        thread = threading.Thread(
+            target=self._fetch, args=(list(remote), arrived), daemon=True
+        )
+        thread.start()
+
+        def give():
+            while (answer := self._next(arrived)) is not None:
+                url, content = answer
+                picture = _Picture(remote[url], url)
+                if isinstance(content, ImageError):
+                    picture.reason = str(content)
+                else:
+                    picture.content = content
+                yield picture
+
+        return give()
+
+    def _fetch(self, urls, arrived):
+        def put(answer):
+            while not self.cancelled.is_set():
+                try:
+                    return arrived.put(answer, timeout=TICK_SECONDS)
+                except queue.Full:
+                    continue
+
+        try:
+            with Fetcher() as fetcher:
+                for answer in fetcher.fetch_all(urls, self.cancelled):
+                    put(answer)
+        except Exception as error:  # for the thread that waits
+            put(error)
+        put(None)
+
+    def _next(self, arrived):
+        while True:
+            try:
+                answer = arrived.get(timeout=TICK_SECONDS)
+            except queue.Empty:
+                self._tick()
+                continue
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    # In the threads -----------------------------------------------------------------
+
+    def _process(self, batch: list[_Picture]) -> list[_Picture]:
+        """Read, decode and embed; failures are in the pictures."""
+        import torch
+
+        for picture in batch:
+            if self.cancelled.is_set():
+                raise Cancelled
+            if picture.reason is None:
+                self._load(picture)
+        decoded = [picture for picture in batch if picture.square is not None]
+        if decoded:
+            squares = torch.stack([picture.square for picture in decoded])
+            vectors, precision = self.runner(squares, self.cancelled)
+            for picture, vector in zip(decoded, vectors, strict=True):
+                picture.square = None
+                picture.vector, picture.precision = vector, precision
+        return batch
+
+    def _load(self, picture):
+        """Make the square, unless its vector is known or another makes it."""
+        try:
+            content = picture.content
+            if content is None:
+                content = read_local(picture.source)
+            picture.content = None
+            picture.digest = hashlib.sha256(content).digest()
+            if not self._claim(picture.digest):
+                picture.same_as_other = True
+                return
+            picture.vector = self._known(picture.digest)
+            if picture.vector is not None:
+                picture.cached = True
+                return
+            preprocessing = self.runner.preprocessing
+            image = decode(content, at_least=preprocessing.decode_size)
+            picture.square = preprocessing.square(image)
+        except ImageError as error:
+            picture.reason = str(error)
+        except MemoryError:
+            picture.reason = "too large for this computer's memory"
+
+    def _claim(self, digest) -> bool:
+        with self._claim_lock:
+            if digest in self._claimed:
+                return False
+            self._claimed.add(digest)
+            return True
+
+    def _known(self, digest):
+        if self.cache is None:
+            return None
+        vector = self.cache.find(digest, self.space(self.runner.precision))
+        return None if vector is None or len(vector) != self.n_features else vector
+
+    # Back in the caller's thread ------------------------------------------------------
+
+    def _collect(self, pending):
+        done, pending = wait(pending, TICK_SECONDS, FIRST_COMPLETED)
+        for future in done:
+            for picture in future.result():
+                self._settle(picture)
+        if self.cache is not None:
+            self.cache.flush_if_due()
+        self._tick()
+        return pending
+
+    def _settle(self, picture):
+        digest = picture.digest
+        if picture.same_as_other:
+            twin = self._settled.get(digest)
+            if twin is None:
+                self._waiting.setdefault(digest, []).append(picture)
+                return
+            picture.vector, picture.reason = twin.vector, twin.reason
+            picture.cached = twin.cached
+        elif digest is not None:
+            self._settled[digest] = picture
+            self._keep(picture)
+        self._finish(picture)
+        for other in self._waiting.pop(digest, ()):
+            self._settle(other)
+
+    def _keep(self, picture):
+        """Into the cache."""
+        if self.cache is None or picture.vector is None or picture.cached:
+            return
+        space = self.space(picture.precision)
+        self.cache.add(picture.digest, space, picture.vector)
+
+    def _finish(self, picture):
+        if picture.vector is None:
+            self.failures[picture.source] = picture.reason
+            self._done += 1
+            return
+        if self.cache is not None and picture.stamp is not None:
+            self.cache.add_file(picture.source, *picture.stamp, picture.digest)
+        self._take(picture.index, picture.vector, picture.cached)
+        # A row of the result instead of a copy: twins may still ask for it.
+        picture.vector = self._vectors[picture.index]
+
+    def _take(self, index, vector, cached):
+        self._vectors[index] = vector
+        self._from_cache[index] = cached
+        self._done += 1
+
+    def _tick(self):
+        if self.cancelled.is_set():
+            raise Cancelled
+        self.callback(self._done / len(self._sources) if self._sources else 1.0)
+
+
+def _stamp(source) -> tuple[int, int] | None:
+    """Size and time of change of a file; None for what is not one."""
+    if is_remote(source) or source[:5].lower() == "data:":
+        return None
+    try:
+        status = os.stat(source)
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,226 @@
+"""Batches of squares through a network, on whatever device holds up."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import warnings
+
+import torch
+
+from orangecontrib.imageanalytics.engine.device import (
+    choose_device,
+    choose_precision,
+    describe_device,
+)
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.networks.backbone import (
+    load_backbone,
+    load_preprocessing,
+)
+from orangecontrib.imageanalytics.networks.registry import Network
+
+log = logging.getLogger(__name__)
+
+# On a CPU small batches are several times faster than large ones: what passes
+# between the layers stays in the processor's cache. See benchmarks/batch_size.py.
+CPU_BATCH = 4
+GPU_BATCH = 64
+
+
+class Runner:
+    """A network on a device.
+
+    Safe to use from several threads at once; on a GPU they take turns.
+
+    Parameters
+    ----------
+    network : Network
+        An entry of the registry.
+    device : str
+        As for `choose_device`.
+    batch_size : int, optional
+        Pictures a batch; by default what suits the device.
+    precision : str, optional
+        As for `choose_precision`.
+    callback : callable, optional
+        Called with the fraction of a download of the weights.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where it runs now: changes to the CPU when a GPU fails.
+    precision : str
+        One of `PRECISIONS`.
+    batch_size : int
+        Shrinks when the device's memory does not suffice.
+    """
+
+    def __init__(
+        self, network: Network, device="auto", batch_size=None, precision=None, **kwargs
+    ):
+        self.device = choose_device(device)
+        self._asked_precision = precision
+        self._asked_batch_size = batch_size
+        self._set_defaults()
+        self.preprocessing = load_preprocessing(network)
+        self._module = load_backbone(network, **kwargs).to(self.device)
+        self._lock = threading.Lock()
+        self._run = threading.local()
+        self._watch_for_cancel()
+
+    def _set_defaults(self):
+        self.precision = choose_precision(self._asked_precision, self.device)
+        default = CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
+        self.batch_size = self._asked_batch_size or default
+
+    @property
+    def device_name(self) -> str:
+        """The device for people."""
+        return describe_device(self.device)
+
+    def _watch_for_cancel(self):
+        """Ask before every layer, since a batch of a large network takes long."""
+
+        def check(*_):
+            if self._run.cancelled.is_set():
+                raise Cancelled
+
+        for module in self._module.modules():
+            if not list(module.children()):
+                module.register_forward_pre_hook(check)
+
+    def __call__(self, squares, cancelled: threading.Event):
+        """Vectors of a batch.
+
+        Parameters
+        ----------
+        squares : torch.Tensor
+            uint8, shape (n, 3, size, size), RGB.
+        cancelled : threading.Event
+            Makes the call raise when set.
+
+        Returns
+        -------
+        vectors : numpy.ndarray
+            float32, shape (n, n_features).
+        precision : str
+            That they were computed with.
+
+        Raises
+        ------
+        Cancelled
+            When `cancelled` is set.
+        ModelError
+            When the CPU's memory does not suffice for one picture.
+        """
+        self._run.cancelled = cancelled
+        # The device may change under way: then all of the batch is done again,
+        # so that its vectors are of one precision.
+        while True:
+            device, precision = self.device, self.precision
+            try:
+                vectors = self._in_parts(squares, device, precision)
+            except RuntimeError as error:
+                self._recover(error, device, len(squares))
+                continue
+            if precision != "float32" and not vectors.isfinite().all():
+                precision = "float32"
+                vectors = self._in_parts(squares, device, precision)
+            return vectors.numpy(), precision
+
+    def _in_parts(self, squares, device, precision):
+        size = self.batch_size
+        gpu = device.type != "cpu"
+        with self._lock if gpu else contextlib.nullcontext():
+            parts = [
+                self._forward(part, device, precision) for part in squares.split(size)
+            ]
+        return torch.cat(parts)
+
+    def _forward(self, squares, device, precision):
+        autocast = torch.autocast(
+            device.type, getattr(torch, precision), enabled=precision != "float32"
+        )
+        with torch.inference_mode(), autocast:
+            squares = squares.to(device, non_blocking=True)
+            return self._module(self.preprocessing.normalise(squares)).float().cpu()
+
+    def _recover(self, error, device, n_squares):
+        """Make what failed possible, or raise.
+
+        Out of memory halves the batch; any other failure of a GPU, and a single
+        picture that does not fit there, moves the network to the CPU.
+        """
+        size = min(self.batch_size, n_squares)
+        memory = _is_out_of_memory(error)
+        with self._lock:
+            if self.device != device:
+                return  # another thread has moved it
+            if memory and size > 1:
+                self.batch_size = max(1, size // 2)
+                log.info("Out of memory on %s: batches of %d", device, self.batch_size)
+                if device.type == "cuda":
+                    torch.cuda.empty_cache()
+            elif device.type != "cpu":
+                self._move_to_cpu(error)
+            elif memory:
+                raise ModelError(
+                    "There is not enough memory for this network; "
+                    "choose a smaller one or close other programs."
+                ) from error
+            else:
+                raise error
+
+    def _move_to_cpu(self, error):
+        name = self.device_name
+        self._module.to("cpu")
+        self.device = torch.device("cpu")
+        self._set_defaults()
+        reason = str(error).strip().partition("\n")[0]
+        warnings.warn(
+            f"{name} failed, so the CPU is used: {reason}", RuntimeWarning, stacklevel=2
+        )
+
+
+def _is_out_of_memory(error) -> bool:
+    # Neither MPS nor the CPU has an exception of its own for it.
+    message = str(error).lower()
+    return "out of memory" in message or "allocate memory" in message
+
+
+class SingleThreaded:
+    """While any is entered, torch's operations use one thread each.
+
+    On the CPU the pictures are shared out among threads instead, which is faster
+    than sharing out each operation: no thread waits for the others.
+
+    Threads take the number over when they first use torch, so it must be set
+    before they do; torch has one for the whole process, restored by the last to
+    leave.
+    """
+
+    _lock = threading.Lock()
+    _entered = 0
+    _before = None
+
+    def __enter__(self):
+        cls = type(self)
+        with self._lock:
+            if not cls._entered:
+                cls._before = torch.get_num_threads()
+            cls._entered += 1
+        return self
+
+    def __exit__(self, *_):
+        cls = type(self)
+        with self._lock:
+            cls._entered -= 1
+            if not cls._entered:
+                torch.set_num_threads(cls._before)
+
+    @staticmethod
+    def start_thread():
+        """To be called first in each thread that works under this."""
+        torch.set_num_threads(1)
