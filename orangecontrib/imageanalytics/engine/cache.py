@@ -17,7 +17,7 @@ import warnings
 
 import numpy as np
 
-from orangecontrib.imageanalytics.engine.cache_folder import user_cache
+from orangecontrib.imageanalytics.cache_folder import user_cache
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class VectorCache:
         Parameters
         ----------
         files : list of (str, int, int)
-            Absolute path, size in bytes and time of change in nanoseconds.
+            Path, size in bytes and time of change in nanoseconds.
         space : bytes
             Of the vectors wanted.
 
@@ -116,7 +116,7 @@ class VectorCache:
         return found
 
     def _find_files(self, files, space):
-        stamps = {os.fsencode(path): (path, size, time) for path, size, time in files}
+        stamps = {_key(path): (path, size, time) for path, size, time in files}
         marks = ",".join("?" * len(stamps))
         rows = self._database.execute(
             "SELECT path, size, changed, id, used, vector FROM files "
@@ -160,7 +160,7 @@ class VectorCache:
         if time.time() - changed / 1e9 < SETTLED_SECONDS:
             return
         with self._lock:
-            self._files.append((os.fsencode(path), size, changed, digest))
+            self._files.append((_key(path), size, changed, digest))
 
     def flush_if_due(self):
         """Write what has gathered if there is much of it or it is old."""
@@ -305,3 +305,8 @@ def cache_limit() -> int:
     text = os.environ.get(SIZE_VARIABLE, "")
     megabytes = int(text) if text.isdigit() else DEFAULT_MEGABYTES
     return megabytes * 2**20
+
+
+def _key(path: str) -> bytes:
+    # Bytes, since a name that is no valid text cannot be stored as text.
+    return os.fsencode(os.path.abspath(path))

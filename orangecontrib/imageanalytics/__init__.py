@@ -1,0 +1,5 @@
+"""Image analytics for Orange: pictures become tables of numbers.
+
+Scripts start from :mod:`orangecontrib.imageanalytics.import_images` and
+:mod:`orangecontrib.imageanalytics.image_embedder`.
+"""

@@ -1,0 +1,426 @@
+"""Pictures from http, https and ftp addresses: in parallel, bounded, cached on disk.
+
+Each download runs in a daemon thread of its own and the caller waits with a
+deadline, so nothing that a server or a name service does can hold up the caller,
+a cancellation or the end of the program.
+
+What was downloaded is kept between runs as HTTP allows; see `http_cache`.
+"""
+
+import contextlib
+import ftplib
+import functools
+import itertools
+import logging
+import queue
+import socket
+import ssl
+import threading
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import urlsplit
+
+from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images.http_cache import open_cache, remove_cache
+
+log = logging.getLogger(__name__)
+
+MAX_REDIRECTS = 5
+USER_AGENT = "Orange3-ImageAnalytics"
+CHUNK = 1 << 16
+POLL = 0.1
+
+
+class Fetcher:
+    """Downloads pictures; a context manager.
+
+    Threads may share one fetcher. A host that cannot be reached is asked no more
+    for the life of the fetcher: its other addresses fail at once, with the same
+    reason. When a server fails, a copy in the cache is used however old it is,
+    unless the server has forbidden that.
+
+    Parameters
+    ----------
+    connect_timeout : float
+        Longest wait for a connection, in seconds.
+    read_timeout : float
+        Longest silence of a server, in seconds.
+    total_timeout : float
+        Longest time for one picture, redirects included, in seconds.
+    max_bytes : int
+        Largest picture, in bytes, both as sent and uncompressed.
+    workers : int
+        Downloads at one time, which is also how many results wait in memory.
+    cache_dir : str or None
+        Folder of the cache; "" is the default one, None is no cache. If it
+        cannot be used, a warning is logged and nothing is cached.
+    cache_bytes : int
+        Size above which the least recently used pictures leave the cache.
+    """
+
+    def __init__(
+        self,
+        connect_timeout: float = 10,
+        read_timeout: float = 20,
+        total_timeout: float = 120,
+        max_bytes: int = 100_000_000,
+        workers: int = 16,
+        cache_dir: str | None = "",
+        cache_bytes: int = 1_000_000_000,
+    ):
+        import httpx
+
+        self._connect_timeout = connect_timeout
+        self._total_timeout = total_timeout
+        self._max_bytes = max_bytes
+        self._workers = workers
+        self._hosts = _Hosts(patience=workers)
+        timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
+        network = _Network(self._hosts)
+        self._direct = self._cached = _client(network, timeout)
+        self._cache_dir = cache_dir
+        self._cache_damaged = False
+        self._closed = False
+        storage = None if cache_dir is None else open_cache(cache_dir, cache_bytes)
+        if storage is not None:
+            from hishel.httpx import CacheTransport
+
+            cache = CacheTransport(network, storage, rfc={"shared": False})
+            self._cached = _client(cache, timeout)
+
+    def __enter__(self) -> "Fetcher":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close connections and cache; downloads under way are given up."""
+        # First, since downloads under way fail in odd ways from here on.
+        self._closed = True
+        self._cached.close()
+        self._direct.close()
+        if self._cache_damaged:
+            with contextlib.suppress(OSError):
+                remove_cache(self._cache_dir)
+
+    def fetch(self, url: str) -> bytes:
+        """Download one picture.
+
+        Parameters
+        ----------
+        url : str
+            An http, https or ftp address.
+
+        Returns
+        -------
+        bytes
+            The file, uncompressed if the server compressed it for sending.
+
+        Raises
+        ------
+        ImageError
+            The reason, such as "404 Not Found".
+        """
+        ((_, result),) = self.fetch_all([url])
+        if isinstance(result, ImageError):
+            raise result
+        return result
+
+    def fetch_all(
+        self, urls: Iterable[str], cancelled: threading.Event | None = None
+    ) -> Iterator[tuple[str, bytes | ImageError]]:
+        """Download pictures in parallel.
+
+        Parameters
+        ----------
+        urls : iterable of str
+            As for `fetch`; read only as fast as results are taken.
+        cancelled : threading.Event, optional
+            Setting it ends the iteration at once, whatever the servers do.
+
+        Yields
+        ------
+        tuple of (str, bytes or ImageError)
+            An address and its file, or why there is none; as they come in.
+        """
+        urls = iter(urls)
+        running: dict[object, tuple[str, float]] = {}
+        finished: queue.SimpleQueue = queue.SimpleQueue()
+        while cancelled is None or not cancelled.is_set():
+            for url in itertools.islice(urls, self._workers - len(running)):
+                ticket, deadline = object(), time.monotonic() + self._total_timeout
+                running[ticket] = url, deadline
+                arguments = (url, deadline, ticket, finished)
+                threading.Thread(target=self._run, args=arguments, daemon=True).start()
+            if not running:
+                return
+            try:
+                ticket, result = finished.get(timeout=POLL)
+            except queue.Empty:
+                yield from self._give_up(running)
+            else:
+                # Those given up may end later; their result was told already.
+                if ticket in running:
+                    yield running.pop(ticket)[0], result
+
+    def _give_up(self, running: dict) -> Iterator[tuple[str, ImageError]]:
+        now = time.monotonic()
+        for ticket, (url, deadline) in list(running.items()):
+            if deadline <= now:
+                del running[ticket]
+                self._hosts.failed(_host(url), self._too_slow())
+                yield url, ImageError(self._too_slow())
+
+    def _run(self, url, deadline, ticket, finished) -> None:
+        try:
+            result = self._download(url, deadline)
+        except ImageError as error:
+            # A new one: the traceback of the old one keeps the download in memory.
+            result = ImageError(str(error))
+        except Exception as error:
+            if not self._closed:
+                log.warning("Unexpected error for %s", url, exc_info=True)
+            result = ImageError(f"unexpected error ({type(error).__name__})")
+        finished.put((ticket, result))
+
+    def _download(self, url: str, deadline: float) -> bytes:
+        scheme = url.partition(":")[0].lower()
+        if scheme == "ftp":
+            return self._ftp(url, deadline)
+        if scheme not in ("http", "https"):
+            raise ImageError("not an http, https or ftp address")
+        try:
+            return self._http(url, deadline)
+        except _Unavailable as failure:
+            any_age = {"rfc": {"shared": False, "allow_stale": True}}
+            extensions = {"caching": any_age, "offline": str(failure)}
+            return self._http(url, deadline, extensions)
+
+    def _http(self, url: str, deadline: float, extensions: dict | None = None) -> bytes:
+        import httpx
+
+        try:
+            address = httpx.URL(url)
+            return self._cached_or_direct(address, deadline, extensions)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
+            raise ImageError("not a valid address") from error
+        except httpx.TimeoutException as error:
+            raise ImageError(f"{_host(url)} stopped sending") from error
+        except httpx.HTTPError as error:
+            raise ImageError(f"the connection to {_host(url)} broke") from error
+
+    def _cached_or_direct(self, address, deadline, extensions) -> bytes:
+        import httpx
+
+        if not self._cache_damaged:
+            try:
+                return self._follow(self._cached, address, deadline, extensions)
+            except (ImageError, httpx.HTTPError, httpx.InvalidURL):
+                raise
+            except Exception as error:
+                if self._closed:
+                    raise
+                # Whatever a damaged database leads to, the picture can still be had.
+                log.warning("The cache of downloads is damaged: %s", error)
+                self._cache_damaged = True
+        return self._follow(self._direct, address, deadline, extensions)
+
+    def _follow(self, client, address, deadline, extensions) -> bytes:
+        request = client.build_request("GET", address, extensions=extensions)
+        for _ in range(1 + MAX_REDIRECTS):
+            with contextlib.closing(client.send(request, stream=True)) as response:
+                request = response.next_request
+                if request is None and not response.is_success:
+                    raise ImageError(_status(response.status_code))
+                announced = response.headers.get("content-length", "")
+                if announced.isdecimal() and int(announced) > self._max_bytes:
+                    raise ImageError(self._too_large())
+                # A redirect's too: only what was read to the end is cached.
+                content = self._read(response.iter_raw(), deadline)
+            if request is None:
+                return self._checked(response.headers, content)
+            if request.url.scheme not in ("http", "https"):
+                raise ImageError(f"redirected to a {request.url.scheme} address")
+        raise ImageError("too many redirects")
+
+    def _ftp(self, url: str, deadline: float) -> bytes:
+        from urllib.request import urlopen
+
+        host = _host(url)
+        self._hosts.check(host)
+        try:
+            with urlopen(url, timeout=self._connect_timeout) as response:
+                self._hosts.answered(host)
+                chunks = iter(functools.partial(response.read, CHUNK), b"")
+                return self._checked({}, self._read(chunks, deadline))
+        except (OSError, EOFError) as error:
+            for cause in _causes(error):
+                if isinstance(cause, ftplib.Error):
+                    raise ImageError(str(cause)[:100]) from error
+            reason = _why(error, host, self._connect_timeout)
+            self._hosts.failed(host, reason)
+            raise ImageError(reason) from error
+
+    def _read(self, chunks: Iterable[bytes], deadline: float) -> bytes:
+        content = bytearray()
+        for chunk in chunks:
+            content += chunk
+            if len(content) > self._max_bytes:
+                raise ImageError(self._too_large())
+            if time.monotonic() > deadline:
+                raise ImageError(self._too_slow())
+        return bytes(content)
+
+    def _checked(self, headers: Mapping[str, str], content: bytes) -> bytes:
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding != "identity":
+            content = self._uncompressed(encoding, content)
+        if not content:
+            raise ImageError("the server sent an empty file")
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind in ("text/html", "application/xhtml+xml"):
+            # Some servers say so of every file, pictures included.
+            start = content[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+            if start.startswith(b"<") and b"<svg" not in start:
+                raise ImageError(f"the server sent a web page ({kind}), not a picture")
+        return content
+
+    def _uncompressed(self, encoding: str, content: bytes) -> bytes:
+        # Not left to httpx: it would unpack whole chunks before their size is known.
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            raise ImageError(f"compressed in an unknown way ({encoding[:40]})")
+        decompressor = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)
+        try:
+            plain = decompressor.decompress(content, self._max_bytes + 1)
+        except zlib.error as error:
+            raise ImageError("the compressed file is damaged") from error
+        if len(plain) > self._max_bytes:
+            raise ImageError(self._too_large())
+        if not decompressor.eof:
+            raise ImageError("the compressed file is cut short")
+        return plain
+
+    def _too_large(self) -> str:
+        return f"more than {self._max_bytes / 1e6:g} MB"
+
+    def _too_slow(self) -> str:
+        return f"not downloaded within {self._total_timeout:g} s"
+
+
+class _Unavailable(ImageError):
+    """The server fails for now, so an old copy will do."""
+
+
+class _Hosts:
+    """Remembers which hosts are dead.
+
+    One failure is enough for a host that has never answered. One that has is
+    allowed a bad moment: as many failures in a row as there are downloads at once.
+    """
+
+    def __init__(self, patience: int):
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._answered: set[str] = set()
+        self._failures: Counter[str] = Counter()
+        self._dead: dict[str, str] = {}
+
+    def check(self, host: str) -> None:
+        reason = self._dead.get(host)
+        if reason is not None:
+            raise _Unavailable(reason)
+
+    def answered(self, host: str) -> None:
+        with self._lock:
+            self._answered.add(host)
+            self._failures[host] = 0
+
+    def failed(self, host: str, reason: str) -> None:
+        with self._lock:
+            self._failures[host] += 1
+            if host not in self._answered or self._failures[host] >= self._patience:
+                self._dead.setdefault(host, reason)
+
+
+class _Network:
+    """The transport below the cache; asks only hosts that are not dead.
+
+    It has the methods of `httpx.BaseTransport` but does not derive from it, so
+    that httpx need not be imported with this module. The client inside brings what
+    a bare transport lacks: proxies from the environment.
+    """
+
+    def __init__(self, hosts: _Hosts):
+        import httpx
+
+        self._hosts = hosts
+        # Downloads given up keep their connection, so no limit may make others wait.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+        try:
+            self._client = httpx.Client(limits=limits)
+        except (ImportError, ValueError) as error:
+            log.warning("The proxy that the environment names is not used: %s", error)
+            self._client = httpx.Client(limits=limits, trust_env=False)
+
+    def handle_request(self, request):
+        import httpx
+
+        if "offline" in request.extensions:
+            raise _Unavailable(request.extensions["offline"])
+        host = _host(str(request.url))
+        self._hosts.check(host)
+        try:
+            response = self._client.send(request, stream=True)
+        except (httpx.TimeoutException, httpx.ConnectError, httpx.ProxyError) as error:
+            phase = "connect" if isinstance(error, httpx.ConnectTimeout) else "read"
+            reason = _why(error, host, request.extensions["timeout"][phase])
+            self._hosts.failed(host, reason)
+            raise _Unavailable(reason) from error
+        self._hosts.answered(host)
+        if response.is_server_error:
+            response.close()
+            raise _Unavailable(_status(response.status_code))
+        return response
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _client(transport, timeout):
+    import httpx
+
+    # Pictures hardly shrink further; gzip is for SVG.
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
+    return httpx.Client(
+        transport=transport, timeout=timeout, headers=headers, trust_env=False
+    )
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
+
+
+def _status(code: int) -> str:
+    import httpx
+
+    return f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _why(error: BaseException, host: str, seconds: float) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, TimeoutError):
+            return f"no answer from {host} within {seconds:g} s"
+        if isinstance(cause, socket.gaierror):
+            return f"no host is named {host}"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate of {host} is not valid"
+    return f"cannot connect to {host}"

@@ -1,0 +1,163 @@
+"""The pictures that were downloaded, kept between runs as HTTP allows (RFC 9111).
+
+hishel decides what may be kept and for how long, and keeps it in one SQLite
+database that several threads and processes may share. Whatever is wrong with that
+costs time, never pictures.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+import sqlite3
+
+from orangecontrib.imageanalytics.cache_folder import user_cache
+
+log = logging.getLogger(__name__)
+
+DATABASE = "downloads.sqlite"
+
+
+def cache_info(cache_dir: str = "") -> dict:
+    """What the cache of downloads holds.
+
+    Parameters
+    ----------
+    cache_dir : str
+        Folder of the cache; "" is the default one. It need not exist.
+
+    Returns
+    -------
+    dict
+        "folder" (str), "bytes" (int, on disk) and "entries" (int).
+    """
+    path = _database(cache_dir)
+    files = [name for name in _files(path) if os.path.isfile(name)]
+    entries = 0
+    if path in files:
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(path)) as connection,
+        ):
+            # The others are half written or removed already.
+            query = "SELECT count(*) FROM entries WHERE expires_at IS NULL"
+            (entries,) = connection.execute(query).fetchone()
+    return {
+        "folder": os.path.dirname(path),
+        "bytes": sum(map(os.path.getsize, files)),
+        "entries": entries,
+    }
+
+
+def clear_cache(cache_dir: str = "") -> None:
+    """Remove every picture from the cache of downloads, also while it is in use.
+
+    Parameters
+    ----------
+    cache_dir : str
+        Folder of the cache; "" is the default one. It need not exist.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        The cache cannot be changed.
+    """
+    path = _database(cache_dir)
+    if not os.path.isfile(path):
+        return
+    storage = _open_sound(path)
+    with contextlib.closing(storage):
+        for table in ("streams", "entries"):
+            storage.connection.execute(f"DELETE FROM {table}")
+        storage.connection.execute("VACUUM")
+        storage.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def open_cache(cache_dir: str, cache_bytes: int):
+    """The storage for hishel's transport; None, and a warning, if it is unusable.
+
+    Parameters
+    ----------
+    cache_dir : str
+        Folder of the cache; "" is the default one.
+    cache_bytes : int
+        Size above which the least recently used pictures leave the cache.
+    """
+    try:
+        path = _database(cache_dir)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return _open_sound(path, max_size=cache_bytes)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("Downloaded pictures are not cached: %s", error)
+        return None
+
+
+def _open_sound(path: str, **options):
+    try:
+        return _open_database(path, **options)
+    except (OSError, sqlite3.OperationalError):
+        raise
+    except Exception as error:
+        log.warning("The cache of downloads is damaged and begun anew: %s", error)
+    _remove(path)
+    return _open_database(path, **options)
+
+
+def remove_cache(cache_dir: str) -> None:
+    """Remove the files of a damaged cache that nobody has open."""
+    _remove(_database(cache_dir))
+
+
+def _remove(path: str) -> None:
+    for name in _files(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(name)
+
+
+def _open_database(path: str, **options):
+    import hishel
+
+    _tell_cache_errors_once()
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        # Writes are tried first: hishel answers a failure with log messages only.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+        storage = hishel.SqliteStorage(connection=connection, **options)
+        storage.get_entries("")  # makes the tables
+        connection.execute("SELECT count(*) FROM entries").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return storage
+
+
+@functools.cache
+def _tell_cache_errors_once() -> None:
+    # hishel logs a traceback for each picture that it cannot store: on a full disk,
+    # as many as there are pictures.
+    hishel_log = logging.getLogger("hishel")
+    hishel_log.addHandler(_FirstError())
+    hishel_log.propagate = False
+
+
+class _FirstError(logging.Handler):
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self._told = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        cause = record.exc_info[1] if record.exc_info else record.getMessage()
+        # A RuntimeError says that a fetcher was closed during a download.
+        if not self._told and not isinstance(cause, RuntimeError):
+            self._told = True
+            log.warning("The cache of downloads cannot be used: %s", cause)
+
+
+def _database(cache_dir: str) -> str:
+    return os.path.join(cache_dir or os.path.join(user_cache(), "http"), DATABASE)
+
+
+def _files(path: str) -> list[str]:
+    # The database last: left alone, the other two would be taken for a new one's.
+    return [path + "-wal", path + "-shm", path]

@@ -1,0 +1,259 @@
+"""Picture sources: what the cells of a column hold, and the bytes behind them.
+
+A source is the path of a file or an http, https, ftp or data URL. The addresses
+of local files (``file:``) become paths as soon as they are resolved.
+"""
+
+import base64
+import binascii
+import errno
+import os
+import re
+import stat
+from typing import BinaryIO
+from urllib.parse import unquote_to_bytes, urljoin
+
+import numpy as np
+from Orange.data import DiscreteVariable, Instance, StringVariable, Table, Variable
+
+from orangecontrib.imageanalytics.errors import ImageError
+
+MAX_BYTES = 1_000_000_000
+
+# What must follow the colon keeps files such as "data:1.png", which Unix allows,
+# and drive letters from being taken for URLs.
+_REMOTE = re.compile(r"(https?|ftp)://", re.IGNORECASE)
+_DATA = re.compile(r"data:[^,]*,", re.IGNORECASE)
+_FILE = re.compile(r"file:/", re.IGNORECASE)
+
+
+def is_remote(source: str) -> bool:
+    """Whether the source has to be fetched over a network (http, https, ftp)."""
+    return _REMOTE.match(source) is not None
+
+
+def resolve(value: str, origin: str = "") -> str:
+    """
+    The source that a cell refers to.
+
+    Parameters
+    ----------
+    value : str
+        An absolute or relative path, or an http, https, ftp, data or file URL.
+    origin : str
+        The folder or URL that relative values start from. A URL counts as a
+        folder whether it ends in a slash or not.
+
+    Returns
+    -------
+    str
+        A path or a URL; file URLs become paths. Without an origin, relative paths
+        stay relative to the working directory.
+    """
+    address = value.strip()
+    if is_remote(address) or _DATA.match(address):
+        return address
+    if _FILE.match(address):
+        return _path_of_file_url(address)
+    if is_remote(origin):
+        base = origin if origin.endswith("/") else origin + "/"
+        try:
+            return urljoin(base, value)
+        except ValueError:
+            return base + value
+    if _FILE.match(origin):
+        origin = _path_of_file_url(origin)
+    return os.path.join(origin, value)
+
+
+def _path_of_file_url(url: str, windows: bool = os.name == "nt") -> str:
+    # Not urlsplit: a bare "#" or "?" in the address is part of the file's name.
+    path = url[len("file:") :]
+    if path.startswith("//"):
+        host, slash, rest = path[2:].partition("/")
+        local = host.lower() in ("", "localhost")
+        path = slash + rest if local else path
+    path = os.fsdecode(unquote_to_bytes(path))
+    if windows:
+        path = re.sub(r"^/([A-Za-z])[:|]", r"\1:", path)
+    return path
+
+
+def image_columns(data: Table) -> list[Variable]:
+    """
+    The meta columns that may hold picture sources.
+
+    Parameters
+    ----------
+    data : Table
+        Any table.
+
+    Returns
+    -------
+    list of Variable
+        String and categorical metas: first those that are marked with
+        ``attributes["type"] == "image"``, then the others, each in the domain's
+        order.
+    """
+    candidates = [
+        variable
+        for variable in data.domain.metas
+        if isinstance(variable, StringVariable | DiscreteVariable)
+    ]
+    return sorted(candidates, key=lambda var: var.attributes.get("type") != "image")
+
+
+def column_sources(data: Table, column: str | Variable) -> list[str | None]:
+    """
+    The picture sources in a column, one for each row.
+
+    Parameters
+    ----------
+    data : Table
+        Table with the column.
+    column : str or Variable
+        A string or categorical variable from any part of the domain. Relative
+        values start from its ``attributes["origin"]``, if it has one.
+
+    Returns
+    -------
+    list of (str or None)
+        Path or URL for each row; None where the value is missing.
+
+    Raises
+    ------
+    ValueError
+        The column is not in the table or is numeric.
+    """
+    if column not in data.domain:
+        raise ValueError(f"There is no column {str(column)!r} in the data.")
+    variable = column if isinstance(column, Variable) else data.domain[column]
+    values = data.get_column(variable)
+    if isinstance(variable, DiscreteVariable):
+        # The extra place at the end is where the missing values, as -1, point.
+        sources = [_source(value, variable) for value in variable.values] + [None]
+        indices = np.where(np.isnan(values), -1, values).astype(int)
+        return [sources[index] for index in indices.tolist()]
+    if isinstance(variable, StringVariable):
+        return [_source(value, variable) for value in values]
+    raise ValueError(f"Column {variable.name!r} is numeric; it holds no pictures.")
+
+
+def _source(value: object, variable: Variable) -> str | None:
+    # Missing strings come as "", None or nan, the only value unlike itself.
+    if value is None or value != value or not str(value).strip():
+        return None
+    return resolve(str(value), str(variable.attributes.get("origin") or ""))
+
+
+def open_local(path: str) -> BinaryIO:
+    """
+    Open a file that may hold a picture.
+
+    Parameters
+    ----------
+    path : str
+        Path of an ordinary file, or of a link to one.
+
+    Returns
+    -------
+    binary file object
+        Open for reading, at its start.
+
+    Raises
+    ------
+    ImageError
+        There is no such file, it may not be read, or it is not a file.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError("is a folder")
+        if not stat.S_ISREG(mode):
+            # A pipe would block until somebody writes to it.
+            raise ImageError("not an ordinary file")
+        return open(path, "rb")
+    except OSError as error:
+        raise ImageError(_reason(error, path)) from error
+    except ValueError as error:
+        raise ImageError("not a valid path") from error
+
+
+def _reason(error: OSError, path: str) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "broken link" if os.path.islink(path) else "file not found"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    if isinstance(error, NotADirectoryError):
+        return "file not found"
+    if error.errno == errno.ELOOP:
+        return "a link that leads to itself"
+    if error.errno == errno.ENAMETOOLONG:
+        return "the path is too long"
+    return f"cannot be read ({error.strerror or error})"
+
+
+def read_local(source: str, max_bytes: int = MAX_BYTES) -> bytes:
+    """
+    The content of a file or of a data URL.
+
+    Parameters
+    ----------
+    source : str
+        Path or data URL.
+    max_bytes : int
+        Larger content is refused, unread.
+
+    Returns
+    -------
+    bytes
+        The content; never empty.
+
+    Raises
+    ------
+    ImageError
+        It cannot be read, is empty or is too large.
+    """
+    if _DATA.match(source):
+        content = _data_url_content(source)
+    else:
+        with open_local(source) as file:
+            try:
+                content = file.read(max_bytes + 1)
+            except OSError as error:
+                raise ImageError(_reason(error, source)) from error
+            except MemoryError as error:
+                raise ImageError("not enough memory to read the file") from error
+    if not content:
+        raise ImageError("file is empty")
+    if len(content) > max_bytes:
+        raise ImageError(f"larger than {max_bytes / 1e6:g} MB")
+    return content
+
+
+def _data_url_content(url: str) -> bytes:
+    head, _, body = url.partition(",")
+    content = unquote_to_bytes(body)
+    if not head.lower().endswith(";base64"):
+        return content
+    content = b"".join(content.split())
+    try:
+        padding = b"=" * (-len(content) % 4)
+        return base64.b64decode(content + padding, validate=True)
+    except binascii.Error as error:
+        raise ImageError("data URL is damaged") from error
+
+
+def filter_image_attributes(data: Table) -> list[Variable]:
+    """The older name of `image_columns`, kept for scripts."""
+    return image_columns(data)
+
+
+def extract_paths(data: Table, column: Variable) -> list[str | None]:
+    """The older name of `column_sources`, kept for scripts."""
+    return column_sources(data, column)
+
+
+def extract_image_path(instance: Instance, attribute: Variable) -> str | None:
+    """The picture source in one row; kept for scripts, see `column_sources`."""
+    return _source(instance[attribute].value, attribute)

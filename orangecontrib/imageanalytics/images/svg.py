@@ -1,0 +1,364 @@
+"""SVG drawings: their size and their pixels.
+
+Drawings come from anywhere, and the renderer (resvg) trusts them: it reads the
+files that they name and, since it runs out of stack or of memory for some, would
+take the whole process along. It is therefore given a copy in which nothing refers
+to anything outside the drawing and whose size is known to be harmless.
+"""
+
+import base64
+import math
+import re
+import threading
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+from urllib.parse import unquote_to_bytes
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from PIL import Image
+
+from orangecontrib.imageanalytics.errors import ImageError
+
+# The part of a file that is certain to hold the first tag.
+HEAD_BYTES = 1 << 18
+MAX_BYTES = 50_000_000
+MAX_SIDE = 4096
+MAX_DEPTH = 500
+MAX_EMBEDDED_PIXELS = 50_000_000
+MAX_PATTERN_PIXELS = 50_000_000
+# Each may be drawn within another, which costs stack like nesting does.
+MAX_NESTABLE = 5000
+MAX_OCTAVES = 8
+MAX_ENTITY_LENGTH = 200
+# resvg uses 20 to 60 KB for each level of nesting; threads may have only 512 KB.
+_STACK_BYTES = 512 << 20
+
+# The size that CSS gives to a picture which does not tell its own.
+_DEFAULT_SIZE = 300.0, 150.0
+_PIXELS = {
+    "": 1, "px": 1, "pt": 4 / 3, "pc": 16, "in": 96, "cm": 96 / 2.54,
+    "mm": 96 / 25.4, "q": 96 / 101.6, "em": 16, "rem": 16, "ex": 8,
+}  # fmt: skip
+_LENGTH = re.compile(r"\s*\+?((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*", re.I)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.I)
+_SCALE = re.compile(r"(?:scale|matrix)\s*\(([^)]*)\)", re.I)
+
+_RASTER_URL = re.compile(r"data:image/(png|jpe?g|gif|webp)[;,]", re.I)
+_OUTSIDE_URL = re.compile(r"url\(\s*['\"]?\s*(?!['\"#\s])[^)]*\)?", re.I)
+_IMPORT = re.compile(r"@import[^;]*;?", re.I)
+_NESTABLE = {"clipPath", "mask", "pattern", "marker", "filter"}
+_RASTERS = ("PNG", "JPEG", "GIF", "WEBP")
+_LEFT_OUT = {"script", "foreignObject", "iframe", "audio", "video"}
+
+_stack_size_lock = threading.Lock()
+
+
+def may_be_svg(head: bytes) -> bool:
+    """Whether content that starts like this may be XML, plain or compressed."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return text.startswith((b"<", b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff"))
+
+
+def size(content: bytes) -> tuple[int, int] | None:
+    """
+    Size of a drawing, in pixels of 1/96 inch.
+
+    Parameters
+    ----------
+    content : bytes
+        Content of an .svg or .svgz file; its first `HEAD_BYTES` are enough.
+
+    Returns
+    -------
+    (int, int) or None
+        Width and height: those that it tells (percentages tell nothing), else
+        those of its view box, else 300x150 as in browsers. None if the content
+        is not an SVG.
+
+    Raises
+    ------
+    ImageError
+        It is an SVG, but its size is nothing or beyond reason, or it has entities
+        that may grow without limit.
+    """
+    found = []
+    try:
+        xml = _unzipped(content, HEAD_BYTES)
+    except ImageError:
+        return None
+    parser = _parser()
+    parser.StartElementHandler = lambda *tag: found or found.append(tag)
+    # What comes after the first tag may be cut in any place.
+    with suppress(expat.ExpatError, LookupError, ValueError):
+        parser.Parse(xml, False)
+    if not found or _local(found[0][0]) != "svg":
+        return None
+    width, height = _intrinsic_size(found[0][1])
+    return max(1, round(width)), max(1, round(height))
+
+
+def render(content: bytes, at_least: tuple[int, int] | None = None) -> Image.Image:
+    """
+    Draw an SVG, without reading anything that it refers to.
+
+    Parameters
+    ----------
+    content : bytes
+        Content of an .svg or .svgz file.
+    at_least : (int, int), optional
+        Width and height; the drawing is scaled, up or down, to just cover them.
+        Without it, it has its own size. In either case, the longer side is
+        limited to `MAX_SIDE`.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Picture in mode RGBA.
+
+    Raises
+    ------
+    ImageError
+        The drawing is damaged, or it is built in a way that would take too much
+        memory.
+    """
+    copy = _HarmlessCopy(at_least)
+    parser = _parser()
+    parser.buffer_text = True
+    parser.StartElementHandler = copy.start
+    parser.EndElementHandler = copy.end
+    parser.CharacterDataHandler = copy.text
+    xml = _unzipped(content, MAX_BYTES + 1)
+    if len(xml) > MAX_BYTES:
+        raise ImageError(f"an SVG of more than {MAX_BYTES / 1e6:g} MB")
+    try:
+        parser.Parse(xml, True)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise ImageError("damaged SVG data") from error
+    png = _with_deep_stack(_draw, "".join(copy.parts), copy.has_text)
+    return Image.open(BytesIO(png)).convert("RGBA")
+
+
+def _draw(xml: str, has_text: bool) -> bytes:
+    import resvg_py
+
+    return resvg_py.svg_to_bytes(svg_string=xml, skip_system_fonts=not has_text)
+
+
+def _with_deep_stack(function: Callable, *args):
+    outcome = []
+
+    def run():
+        try:
+            outcome.append(function(*args))
+        except BaseException as error:
+            # Panics of the renderer are not Exceptions.
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, name="svg")
+    try:
+        with _stack_size_lock:
+            previous = threading.stack_size(_STACK_BYTES)
+            try:
+                thread.start()
+            finally:
+                threading.stack_size(previous)
+    except (RuntimeError, ValueError) as error:
+        raise ImageError("not enough memory to draw it") from error
+    thread.join()
+    if isinstance(outcome[0], ImportError):
+        raise ImageError("drawing SVG needs resvg-py") from outcome[0]
+    if isinstance(outcome[0], BaseException):
+        raise ImageError("damaged SVG data") from outcome[0]
+    return outcome[0]
+
+
+def _unzipped(content: bytes, limit: int) -> bytes:
+    """The first bytes of the XML, at most `limit` of them."""
+    if content.startswith(b"\x1f\x8b"):
+        try:
+            return zlib.decompressobj(wbits=31).decompress(content, limit)
+        except zlib.error as error:
+            raise ImageError("damaged SVG data") from error
+    return content[:limit]
+
+
+def _parser():
+    parser = expat.ParserCreate()
+    parser.EntityDeclHandler = _check_entity
+    return parser
+
+
+def _check_entity(name, is_parameter, value, base, system_id, public_id, notation):
+    # Illustrator writes short entities for its namespaces; anything beyond those
+    # could grow without limit. External ones are never read by expat.
+    if value is not None and (
+        is_parameter or len(value) > MAX_ENTITY_LENGTH or "&" in value or "%" in value
+    ):
+        raise ImageError("an SVG with large or nested entities")
+
+
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _length(value: str | None) -> float | None:
+    match = _LENGTH.fullmatch(value or "")
+    unit = match and _PIXELS.get(match[2].lower())
+    return float(match[1]) * unit if unit else None
+
+
+def _view_box(attributes: dict[str, str]) -> list[float] | None:
+    numbers = [float(n) for n in _NUMBER.findall(attributes.get("viewBox", ""))]
+    return numbers if len(numbers) == 4 and min(numbers[2:]) > 0 else None
+
+
+def _intrinsic_size(attributes: dict[str, str]) -> tuple[float, float]:
+    width, height = (_length(attributes.get(side)) for side in ("width", "height"))
+    box = _view_box(attributes)
+    box_width, box_height = box[2:] if box else _DEFAULT_SIZE
+    if width is None and height is None:
+        width, height = box_width, box_height
+    elif width is None:
+        width = height * box_width / box_height if box else box_width
+    elif height is None:
+        height = width * box_height / box_width if box else box_height
+    if not (0 < width < 1e9 and 0 < height < 1e9):
+        raise ImageError("an SVG of no or of infinite size")
+    return width, height
+
+
+class _HarmlessCopy:
+    """
+    Writes what the parser reads, except for what the renderer must not see.
+
+    Attributes
+    ----------
+    parts : list of str
+        The copy, in pieces.
+    has_text : bool
+        Whether fonts are needed.
+    """
+
+    def __init__(self, at_least: tuple[int, int] | None):
+        self.parts: list[str] = []
+        self.has_text = False
+        self._at_least = at_least
+        self._length = 0
+        self._open: list[str] = []
+        self._left_out_at: int | None = None
+        self._scales = [1.0]
+        self._n_nestable = 0
+        self._embedded_pixels = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._open.append(name)
+        if len(self._open) > MAX_DEPTH:
+            raise ImageError("an SVG nested too deeply")
+        element = _local(name)
+        if self._left_out_at is not None:
+            return
+        if element in _LEFT_OUT:
+            self._left_out_at = len(self._open)
+            return
+        if len(self._open) == 1:
+            attributes = self._with_size(name, attributes)
+        self._check_cost(element, attributes)
+        self.has_text |= element == "text"
+        kept = "".join(
+            f" {key}={quoteattr(clean)}"
+            for key, value in attributes.items()
+            if (clean := self._clean(element, key, value)) is not None
+        )
+        self._write(f"<{name}{kept}>")
+
+    def end(self, name: str) -> None:
+        if self._left_out_at is None:
+            self._write(f"</{name}>")
+            self._scales.pop()
+        elif self._left_out_at == len(self._open):
+            self._left_out_at = None
+        self._open.pop()
+
+    def text(self, data: str) -> None:
+        if self._left_out_at is None:
+            if _local(self._open[-1]) == "style":
+                data = _OUTSIDE_URL.sub("none", _IMPORT.sub("", data))
+            self._write(escape(data))
+
+    def _write(self, part: str) -> None:
+        self._length += len(part)
+        if self._length > 2 * MAX_BYTES:
+            raise ImageError("an SVG with entities beyond reason")
+        self.parts.append(part)
+
+    def _with_size(self, name: str, attributes: dict[str, str]) -> dict[str, str]:
+        """Attributes of the outermost tag, for the size at which to draw."""
+        width, height = _intrinsic_size(attributes)
+        scale = 1.0
+        if self._at_least is not None:
+            scale = max(self._at_least[0] / width, self._at_least[1] / height)
+        scale = min(scale, MAX_SIDE / max(width, height))
+        sized = dict(attributes)
+        # The tolerance keeps rounding errors from adding a row of pixels.
+        sized["width"] = str(max(1, math.ceil(width * scale - 1e-6)))
+        sized["height"] = str(max(1, math.ceil(height * scale - 1e-6)))
+        box = _view_box(attributes)
+        if box is None:
+            sized["viewBox"] = f"0 0 {width} {height}"
+            sized["preserveAspectRatio"] = "none"
+        if name == "svg":
+            sized.setdefault("xmlns", "http://www.w3.org/2000/svg")
+        box_width, box_height = box[2:] if box else (width, height)
+        self._scales = [max(width * scale / box_width, height * scale / box_height)]
+        self._largest_scale = self._scales[0]
+        self._patterns: list[float] = []
+        return sized
+
+    def _check_cost(self, element: str, attributes: dict[str, str]) -> None:
+        scale = self._scales[-1]
+        for key in ("transform", "patternTransform"):
+            for numbers in _SCALE.findall(attributes.get(key, "")):
+                factors = (abs(float(n)) for n in _NUMBER.findall(numbers)[:4])
+                scale *= max(1.0, *factors, 0.0)
+        self._scales.append(scale)
+        self._largest_scale = max(self._largest_scale, scale)
+        if element in _NESTABLE:
+            self._n_nestable += 1
+        if element == "pattern":
+            sides = (_length(attributes.get(side)) or 0 for side in ("width", "height"))
+            self._patterns.append(math.prod(sides))
+        area = max(self._patterns, default=0) * self._largest_scale**2
+        if self._n_nestable > MAX_NESTABLE or area > MAX_PATTERN_PIXELS:
+            raise ImageError("an SVG that would take too much memory")
+        octaves = _length(attributes.get("numOctaves"))
+        if octaves and octaves > MAX_OCTAVES:
+            attributes["numOctaves"] = str(MAX_OCTAVES)
+
+    def _clean(self, element: str, key: str, value: str) -> str | None:
+        """The value of an attribute as it may be passed on, None to leave it out."""
+        if _local(key) in ("href", "src"):
+            inside = value.strip().startswith("#")
+            return value if inside or self._is_raster(element, value) else None
+        if key == "xml:base":
+            return None
+        return _OUTSIDE_URL.sub("none", value)
+
+    def _is_raster(self, element: str, value: str) -> bool:
+        if element not in ("image", "feImage") or not _RASTER_URL.match(value.strip()):
+            return False
+        head, _, body = value.strip().partition(",")
+        content = unquote_to_bytes(body)
+        try:
+            if head.lower().endswith(";base64"):
+                content = base64.b64decode(content)
+            with Image.open(BytesIO(content), formats=_RASTERS) as image:
+                self._embedded_pixels += image.width * image.height
+        except Exception:
+            # Whatever Pillow cannot read, the renderer need not see.
+            return False
+        if self._embedded_pixels > MAX_EMBEDDED_PIXELS:
+            raise ImageError("an SVG with too many pixels")
+        return True
