@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
 
-TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
+TIMEOUT = 30  # seconds to connect, and between two pieces of an answer
 CHUNK = 1 << 18
 
 
@@ -153,6 +153,7 @@ class DownloadedWeights:
             return self.path
         # torch depends on filelock. The lock lets a second process wait for the
         # first one's download instead of doing it again.
+        import httpx
         from filelock import FileLock
 
         try:
@@ -160,25 +161,27 @@ class DownloadedWeights:
             with FileLock(self.path + ".lock"):
                 if not self.available():
                     self._download(callback or (lambda _fraction: None))
-        except OSError as error:  # requests' exceptions are OSErrors, too
+        except (OSError, httpx.HTTPError) as error:
             raise ModelError(self._advice(name, error)) from error
         return self.path
 
     def _download(self, callback) -> None:
-        import requests
+        import httpx
 
         partial = self.path + ".partial"
         digest, done = hashlib.sha256(), 0
         try:
             with (
-                requests.get(self.url, stream=True, timeout=TIMEOUT) as response,
+                httpx.stream(
+                    "GET", self.url, timeout=TIMEOUT, follow_redirects=True
+                ) as response,
                 open(partial, "wb") as file,
             ):
                 response.raise_for_status()
                 expected = int(
                     response.headers.get("Content-Length") or self.megabytes * 1e6
                 )
-                for chunk in response.iter_content(CHUNK):
+                for chunk in response.iter_bytes(CHUNK):
                     file.write(chunk)
                     digest.update(chunk)
                     done += len(chunk)
@@ -246,9 +249,7 @@ def read_checkpoint(path: str, sha256: str) -> dict:
                 return _ArrayUnpickler(file).load()
             return torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ModelError(
-            f"The weight file {path} cannot be read: {error}"
-        ) from error
+        raise ModelError(f"The weight file {path} cannot be read: {error}") from error
 
 
 def _sha256(file) -> str:

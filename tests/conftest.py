@@ -1,0 +1,45 @@
+"""Pictures and folders that many tests use; all are made here."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_folder(tmp_path_factory):
+    """Keep the tests out of the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORANGE_IMAGEANALYTICS_CACHE_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def fresh_cache(tmp_path, monkeypatch):
+    """An empty cache for one test."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("ORANGE_IMAGEANALYTICS_CACHE_DIR", str(folder))
+    return folder
+
+
+def make_picture(seed: int, size=(64, 48)) -> Image.Image:
+    """A picture of soft blotches that no other seed gives."""
+    small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of six JPEGs in two subfolders; their paths, sorted."""
+    paths = []
+    for index in range(6):
+        folder = tmp_path / "photos" / ("first" if index < 3 else "second")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"photo {index}.jpg"
+        make_picture(index, (320, 240)).save(path, quality=90)
+        # Old enough for its time stamp to be trusted.
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+        paths.append(str(path))
+    return paths

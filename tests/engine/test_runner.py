@@ -1,0 +1,189 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from orangecontrib.imageanalytics.engine import runner as module
+from orangecontrib.imageanalytics.engine.runner import Runner, SingleThreaded
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.networks.registry import find_network
+
+LITE = find_network("efficientnet-lite0")
+
+
+class Toy(nn.Module):
+    """Mean of each channel; fails when told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.batches = []
+        self.failure = lambda n: None
+
+    def forward(self, x):
+        if error := self.failure(len(x)):
+            raise error
+        self.batches.append(len(x))
+        return self.pool(x).flatten(1)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    toy = Toy()
+    monkeypatch.setattr(module, "load_backbone", lambda *_, **__: toy)
+    return toy
+
+
+class FakeGpu:
+    """Stands for a GPU wherever the runner looks at a device."""
+
+    type = "cuda"
+    index = 0
+
+    def __eq__(self, other):
+        return isinstance(other, FakeGpu)
+
+    __hash__ = None
+
+
+@pytest.fixture
+def gpu(toy, monkeypatch):
+    """A toy network on a toy GPU: the arithmetic is done by the CPU."""
+    monkeypatch.setattr(module, "choose_device", lambda name: FakeGpu())
+    monkeypatch.setattr(module, "describe_device", lambda device: "Toy GPU")
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(toy, "to", lambda device: toy)
+    forward = Runner._forward
+
+    def on_cpu(self, squares, device, precision):
+        return forward(self, squares, torch.device("cpu"), precision)
+
+    monkeypatch.setattr(Runner, "_forward", on_cpu)
+    return toy
+
+
+def squares(n):
+    generator = torch.Generator().manual_seed(n)
+    shape = (n, 3, 8, 8)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def expected(batch):
+    return ((batch.float() - 127) / 128).mean((2, 3)).numpy()
+
+
+def run(runner, batch):
+    return runner(batch, threading.Event())
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_batch_size_does_not_matter(toy, batch_size):
+    runner = Runner(LITE, "cpu", batch_size)
+    vectors, precision = run(runner, squares(7))
+    np.testing.assert_allclose(vectors, expected(squares(7)), rtol=1e-5, atol=1e-6)
+    assert precision == "float32"
+    assert max(toy.batches) <= batch_size
+
+
+def test_out_of_gpu_memory_halves_the_batch(gpu):
+    runner = Runner(LITE)
+    assert runner.batch_size == 64
+    gpu.failure = lambda n: RuntimeError("CUDA out of memory.") if n > 10 else None
+    vectors, precision = run(runner, squares(64))
+    np.testing.assert_allclose(vectors, expected(squares(64)), atol=1e-2)
+    assert runner.batch_size == 8
+    assert precision == "float16"
+    assert gpu.batches == [8] * 8
+
+
+@pytest.mark.parametrize("message", ["CUDA error: device lost", "CUDA out of memory."])
+def test_a_gpu_that_fails_makes_way_for_the_cpu(gpu, message):
+    runner = Runner(LITE)
+    gpu.failure = lambda n: (
+        RuntimeError(message) if isinstance(runner.device, FakeGpu) else None
+    )
+    with pytest.warns(RuntimeWarning, match="Toy GPU failed, so the CPU is used"):
+        vectors, precision = run(runner, squares(9))
+    np.testing.assert_allclose(vectors, expected(squares(9)), rtol=1e-5, atol=1e-6)
+    assert precision == runner.precision == "float32"
+    assert runner.device == torch.device("cpu")
+
+
+def test_out_of_memory_on_the_cpu(toy):
+    toy.failure = lambda n: RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    runner = Runner(LITE, "cpu", 4)
+    with pytest.raises(ModelError, match="not enough memory"):
+        run(runner, squares(4))
+    toy.failure = lambda n: None
+    run(runner, squares(4))
+
+
+def test_other_errors_of_the_cpu_are_not_swallowed(toy):
+    toy.failure = lambda n: RuntimeError("sizes of tensors must match")
+    with pytest.raises(RuntimeError, match="sizes of tensors"):
+        run(Runner(LITE, "cpu"), squares(1))
+
+
+def test_overflow_in_half_precision_is_computed_again(gpu, monkeypatch):
+    runner = Runner(LITE)
+
+    def forward(x):
+        return x.mean((2, 3)) / (0 if torch.is_autocast_enabled("cpu") else 1)
+
+    monkeypatch.setattr(gpu, "forward", forward)
+    vectors, precision = run(runner, squares(2))
+    assert np.isfinite(vectors).all()
+    assert precision == "float32"
+
+
+def test_cancel_is_heard_between_layers():
+    runner = Runner(LITE, "cpu")
+    cancelled = threading.Event()
+    layers = [m for m in runner._module.modules() if not list(m.children())]
+    seen = []
+    layers[5].register_forward_hook(lambda *_: cancelled.set())
+    layers[8].register_forward_hook(lambda *_: seen.append(1))
+    size = LITE.input_size
+    with pytest.raises(Cancelled):
+        runner(torch.zeros((1, 3, size, size), dtype=torch.uint8), cancelled)
+    assert not seen
+
+
+def test_bfloat16_is_close():
+    size = LITE.input_size
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.randint(
+        0, 256, (2, 3, size, size), dtype=torch.uint8, generator=generator
+    )
+    single, _ = run(Runner(LITE, "cpu"), batch)
+    half, precision = run(Runner(LITE, "cpu", precision="bfloat16"), batch)
+    assert precision == "bfloat16"
+    assert half.dtype == np.float32
+    cosine = (single * half).sum(1)
+    cosine /= np.linalg.norm(single, axis=1) * np.linalg.norm(half, axis=1)
+    assert cosine.min() > 0.99
+
+
+def test_threads_of_torch_are_restored():
+    before = torch.get_num_threads()
+    inside = []
+
+    def work():
+        SingleThreaded.start_thread()
+        inside.append(torch.get_num_threads())
+
+    def ask():
+        inside.append(torch.get_num_threads())
+
+    def in_thread(target):
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join()
+
+    with SingleThreaded(), SingleThreaded():
+        in_thread(work)
+    in_thread(ask)
+    assert inside == [1, before]
+    assert torch.get_num_threads() == before

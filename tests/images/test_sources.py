@@ -1,0 +1,264 @@
+import base64
+import os
+import time
+
+import numpy as np
+import pytest
+from Orange.data import (
+    ContinuousVariable,
+    DiscreteVariable,
+    Domain,
+    StringVariable,
+    Table,
+)
+
+from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images import sources
+from orangecontrib.imageanalytics.images.sources import (
+    column_sources,
+    image_columns,
+    is_remote,
+    read_local,
+    resolve,
+)
+from orangecontrib.imageanalytics.utils import image_utils
+
+
+def marked(variable, **attributes):
+    variable.attributes.update(attributes)
+    return variable
+
+
+@pytest.fixture
+def table():
+    domain = Domain(
+        [ContinuousVariable("x"), DiscreteVariable("attr", values=["u.png", "v.png"])],
+        DiscreteVariable("class", values=["c.png"]),
+        [
+            StringVariable("name"),
+            DiscreteVariable("breed", values=["a.png", "http://h/b.png"]),
+            ContinuousVariable("size"),
+            marked(StringVariable("photo"), type="image", origin="/photos"),
+        ],
+    )
+    nan = np.nan
+    return Table.from_numpy(
+        domain,
+        np.array([[1, 0], [2, nan], [3, 1]]),
+        np.array([0, nan, 0]),
+        np.array(
+            [["n1", 1, 5, "1.png"], ["", nan, 6, None], ["n3", 0, 7, "/abs/3.png"]],
+            dtype=object,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "origin", "expected"),
+    [
+        ("a.png", "", "a.png"),
+        ("a.png", "/photos", "/photos/a.png"),
+        ("in/a b.png", "/photos/", "/photos/in/a b.png"),
+        ("/abs/a.png", "/photos", "/abs/a.png"),
+        (" a.png", "/photos", "/photos/ a.png"),
+        ("a.png", "http://h/dir", "http://h/dir/a.png"),
+        ("a.png", "HTTPS://h/dir/", "https://h/dir/a.png"),
+        ("/a.png", "http://h/dir", "http://h/a.png"),
+        ("a.png", "http://[broken", "http://[broken/a.png"),
+        ("http://h/a.png", "/photos", "http://h/a.png"),
+        (" HTTP://h/a.png ", "/photos", "HTTP://h/a.png"),
+        ("ftp://h/a.png", "http://g/", "ftp://h/a.png"),
+        ("data:image/png;base64,AA==", "/photos", "data:image/png;base64,AA=="),
+        ("file:///tmp/a%20b%23.png", "/photos", "/tmp/a b#.png"),
+        ("file://localhost/tmp/a#1.png", "", "/tmp/a#1.png"),
+        ("file:/tmp/a.png", "http://h/", "/tmp/a.png"),
+        ("file:///tmp/%E2%82%AC%FF.png", "", "/tmp/€\udcff.png"),
+        ("a.png", "file:///my%20photos", "/my photos/a.png"),
+        ("data:1.png", "/photos", "/photos/data:1.png"),
+        ("file:1.png", "/photos", "/photos/file:1.png"),
+        ("C:a.png", "/photos", "/photos/C:a.png"),
+    ],
+)
+def test_resolve(value, origin, expected):
+    assert resolve(value, origin) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:///C:/a%20b.png", "C:/a b.png"),
+        ("file:///d|/a.png", "d:/a.png"),
+        ("file://server/share/a.png", "//server/share/a.png"),
+    ],
+)
+def test_file_urls_on_windows(url, path):
+    assert sources._path_of_file_url(url, windows=True) == path
+
+
+def test_is_remote():
+    assert is_remote("http://h/a") and is_remote("HTTPS://h") and is_remote("ftp://h/a")
+    assert not is_remote("/http/a.png")
+    assert not is_remote("data:image/png,xx")
+    assert not is_remote("httpx://h/a")
+
+
+def test_image_columns_marked_ones_first(table):
+    assert [var.name for var in image_columns(table)] == ["photo", "name", "breed"]
+    assert image_utils.filter_image_attributes(table) == image_columns(table)
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("photo", ["/photos/1.png", None, "/abs/3.png"]),
+        ("name", ["n1", None, "n3"]),
+        ("breed", ["http://h/b.png", None, "a.png"]),
+        ("attr", ["u.png", None, "v.png"]),
+        ("class", ["c.png", None, "c.png"]),
+    ],
+)
+def test_column_sources(table, column, expected):
+    variable = table.domain[column]
+    assert column_sources(table, column) == expected
+    assert column_sources(table, variable) == expected
+    assert image_utils.extract_paths(table, variable) == expected
+    one_by_one = [image_utils.extract_image_path(row, variable) for row in table]
+    assert one_by_one == expected
+
+
+def test_missing_strings():
+    domain = Domain([], None, [StringVariable("s")])
+    missing = ["", None, np.nan, StringVariable.Unknown, "  \t"]
+    metas = np.array([[value] for value in [*missing, "a.png"]], dtype=object)
+    table = Table.from_numpy(domain, np.empty((6, 0)), metas=metas)
+    assert column_sources(table, "s") == [None] * 5 + ["a.png"]
+
+
+def test_category_without_values_and_empty_table(table):
+    domain = Domain([], None, [DiscreteVariable("d", values=[])])
+    missing = Table.from_numpy(domain, np.empty((2, 0)), metas=np.full((2, 1), np.nan))
+    assert column_sources(missing, "d") == [None, None]
+    assert column_sources(table[:0], "breed") == []
+    assert column_sources(table[:0], "photo") == []
+
+
+def test_wrong_columns(table):
+    with pytest.raises(ValueError, match="'size'"):
+        column_sources(table, "size")
+    with pytest.raises(ValueError, match="'nowhere'"):
+        column_sources(table, "nowhere")
+    with pytest.raises(ValueError, match="'other'"):
+        column_sources(table, StringVariable("other"))
+
+
+def test_column_sources_of_a_long_table():
+    n = 100_000
+    domain = Domain([], None, [marked(StringVariable("s"), origin="/photos")])
+    metas = np.array([f"{i}.png" for i in range(n)], dtype=object)[:, None]
+    table = Table.from_numpy(domain, np.empty((n, 0)), metas=metas)
+    start = time.perf_counter()
+    paths = column_sources(table, "s")
+    assert time.perf_counter() - start < 1
+    assert paths[-1] == "/photos/99999.png"
+
+
+def reason(source, **kwargs):
+    with pytest.raises(ImageError) as raised:
+        read_local(str(source), **kwargs)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["a b.png", 'it\'s "x".png', "slika čšž 画像.png"])
+def test_read_local(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"content")
+    assert read_local(str(path)) == b"content"
+    assert read_local(resolve(path.as_uri())) == b"content"
+
+
+def test_read_local_undecodable_name(tmp_path):
+    path = os.path.join(os.fsencode(tmp_path), b"\xff.png")
+    try:
+        with open(path, "wb") as file:
+            file.write(b"content")
+    except OSError:
+        pytest.skip("the file system has no such names")
+    assert read_local(os.fsdecode(path)) == b"content"
+
+
+def test_read_local_reasons(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "large.png").write_bytes(b"x" * 2_000_001)
+    assert reason(tmp_path / "none.png") == "file not found"
+    assert reason(tmp_path / "empty.png" / "x.png") == "file not found"
+    assert reason(tmp_path / "folder.png") == "is a folder"
+    assert reason(tmp_path / "empty.png") == "file is empty"
+    assert reason(tmp_path / "large.png", max_bytes=2_000_000) == "larger than 2 MB"
+    assert reason(tmp_path / ("x" * 5000)) == "the path is too long"
+    assert reason("a\0b.png") == "not a valid path"
+    assert (
+        len(read_local(str(tmp_path / "large.png"), max_bytes=2_000_001)) == 2_000_001
+    )
+
+
+def test_links(tmp_path):
+    (tmp_path / "real.png").write_bytes(b"content")
+    (tmp_path / "link.png").symlink_to("real.png")
+    (tmp_path / "broken.png").symlink_to("nothing.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    assert read_local(str(tmp_path / "link.png")) == b"content"
+    assert reason(tmp_path / "broken.png") == "broken link"
+    assert reason(tmp_path / "loop.png") == "a link that leads to itself"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert reason(tmp_path / "pipe.png") == "not an ordinary file"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may")
+def test_unreadable(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"content")
+    path.chmod(0)
+    assert reason(path) == "permission denied"
+
+
+def test_unreadable_for_anybody(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "a.png"
+    path.write_bytes(b"content")
+    monkeypatch.setattr("builtins.open", refuse)
+    assert reason(path) == "permission denied"
+
+
+def test_a_disk_that_fails(tmp_path, monkeypatch):
+    class Failing:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def read(self, _):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sources, "open_local", lambda _: Failing())
+    assert reason("a.png") == "cannot be read (Input/output error)"
+
+
+def test_data_urls():
+    content = bytes(range(256))
+    encoded = base64.b64encode(content).decode()
+    assert read_local(f"data:image/png;base64,{encoded}") == content
+    assert read_local(f"DATA:;BASE64,{encoded.rstrip('=')}") == content
+    assert read_local(f"data:;base64,{encoded[:40]} \n{encoded[40:]}") == content
+    assert read_local("data:image/svg+xml,%3Csvg/%3E") == b"<svg/>"
+    assert reason("data:image/png;base64,A") == "data URL is damaged"
+    assert reason("data:image/png;base64,!!!!") == "data URL is damaged"
+    assert reason("data:image/png;base64,") == "file is empty"
+    assert reason("data:,abc", max_bytes=2) == "larger than 2e-06 MB"

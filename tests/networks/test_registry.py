@@ -1,0 +1,85 @@
+import subprocess
+import sys
+
+import pytest
+
+from orangecontrib.imageanalytics.networks.backbone import load_preprocessing
+from orangecontrib.imageanalytics.networks.registry import (
+    DEFAULT,
+    NETWORKS,
+    find_network,
+)
+from orangecontrib.imageanalytics.networks.weights import (
+    DownloadedWeights,
+    PackagedWeights,
+)
+
+DOWNLOADED = [n for n in NETWORKS if isinstance(n.weights, DownloadedWeights)]
+
+
+def test_the_default_is_first_and_needs_no_download():
+    assert NETWORKS[0].id == DEFAULT == "efficientnet-lite0"
+    assert NETWORKS[0].megabytes == 0
+    assert NETWORKS[0].available()
+
+
+def test_order_shown_to_users():
+    assert [network.id for network in NETWORKS] == [
+        "efficientnet-lite0",
+        "efficientnet-lite2",
+        "squeezenet",
+        "inception-v3",
+        "vgg16",
+        "vgg19",
+        "resnet50",
+        "convnext-tiny",
+        "efficientnet-v2-s",
+        "vit-b-16",
+        "mobilenet-v3-large",
+        "densenet121",
+    ]
+
+
+@pytest.mark.parametrize("network", DOWNLOADED, ids=lambda network: network.id)
+def test_downloads_are_those_of_torchvision(network):
+    from torchvision.models import get_weight
+
+    weights = get_weight(network.preprocessing)
+    assert network.weights.url == weights.url
+    mebibytes = weights.meta["_file_size"]
+    assert network.megabytes == pytest.approx(mebibytes * 1.048576, abs=0.6)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
+def test_input_size_is_that_of_the_preprocessing(network):
+    assert load_preprocessing(network).size == network.input_size
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
+def test_every_entry_says_what_people_ask(network):
+    assert network.name and network.description and network.licence
+    assert network.origin.startswith(("https://", "Python package "))
+    packaged = isinstance(network.weights, PackagedWeights)
+    assert (network.megabytes == 0) == packaged
+
+
+@pytest.mark.parametrize("model", ["painters", "deeploc", "openface"])
+def test_networks_of_the_old_server(model):
+    with pytest.raises(ValueError, match=r"server.*efficientnet-lite0") as error:
+        find_network(model)
+    assert model in str(error.value)
+
+
+def test_unknown_network():
+    with pytest.raises(ValueError, match=r"'alexnet' is not a valid model.*vgg19"):
+        find_network("alexnet")
+
+
+def test_listing_does_not_import_torch():
+    code = (
+        "import sys;"
+        "from orangecontrib.imageanalytics.networks.registry import NETWORKS;"
+        "[n.available() for n in NETWORKS];"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

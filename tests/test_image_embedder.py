@@ -1,0 +1,599 @@
+import base64
+import http.server
+import io
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from Orange.data import (
+    ContinuousVariable,
+    DiscreteVariable,
+    Domain,
+    StringVariable,
+    Table,
+)
+from PIL import Image
+from scipy import sparse
+
+from orangecontrib.imageanalytics import image_embedder as module
+from orangecontrib.imageanalytics.engine import pipeline
+from orangecontrib.imageanalytics.errors import Cancelled
+from orangecontrib.imageanalytics.image_embedder import (
+    MODELS,
+    ImageEmbedder,
+    cache_info,
+    clear_cache,
+)
+from orangecontrib.imageanalytics.images.decode import decode
+from orangecontrib.imageanalytics.images.sources import column_sources
+from orangecontrib.imageanalytics.import_images import ImportImages
+
+
+def picture(seed, size=(64, 48)):
+    small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+def jpeg(seed=0, size=(64, 48)):
+    stream = io.BytesIO()
+    picture(seed, size).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    with ImageEmbedder("squeezenet", device="cpu") as embedder:
+        embedder.load()
+        yield embedder
+
+
+@pytest.fixture
+def counted(embedder, monkeypatch):
+    """Numbers of pictures that went through the network, a batch each."""
+    batches = []
+    call = type(embedder._runner).__call__
+
+    def count(runner, squares, cancelled):
+        batches.append(len(squares))
+        return call(runner, squares, cancelled)
+
+    monkeypatch.setattr(type(embedder._runner), "__call__", count)
+    return batches
+
+
+@pytest.fixture
+def table(photos):
+    return ImportImages()(os.path.dirname(os.path.dirname(photos[0])))[0]
+
+
+# What comes out -----------------------------------------------------------------------
+
+
+def test_paths(embedder, photos):
+    vectors = embedder(photos)
+    assert len(vectors) == 6
+    assert all(v.shape == (1000,) and v.dtype == np.float32 for v in vectors)
+    assert embedder.failures == {}
+    assert len({v.tobytes() for v in vectors}) == 6
+
+
+def test_table(embedder, table, photos):
+    embedded, skipped, n_skipped = embedder(table, col="image")
+    assert (skipped, n_skipped) == (None, 0)
+    assert embedded.name == "Embedded images"
+    assert [a.name for a in embedded.domain.attributes[:2]] == ["n0", "n1"]
+    assert len(embedded.domain.attributes) == 1000
+    assert all(a.attributes["hidden"] for a in embedded.domain.attributes)
+    assert embedded.domain.class_vars == table.domain.class_vars
+    assert embedded.domain.metas == table.domain.metas
+    np.testing.assert_array_equal(embedded.ids, table.ids)
+    np.testing.assert_array_equal(embedded.Y, table.Y)
+    np.testing.assert_allclose(embedded.X, np.stack(embedder(photos)), rtol=1e-6)
+
+
+def test_unreadable_rows_are_skipped(embedder, table, photos):
+    os.remove(photos[1])
+    open(photos[4], "wb").close()
+    embedded, skipped, n_skipped = embedder(table, "image")
+    assert n_skipped == len(skipped) == 2
+    assert skipped.name == "Skipped images"
+    np.testing.assert_array_equal(skipped.ids, table.ids[[1, 4]])
+    np.testing.assert_array_equal(embedded.ids, table.ids[[0, 2, 3, 5]])
+    assert embedder.failures == {
+        photos[1]: "file not found",
+        photos[4]: "file is empty",
+    }
+    expected = [embedder([photos[index]])[0] for index in (0, 2, 3, 5)]
+    np.testing.assert_allclose(embedded.X, expected, rtol=1e-6)
+
+
+def test_columns_before_the_vectors_are_kept(embedder, table):
+    extra = ContinuousVariable("n0")
+    domain = Domain([extra], table.domain.class_vars, table.domain.metas)
+    table = table.transform(domain)
+    with table.unlocked():
+        table.X[:, 0] = np.arange(6)
+    embedded, *_ = embedder(table, "image")
+    np.testing.assert_array_equal(embedded.X[:, 0], np.arange(6))
+    names = [a.name for a in embedded.domain.attributes]
+    assert len(set(names)) == 1001
+    twice, *_ = embedder(embedded, "image")
+    np.testing.assert_array_equal(twice.X[:, 1:1001], twice.X[:, 1001:])
+
+
+def test_subclass_of_table_is_kept(embedder, table):
+    class Corpus(Table):
+        pass
+
+    corpus = Corpus.from_table(table.domain, table)
+    embedded, *_ = embedder(corpus, "image")
+    assert type(embedded) is Corpus
+
+
+@pytest.mark.parametrize("n_columns", [2, 2500], ids=["few", "most columns"])
+def test_sparse_table(embedder, table, n_columns):
+    """Orange keeps a table sparse while most of its columns are."""
+    columns = [ContinuousVariable(f"c{i}", sparse=True) for i in range(n_columns)]
+    table = table.transform(Domain(columns, None, table.domain.metas))
+    values = np.arange(6.0 * n_columns).reshape(6, n_columns)
+    with table.unlocked_reference():
+        table.X = sparse.csr_matrix(values)
+    embedded, *_ = embedder(table, "image")
+    assert sparse.issparse(embedded.X) == (n_columns > 2)
+    X = embedded.X.toarray() if sparse.issparse(embedded.X) else embedded.X
+    np.testing.assert_array_equal(X[:, :n_columns], values)
+    paths = column_sources(table, "image")
+    np.testing.assert_allclose(X[:, n_columns:], embedder(paths), rtol=1e-6)
+    assert np.isfinite(X).all()
+
+
+def test_categorical_column(embedder, photos):
+    variable = DiscreteVariable("file", values=("photo 1.jpg", "photo 0.jpg"))
+    variable.attributes["origin"] = os.path.dirname(photos[0])
+    values = np.array([[1], [0], [np.nan], [1]])
+    table = Table.from_numpy(
+        Domain([], metas=[variable]), np.empty((4, 0)), metas=values
+    )
+    embedded, _, n_skipped = embedder(table)
+    assert (len(embedded), n_skipped) == (3, 1)
+    expected = embedder([photos[0], photos[1], photos[0]])
+    np.testing.assert_allclose(embedded.X, expected, rtol=1e-6)
+
+
+def test_no_rows_and_no_pictures(embedder, table):
+    assert embedder(table[:0], "image") == (None, None, 0)
+    assert embedder([]) == []
+    assert embedder([None, "", None]) == [None, None, None]
+    assert embedder.failures == {}
+    with table.unlocked(table.metas):
+        table.metas[:, 1] = ""
+    embedded, skipped, n_skipped = embedder(table, "image")
+    assert embedded is None
+    assert (len(skipped), n_skipped) == (6, 6)
+
+
+def test_no_such_column(embedder, table):
+    with pytest.raises(ValueError, match="no column 'picture'"):
+        embedder(table, "picture")
+    with pytest.raises(ValueError, match="no column that could name images"):
+        embedder(Table("iris"))
+    with pytest.raises(ValueError, match="numeric"):
+        embedder(table, "width")
+
+
+def test_first_image_column_is_the_default(embedder, table):
+    assert len(embedder(table)[0]) == 6
+
+
+def test_other_types_of_data(embedder, photos):
+    expected = np.stack(embedder(photos))
+    np.testing.assert_array_equal(np.stack(embedder(np.array(photos))), expected)
+    with pytest.raises(TypeError, match="Table or a list"):
+        embedder("a.jpg")
+
+
+# Always the same vectors --------------------------------------------------------------
+
+
+def close(first, second):
+    np.testing.assert_allclose(
+        np.stack(first), np.stack(second), rtol=1e-4, atol=1e-4 * np.abs(second).max()
+    )
+
+
+def test_batch_size_order_and_cache_do_not_matter(photos, fresh_cache):
+    with ImageEmbedder("efficientnet-lite0", "cpu", cache=False) as embedder:
+        expected = embedder(photos)
+    for batch_size in (1, 5):
+        with ImageEmbedder(
+            "efficientnet-lite0", "cpu", batch_size=batch_size
+        ) as embedder:
+            clear_cache()
+            close(embedder(photos[::-1])[::-1], expected)
+            assert embedder.statistics.n_cached == 0
+            close(embedder(photos), expected)
+            assert embedder.statistics.n_cached == 6
+
+
+def test_second_run_reads_no_file(embedder, photos, fresh_cache, monkeypatch, counted):
+    first = embedder(photos)
+    assert sum(counted) == 6
+    monkeypatch.setattr(pipeline, "read_local", None)
+    np.testing.assert_array_equal(embedder(photos), first)
+    assert sum(counted) == 6
+    assert embedder.statistics.n_cached == 6
+
+
+def test_moved_and_changed_files(embedder, photos, fresh_cache, counted):
+    first = embedder(photos)
+    moved = photos[0] + ".moved.jpg"
+    os.rename(photos[0], moved)
+    np.testing.assert_array_equal(embedder([moved])[0], first[0])
+    assert sum(counted) == 6
+    status = os.stat(photos[1])
+    picture(99, (320, 240)).save(photos[1])
+    os.utime(photos[1], ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    assert np.abs(embedder([photos[1]])[0] - first[1]).max() > 0.1
+
+
+def test_networks_do_not_share_vectors(photos, fresh_cache):
+    for model in ("squeezenet", "efficientnet-lite0", "efficientnet-lite2"):
+        with ImageEmbedder(model, "cpu") as embedder:
+            embedder(photos[:1])
+            assert embedder.statistics.n_cached == 0
+    with ImageEmbedder("squeezenet", "cpu", precision="bfloat16") as embedder:
+        embedder(photos[:1])
+        assert embedder.statistics.n_cached == 0
+
+
+def test_identical_files_are_embedded_once(embedder, photos, fresh_cache, counted):
+    twins = []
+    for index in range(20):
+        twins.append(photos[0] + f".{index}.jpg")
+        with open(photos[0], "rb") as source, open(twins[-1], "wb") as target:
+            target.write(source.read())
+    vectors = embedder([*twins, photos[1], *twins])
+    assert sum(counted) == 2
+    assert len({v.tobytes() for v in vectors}) == 2
+    assert embedder.statistics.n_embedded == 41
+
+
+def test_identical_broken_files(embedder, tmp_path):
+    paths = [str(tmp_path / f"{index}.jpg") for index in range(9)]
+    for path in paths:
+        with open(path, "w") as file:
+            file.write("no picture")
+    assert embedder(paths) == [None] * 9
+    assert embedder.failures == dict.fromkeys(paths, "not a picture")
+
+
+def test_reduced_decoding_of_large_jpegs(tmp_path, monkeypatch):
+    from sklearn.datasets import load_sample_images
+
+    paths = []
+    for index, image in enumerate(load_sample_images().images):
+        paths.append(str(tmp_path / f"{index}.jpg"))
+        Image.fromarray(image).resize((2560, 1708), 3).save(paths[-1], quality=92)
+    for model in ("squeezenet", "efficientnet-lite0", "efficientnet-lite2"):
+        with ImageEmbedder(model, "cpu", cache=False) as embedder:
+            reduced = np.stack(embedder(paths))
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    pipeline, "decode", lambda content, at_least: decode(content)
+                )
+                full = np.stack(embedder(paths))
+        assert not np.array_equal(reduced, full)
+        cosine = (reduced * full).sum(1)
+        cosine /= np.linalg.norm(reduced, axis=1) * np.linalg.norm(full, axis=1)
+        assert cosine.min() >= 0.999
+
+
+def test_orientation_is_applied(embedder, tmp_path):
+    upright, turned = str(tmp_path / "upright.png"), str(tmp_path / "turned.png")
+    image = picture(3, (120, 80))
+    image.save(upright)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.transpose(Image.Transpose.ROTATE_90).save(turned, exif=exif)
+    np.testing.assert_allclose(*embedder([upright, turned]), rtol=1e-5, atol=1e-5)
+
+
+# Progress and stopping ----------------------------------------------------------------
+
+
+def test_progress(embedder, photos, fresh_cache):
+    for _ in range(2):
+        fractions, threads = [], set()
+
+        def report(fraction, fractions=fractions, threads=threads):
+            fractions.append(fraction)
+            threads.add(threading.current_thread())
+
+        embedder(photos, callback=report)
+        assert fractions == sorted(fractions)
+        assert (fractions[0], fractions[-1]) == (0, 1)
+        assert threads == {threading.current_thread()}
+
+
+@pytest.fixture
+def slow(embedder, monkeypatch):
+    """Every batch takes half a second."""
+    call = type(embedder._runner).__call__
+
+    def wait(runner, squares, cancelled):
+        time.sleep(0.5)
+        return call(runner, squares, cancelled)
+
+    monkeypatch.setattr(type(embedder._runner), "__call__", wait)
+    return embedder
+
+
+@pytest.fixture
+def many(tmp_path):
+    paths = []
+    for index in range(60):
+        paths.append(str(tmp_path / f"{index}.png"))
+        picture(1000 + index, (20, 20)).save(paths[-1])
+    return paths
+
+
+def test_cancel_from_another_thread(slow, many, fresh_cache):
+    done = []
+
+    def cancel(fraction):
+        if fraction > 0.1 and not done:
+            done.append(time.perf_counter())
+            threading.Thread(target=slow.cancel).start()
+
+    with pytest.raises(Cancelled):
+        slow(many, callback=cancel)
+    assert time.perf_counter() - done[0] < 1
+    assert 0 < cache_info()["entries"] < 60
+    slow(many[:8])
+    assert slow.statistics.n_cached > 0
+
+
+def test_exception_in_the_callback(slow, many, fresh_cache):
+    class Stop(Exception):
+        pass
+
+    raised = []
+
+    def stop(fraction):
+        if fraction > 0.1:
+            raised.append(time.perf_counter())
+            raise Stop
+
+    with pytest.raises(Stop):
+        slow(many, callback=stop)
+    assert time.perf_counter() - raised[0] < 1
+    assert 0 < cache_info()["entries"] < 60
+
+
+KILLED = """
+import os, sys
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+def die(fraction):
+    if fraction > 0.5:
+        os.kill(os.getpid(), 9)
+from orangecontrib.imageanalytics.engine import cache
+cache.FLUSH_SECONDS = 0
+ImageEmbedder("squeezenet", "cpu", batch_size=2)(sys.argv[1:], callback=die)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_killed_in_the_middle(embedder, many, fresh_cache):
+    process = subprocess.run([sys.executable, "-c", KILLED, *many])
+    assert process.returncode == -9
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vectors = embedder(many)
+    assert embedder.statistics.n_cached >= 20
+    assert all(vector is not None for vector in vectors)
+
+
+# Sources other than files -------------------------------------------------------------
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.requests.append(self.path)
+        name = self.path.strip("/")
+        if not name.isdigit():
+            return self.send_error(404)
+        content = jpeg(int(name))
+        self.send_response(200)
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "max-age=1000")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.requests = []
+        server.url = f"http://127.0.0.1:{server.server_port}/"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_urls_and_files_together(embedder, server, photos, fresh_cache):
+    data = "data:image/jpeg;base64," + base64.b64encode(jpeg(2)).decode()
+    file = "file://" + photos[0].replace(" ", "%20")
+    missing = server.url + "missing.jpg"
+    sources = [server.url + "1", photos[0], data, file, missing, server.url + "2"]
+    one, photo, from_data, from_file, none, two = embedder(sources)
+    assert none is None
+    assert list(embedder.failures) == [missing]
+    assert "404" in embedder.failures[missing]
+    np.testing.assert_array_equal(photo, from_file)
+    np.testing.assert_array_equal(two, from_data)
+    assert np.abs(one - two).max() > 0.1
+
+
+def test_urls_relative_to_an_origin(embedder, server):
+    variable = StringVariable("where")
+    variable.attributes["origin"] = server.url.rstrip("/")
+    domain = Domain([], metas=[variable])
+    metas = np.array([["1"], ["2"]], dtype=object)
+    table = Table.from_numpy(domain, np.empty((2, 0)), metas=metas)
+    assert len(embedder(table)[0]) == 2
+
+
+def test_cancel_while_a_server_does_not_answer(embedder, fresh_cache):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/1"
+        timer = threading.Timer(0.5, embedder.cancel)
+        timer.start()
+        start = time.perf_counter()
+        with pytest.raises(Cancelled):
+            embedder([url])
+        assert time.perf_counter() - start < 1.5
+
+
+# Bad pictures -------------------------------------------------------------------------
+
+
+def test_bad_files_one_by_one(embedder, tmp_path):
+    whole = jpeg(1, (400, 300))
+    stream = io.BytesIO()
+    Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    ).save(stream, "PNG")
+    png = stream.getvalue()
+    bomb = bytearray(png)
+    bomb[16:24] = (50_000).to_bytes(4, "big") * 2
+    bomb[29:33] = zlib.crc32(bytes(bomb[12:29])).to_bytes(4, "big")
+    contents = {
+        "empty.jpg": b"",
+        "cut.jpg": whole[: len(whole) // 2],
+        "cut.png": png[: len(png) // 2],
+        "text.jpg": b"I am a text",
+        "bomb.png": bytes(bomb),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "broken link.png").symlink_to(tmp_path / "nothing")
+    names = [*contents, "folder.png", "broken link.png", "nothing.png"]
+    paths = [str(tmp_path / name) for name in names]
+    (tmp_path / "good.jpg").write_bytes(whole)
+    *bad, good = embedder([*paths, str(tmp_path / "good.jpg")])
+    assert bad == [None] * len(paths)
+    assert good is not None
+    reasons = {os.path.basename(p): r for p, r in embedder.failures.items()}
+    assert set(reasons) == set(names)
+    assert reasons["empty.jpg"] == "file is empty"
+    assert "short" in reasons["cut.jpg"] and "short" in reasons["cut.png"]
+    assert reasons["text.jpg"] == "not a picture"
+    assert "too many pixels" in reasons["bomb.png"]
+    assert reasons["folder.png"] == "is a folder"
+    assert reasons["broken link.png"] == "broken link"
+    assert reasons["nothing.png"] == "file not found"
+
+
+def test_odd_but_good_files(embedder, tmp_path):
+    odd = {
+        "wrong extension.jpg": (picture(1), "PNG"),
+        "dot.png": (Image.new("RGB", (1, 1), "red"), "PNG"),
+        "line.png": (Image.new("L", (1, 20000), 100), "PNG"),
+        "wide.png": (Image.new("1", (20000, 1)), "PNG"),
+        "big.png": (Image.new("L", (10000, 6000), 100), "PNG"),
+        "quo\"te's & 100%.png": (picture(2), "PNG"),
+        "中文 ščž.png": (picture(3), "PNG"),
+        os.fsdecode(b"\xff\xfe.png"): (picture(4), "PNG"),
+    }
+    paths = []
+    for name, (image, kind) in odd.items():
+        paths.append(os.path.join(str(tmp_path), name))
+        image.save(paths[-1], kind)
+    vectors = embedder(paths)
+    assert embedder.failures == {}
+    assert all(np.isfinite(vector).all() for vector in vectors)
+
+
+def test_cache_folder_that_cannot_be_used(embedder, photos, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ORANGE_IMAGEANALYTICS_CACHE_DIR", str(tmp_path / "file" / "x"))
+    with pytest.warns(RuntimeWarning, match="not cached"):
+        vectors = embedder(photos)
+    assert all(vector is not None for vector in vectors)
+
+
+def test_an_error_in_the_engine_is_not_swallowed(
+    embedder, photos, monkeypatch, fresh_cache
+):
+    def fail(*_):
+        raise RuntimeError("unexpected")
+
+    monkeypatch.setattr(type(embedder._runner), "__call__", fail)
+    with pytest.raises(RuntimeError, match="unexpected"):
+        embedder(photos)
+
+
+# The rest of the class ----------------------------------------------------------------
+
+
+def test_arguments_of_earlier_versions():
+    with pytest.deprecated_call(match="server_url is ignored"):
+        ImageEmbedder("squeezenet", server_url="https://example.com")
+    with pytest.deprecated_call():
+        embedder = ImageEmbedder("squeezenet", "https://example.com")
+    assert embedder.is_local_embedder()
+    with pytest.raises(ValueError, match="server"):
+        ImageEmbedder("painters")
+    with pytest.raises(ValueError, match="batch_size"):
+        ImageEmbedder(batch_size=0)
+    assert ImageEmbedder().model == "efficientnet-lite0"
+
+
+def test_unknown_device(photos):
+    with pytest.raises(ValueError, match="'abacus' is not a device"):
+        ImageEmbedder(device="abacus")(photos)
+
+
+def test_models_as_scripts_read_them():
+    assert MODELS["squeezenet"]["target_image_size"] == (227, 227)
+    assert sorted(MODELS, key=lambda m: MODELS[m]["order"])[0] == "efficientnet-lite0"
+    assert MODELS["inception-v3"]["name"] == "Inception v3"
+
+
+def test_available(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    assert ImageEmbedder.available()
+    assert not ImageEmbedder.available("resnet50")
+    with pytest.raises(ValueError):
+        ImageEmbedder.available("no such")
+
+
+def test_clearing_one_network(embedder, photos, fresh_cache):
+    embedder(photos)
+    with ImageEmbedder("efficientnet-lite0", "cpu") as other:
+        other(photos[:2])
+    embedder.clear_cache()
+    assert cache_info()["entries"] == 2
+    module.clear_cache()
+    assert cache_info()["entries"] == 0
+
+
+def test_without_cache(photos, fresh_cache):
+    with ImageEmbedder("squeezenet", "cpu", cache=False) as embedder:
+        embedder(photos[:1])
+        embedder(photos[:1])
+        assert embedder.statistics.n_cached == 0
+    assert not fresh_cache.exists()
