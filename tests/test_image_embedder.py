@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import http.server
 import io
 import os
@@ -579,6 +580,21 @@ def test_available(tmp_path, monkeypatch):
     assert not ImageEmbedder.available("resnet50")
     with pytest.raises(ValueError):
         ImageEmbedder.available("no such")
+
+
+def test_cancel_during_a_download(tmp_path, monkeypatch, photos):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/net-12345678.pth"
+        embedder = ImageEmbedder("resnet50", "cpu")
+        weights = dataclasses.replace(embedder._network.weights, url=url)
+        embedder._network = dataclasses.replace(embedder._network, weights=weights)
+        threading.Timer(0.3, embedder.cancel).start()
+        start = time.perf_counter()
+        with pytest.raises(Cancelled):
+            embedder(photos)
+        assert time.perf_counter() - start < 1.3
 
 
 def test_clearing_one_network(embedder, photos, fresh_cache):

@@ -278,7 +278,14 @@ class ImageEmbedder:
         from orangecontrib.imageanalytics.engine.pipeline import Run
 
         self._cancelled.clear()
-        self.load()
+        callback = callback or (lambda _fraction: None)
+
+        def look(_fraction):
+            if self._cancelled.is_set():
+                raise Cancelled
+            callback(0)
+
+        self.load(look)
         cache = VectorCache() if self._use_cache else None
         try:
             run = Run(
@@ -286,7 +293,7 @@ class ImageEmbedder:
                 n_features=self._network.n_features,
                 space=self._space,
                 cache=cache,
-                callback=callback or (lambda _fraction: None),
+                callback=callback,
                 cancelled=self._cancelled,
             )
             result = run(sources)

@@ -13,12 +13,14 @@ import os
 import pickle
 import re
 import sys
+import threading
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
 
 TIMEOUT = 30  # seconds to connect, and between two pieces of an answer
 CHUNK = 1 << 18
+POLL = 0.1  # seconds between two looks at whether to stop
 
 
 @dataclass(frozen=True)
@@ -151,49 +153,14 @@ class DownloadedWeights:
         """
         if self.available():
             return self.path
-        # torch depends on filelock. The lock lets a second process wait for the
-        # first one's download instead of doing it again.
         import httpx
-        from filelock import FileLock
 
+        download = _Download(self)
         try:
-            os.makedirs(checkpoints_folder(), exist_ok=True)
-            with FileLock(self.path + ".lock"):
-                if not self.available():
-                    self._download(callback or (lambda _fraction: None))
+            download.wait(callback or (lambda _fraction: None))
         except (OSError, httpx.HTTPError) as error:
             raise ModelError(self._advice(name, error)) from error
         return self.path
-
-    def _download(self, callback) -> None:
-        import httpx
-
-        partial = self.path + ".partial"
-        digest, done = hashlib.sha256(), 0
-        try:
-            with (
-                httpx.stream(
-                    "GET", self.url, timeout=TIMEOUT, follow_redirects=True
-                ) as response,
-                open(partial, "wb") as file,
-            ):
-                response.raise_for_status()
-                expected = int(
-                    response.headers.get("Content-Length") or self.megabytes * 1e6
-                )
-                for chunk in response.iter_bytes(CHUNK):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    done += len(chunk)
-                    callback(min(done / expected, 1) if expected else 0)
-                file.flush()
-                os.fsync(file.fileno())
-            if not digest.hexdigest().startswith(self.sha256):
-                raise OSError("what was received is damaged: its SHA-256 is wrong")
-            os.replace(partial, self.path)
-        finally:
-            if os.path.exists(partial):
-                os.remove(partial)
 
     def _advice(self, name, error) -> str:
         return (
@@ -201,6 +168,96 @@ class DownloadedWeights:
             f"from {self.url} ({error}). Without a connection, download the file "
             f"{self.file} elsewhere and put it into the folder {checkpoints_folder()}."
         )
+
+
+class _Download:
+    """A download in a thread of its own.
+
+    Neither a server that falls silent nor another process that is downloading the
+    same file keeps the caller from stopping.
+    """
+
+    def __init__(self, weights: DownloadedWeights):
+        self._weights = weights
+        self._fraction = 0.0
+        self._stop = threading.Event()
+        self._error = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def wait(self, callback) -> None:
+        """Until the file is there; `callback` gets the fraction done.
+
+        Raises
+        ------
+        OSError, httpx.HTTPError
+            Why there is no file.
+        """
+        self._thread.start()
+        try:
+            while self._thread.is_alive():
+                self._thread.join(POLL)
+                callback(self._fraction)
+        finally:
+            self._stop.set()
+            self._thread.join(POLL)
+        if self._error is not None:
+            raise self._error
+
+    def _run(self):
+        # torch depends on filelock. The lock lets a second process wait for the
+        # first one's download instead of doing it again.
+        from filelock import FileLock, Timeout
+
+        path = self._weights.path
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            lock = FileLock(path + ".lock")
+            while not self._stop.is_set():
+                try:
+                    with lock.acquire(timeout=POLL):
+                        if not self._weights.available():
+                            self._download(path, path + ".partial")
+                    return
+                except Timeout:
+                    continue
+        except Exception as error:  # for the thread that waits
+            self._error = error
+
+    def _download(self, path, partial):
+        import httpx
+
+        try:
+            with (
+                httpx.stream(
+                    "GET", self._weights.url, timeout=TIMEOUT, follow_redirects=True
+                ) as response,
+                open(partial, "wb") as file,
+            ):
+                response.raise_for_status()
+                digest = self._receive(response, file)
+            if self._stop.is_set():
+                return
+            if not digest.startswith(self._weights.sha256):
+                raise OSError("what was received is damaged: its SHA-256 is wrong")
+            os.replace(partial, path)
+        finally:
+            if os.path.exists(partial):
+                os.remove(partial)
+
+    def _receive(self, response, file) -> str:
+        """Write an answer to a file; its SHA-256."""
+        size = response.headers.get("Content-Length") or self._weights.megabytes * 1e6
+        digest, done = hashlib.sha256(), 0
+        for chunk in response.iter_bytes(CHUNK):
+            if self._stop.is_set():
+                break
+            file.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            self._fraction = min(done / max(int(size), 1), 1)
+        file.flush()
+        os.fsync(file.fileno())
+        return digest.hexdigest()
 
 
 def checkpoints_folder() -> str:
