@@ -1,0 +1,283 @@
+"""The command line: ``python -m orangecontrib.imageanalytics``.
+
+Exit codes: 0 when all or some pictures were embedded, 1 when none was or on an
+error, 2 for a wrong command line, 130 when stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from tqdm import tqdm
+
+from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+from orangecontrib.imageanalytics.networks.registry import (
+    DEFAULT,
+    NETWORKS,
+    Network,
+    find_network,
+)
+
+USAGE, ERROR, STOPPED = 2, 1, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        What follows the program's name; taken from ``sys.argv`` by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            return options.command(options)
+        except UsageError as error:
+            _tell(f"error: {error}", sys.stderr)
+            return USAGE
+        except (ImageAnalyticsError, OSError) as error:
+            _tell(f"error: {error}", sys.stderr)
+            return ERROR
+        except KeyboardInterrupt:
+            _tell("stopped; nothing was written", sys.stderr)
+            return STOPPED
+
+
+class UsageError(Exception):
+    """The command line asks for what does not exist."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m orangecontrib.imageanalytics",
+        description="Turn pictures into vectors.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    command = commands.add_parser("embed", help="a folder of pictures into a file")
+    command.set_defaults(command=embed)
+    command.add_argument(
+        "folder", metavar="FOLDER", help="searched with its subfolders"
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help=".tab, .csv, .xlsx, .pkl: an Orange table; "
+        ".npz, .parquet: paths and vectors",
+    )
+    command.add_argument(
+        "-m",
+        "--model",
+        default=DEFAULT,
+        help="see the command 'models' (default: %(default)s)",
+    )
+    command.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps ..."
+    )
+    command.add_argument(
+        "--batch-size", type=_positive, metavar="N", help="default: by device"
+    )
+    command.add_argument(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="neither use nor keep vectors of earlier runs",
+    )
+    command.add_argument(
+        "-f", "--force", action="store_true", help="overwrite OUT if it exists"
+    )
+
+    command = commands.add_parser("models", help="list the models")
+    command.set_defaults(command=models)
+
+    command = commands.add_parser("download", help="fetch the weights of models")
+    command.set_defaults(command=download)
+    command.add_argument("models", metavar="MODEL", nargs="+")
+
+    command = commands.add_parser("cache", help="what is kept between runs")
+    command.set_defaults(command=cache)
+    command.add_argument("action", choices=["info", "clear"])
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def embed(options: argparse.Namespace) -> int:
+    """Embed a folder of pictures and save the result."""
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+    from orangecontrib.imageanalytics.import_images import ImportImages
+    from orangecontrib.imageanalytics.output_file import OutputFile
+
+    try:
+        output = OutputFile(options.output, overwrite=options.force)
+        embedder = ImageEmbedder(
+            model=options.model,
+            device=options.device,
+            batch_size=options.batch_size,
+            cache=options.cache,
+        )
+        _download(find_network(options.model))
+        embedder.load()
+    except ValueError as error:
+        raise UsageError(error) from error
+
+    reader = ImportImages()
+    table, _ = reader(options.folder)
+    skipped = list(reader.skipped)
+    embedded = None
+    if table is not None:
+        with embedder, _progress("Embedding", len(table), " pictures") as advance:
+            embedded, _, _ = embedder(table, col="image", callback=advance)
+        skipped += embedder.failures.items()
+
+    if embedded is not None:
+        output.write(embedded)
+    for path, reason in skipped:
+        _tell(f"skipped: {_in_one_line(path)}: {reason}", sys.stderr)
+    if embedded is None:
+        text = f"no picture in {options.folder} could be embedded; nothing was written"
+        _tell(f"error: {text}", sys.stderr)
+        return ERROR
+    _tell(_summary(options, embedder.statistics, [reason for _, reason in skipped]))
+    return 0
+
+
+def _summary(options, statistics, reasons) -> str:
+    skipped = str(len(reasons))
+    if reasons:
+        counts = Counter(reasons).most_common()
+        skipped += f" ({', '.join(f'{n} {reason}' for reason, n in counts)})"
+    seconds = statistics.seconds
+    rate = statistics.n_images / seconds if seconds else 0
+    return _columns(
+        [
+            ("model", options.model),
+            ("embedded", f"{statistics.n_embedded} ({statistics.n_cached} from cache)"),
+            ("skipped", skipped),
+            ("time", f"{seconds:.1f} s, {rate:.0f} pictures/s"),
+            ("device", statistics.device),
+            ("saved", options.output),
+        ]
+    )
+
+
+def models(options: argparse.Namespace) -> int:
+    """List the registry; the first model is the default."""
+    heading = ("MODEL", "VECTOR", "INPUT", "HERE", "DOWNLOAD", "LICENCE", "DESCRIPTION")
+    _tell(_columns([heading, *map(_model_row, NETWORKS)]))
+    return 0
+
+
+def _model_row(network: Network) -> tuple[str, ...]:
+    return (
+        network.id,
+        str(network.n_features),
+        f"{network.input_size} px",
+        "yes" if network.available() else "no",
+        f"{network.megabytes:.0f} MB" if network.megabytes else "-",
+        network.licence,
+        network.description,
+    )
+
+
+def download(options: argparse.Namespace) -> int:
+    """Fetch the weights of the models that are not on this computer yet."""
+    try:
+        networks = [find_network(model) for model in options.models]
+    except ValueError as error:
+        raise UsageError(error) from error
+    for network in networks:
+        here = network.available()
+        _download(network)
+        _tell(f"{network.id}: {'here already' if here else 'downloaded'}")
+    return 0
+
+
+def _download(network: Network) -> None:
+    """Fetch the weights of a network unless they are here."""
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+    if not network.available():
+        label = f"Downloading {network.id}"
+        with _progress(label, network.megabytes, " MB") as advance:
+            ImageEmbedder.download(network.id, callback=advance)
+
+
+def cache(options: argparse.Namespace) -> int:
+    """Show or remove the vectors and web pictures that are kept between runs."""
+    from orangecontrib.imageanalytics import image_embedder
+    from orangecontrib.imageanalytics.images import http_cache
+
+    rows = []
+    for name, module in (("vectors", image_embedder), ("web pictures", http_cache)):
+        info = module.cache_info()
+        if options.action == "clear":
+            module.clear_cache()
+        size = f"{info['bytes'] / 1e6:.1f} MB"
+        if "limit" in info:
+            size += f" of {info['limit'] / 1e6:.0f} MB"
+        rows.append((name, f"{info['entries']} entries", size, info["folder"]))
+    if options.action == "clear":
+        _tell("removed:")
+    _tell(_columns(rows))
+    return 0
+
+
+def _in_one_line(path: str) -> str:
+    """A file name without the line ends and terminal codes that may be in it."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda m: repr(m[0])[1:-1], path)
+
+
+def _columns(rows: list[tuple[str, ...]]) -> str:
+    """Rows of text as lines whose columns are aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+@contextmanager
+def _progress(label: str, total: float, unit: str) -> Iterator[Callable]:
+    """A bar on a terminal, and the function that sets the fraction done."""
+    with tqdm(total=total, desc=label, unit=unit, disable=None) as bar:
+        yield lambda fraction: bar.update(round(fraction * total) - bar.n)
+
+
+def _tell(text: str, stream: TextIO | None = None) -> None:
+    """Write a line; what nobody reads any longer is dropped."""
+    stream = stream or sys.stdout
+    try:
+        tqdm.write(text, file=stream)
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _show_warning(message, *_, **__) -> None:
+    _tell(f"warning: {message}", sys.stderr)
+
+
+if __name__ == "__main__":
+    # A file name may hold what the terminal's encoding lacks.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.exit(main())

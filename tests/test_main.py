@@ -1,0 +1,238 @@
+"""The command line: what it prints, writes and returns."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from Orange.data import Table
+from PIL import Image
+
+from orangecontrib.imageanalytics import image_embedder
+from orangecontrib.imageanalytics.__main__ import main
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.networks.registry import NETWORKS
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory, monkeypatch):
+    """Neither the cache nor the weights of whoever runs the tests are touched."""
+    for name in ("ORANGE_IMAGEANALYTICS_CACHE_DIR", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two pictures and a text that claims to be one."""
+    folder = tmp_path / "photos"
+    for name, colour in (("a/red.png", "red"), ("b/blue sky.png", "blue")):
+        path = folder / name
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (64, 48), colour).save(path)
+    (folder / "b" / "notes.jpg").write_text("no picture")
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path):
+    """A file to write, in a folder of its own."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder / "out.tab"
+
+
+@pytest.fixture
+def no_embedding(monkeypatch):
+    def fail(self, *_, **__):
+        raise AssertionError("too late: embedding has begun")
+
+    monkeypatch.setattr(ImageEmbedder, "__call__", fail)
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def test_embed(photos, out, capsys):
+    assert run("embed", photos, "-o", out, "--device", "cpu") == 0
+    table = Table.from_file(str(out))
+    assert table.X.shape == (2, 1280)
+    assert sorted(table.get_column("image")) == ["a/red.png", "b/blue sky.png"]
+    said = capsys.readouterr()
+    lines = dict(line.split(maxsplit=1) for line in said.out.splitlines())
+    assert lines["model"] == "efficientnet-lite0"
+    assert lines["embedded"] == "2 (0 from cache)"
+    assert lines["skipped"].startswith("1 (1 ")
+    assert lines["device"] == "CPU"
+    assert "pictures/s" in lines["time"]
+    assert lines["saved"] == str(out)
+    path = os.path.join(photos, "b", "notes.jpg")
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"skipped: {path}: ")
+    assert len(line) > len(f"skipped: {path}: ")
+
+
+def test_second_run_is_cached_and_needs_force(photos, out, capsys):
+    arguments = ("embed", photos, "-o", out, "-m", "squeezenet")
+    assert run(*arguments) == 0
+    first = Table.from_file(str(out))
+    assert run(*arguments) == 1
+    assert "--force" in capsys.readouterr().err
+    assert run(*arguments, "--force") == 0
+    assert "2 (2 from cache)" in capsys.readouterr().out
+    np.testing.assert_allclose(Table.from_file(str(out)).X, first.X, rtol=1e-4)
+    assert run(*arguments, "--force", "--no-cache") == 0
+    assert "2 (0 from cache)" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("no_embedding")
+@pytest.mark.parametrize(
+    ("extra", "code", "reason"),
+    [
+        (["-o", "out.txt"], 2, "out.txt"),
+        (["-o", os.path.join("nowhere", "out.tab")], 1, "nowhere"),
+        (["--model", "nonesuch"], 2, "efficientnet-lite0"),
+        (["--model", "painters"], 2, "server"),
+        (["--device", "abacus"], 2, "abacus"),
+    ],
+)
+def test_mistakes_are_found_first(photos, out, capsys, extra, code, reason):
+    assert run("embed", photos, "-o", out, *extra) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert reason in said.err
+    assert not os.listdir(out.parent)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonesuch"],
+        ["embed", "photos"],
+        ["embed", "photos", "-o", "x.tab", "--batch-size", "0"],
+        ["download"],
+        ["cache", "burn"],
+    ],
+)
+def test_wrong_command_line(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(*arguments)
+    assert stopped.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_no_such_folder(tmp_path, out, capsys):
+    assert run("embed", tmp_path / "nowhere", "-o", out) == 1
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_nothing_to_embed(tmp_path, out, capsys):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "notes.png").write_text("no picture")
+    assert run("embed", folder, "-o", out) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "notes.png" in said.err
+    assert said.err.splitlines()[-1].startswith("error: no picture in ")
+    assert not os.listdir(out.parent)
+
+
+def test_pictures_lost_after_reading_the_folder(photos, out, capsys, monkeypatch):
+    embed = ImageEmbedder.__call__
+
+    def lose_one(self, *arguments, **options):
+        os.remove(photos / "a" / "red.png")
+        return embed(self, *arguments, **options)
+
+    monkeypatch.setattr(ImageEmbedder, "__call__", lose_one)
+    assert run("embed", photos, "-o", out) == 0
+    assert len(Table.from_file(str(out))) == 1
+    said = capsys.readouterr()
+    assert "red.png: file not found" in said.err
+    assert "1 file not found" in said.out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names on Windows")
+def test_skipped_names_take_one_line_each(photos, out, capsys):
+    (photos / "two\nlines\x1b[2J.png").write_text("no picture")
+    assert run("embed", photos, "-o", out) == 0
+    err = capsys.readouterr().err
+    assert r"two\nlines\x1b[2J.png: " in err
+    assert len(err.splitlines()) == 2
+
+
+def test_interrupted(photos, out, capsys, monkeypatch):
+    def interrupt(self, *_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ImageEmbedder, "__call__", interrupt)
+    assert run("embed", photos, "-o", out) == 130
+    assert "stopped" in capsys.readouterr().err
+    assert not os.listdir(out.parent)
+
+
+def test_models(capsys):
+    assert run("models") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [line[0] for line in lines] == [network.id for network in NETWORKS]
+    here = {line[0]: line[4] for line in lines}
+    assert here["efficientnet-lite0"] == "yes"
+    assert here["resnet50"] == "no"
+
+
+def test_download(capsys, monkeypatch):
+    asked = []
+
+    def download(model, callback):
+        callback(1)
+        asked.append(model)
+
+    monkeypatch.setattr(ImageEmbedder, "download", download)
+    assert run("download", "squeezenet", "resnet50") == 0
+    assert asked == ["resnet50"]
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["squeezenet: here already", "resnet50: downloaded"]
+
+
+def test_download_fails(capsys, monkeypatch):
+    def fail(model, callback):
+        raise ModelError("no route to the server; put the file in FOLDER")
+
+    monkeypatch.setattr(ImageEmbedder, "download", fail)
+    assert run("download", "resnet50", "vgg16") == 1
+    assert "put the file in FOLDER" in capsys.readouterr().err
+    assert run("download", "resnet50", "nonesuch") == 2
+
+
+def test_cache(photos, out, capsys):
+    assert run("embed", photos, "-o", out) == 0
+    folder = image_embedder.cache_info()["folder"]
+    capsys.readouterr()
+    assert run("cache", "info") == 0
+    vectors, pictures = capsys.readouterr().out.splitlines()
+    assert vectors.startswith("vectors")
+    assert " 2 entries " in vectors
+    assert folder in vectors
+    assert pictures.startswith("web pictures  0 entries ")
+    assert run("cache", "clear") == 0
+    assert run("cache", "info") == 0
+    assert "vectors       0 entries " in capsys.readouterr().out
+
+
+def test_reader_that_goes_away():
+    """As in ``... models | head -1``, with nobody reading from the start."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "orangecontrib.imageanalytics", "models"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,0 +1,142 @@
+"""Saving: every format comes back as it was, and nothing is ever half written."""
+
+import importlib.util
+import os
+
+import numpy as np
+import pytest
+from Orange.data import (
+    ContinuousVariable,
+    DiscreteVariable,
+    Domain,
+    StringVariable,
+    Table,
+)
+from xlsxwriter.exceptions import FileCreateError
+
+from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+from orangecontrib.imageanalytics.output_file import OutputFile
+
+PATHS = ["a/one.png", "b/two, drei.png", "b/š 日本.png"]
+
+
+@pytest.fixture
+def table():
+    image = StringVariable("image")
+    image.attributes.update(type="image", origin="/photos")
+    features = [ContinuousVariable(f"n{i}") for i in range(4)]
+    for feature in features:
+        feature.attributes["hidden"] = True
+    domain = Domain(features, DiscreteVariable("category", ["a", "b"]), [image])
+    vectors = np.arange(12, dtype=float).reshape(3, 4) / 4
+    return Table.from_numpy(
+        domain, vectors, [0, 1, 1], np.array(PATHS, dtype=object).reshape(-1, 1)
+    )
+
+
+@pytest.mark.parametrize("name", ["t.tab", "t.csv", "t.xlsx", "t.pkl", "t.TAB.GZ"])
+def test_orange_formats_come_back(table, tmp_path, name):
+    path = tmp_path / name
+    OutputFile(str(path)).write(table)
+    back = Table.from_file(str(path.rename(tmp_path / name.lower())))
+    np.testing.assert_allclose(back.X, table.X, atol=1e-6)
+    assert list(back.get_column("image")) == PATHS
+    assert back.domain["image"].attributes == {"type": "image", "origin": "/photos"}
+    assert back.domain.class_var.values == ("a", "b")
+    assert all(a.attributes.get("hidden") for a in back.domain.attributes)
+
+
+def test_npz_needs_no_pickle(table, tmp_path):
+    path = tmp_path / "t.npz"
+    OutputFile(str(path)).write(table)
+    with np.load(path, allow_pickle=False) as back:
+        assert list(back["paths"]) == PATHS
+        assert back["vectors"].dtype == np.float32
+        np.testing.assert_array_equal(back["vectors"], table.X)
+        assert back["origin"] == "/photos"
+
+
+def test_parquet(table, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t.parquet"
+    OutputFile(str(path)).write(table)
+    back = parquet.read_table(path)
+    assert back["path"].to_pylist() == PATHS
+    np.testing.assert_array_equal(back["vector"].to_pylist(), table.X)
+    assert back.schema.metadata[b"origin"] == b"/photos"
+
+
+def test_parquet_without_pyarrow(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImageAnalyticsError, match="pip install"):
+        OutputFile(str(tmp_path / "t.parquet"))
+
+
+@pytest.mark.parametrize("name", ["t", "t.txt", "t.gz", "tab", "t.tab.zip"])
+def test_unknown_format(tmp_path, name):
+    with pytest.raises(ValueError, match=name):
+        OutputFile(str(tmp_path / name))
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "folder.tab").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"folder\.tab is a folder"):
+        OutputFile(str(tmp_path / "folder.tab"), overwrite=True)
+    for folder in ("missing", "file"):
+        with pytest.raises(FileNotFoundError, match=folder):
+            OutputFile(str(tmp_path / folder / "t.tab"))
+
+
+def test_existing_file_is_kept(table, tmp_path):
+    path = tmp_path / "t.npz"
+    output = OutputFile(str(path))
+    path.write_text("appeared in the meantime")
+    with pytest.raises(FileExistsError, match="--force"):
+        output.write(table)
+    with pytest.raises(FileExistsError, match="--force"):
+        OutputFile(str(path))
+    assert path.read_text() == "appeared in the meantime"
+    assert os.listdir(tmp_path) == ["t.npz"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and modes as on POSIX")
+def test_overwriting_keeps_mode_and_link(table, tmp_path):
+    path, link = tmp_path / "t.npz", tmp_path / "link.npz"
+    path.write_text("old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    OutputFile(str(link), overwrite=True).write(table)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert np.load(path)["vectors"].shape == (3, 4)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes as on POSIX")
+def test_new_file_has_the_mode_of_any_new_file(table, tmp_path):
+    (tmp_path / "any").touch()
+    OutputFile(str(tmp_path / "t.npz")).write(table)
+    assert (tmp_path / "t.npz").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError("disk full"), FileCreateError("disk full"), KeyboardInterrupt()],
+    ids=repr,
+)
+def test_nothing_is_left_of_a_failed_write(table, tmp_path, monkeypatch, error):
+    def fail(file, **_):
+        with open(file, "wb") as half:
+            half.write(b"half")
+        raise error
+
+    path = tmp_path / "t.npz"
+    path.write_text("old")
+    monkeypatch.setattr(np, "savez", fail)
+    expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else OSError
+    with pytest.raises(expected) as caught:
+        OutputFile(str(path), overwrite=True).write(table)
+    if expected is OSError:
+        assert str(caught.value) == f"cannot write {path}: disk full"
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["t.npz"]

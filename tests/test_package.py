@@ -1,0 +1,110 @@
+"""The package as installed: its names, its files, and what importing it costs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from orangecontrib.imageanalytics.networks.registry import NETWORKS
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def python(code, *path):
+    """What a new Python prints that finds the package, and `path`, first."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((*path, ROOT))}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=os.path.dirname(sys.executable),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+
+@pytest.mark.parametrize(
+    "module", ["__main__", "import_images", "image_embedder", "output_file"]
+)
+def test_importing_is_light(module):
+    loaded = python(
+        f"import sys, orangecontrib.imageanalytics.{module}\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    assert f"orangecontrib.imageanalytics.{module}" in loaded
+    heavy = {"torch", "torchvision", "orangewidget", "Orange.widgets", "httpx"}
+    heavy |= {"pillow_heif", "resvg_py", "requests"}
+    qt = {name for name in loaded if re.search(r"\.Qt(Gui|Widgets)$", name)}
+    assert not heavy & set(loaded)
+    assert not qt
+
+
+def test_public_names():
+    from orangecontrib.imageanalytics.image_embedder import (  # noqa: F401
+        MODELS,
+        ImageEmbedder,
+        cache_info,
+        clear_cache,
+    )
+    from orangecontrib.imageanalytics.import_images import ImportImages  # noqa: F401
+    from orangecontrib.imageanalytics.utils.image_utils import (  # noqa: F401
+        extract_image_path,
+        extract_paths,
+        filter_image_attributes,
+    )
+
+    assert list(MODELS) == [network.id for network in NETWORKS]
+
+
+def test_namespace_is_shared(tmp_path):
+    """Another add-on's part of ``orangecontrib``, before and behind ours."""
+    other = tmp_path / "orangecontrib" / "other"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    code = "import orangecontrib.other, orangecontrib.imageanalytics as ours\n"
+    assert python(code + "print(ours.__name__)", str(tmp_path))
+    assert python(f"import sys; sys.path.append({str(tmp_path)!r})\n{code}print(1)")
+
+
+def test_wheel_holds_the_package_alone(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(os.path.join(ROOT, name), source)
+    for name in ("orangecontrib", "tests"):
+        shutil.copytree(os.path.join(ROOT, name), source / name)
+    left_over = source / "orangecontrib" / "imageanalytics" / "__pycache__"
+    left_over.mkdir(exist_ok=True)
+    (left_over / "left_over.pyc").touch()
+    code = "from setuptools.build_meta import build_wheel; build_wheel('.')"
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=source, capture_output=True, check=True
+    )
+    (wheel,) = source.glob("*.whl")
+    assert wheel.name.startswith("orange3_imageanalytics-")
+    with zipfile.ZipFile(wheel) as content:
+        packed = {name for name in content.namelist() if ".dist-info/" not in name}
+        (licence,) = (n for n in content.namelist() if n.endswith("/LICENSE"))
+        assert b"GNU GENERAL PUBLIC LICENSE" in content.read(licence)
+    files = {
+        path.relative_to(source).as_posix()
+        for path in (source / "orangecontrib").rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__"
+    }
+    assert packed == files
+    assert "orangecontrib/__init__.py" not in packed
+
+
+def test_readme_lists_the_models():
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    for network in NETWORKS:
+        size = f"{network.megabytes:.0f} MB" if network.megabytes else "-"
+        rest = f"{network.n_features} | {network.input_size} px | {size} |"
+        (line,) = (line for line in lines if line.startswith(f"| `{network.id}` "))
+        assert line.partition("| ")[2].partition(" | ")[2].startswith(rest)
+        assert line.endswith(f"| {network.licence} |")
