@@ -119,7 +119,7 @@ def test_columns_before_the_vectors_are_kept(embedder, table):
     extra = ContinuousVariable("n0")
     domain = Domain([extra], table.domain.class_vars, table.domain.metas)
     table = table.transform(domain)
-    with table.unlocked():
+    with table.unlocked(table.X):
         table.X[:, 0] = np.arange(6)
     embedded, *_ = embedder(table, "image")
     np.testing.assert_array_equal(embedded.X[:, 0], np.arange(6))

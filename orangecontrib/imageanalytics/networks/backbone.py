@@ -39,8 +39,7 @@ def load_backbone(network: Network, callback=None) -> nn.Module:
     state = _read_state(network, path)
     # Built without memory: the weights take their places, so the random ones
     # would be drawn in vain, which takes seconds for the VGGs.
-    with torch.device("meta"):
-        model = _build(network)
+    model = _build(network, "meta")
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
@@ -70,9 +69,12 @@ def remove_classifier(model: nn.Module) -> None:
     setattr(model.get_submodule(parent), child, nn.Identity())
 
 
-def _build(network: Network) -> nn.Module:
+def _build(network: Network, device: str = "cpu") -> nn.Module:
     module, _, function = network.builder.partition(":")
-    return getattr(importlib.import_module(module), function)(**dict(network.options))
+    # Before the device is set: torchvision cannot be imported on "meta" by torch 2.6.
+    builder = getattr(importlib.import_module(module), function)
+    with torch.device(device):
+        return builder(**dict(network.options))
 
 
 def _read_state(network: Network, path: str) -> dict:
@@ -85,8 +87,7 @@ def _read_state(network: Network, path: str) -> dict:
 
 def _by_position(network: Network, state: dict) -> dict:
     """Names of our modules for tensors that are stored in the same order."""
-    with torch.device("meta"):
-        names = list(_build(network).state_dict())
+    names = list(_build(network, "meta").state_dict())
     if len(names) != len(state):
         raise ModelError(f"{network.name}: {len(names)} tensors expected")
     return dict(zip(names, state.values(), strict=True))
