@@ -1,0 +1,429 @@
+"""Image Viewer: a sheet of the pictures in a table, to look at and to pick from."""
+
+from typing import ClassVar
+
+from AnyQt.QtCore import QModelIndex, QSize, Qt
+from AnyQt.QtWidgets import QApplication, QMenu
+from Orange.data import DiscreteVariable, StringVariable, Table, Variable
+from Orange.widgets import gui, settings
+from Orange.widgets.utils import vartype
+from Orange.widgets.utils.annotated_data import create_annotated_table
+from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
+from Orange.widgets.widget import Input, Output, OWWidget
+from orangewidget.report.report import get_html_img
+from orangewidget.widget import Message, Msg
+
+from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.widgets.utils import desktop
+from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
+    SourceRole,
+    ThumbnailModel,
+    ThumbnailRole,
+    shown_source,
+)
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
+    Thumbnail,
+    ThumbnailLoader,
+)
+from orangecontrib.imageanalytics.widgets.utils.thumbnailview import (
+    MAX_EDGE,
+    MIN_EDGE,
+    ThumbnailView,
+)
+
+SIZE_STEP = 16
+# How contexts in saved workflows mark a text column.
+STORED_TEXT = 100 + vartype(StringVariable("any"))
+#: Longest path in a message.
+MAX_NAME = 80
+
+
+class OWImageViewer(OWWidget):
+    """Shows the pictures that a table refers to; outputs the selected rows."""
+
+    name = "Image Viewer"
+    description = "View images that the data refers to."
+    keywords = "image viewer, viewer, image, picture, photo, thumbnail, preview"
+    icon = "icons/ImageViewer-symbolic.svg"
+    priority = 130
+    replaces: ClassVar = ["Orange.widgets.data.owimageviewer.OWImageViewer"]
+
+    class Inputs:
+        data = Input("Data", Table)
+
+    class Outputs:
+        selected_data = Output("Selected Images", Table, default=True)
+        data = Output("Data", Table)
+
+    class Warning(OWWidget.Warning):
+        no_pictures = Msg("Column '{}' is empty: there are no images to show.")
+        no_images_shown = Msg(
+            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
+        )
+        cannot_open = Msg("The desktop has no program to open {}.")
+        cannot_copy = Msg("{} cannot be copied: {}.")
+
+    class Error(OWWidget.Error):
+        no_image_attr = Msg(
+            "The data has no column with images.\n"
+            "It must be a text column, among the meta attributes, that holds file "
+            "names or addresses."
+        )
+
+    settingsHandler = settings.DomainContextHandler()
+    settings_version = 2
+
+    image_attr: Variable | None = settings.ContextSetting(None)
+    title_attr: Variable | None = settings.ContextSetting(None)
+    # The cells of the selected rows: rows come and go while pictures stay.
+    selected_items: set = settings.ContextSetting(set(), schema_only=True)
+    imageSize: int = settings.Setting(100)
+    autoCommit: bool = settings.Setting(True)
+
+    graph_name = "sheet"
+
+    UserAdviceMessages: ClassVar = [
+        Message(
+            "Press Space or double click an image to see it at full size; "
+            "the arrow keys then lead to the others.",
+            persistent_id="preview-introduction",
+        )
+    ]
+
+    def __init__(self):
+        super().__init__()
+        self.data: Table | None = None
+        # Rows of the data with a picture; the view has no others.
+        self._rows: list[int] = []
+        self._restoring = False
+        self._any_shown = False
+        self._setup_controls()
+        self._setup_view()
+
+    def _setup_controls(self) -> None:
+        box = gui.vBox(self.controlArea, "Images")
+        self.image_model = VariableListModel(parent=self)
+        gui.comboBox(
+            box,
+            self,
+            "image_attr",
+            label="Column:",
+            tooltip="Column with paths or addresses of images",
+            callback=self._on_image_attr_changed,
+            contentsLength=12,
+            searchable=True,
+            model=self.image_model,
+        )
+        self.title_model = DomainModel(placeholder="(None)")
+        gui.comboBox(
+            box,
+            self,
+            "title_attr",
+            label="Title:",
+            tooltip="Column with what is written below each image",
+            callback=self._on_title_attr_changed,
+            contentsLength=12,
+            searchable=True,
+            model=self.title_model,
+        )
+        gui.hSlider(
+            self.controlArea,
+            self,
+            "imageSize",
+            box="Size",
+            minValue=MIN_EDGE,
+            maxValue=MAX_EDGE,
+            step=SIZE_STEP,
+            callback=self._on_size_changed,
+            createLabel=False,
+            tooltip="Size of the images; or hold Ctrl and turn the mouse wheel",
+        )
+        gui.rubber(self.controlArea)
+        gui.auto_send(self.buttonsArea, self, "autoCommit")
+
+    def _setup_view(self) -> None:
+        self.loader = ThumbnailLoader(self)
+        self.loader.loaded.connect(self._on_loaded)
+        self._copier = ThumbnailLoader(self, 0)
+        self._copier.loaded.connect(self._on_copied)
+        self.thumbnailView = view = ThumbnailView()
+        view.setModel(ThumbnailModel(self.loader, self))
+        view.setEdge(self.imageSize)
+        view.menu_requested.connect(
+            lambda index, place: self.context_menu(index).exec(place)
+        )
+        view.selectionModel().selectionChanged.connect(self._on_selection_changed)
+        view.resize_requested.connect(self._on_resize_requested)
+        self.mainArea.layout().addWidget(view)
+        self.preview = ImagePreview(view)
+
+    @property
+    def sheet(self):
+        """What Save Image saves: the visible part of the view, without its bar."""
+        return self.thumbnailView.viewport()
+
+    def sizeHint(self):
+        """Room for a good number of images."""
+        return QSize(900, 600)
+
+    @Inputs.data
+    def set_data(self, data: Table | None) -> None:
+        """Show the pictures of another table."""
+        if self.image_attr is not None:
+            # A context without a column would match any data.
+            self.closeContext()
+        self._clear()
+        if data is not None:
+            self.image_model[:] = _picture_columns(data)
+            if self.image_model:
+                self.data = data
+                self.title_model.set_domain(data.domain)
+                self._propose_columns()
+                self.openContext(data)
+            else:
+                self.Error.no_image_attr()
+        self._show_pictures()
+        self.commit.now()
+
+    def _clear(self) -> None:
+        self.Error.clear()
+        self.Warning.clear()
+        self.data = self.image_attr = self.title_attr = None
+        self.image_model.clear()
+        self.title_model.set_domain(None)
+        self.selected_items = set()
+
+    def _propose_columns(self) -> None:
+        self.image_attr = self.image_model[0]
+        self.title_attr = self.data.domain.class_var
+        if self.title_attr is None:
+            texts = [
+                variable
+                for variable in self.title_model
+                if isinstance(variable, StringVariable)
+            ]
+            texts.sort(key=lambda var: (var is self.image_attr) + _is_marked(var))
+            self.title_attr = texts[0] if texts else self.image_attr
+
+    def _show_pictures(self) -> None:
+        self._any_shown = False
+        self.Warning.clear()
+        sources: list[str | None] = []
+        if self.data is not None:
+            sources = column_sources(self.data, self.image_attr)
+        self._rows = [row for row, source in enumerate(sources) if source is not None]
+        if sources and not self._rows:
+            self.Warning.no_pictures(self.image_attr.name)
+        self.thumbnailView.model().set_pictures(
+            [sources[row] for row in self._rows], self._titles()
+        )
+        self._restore_selection()
+
+    def _titles(self):
+        """A function, for only those in sight are needed."""
+        if self.data is None or self.title_attr is None:
+            return lambda row: ""
+        text, values = self.title_attr.str_val, self.data.get_column(self.title_attr)
+        rows, unknown = self._rows, text(self.title_attr.Unknown)
+
+        def title(row: int) -> str:
+            written = text(values[rows[row]])
+            return "" if written == unknown else written
+
+        return title
+
+    def _restore_selection(self) -> None:
+        if not self.selected_items:
+            return
+        text, wanted = self.image_attr.str_val, self.selected_items
+        values = self.data.get_column(self.image_attr)
+        selected = [
+            place for place, row in enumerate(self._rows) if text(values[row]) in wanted
+        ]
+        # What is selected but not in this data must not be forgotten.
+        self._restoring = True
+        self.thumbnailView.select_rows(selected)
+        self._restoring = False
+
+    def _on_image_attr_changed(self) -> None:
+        self.selected_items = set()
+        self._show_pictures()
+        self.commit.deferred()
+
+    def _on_title_attr_changed(self) -> None:
+        self.thumbnailView.model().set_title(self._titles())
+
+    def _on_size_changed(self) -> None:
+        self.thumbnailView.setEdge(self.imageSize)
+
+    def _on_resize_requested(self, direction: int) -> None:
+        step = max(SIZE_STEP, self.imageSize // 8 // SIZE_STEP * SIZE_STEP)
+        size = self.imageSize + direction * step
+        self.imageSize = max(MIN_EDGE, min(size, MAX_EDGE))
+        self._on_size_changed()
+
+    def _on_selection_changed(self) -> None:
+        if self._restoring or self.data is None:
+            return
+        text = self.image_attr.str_val
+        values = self.data.get_column(self.image_attr)
+        self.selected_items = {text(values[row]) for row in self._selected_rows()}
+        self.commit.deferred()
+
+    def _selected_rows(self) -> list[int]:
+        return [self._rows[place] for place in self.thumbnailView.selected_rows()]
+
+    def _on_loaded(self, thumbnails: list[Thumbnail]) -> None:
+        """Warn if nothing at all can be shown: it may be the wrong column."""
+        if self._any_shown:
+            return
+        self._any_shown = any(thumbnail.image is not None for thumbnail in thumbnails)
+        if self._any_shown:
+            self.Warning.no_images_shown.clear()
+        elif self.data is not None:
+            failed = thumbnails[0]
+            self.Warning.no_images_shown(
+                failed.error, _short(failed.source), self.image_attr.name
+            )
+
+    @gui.deferred
+    def commit(self) -> None:
+        """Send the selected rows, and all with a mark."""
+        selected, annotated = None, None
+        if self.data is not None:
+            rows = self._selected_rows()
+            selected = self.data[rows] if rows else None
+            annotated = create_annotated_table(self.data, rows)
+        self.Outputs.selected_data.send(selected)
+        self.Outputs.data.send(annotated)
+
+    # Context menu
+
+    def context_menu(self, index: QModelIndex) -> QMenu:
+        """
+        What can be done with a picture.
+
+        Parameters
+        ----------
+        index : QModelIndex
+            The picture's place in the view.
+
+        Returns
+        -------
+        QMenu
+        """
+        source, thumbnail = index.data(SourceRole), index.data(ThumbnailRole)
+        # What is not a picture might be a program, and opening would start it.
+        shown = thumbnail is not None and thumbnail.image is not None
+        is_file, is_data = desktop.is_file(source), source[:5].lower() == "data:"
+        menu = QMenu(self.thumbnailView)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for text, slot, enabled in (
+            ("Preview", self.preview.open, True),
+            ("Open in Desktop's Viewer", lambda: self._open(source), not is_data),
+            ("Show in Folder", lambda: desktop.show_in_folder(source), is_file),
+            (None, None, None),
+            ("Copy Image", lambda: self._copier.request([source], None), shown),
+            (f"Copy {'Path' if is_file else 'Address'}", self._copy_paths, True),
+        ):
+            if text is None:
+                menu.addSeparator()
+                continue
+            action = menu.addAction(text)
+            action.triggered.connect(lambda _=False, slot=slot: slot())
+            action.setEnabled(enabled and (shown or not text.startswith("Open")))
+        return menu
+
+    def _open(self, source: str) -> None:
+        self.Warning.cannot_open.clear()
+        if not desktop.open_picture(source):
+            self.Warning.cannot_open(_short(source))
+
+    def _copy_paths(self) -> None:
+        model = self.thumbnailView.model()
+        sources = [
+            model.index(row, 0).data(SourceRole)
+            for row in self.thumbnailView.selected_rows()
+        ]
+        QApplication.clipboard().setText("\n".join(sources))
+
+    def _on_copied(self, thumbnails: list[Thumbnail]) -> None:
+        (copied,) = thumbnails[-1:]
+        self.Warning.cannot_copy.clear()
+        if copied.image is not None:
+            QApplication.clipboard().setImage(copied.image)
+        else:
+            self.Warning.cannot_copy(_short(copied.source), copied.error)
+        self._copier.clear()
+
+    # Report, settings, end
+
+    def send_report(self) -> None:
+        """Report the columns, how many are selected, and the visible sheet."""
+        if self.data is None:
+            return
+        n_selected = len(self.thumbnailView.selected_rows())
+        self.report_items(
+            (
+                ("Image column", self.image_attr.name),
+                ("Title", self.title_attr.name if self.title_attr else False),
+                ("Images", f"{len(self._rows):,}"),
+                ("Selected", f"{n_selected:,}" if n_selected else False),
+            )
+        )
+        if self._rows:
+            self.report_html += get_html_img(self.sheet)
+
+    @classmethod
+    def migrate_settings(cls, stored: dict, version: int | None) -> None:
+        """A size that the slider does not have is brought into its range."""
+        size = stored.get("imageSize")
+        if isinstance(size, int | float):
+            stored["imageSize"] = int(max(MIN_EDGE, min(size, MAX_EDGE)))
+        else:
+            stored.pop("imageSize", None)
+
+    @classmethod
+    def migrate_context(cls, context, version) -> None:
+        """Contexts whose column was not a text column are of no use."""
+        if version is None or version < 2:
+            image_attr = context.values.get("image_attr")
+            if image_attr is None or image_attr[1] != STORED_TEXT:
+                raise settings.IncompatibleContext
+
+    def onDeleteWidget(self) -> None:
+        """Stop loading."""
+        self.preview.shutdown()
+        self.loader.close()
+        self._copier.close()
+        super().onDeleteWidget()
+
+
+def _picture_columns(data: Table) -> list[Variable]:
+    """Text columns; categories are rarely pictures unless they are marked so."""
+    return [
+        variable
+        for variable in image_columns(data)
+        if not isinstance(variable, DiscreteVariable) or _is_marked(variable)
+    ]
+
+
+def _is_marked(variable: Variable) -> bool:
+    return str(variable.attributes.get("type", "")).lower() == "image"
+
+
+def _short(source: str) -> str:
+    source = shown_source(source)
+    return source if len(source) <= MAX_NAME else "…" + source[1 - MAX_NAME :]
+
+
+if __name__ == "__main__":
+    import sys
+
+    from orangewidget.utils.widgetpreview import WidgetPreview
+
+    from orangecontrib.imageanalytics.import_images import ImportImages
+
+    table, _ = ImportImages()(sys.argv[1])
+    WidgetPreview(OWImageViewer).run(table)

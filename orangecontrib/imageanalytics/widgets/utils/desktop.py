@@ -1,0 +1,59 @@
+"""Hand a picture over to the programs of the desktop."""
+
+import os
+import sys
+
+from AnyQt.QtCore import QDir, QProcess, QUrl
+from AnyQt.QtGui import QDesktopServices
+
+from orangecontrib.imageanalytics.images.sources import is_remote
+
+
+def is_file(source: str) -> bool:
+    """Whether a source is the path of a file, rather than a URL."""
+    return not is_remote(source) and source[:5].lower() != "data:"
+
+
+def open_picture(source: str) -> bool:
+    """
+    Open a picture in the program that the desktop has for it.
+
+    Parameters
+    ----------
+    source : str
+        Path, or an http, https or ftp address.
+
+    Returns
+    -------
+    bool
+        False if there is no such program.
+    """
+    url = _file_url(source) if is_file(source) else QUrl(source)
+    return QDesktopServices.openUrl(url)
+
+
+def show_in_folder(path: str) -> bool:
+    """
+    Open the folder of a file in the file manager, the file marked if it can do so.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+
+    Returns
+    -------
+    bool
+        False if there is no file manager.
+    """
+    path = os.path.abspath(path)
+    if sys.platform == "win32":
+        arguments = ["/select,", QDir.toNativeSeparators(path)]
+        return bool(QProcess.startDetached("explorer", arguments))
+    if sys.platform == "darwin":
+        return bool(QProcess.startDetached("open", ["-R", path]))
+    return QDesktopServices.openUrl(_file_url(os.path.dirname(path)))
+
+
+def _file_url(path: str) -> QUrl:
+    return QUrl.fromLocalFile(os.path.abspath(path))

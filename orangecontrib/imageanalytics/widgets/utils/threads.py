@@ -1,0 +1,21 @@
+"""What widgets with a thread have in common."""
+
+import concurrent.futures
+
+
+def end_task(widget, seconds: float = 1):
+    """Cancel a widget's task as the widget goes, and wait a little for its end.
+
+    Unlike the mixin's `shutdown`, this does not wait for a thread that is held up,
+    by a network drive or by the import of a large library.
+
+    Parameters
+    ----------
+    widget : ConcurrentWidgetMixin
+    seconds : float
+        The longest to wait.
+    """
+    state = widget.task
+    widget.cancel()
+    if state is not None:
+        concurrent.futures.wait([state.future], timeout=seconds)

@@ -1,0 +1,139 @@
+"""The pictures of a sheet of thumbnails, as Qt's views want to have them."""
+
+import html
+from collections.abc import Callable, Iterable, Sequence
+
+from AnyQt.QtCore import QAbstractListModel, QModelIndex, Qt
+
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
+    Box,
+    Thumbnail,
+    ThumbnailLoader,
+)
+
+#: Path or URL of a row, and its `Thumbnail` if it is loaded.
+SourceRole = int(Qt.ItemDataRole.UserRole) + 1
+ThumbnailRole = int(Qt.ItemDataRole.UserRole) + 2
+
+MAX_TOOLTIP = 300
+
+
+class ThumbnailModel(QAbstractListModel):
+    """
+    Pictures in rows.
+
+    Parameters
+    ----------
+    loader : ThumbnailLoader
+        Where the thumbnails come from.
+    parent : QObject, optional
+        Owner.
+    """
+
+    def __init__(self, loader: ThumbnailLoader, parent=None):
+        super().__init__(parent)
+        self.loader = loader
+        self._sources: Sequence[str] = ()
+        self._title: Callable[[int], str] = lambda row: ""
+
+    def set_pictures(
+        self, sources: Sequence[str], title: Callable[[int], str] = lambda row: ""
+    ) -> None:
+        """
+        Show these pictures.
+
+        Parameters
+        ----------
+        sources : sequence of str
+            Path or URL for each row.
+        title : callable
+            Gives the title of a row; called when the row is painted.
+        """
+        self.beginResetModel()
+        self._sources, self._title = sources, title
+        self.endResetModel()
+        self.loader.refresh()
+
+    def set_title(self, title: Callable[[int], str]) -> None:
+        """Change the titles; the pictures and the selection stay."""
+        self._title = title
+        if self._sources:
+            last = self.index(len(self._sources) - 1)
+            role = Qt.ItemDataRole.DisplayRole
+            self.dataChanged.emit(self.index(0), last, [role])
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        """Number of pictures."""
+        return 0 if parent is not None and parent.isValid() else len(self._sources)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole):
+        """Title, source, thumbnail or tooltip of a row; nothing is loaded."""
+        if not index.isValid():
+            return None
+        row = index.row()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._title(row)
+        if role == SourceRole:
+            return self._sources[row]
+        if role == ThumbnailRole:
+            return self.loader.get(self._sources[row])
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._tooltip(row)
+        return None
+
+    def match(self, start, role, value, hits=1, flags=Qt.MatchFlag.MatchStartsWith):
+        """Rows whose title starts with what was typed, from `start` on and around."""
+        count, typed = len(self._sources), str(value).casefold()
+        if role != Qt.ItemDataRole.DisplayRole or hits != 1 or not count:
+            return super().match(start, role, value, hits, flags)
+        for step in range(count):
+            row = (start.row() + step) % count
+            if self._title(row).casefold().startswith(typed):
+                return [self.index(row)]
+        return []
+
+    def request(self, rows: Iterable[int], box: Box) -> None:
+        """Have the thumbnails of these rows loaded, and no others."""
+        self.loader.request((self._sources[row] for row in rows), box)
+
+    def _tooltip(self, row: int) -> str:
+        source, title = self._sources[row], self._title(row)
+        thumbnail = self.loader.get(source)
+        address = shown_source(source)
+        lines = [html.escape(shortened(address, MAX_TOOLTIP))]
+        if title and title not in address:
+            lines.insert(0, f"<b>{html.escape(shortened(title, MAX_TOOLTIP))}</b>")
+        if thumbnail is not None and thumbnail.error:
+            lines.append(f"<b>Cannot be shown:</b> {html.escape(thumbnail.error)}")
+        elif thumbnail is not None:
+            lines.append(describe(thumbnail))
+        return "<br>".join(lines)
+
+
+def shown_source(source: str) -> str:
+    """A source as a person would write it: data URLs without the data."""
+    if source[:5].lower() == "data:":
+        return source.partition(",")[0] + ",…"
+    return source
+
+
+def describe(thumbnail: Thumbnail) -> str:
+    """Size of a picture in pixels and, for a file, in bytes."""
+    width, height = thumbnail.size
+    text = f"{width:,} × {height:,} pixels"  # noqa: RUF001
+    if thumbnail.stamp is not None:
+        text += f", {_bytes(thumbnail.stamp[1])}"
+    return text
+
+
+def _bytes(n_bytes: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= factor:
+            return f"{n_bytes / factor:.1f} {unit}"
+    return f"{n_bytes} bytes"
+
+
+def shortened(text: str, length: int) -> str:
+    """A text on one line, cut to a number of characters."""
+    text = " ".join(text[: 2 * length].split())
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,492 @@
+"""Pictures at the size at which they are shown, loaded in threads.
+
+A `ThumbnailLoader` lives in the GUI thread. It is told, again and again, which
+pictures are wanted now; threads read, fetch and decode them, and those no longer
+wanted are dropped. Files, network and pixels are never touched in the GUI thread.
+"""
+
+import contextlib
+import logging
+import math
+import os
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from AnyQt.QtCore import QObject, QTimer
+from AnyQt.QtCore import pyqtSignal as Signal
+from AnyQt.QtGui import QImage
+from PIL import Image
+
+from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images.decode import decode, read_header
+from orangecontrib.imageanalytics.images.fetch import Fetcher
+from orangecontrib.imageanalytics.images.sources import is_remote, read_local
+
+log = logging.getLogger(__name__)
+
+CACHE_BYTES = 256 * 2**20
+#: Pictures at full size are shrunk to this, which is 256 MB in memory.
+MAX_SHOWN_PIXELS = 64 * 2**20
+# Python code in the GUI thread waits while this much is copied: about 1 ms.
+STRIP_BYTES = 2**20
+ENTRY_BYTES = 1000
+COLLECT_MS = 25
+DECODERS = max(2, min(4, os.cpu_count() or 2))
+DOWNLOADERS = 8
+
+Box = tuple[int, int] | None
+Stamp = tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """
+    A picture made ready to be painted, or why there is none.
+
+    Attributes
+    ----------
+    source : str
+        Path or URL.
+    box : (int, int) or None
+        Width and height, in device pixels, that the picture was fitted to; None
+        is its full size.
+    image : QImage or None
+        Pixels, in format RGB32; None if the picture cannot be read.
+    size : (int, int) or None
+        Width and height of the whole picture, as displayed.
+    error : str
+        Why the picture cannot be read; otherwise empty.
+    stamp : (int, int) or None
+        Modification time and size of the file; None if it is not a file.
+    """
+
+    source: str
+    box: Box
+    image: QImage | None = None
+    size: tuple[int, int] | None = None
+    error: str = ""
+    stamp: Stamp = None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the thumbnail takes."""
+        return ENTRY_BYTES + (self.image.sizeInBytes() if self.image is not None else 0)
+
+    def suits(self, box: Box) -> bool:
+        """Whether loading it again for `box` would give nothing else."""
+        return bool(self.error) or self.box == box
+
+
+def fitted(size: tuple[int, int], box: Box) -> tuple[int, int]:
+    """
+    Size of a picture that is made as large as fits into a box.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Width and height of the picture.
+    box : (int, int) or None
+        Width and height of the box. None is the picture's own size, as far as
+        `MAX_SHOWN_PIXELS` allow.
+
+    Returns
+    -------
+    (int, int)
+        Width and height, at least 1.
+    """
+    width, height = size
+    if box is None:
+        scale = min(1.0, math.sqrt(MAX_SHOWN_PIXELS / (width * height)))
+    else:
+        scale = min(box[0] / width, box[1] / height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def to_qimage(picture: Image.Image) -> QImage:
+    """
+    Copy a picture into a QImage, in steps that let other threads run.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        Picture in mode RGB.
+
+    Returns
+    -------
+    QImage
+        In format RGB32.
+
+    Raises
+    ------
+    ImageError
+        There is not enough memory.
+    """
+    width, height = picture.size
+    image = QImage(width, height, QImage.Format.Format_RGB32)
+    if image.isNull():
+        raise ImageError("not enough memory to show it")
+    bits = image.bits()
+    if hasattr(bits, "setsize"):  # PyQt's pointer; PySide gives a memoryview
+        bits.setsize(image.sizeInBytes())
+    pixels, stride = memoryview(bits), image.bytesPerLine()
+    n_rows = max(1, STRIP_BYTES // stride)
+    for top in range(0, height, n_rows):
+        bottom = min(top + n_rows, height)
+        strip = picture.crop((0, top, width, bottom)).convert("RGBA")
+        pixels[top * stride : bottom * stride] = strip.tobytes("raw", "BGRA")
+    return image
+
+
+def render(source: str, content: bytes, box: Box) -> Thumbnail:
+    """
+    Decode a picture and fit it into a box.
+
+    Parameters
+    ----------
+    source : str
+        Where it is from.
+    content : bytes
+        Content of the file.
+    box : (int, int) or None
+        Width and height in device pixels; None for the full size.
+
+    Returns
+    -------
+    Thumbnail
+
+    Raises
+    ------
+    ImageError
+        It cannot be decoded.
+    """
+    size = None if is_remote(source) else _size_in_header(source)
+    if size is not None:
+        target = fitted(size, box)
+        picture = decode(content, at_least=target)
+    else:
+        picture = decode(content)
+        size = picture.size
+        target = fitted(size, box)
+        if size[0] < target[0]:
+            # Vector graphics have more detail to show.
+            picture = decode(content, at_least=target)
+    if picture.size != target:
+        method = Image.Resampling.LANCZOS
+        picture = picture.resize(target, method, reducing_gap=3.0)
+    return Thumbnail(source, box, to_qimage(picture), size)
+
+
+def _size_in_header(path: str) -> tuple[int, int] | None:
+    try:
+        header = read_header(path)
+    except ImageError:
+        return None
+    return header.width, header.height
+
+
+@dataclass(eq=False)
+class _Job:
+    source: str
+    box: Box
+    known: Thumbnail | None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class _Workers:
+    """Threads that work off a list of jobs, which may be replaced at any time."""
+
+    def __init__(self, n_threads: int, work: "_Work"):
+        self._n_threads = n_threads
+        self._work = work
+        self._changed = threading.Condition()
+        self._waiting: deque[_Job] = deque()
+        self._running: dict[str, _Job] = {}
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def replace(self, jobs: Iterable[_Job]) -> None:
+        """Do these, in this order, and nothing else."""
+        with self._changed:
+            wanted = {job.source: job for job in jobs}
+            for source, running in self._running.items():
+                job = wanted.get(source)
+                if job is None or job.box != running.box:
+                    running.cancelled.set()
+                else:
+                    del wanted[source]
+            self._waiting = deque(wanted.values())
+            self._start_threads()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        self.replace(())
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def idle(self) -> bool:
+        with self._changed:
+            return not self._waiting and not self._running
+
+    def _start_threads(self) -> None:
+        missing = min(self._n_threads, len(self._waiting)) - len(self._threads)
+        for _ in range(missing):
+            thread = threading.Thread(target=self._run, name="thumbnails", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                self._work(job)
+            except Exception as error:
+                log.exception("Loading %s", job.source)
+                self._work.fail(job, error)
+            finally:
+                with self._changed:
+                    if self._running.get(job.source) is job:
+                        del self._running[job.source]
+        self._work.downloads.tidy()
+
+    def _next(self) -> _Job | None:
+        with self._changed:
+            while not self._waiting:
+                if self._closed:
+                    return None
+                self._changed.wait()
+            job = self._waiting.popleft()
+            self._running[job.source] = job
+            return job
+
+
+class _Downloads:
+    """One `Fetcher` for the threads; made and closed in them."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._fetcher: Fetcher | None = None
+        self._n_users = 0
+        self._outdated = False
+
+    def renew(self) -> None:
+        """Forget which hosts are dead, as soon as no download is under way."""
+        # Without the lock: that would make the GUI wait for a fetcher being made.
+        self._outdated = True
+
+    def tidy(self) -> None:
+        """Close what `renew` has made outdated, if nobody uses it."""
+        with self._lock:
+            self._close_outdated()
+
+    def fetch(self, url: str, cancelled: threading.Event) -> bytes | None:
+        with self._borrowed() as fetcher:
+            for _, result in fetcher.fetch_all([url], cancelled):
+                if isinstance(result, ImageError):
+                    raise result
+                return result
+        return None
+
+    @contextlib.contextmanager
+    def _borrowed(self) -> Iterator[Fetcher]:
+        with self._lock:
+            self._close_outdated()
+            if self._fetcher is None:
+                self._fetcher = Fetcher()
+            self._n_users += 1
+        try:
+            yield self._fetcher
+        finally:
+            with self._lock:
+                self._n_users -= 1
+                self._close_outdated()
+
+    def _close_outdated(self) -> None:
+        if self._outdated and not self._n_users:
+            self._outdated = False
+            if self._fetcher is not None:
+                self._fetcher.close()
+                self._fetcher = None
+
+
+class _Work:
+    """What the threads do; knows nothing of the loader, which may be gone."""
+
+    def __init__(self):
+        self.results: deque[Thumbnail] = deque()
+        self.downloads = _Downloads()
+        self._decoders = threading.BoundedSemaphore(DECODERS)
+
+    def __call__(self, job: _Job) -> None:
+        stamp = None
+        try:
+            if is_remote(job.source):
+                content = self.downloads.fetch(job.source, job.cancelled)
+            else:
+                stamp = _stamp(job.source)
+                if self._unchanged(job, stamp):
+                    self.results.append(job.known)
+                    return
+                content = read_local(job.source)
+            with self._decoders:
+                if content is None or job.cancelled.is_set():
+                    return
+                result = replace(render(job.source, content, job.box), stamp=stamp)
+        except ImageError as error:
+            result = Thumbnail(job.source, job.box, error=str(error), stamp=stamp)
+        except MemoryError:
+            result = Thumbnail(job.source, job.box, error="not enough memory")
+        if not job.cancelled.is_set():
+            self.results.append(result)
+
+    def fail(self, job: _Job, error: Exception) -> None:
+        reason = f"unexpected error ({type(error).__name__})"
+        self.results.append(Thumbnail(job.source, job.box, error=reason))
+
+    @staticmethod
+    def _unchanged(job: _Job, stamp: Stamp) -> bool:
+        known = job.known
+        return (
+            known is not None
+            and stamp is not None
+            and known.image is not None
+            and (known.box, known.stamp) == (job.box, stamp)
+        )
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+class ThumbnailCache:
+    """
+    Thumbnails by source, of bounded size; the least recently used go first.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Largest size of all together. The one put in last is always kept.
+    """
+
+    def __init__(self, max_bytes: int):
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[str, Thumbnail] = OrderedDict()
+        self.n_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, source: str) -> Thumbnail | None:
+        """A thumbnail, of whatever size it was last loaded in."""
+        entry = self._entries.get(source)
+        if entry is not None:
+            self._entries.move_to_end(source)
+        return entry
+
+    def put(self, entry: Thumbnail) -> None:
+        """Add a thumbnail in place of the one from the same source."""
+        old = self._entries.pop(entry.source, None)
+        self.n_bytes += entry.n_bytes - (old.n_bytes if old is not None else 0)
+        self._entries[entry.source] = entry
+        while self.n_bytes > self._max_bytes and len(self._entries) > 1:
+            _, oldest = self._entries.popitem(last=False)
+            self.n_bytes -= oldest.n_bytes
+
+    def clear(self) -> None:
+        """Drop all thumbnails."""
+        self._entries.clear()
+        self.n_bytes = 0
+
+
+class ThumbnailLoader(QObject):
+    """
+    Loads the pictures that are wanted now, the first ones first.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+        Owner.
+    cache_bytes : int
+        Memory for thumbnails.
+    """
+
+    #: Thumbnails that have come in, as a list.
+    loaded = Signal(list)
+
+    def __init__(self, parent: QObject | None = None, cache_bytes: int = CACHE_BYTES):
+        super().__init__(parent)
+        self.cache = ThumbnailCache(cache_bytes)
+        self._work = _Work()
+        self._local = _Workers(DECODERS, self._work)
+        self._remote = _Workers(DOWNLOADERS, self._work)
+        # What is not in here may have changed since it was loaded.
+        self._checked: set[str] = set()
+        # Signals sent from the threads could reach a loader that is being deleted.
+        self._collector = QTimer(self, interval=COLLECT_MS)
+        self._collector.timeout.connect(self._collect)
+
+    def get(self, source: str) -> Thumbnail | None:
+        """The thumbnail of a picture, if there is one; never loads it."""
+        return self.cache.get(source)
+
+    def request(self, sources: Iterable[str], box: Box) -> None:
+        """
+        Load these pictures and no others.
+
+        Parameters
+        ----------
+        sources : iterable of str
+            Paths and URLs, the most urgent first.
+        box : (int, int) or None
+            Width and height in device pixels to fit them to; None for full size.
+        """
+        local, remote = [], []
+        for source in dict.fromkeys(sources):
+            known = self.cache.get(source)
+            if known is None or not known.suits(box) or source not in self._checked:
+                jobs = remote if is_remote(source) else local
+                jobs.append(_Job(source, box, known))
+        self._local.replace(local)
+        self._remote.replace(remote)
+        self._collector.start()
+
+    def refresh(self) -> None:
+        """Load anew, when they are wanted, pictures that failed or have changed."""
+        self._checked.clear()
+        self._work.downloads.renew()
+
+    def clear(self) -> None:
+        """Drop all thumbnails and all work."""
+        self.request((), None)
+        self._work.results.clear()
+        self.cache.clear()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was requested has come in."""
+        return not self._collector.isActive()
+
+    def close(self) -> None:
+        """Drop all work; to be called before the loader is deleted."""
+        self._collector.stop()
+        self._work.downloads.renew()
+        self._local.close()
+        self._remote.close()
+
+    def _collect(self) -> None:
+        done = self._local.idle and self._remote.idle
+        results = self._work.results
+        thumbnails = [results.popleft() for _ in range(len(results))]
+        for thumbnail in thumbnails:
+            self._checked.add(thumbnail.source)
+            self.cache.put(thumbnail)
+        if done:
+            self._collector.stop()
+        if thumbnails:
+            self.loaded.emit(thumbnails)

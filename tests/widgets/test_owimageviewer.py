@@ -1,0 +1,454 @@
+import os
+
+import numpy as np
+import pytest
+from AnyQt.QtCore import QItemSelectionModel, Qt
+from AnyQt.QtTest import QTest
+from AnyQt.QtWidgets import QApplication
+from Orange.data import (
+    ContinuousVariable,
+    DiscreteVariable,
+    Domain,
+    StringVariable,
+    Table,
+)
+from Orange.widgets.tests.base import WidgetTest
+from Orange.widgets.tests.utils import simulate
+from orangewidget.settings import Context
+from PIL import Image
+from scipy import sparse
+
+from orangecontrib.imageanalytics.widgets import owimageviewer
+from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
+from orangecontrib.imageanalytics.widgets.utils import thumbnails
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
+    SourceRole,
+    ThumbnailRole,
+)
+
+NAMES = ["a.png", "b.png", "c.png", "d.png", "e.png"]
+# As the version of the add-on before this one saved it.
+OLD_SETTINGS = {
+    "autoCommit": True,
+    "controlAreaVisible": True,
+    "imageSize": 208,
+    "savedWidgetGeometry": None,
+    "__version__": 2,
+}
+OLD_CONTEXT = {
+    "values": {
+        "image_attr": ("image", 103),
+        "selected_items": ({"c.png", "b.png"}, -2),
+        "title_attr": ("name", 103),
+        "__version__": 2,
+    },
+    "attributes": {"class": 1},
+    "metas": {"name": 3, "image": 3},
+}
+
+
+class Corpus(Table):
+    """As other add-ons have."""
+
+
+class TestOWImageViewer(WidgetTest):
+    @pytest.fixture(autouse=True)
+    def pictures(self, tmp_path):
+        self.folder = str(tmp_path)
+        for index, name in enumerate(NAMES):
+            picture = Image.new("RGB", (60 + index, 40), (50 * index, 90, 200))
+            picture.save(tmp_path / name)
+
+    def setUp(self):
+        self.widget = self.create_widget(OWImageViewer)
+
+    def data(self, names=NAMES, cls=Table, X=None):
+        image = StringVariable("image")
+        image.attributes.update(type="image", origin=self.folder)
+        classes = DiscreteVariable("class", values=("x", "y"))
+        domain = Domain([], classes, [StringVariable("name"), image])
+        if X is not None:
+            attributes = [ContinuousVariable(f"x{i}") for i in range(X.shape[1])]
+            domain = Domain(attributes, domain.class_vars, domain.metas)
+        else:
+            X = np.empty((len(names), 0))
+        metas = np.array(
+            [[str(name).upper(), name] for name in names], dtype=object
+        ).reshape(-1, 2)
+        return cls.from_numpy(domain, X, np.arange(len(names)) % 2.0, metas)
+
+    @property
+    def view(self):
+        return self.widget.thumbnailView
+
+    def send(self, data):
+        self.send_signal(self.widget.Inputs.data, data)
+
+    def selected(self):
+        data = self.get_output(self.widget.Outputs.selected_data)
+        return None if data is None else list(data.get_column("image"))
+
+    def show(self, loaded=True):
+        self.widget.show()
+        if loaded:
+            loader = self.widget.loader
+            self.process_events(lambda: len(loader.cache) and loader.idle)
+
+    def titles(self):
+        model = self.view.model()
+        return [model.index(row).data() for row in range(model.rowCount())]
+
+    def test_outputs(self):
+        data = self.data()
+        self.send(data)
+        assert self.selected() is None
+        annotated = self.get_output(self.widget.Outputs.data)
+        assert annotated.domain["Selected"].values == ("No", "Yes")
+        np.testing.assert_array_equal(annotated.get_column("Selected"), 0)
+
+        self.view.select_rows([3, 1])
+        assert self.selected() == ["b.png", "d.png"]
+        annotated = self.get_output(self.widget.Outputs.data)
+        np.testing.assert_array_equal(annotated.get_column("Selected"), [0, 1, 0, 1, 0])
+        np.testing.assert_array_equal(annotated.ids, data.ids)
+
+        self.send(None)
+        assert self.selected() is None
+        assert self.get_output(self.widget.Outputs.data) is None
+        assert self.view.model().rowCount() == 0
+
+    def test_rows_without_a_picture_are_left_out(self):
+        self.send(self.data(["", "a.png", None, "c.png"]))
+        assert self.titles() == ["x", "x"] or self.titles() == ["y", "y"]
+        self.view.selectAll()
+        assert self.selected() == ["a.png", "c.png"]
+        annotated = self.get_output(self.widget.Outputs.data)
+        np.testing.assert_array_equal(annotated.get_column("Selected"), [0, 1, 0, 1])
+
+    def test_relative_paths_start_from_the_origin(self):
+        self.send(self.data())
+        source = self.view.model().index(0).data(SourceRole)
+        assert source == os.path.join(self.folder, "a.png")
+        self.show()
+        assert self.view.model().index(0).data(ThumbnailRole).size == (60, 40)
+        assert not self.widget.Warning.no_images_shown.is_shown()
+
+    def test_without_automatic_commit(self):
+        self.send(self.data())
+        self.widget.controls.autoCommit.click()
+        self.view.selectAll()
+        assert self.selected() is None
+        self.widget.commit.now()
+        assert self.selected() == NAMES
+
+    def test_control_a(self):
+        self.send(self.data())
+        self.show()
+        QTest.keyClick(self.view, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+        assert self.selected() == NAMES
+
+    def test_selection_is_kept_for_the_same_pictures(self):
+        data = self.data()
+        self.send(data)
+        self.view.select_rows([0, 1])
+        self.send(data[::-1])
+        assert self.selected() == ["b.png", "a.png"]
+        # What is away for a while comes back selected.
+        self.send(data[2:])
+        assert self.selected() is None
+        self.send(data[1:])
+        assert self.selected() == ["b.png"]
+        self.send(data)
+        assert self.selected() == ["a.png", "b.png"]
+        self.send(data[1:])
+        self.view.select_rows([1])
+        self.send(data)
+        assert self.selected() == ["c.png"]
+
+    def test_selection_is_not_kept_for_other_columns(self):
+        self.send(self.data())
+        self.view.select_rows([0])
+        other = self.data().transform(
+            Domain([], None, [self.data().domain["image"].renamed("other")])
+        )
+        self.send(other)
+        assert self.widget.selected_items == set()
+        assert self.get_output(self.widget.Outputs.selected_data) is None
+
+    def test_selection_and_columns_are_saved(self):
+        self.send(self.data())
+        simulate.combobox_activate_item(self.widget.controls.title_attr, "name")
+        self.view.select_rows([2])
+        settings = self.widget.settingsHandler.pack_data(self.widget)
+        self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
+        self.send(self.data())
+        assert self.widget.title_attr.name == "name"
+        assert self.view.selected_rows() == [2]
+        assert self.selected() == ["c.png"]
+
+    def test_settings_of_the_older_add_on(self):
+        settings = {**OLD_SETTINGS, "context_settings": [Context(**OLD_CONTEXT)]}
+        self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
+        assert self.view.edge() == 208
+        self.send(self.data())
+        assert self.widget.image_attr.name == "image"
+        assert self.widget.title_attr.name == "name"
+        assert self.selected() == ["b.png", "c.png"]
+
+    def test_older_contexts_without_a_text_column_are_dropped(self):
+        for stored in (None, ("class", 101)):
+            values = {**OLD_CONTEXT["values"], "image_attr": stored, "__version__": 1}
+            context = Context(**{**OLD_CONTEXT, "values": values})
+            settings = {"__version__": 1, "context_settings": [context]}
+            self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
+            self.send(self.data())
+            assert self.widget.image_attr.name == "image"
+            assert self.selected() is None
+
+    def test_sizes_that_the_slider_does_not_have(self):
+        for stored, size in ((10**9, 1024), (-5, 32), ("large", 100), (64.0, 64)):
+            settings = {**OLD_SETTINGS, "imageSize": stored}
+            self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
+            assert self.view.edge() == size
+
+    def test_drop_in_for_the_older_viewers(self):
+        widget = OWImageViewer
+        assert "Orange.widgets.data.owimageviewer.OWImageViewer" in widget.replaces
+        assert widget.Inputs.data.name == "Data"
+        outputs = widget.Outputs.selected_data.name, widget.Outputs.data.name
+        assert outputs == ("Selected Images", "Data")
+
+    def test_proposed_columns(self):
+        data = self.data()
+        image, name = data.domain["image"], data.domain["name"]
+        marked = DiscreteVariable("marked", values=("a.png",))
+        marked.attributes["type"] = "image"
+        plain = DiscreteVariable("plain", values=("a.png",))
+        for domain, image_attr, title_attr in (
+            (Domain([], data.domain.class_var, [name, image]), image, "class"),
+            (Domain([], None, [name, image]), image, "name"),
+            (Domain([], None, [image]), image, "image"),
+            (Domain([], None, [name]), name, "name"),
+            (Domain([], None, [plain, name]), name, "name"),
+            (Domain([], None, [plain, marked]), marked, "marked"),
+        ):
+            self.send(data.transform(domain))
+            assert self.widget.image_attr == image_attr
+            assert self.widget.title_attr.name == title_attr
+
+    def test_titles(self):
+        data = self.data()
+        with data.unlocked(data.Y):
+            data.Y[0] = np.nan
+        self.send(data)
+        assert self.titles() == ["", "y", "x", "y", "x"]
+        self.view.select_rows([1])
+        simulate.combobox_activate_item(self.widget.controls.title_attr, "name")
+        assert self.titles() == [name.upper() for name in NAMES]
+        simulate.combobox_activate_item(self.widget.controls.title_attr, "(None)")
+        assert self.titles() == [""] * 5
+        assert self.view.selected_rows() == [1]
+
+    def test_another_column(self):
+        self.send(self.data())
+        self.view.select_rows([0])
+        simulate.combobox_activate_item(self.widget.controls.image_attr, "name")
+        assert self.view.model().index(0).data(SourceRole) == "A.PNG"
+        assert self.get_output(self.widget.Outputs.selected_data) is None
+        self.show()
+        assert self.widget.Warning.no_images_shown.is_shown()
+        message = str(self.widget.Warning.no_images_shown)
+        assert "name" in message and "file not found" in message
+        simulate.combobox_activate_item(self.widget.controls.image_attr, "image")
+        self.process_events(
+            lambda: (
+                not self.widget.Warning.no_images_shown.is_shown()
+                and self.widget.loader.idle
+            )
+        )
+        assert self.view.model().index(0).data(ThumbnailRole).image is not None
+
+    def test_one_broken_picture_is_no_reason_to_warn(self):
+        self.send(self.data(["missing.png", *NAMES]))
+        self.show()
+        assert not self.widget.Warning.no_images_shown.is_shown()
+        index = self.view.model().index(0)
+        assert index.data(ThumbnailRole).error == "file not found"
+        assert "file not found" in index.data(Qt.ItemDataRole.ToolTipRole)
+
+    def test_data_without_pictures(self):
+        self.send(Table("iris")[::10])
+        assert self.widget.Error.no_image_attr.is_shown()
+        assert self.widget.image_attr is None
+        assert self.get_output(self.widget.Outputs.data) is None
+        self.send(None)
+        assert not self.widget.Error.no_image_attr.is_shown()
+
+    def test_empty_table(self):
+        self.send(self.data([]))
+        assert self.view.model().rowCount() == 0
+        assert not self.widget.Warning.active and not self.widget.Error.active
+        assert len(self.get_output(self.widget.Outputs.data)) == 0
+
+    def test_all_missing(self):
+        self.send(self.data(["", None, ""]))
+        assert self.widget.Warning.no_pictures.is_shown()
+        self.send(self.data())
+        assert not self.widget.Warning.no_pictures.is_shown()
+
+    def test_subclass_and_sparse(self):
+        self.send(self.data(cls=Corpus, X=sparse.csr_matrix(np.eye(5))))
+        self.view.select_rows([1, 2])
+        selected = self.get_output(self.widget.Outputs.selected_data)
+        assert isinstance(selected, Corpus) and sparse.issparse(selected.X)
+        annotated = self.get_output(self.widget.Outputs.data)
+        assert isinstance(annotated, Corpus) and len(annotated) == 5
+
+    def test_summaries(self):
+        self.send(self.data())
+        self.view.select_rows([1])
+        (summary,) = self.widget.input_summaries["Data"].values()
+        assert summary.summary == 5
+        (summary,) = self.widget.output_summaries["Selected Images"].values()
+        assert summary.summary == 1
+
+    def test_many_rows_are_loaded_lazily(self):
+        data = self.data([f"{index}.png" for index in range(20_000)])
+        self.send(data)
+        assert len(self.view.model().loader.cache) == 0
+        self.show()
+        n_visible = len(self.view.visible_rows())
+        assert n_visible <= len(self.widget.loader.cache) <= 3 * n_visible
+        self.view.selectAll()
+        assert len(self.selected()) == 20_000
+
+    def test_size(self):
+        self.send(self.data())
+        self.widget.controls.imageSize.setValue(200)
+        assert self.view.edge() == 200
+        self.view.resize_requested.emit(1)
+        assert self.view.edge() == self.widget.imageSize == 216
+        for direction, end in ((1, 1024), (-1, 32)):
+            for _ in range(70):
+                self.view.resize_requested.emit(direction)
+            assert self.view.edge() == self.widget.imageSize == end
+
+    def test_preview(self):
+        self.send(self.data())
+        self.show()
+        self.view.setCurrentIndex(self.view.model().index(1))
+        QTest.keyClick(self.view, Qt.Key.Key_Space)
+        assert self.widget.preview.isVisible()
+        QTest.keyClick(self.widget.preview, Qt.Key.Key_Right)
+        assert self.selected() == ["c.png"]
+        QTest.keyClick(self.widget.preview, Qt.Key.Key_Escape)
+        assert not self.widget.preview.isVisible()
+
+    def menu(self, row):
+        index = self.view.model().index(row)
+        flag = QItemSelectionModel.SelectionFlag.ClearAndSelect
+        self.view.selectionModel().setCurrentIndex(index, flag)
+        actions = self.widget.context_menu(index).actions()
+        return {action.text(): action for action in actions if action.text()}
+
+    def test_context_menu(self):
+        self.send(self.data(["a.png", "missing.png", "data:image/png;base64,x"]))
+        self.show()
+        enabled = [
+            {text for text, action in self.menu(row).items() if action.isEnabled()}
+            for row in range(3)
+        ]
+        anything = {"Preview", "Copy Path"}
+        files = {*anything, "Show in Folder"}
+        assert enabled[0] == {*files, "Open in Desktop's Viewer", "Copy Image"}
+        # What is no picture could be a program.
+        assert enabled[1] == files
+        assert enabled[2] == {"Preview", "Copy Address"}
+
+    def test_open_and_show_in_folder(self):
+        opened, result = [], [True]
+
+        class Desktop:
+            is_file = staticmethod(owimageviewer.desktop.is_file)
+
+            @staticmethod
+            def open_picture(source):
+                opened.append(source)
+                return result[0]
+
+            show_in_folder = open_picture
+
+        original, owimageviewer.desktop = owimageviewer.desktop, Desktop
+        self.addCleanup(setattr, owimageviewer, "desktop", original)
+        self.send(self.data())
+        self.show()
+        self.menu(1)["Open in Desktop's Viewer"].trigger()
+        self.menu(2)["Show in Folder"].trigger()
+        assert [os.path.basename(source) for source in opened] == ["b.png", "c.png"]
+        assert not self.widget.Warning.cannot_open.is_shown()
+        result[0] = False
+        self.menu(1)["Open in Desktop's Viewer"].trigger()
+        assert self.widget.Warning.cannot_open.is_shown()
+
+    def test_copy(self):
+        clipboard = QApplication.clipboard()
+        self.send(self.data())
+        self.show()
+        self.menu(1)["Copy Path"].trigger()
+        assert clipboard.text() == os.path.join(self.folder, "b.png")
+        action = self.menu(1)["Copy Path"]
+        self.view.select_rows([0, 4])
+        action.trigger()
+        assert [os.path.basename(path) for path in clipboard.text().split("\n")] == [
+            "a.png",
+            "e.png",
+        ]
+        clipboard.clear()
+        self.menu(4)["Copy Image"].trigger()
+        self.process_events(lambda: not clipboard.image().isNull())
+        image = clipboard.image()
+        assert (image.width(), image.height()) == (64, 40)
+        assert image.pixelColor(5, 5).red() == 200
+        assert len(self.widget._copier.cache) == 0
+
+    def test_copying_a_picture_that_has_gone(self):
+        self.send(self.data())
+        self.show()
+        action = self.menu(0)["Copy Image"]
+        os.remove(os.path.join(self.folder, "a.png"))
+        action.trigger()
+        self.process_events(lambda: self.widget.Warning.cannot_copy.is_shown())
+        assert "file not found" in str(self.widget.Warning.cannot_copy)
+
+    def test_save_image_and_report(self):
+        self.send(self.data())
+        self.show()
+        sheet = getattr(self.widget, self.widget.graph_name)
+        for writer in self.widget.graph_writers:
+            if writer.EXTENSIONS[0] in (".png", ".svg", ".pdf"):
+                path = os.path.join(self.folder, f"sheet{writer.EXTENSIONS[0]}")
+                writer.write(path, sheet)
+                assert os.path.getsize(path) > 500
+        sheet = Image.open(os.path.join(self.folder, "sheet.png")).convert("RGB")
+        colours = {colour for _, colour in sheet.getcolors(1 << 24)}
+        assert {(50 * i, 90, 200) for i in range(5)} <= colours
+
+        self.view.select_rows([0, 1])
+        self.widget.create_report_html()
+        report = self.widget.report_html
+        assert "<img" in report and "image" in report and "Selected" in report
+        self.send(None)
+        self.widget.create_report_html()
+        assert "<img" not in self.widget.report_html
+
+    def test_closing_while_loading(self):
+        decoders = set(thumbnails.threading.enumerate())
+        widget = self.create_widget(OWImageViewer)
+        self.send_signal(widget.Inputs.data, self.data(), widget=widget)
+        widget.show()
+        self.process_events(lambda: set(thumbnails.threading.enumerate()) - decoders)
+        widget.onDeleteWidget()
+        self.process_events(
+            lambda: not set(thumbnails.threading.enumerate()) - decoders
+        )
+        widget.hide()

@@ -1,0 +1,417 @@
+import pytest
+from AnyQt.QtCore import (
+    QEvent,
+    QItemSelectionModel,
+    QModelIndex,
+    QPoint,
+    QPointF,
+    QRect,
+    Qt,
+)
+from AnyQt.QtGui import (
+    QContextMenuEvent,
+    QHelpEvent,
+    QImage,
+    QMouseEvent,
+    QPalette,
+    QWheelEvent,
+)
+from AnyQt.QtTest import QTest
+from AnyQt.QtWidgets import QApplication, QToolTip
+
+from orangecontrib.imageanalytics.widgets.utils import thumbnails
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
+    Thumbnail,
+    ThumbnailLoader,
+)
+from orangecontrib.imageanalytics.widgets.utils.thumbnailview import ThumbnailView
+
+Keys = Qt.Key
+CONTROL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+LEFT = Qt.MouseButton.LeftButton
+GREEN = 0xFF00FF00
+
+
+@pytest.fixture
+def renders(monkeypatch):
+    """What was rendered; nothing is read."""
+    sources = []
+
+    def render(source, content, box):
+        sources.append(source)
+        image = QImage(*box, QImage.Format.Format_RGB32)
+        image.fill(GREEN)
+        return Thumbnail(source, box, image, (640, 640))
+
+    # One thread, so that the order is known.
+    monkeypatch.setattr(thumbnails, "DECODERS", 1)
+    monkeypatch.setattr(thumbnails, "render", render)
+    monkeypatch.setattr(thumbnails, "read_local", lambda source: b"content")
+    return sources
+
+
+@pytest.fixture
+def view(renders):
+    """A view with five columns for 23 pictures."""
+    view = ThumbnailView()
+    view.setModel(ThumbnailModel(ThumbnailLoader(view), view))
+    cell = view.cell_size()
+    bar = view.verticalScrollBar().sizeHint().width() + 2 * view.frameWidth()
+    view.resize(cell.width() * 5 + bar + 10, cell.height() * 3)
+    show(view, 23)
+    view.show()
+    yield view
+    view.model().loader.close()
+
+
+def show(view, count):
+    sources = [f"{count}/{row}" for row in range(count)]
+    view.model().set_pictures(sources, lambda row: f"title {row}")
+
+
+def center(view, row):
+    return view.visualRect(view.model().index(row)).center()
+
+
+def current(view):
+    return view.currentIndex().row()
+
+
+def set_current(view, row):
+    view.setCurrentIndex(view.model().index(row))
+
+
+def drag(view, start, end):
+    viewport = view.viewport()
+    QTest.mousePress(viewport, LEFT, Qt.KeyboardModifier.NoModifier, start)
+    for point in (start + (end - start) / 2, end):
+        event = QMouseEvent(
+            QEvent.Type.MouseMove,
+            QPointF(point),
+            QPointF(viewport.mapToGlobal(point)),
+            LEFT,
+            LEFT,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(viewport, event)
+    band = view._band.isVisible()
+    QTest.mouseRelease(viewport, LEFT, Qt.KeyboardModifier.NoModifier, end)
+    return band
+
+
+def test_layout(view):
+    assert view.columns() == 5
+    rects = [view.row_rect(row) for row in range(23)]
+    assert len({rect.top() for rect in rects[:5]}) == 1
+    assert rects[5].top() > rects[0].bottom() and rects[5].left() == rects[0].left()
+    for row, rect in enumerate(rects):
+        assert not any(rect.intersects(other) for other in rects[:row])
+        assert rect.left() >= 0 and rect.right() < view.viewport().width()
+
+
+def test_index_at_inverts_visual_rect(view):
+    view.verticalScrollBar().setValue(37)
+    for row in view.visible_rows():
+        assert view.indexAt(center(view, row)).row() == row
+    assert not view.indexAt(QPoint(0, 0)).isValid()
+    end = center(view, 22) + QPoint(view.row_rect(0).width(), 0)
+    assert not view.indexAt(end).isValid()
+
+
+def test_few_pictures_are_not_spread(view):
+    show(view, 2)
+    width = view.cell_size().width()
+    assert view.row_rect(1).right() < 2 * width
+    assert view.verticalScrollBar().maximum() == 0
+
+
+def test_no_pictures(view):
+    show(view, 0)
+    assert not view.indexAt(QPoint(10, 10)).isValid()
+    assert list(view.visible_rows()) == []
+    QTest.keyClick(view, Keys.Key_Down)
+    view.selectAll()
+    assert view.selected_rows() == []
+    assert not view.grab().isNull()
+
+
+def test_only_what_is_near_is_loaded(view, renders, until):
+    show(view, 100_000)
+    until(lambda: renders and view.model().loader.idle)
+    # What is in sight, and a page below.
+    assert len(view.visible_rows()) <= len(renders) <= 3 * len(view.visible_rows())
+    assert renders[0] == "100000/0"
+    renders.clear()
+    view.verticalScrollBar().setValue(view.verticalScrollBar().maximum() // 2)
+    until(lambda: renders and view.model().loader.idle)
+    visible = {f"100000/{row}" for row in view.visible_rows()}
+    assert visible <= set(renders)
+    assert len(renders) <= 5 * len(visible)
+
+
+def test_nothing_is_loaded_while_hidden(view, renders, until):
+    until(lambda: renders and view.model().loader.idle)
+    view.hide()
+    show(view, 10)
+    renders.clear()
+    QTest.qWait(2 * view.settle_ms)
+    assert not renders
+    view.show()
+    until(lambda: len(renders) == 10)
+
+
+def test_thumbnails_are_painted_as_they_come(view, until):
+    def colour():
+        return view.viewport().grab().toImage().pixel(center(view, 0))
+
+    show(view, 5)
+    assert colour() != GREEN
+    until(lambda: colour() == GREEN)
+
+
+def test_sharp_on_any_screen(view, until):
+    until(lambda: view.model().loader.idle)
+    ratio = view.devicePixelRatioF()
+    loader = view.model().loader
+    until(lambda: loader.get("23/0"))
+    assert loader.get("23/0").box == (round(100 * ratio),) * 2
+
+
+def test_resizing_loads_the_size_that_was_settled_on(view, renders, until):
+    until(lambda: renders and view.model().loader.idle)
+    renders.clear()
+    view.settle_ms = 600
+    for edge in range(110, 200, 10):
+        view.setEdge(edge)
+        QTest.qWait(1)
+    until(lambda: view.model().loader.get("23/0").box == (190, 190))
+    until(lambda: view.model().loader.idle)
+    assert renders.count("23/0") == 1
+
+
+def test_resizing_keeps_the_place(view):
+    show(view, 10_000)
+    view.scrollTo(view.model().index(5000), view.ScrollHint.PositionAtTop)
+    first = view.visible_rows().start
+    for edge in (300, 40, 100):
+        view.setEdge(edge)
+        assert first in view.visible_rows()
+    width = view.width()
+    for factor in (2, 1):
+        view.resize(width * factor, view.height())
+        QTest.qWait(1)
+        assert first in view.visible_rows()
+
+
+@pytest.mark.parametrize(
+    "start, key, end",
+    [
+        (7, Keys.Key_Left, 6),
+        (0, Keys.Key_Left, 0),
+        (4, Keys.Key_Right, 5),
+        (22, Keys.Key_Right, 22),
+        (7, Keys.Key_Up, 2),
+        (2, Keys.Key_Up, 2),
+        (7, Keys.Key_Down, 12),
+        (18, Keys.Key_Down, 22),
+        (21, Keys.Key_Down, 21),
+        (9, Keys.Key_Home, 0),
+        (9, Keys.Key_End, 22),
+        (1, Keys.Key_PageDown, 11),
+        (13, Keys.Key_PageUp, 3),
+    ],
+)
+def test_keys_move(view, start, key, end):
+    view.resize(view.width(), view.cell_size().height() * 2 + 20)
+    QTest.qWait(1)
+    set_current(view, start)
+    QTest.keyClick(view, key)
+    assert current(view) == end
+    assert view.selected_rows() == [end]
+    assert view.viewport().rect().contains(center(view, end))
+
+
+def test_first_key_goes_to_the_first(view):
+    QTest.keyClick(view, Keys.Key_Down)
+    assert current(view) == 0
+
+
+def test_select_with_shift_and_control(view):
+    set_current(view, 3)
+    QTest.keyClick(view, Keys.Key_Down, SHIFT)
+    assert view.selected_rows() == [3, 4, 5, 6, 7, 8]
+    QTest.mouseClick(view.viewport(), LEFT, CONTROL, center(view, 4))
+    assert view.selected_rows() == [3, 5, 6, 7, 8]
+    QTest.mouseClick(view.viewport(), LEFT, CONTROL, center(view, 0))
+    assert view.selected_rows() == [0, 3, 5, 6, 7, 8]
+    QTest.mouseClick(view.viewport(), LEFT, SHIFT, center(view, 2))
+    assert view.selected_rows() == [0, 1, 2, 3, 5, 6, 7, 8]
+    QTest.mouseClick(view.viewport(), LEFT, pos=center(view, 9))
+    QTest.mouseClick(view.viewport(), LEFT, SHIFT, center(view, 6))
+    assert view.selected_rows() == [6, 7, 8, 9]
+    QTest.keyClick(view, Keys.Key_A, CONTROL)
+    assert view.selected_rows() == list(range(23))
+
+
+def test_click_beside_deselects(view):
+    view.select_rows([1, 2])
+    QTest.mouseClick(view.viewport(), LEFT, pos=QPoint(1, 1))
+    assert view.selected_rows() == []
+
+
+def test_rubber_band(view):
+    show(view, 8)
+    # From a gap: between the first two lines, left of the second column.
+    first, last = view.row_rect(1).bottomLeft(), view.row_rect(7).center()
+    band = drag(view, first + QPoint(-2, 2), last)
+    assert band
+    assert view.selected_rows() == [6, 7]
+    assert not view._band.isVisible()
+    drag(view, view.row_rect(7).center(), view.row_rect(1).center())
+    assert view.selected_rows() == [1, 2, 6, 7]
+
+
+def test_select_rows(view):
+    show(view, 100_000)
+    rows = [0, 1, 2, 99, 50_000, 99_999]
+    view.select_rows(reversed(rows))
+    assert view.selected_rows() == rows
+    assert len(view.selectionModel().selection()) == 4
+    view.selectAll()
+    assert len(view.selected_rows()) == 100_000
+
+
+def test_preview_is_requested(view):
+    requested = []
+    view.preview_requested.connect(lambda index: requested.append(index.row()))
+    QTest.keyClick(view, Keys.Key_Space)
+    assert requested == []
+    set_current(view, 3)
+    QTest.keyClick(view, Keys.Key_Space)
+    QTest.keyClick(view, Keys.Key_Return)
+    assert view.selected_rows() == [3]
+    QTest.mouseDClick(view.viewport(), LEFT, pos=center(view, 6))
+    assert requested == [3, 3, 6]
+    QTest.mouseDClick(view.viewport(), LEFT, pos=QPoint(1, 1))
+    assert requested == [3, 3, 6]
+
+
+def wheel(view, turned, modifiers):
+    event = QWheelEvent(
+        QPointF(20, 20),
+        QPointF(20, 20),
+        QPoint(),
+        QPoint(0, turned),
+        Qt.MouseButton.NoButton,
+        modifiers,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(view.viewport(), event)
+
+
+def test_control_and_wheel_ask_for_another_size(view):
+    steps = []
+    view.resize_requested.connect(steps.append)
+    for turned in (120, -240, 50, 50, 50):
+        wheel(view, turned, CONTROL)
+    assert steps == [1, -1, -1, 1]
+    assert view.verticalOffset() == 0
+    QTest.keyClick(view, Keys.Key_Plus, CONTROL)
+    QTest.keyClick(view, Keys.Key_Minus, CONTROL)
+    assert steps[4:] == [1, -1]
+    wheel(view, -120, Qt.KeyboardModifier.NoModifier)
+    assert len(steps) == 6
+    assert view.verticalOffset() > 0
+
+
+def test_typing_finds_a_title(view):
+    show(view, 1000)
+    QTest.keyClicks(view, "title99")
+    assert current(view) == 0
+    view.model().set_title(lambda row: f"row{row}")
+    view.keyboardSearch("")
+    QTest.qWait(QApplication.keyboardInputInterval() + 50)
+    QTest.keyClicks(view, "row99")
+    assert current(view) == 99
+
+
+def test_selection_is_painted(view):
+    highlight = view.palette().color(
+        QPalette.ColorGroup.Inactive, QPalette.ColorRole.Highlight
+    )
+    groups = (QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive)
+    highlights = {
+        view.palette().color(group, QPalette.ColorRole.Highlight).rgb()
+        for group in groups
+    }
+    corner = view.row_rect(1).topLeft() + QPoint(8, 3)
+    assert view.viewport().grab().toImage().pixel(corner) != highlight.rgb()
+    view.select_rows([1])
+    assert view.viewport().grab().toImage().pixel(corner) in highlights
+
+
+def test_region_to_repaint_is_what_changed(view):
+    view.select_rows([0, 1])
+    region = view.visualRegionForSelection(view.selectionModel().selection())
+    assert region.boundingRect() == view.row_rect(0) | view.row_rect(1)
+    show(view, 100_000)
+    view.selectAll()
+    region = view.visualRegionForSelection(view.selectionModel().selection())
+    assert QRect(view.viewport().rect()).contains(region.boundingRect())
+
+
+def test_broken_pictures_are_painted(view, until):
+    loader = view.model().loader
+    before = view.viewport().grab().toImage()
+    until(lambda: loader.get("23/0") and loader.idle)
+    loader.cache.put(Thumbnail("23/0", (100, 100), error="file not found"))
+    after = view.viewport().grab().toImage()
+    assert after.copy(view.row_rect(0)) != before.copy(view.row_rect(0))
+
+
+def test_new_pictures_start_at_the_top(view):
+    view.select_rows([3])
+    view.verticalScrollBar().setValue(50)
+    show(view, 200)
+    assert view.verticalOffset() == 0
+    assert view.selected_rows() == []
+    assert view.currentIndex() == QModelIndex()
+
+
+def test_toggling_keeps_the_rest(view):
+    view.select_rows([1, 2])
+    flag = QItemSelectionModel.SelectionFlag.Toggle
+    view.selectionModel().select(view.model().index(2), flag)
+    assert view.selected_rows() == [1]
+
+
+def test_menu_is_requested(view):
+    requested = []
+    view.menu_requested.connect(
+        lambda index, place: requested.append(
+            (index.row(), view.viewport().mapFromGlobal(place))
+        )
+    )
+    set_current(view, 20)
+    Reason = QContextMenuEvent.Reason
+    for receiver, reason, place in (
+        (view.viewport(), Reason.Mouse, center(view, 15)),
+        (view.viewport(), Reason.Mouse, QPoint(0, 0)),
+        (view, Reason.Keyboard, QPoint(0, 0)),
+    ):
+        at = receiver.mapToGlobal(place)
+        QApplication.sendEvent(receiver, QContextMenuEvent(reason, place, at))
+    assert [row for row, _ in requested] == [15, 20]
+    for row, place in requested:
+        assert view.indexAt(place).row() == row
+
+
+def test_tooltip_appears(view):
+    place = center(view, 3)
+    event = QHelpEvent(QEvent.Type.ToolTip, place, view.viewport().mapToGlobal(place))
+    QApplication.sendEvent(view.viewport(), event)
+    assert "title 3" in QToolTip.text() and "23/3" in QToolTip.text()
+    QToolTip.hideText()
