@@ -1,0 +1,1 @@
+"""Example workflows, with the photos that they use."""

@@ -1,0 +1,152 @@
+"""Take the screenshots of the help anew, from the first tutorial as it runs.
+
+xvfb-run -s "-screen 0 1600x1000x24" python scripts/screenshots.py
+"""
+
+import os
+import sys
+import tempfile
+from importlib.metadata import entry_points
+
+from AnyQt.QtCore import QRectF, Qt
+from AnyQt.QtGui import QColor, QImage, QPainter, QPalette
+from AnyQt.QtTest import QTest
+from AnyQt.QtWidgets import QApplication
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE = os.path.join(ROOT, "orangecontrib", "imageanalytics")
+IMAGES = os.path.join(PACKAGE, "help", "images")
+WORKFLOW = os.path.join(PACKAGE, "tutorials", "1-group-photos.ows")
+OURS = "orangecontrib.imageanalytics.widgets"
+
+LIGHT = {
+    QPalette.Window: "#f0f0f0",
+    QPalette.WindowText: "#000000",
+    QPalette.Base: "#ffffff",
+    QPalette.AlternateBase: "#f7f7f7",
+    QPalette.Text: "#000000",
+    QPalette.Button: "#f0f0f0",
+    QPalette.ButtonText: "#000000",
+    QPalette.Highlight: "#308cc6",
+    QPalette.HighlightedText: "#ffffff",
+}
+
+
+def main():
+    sys.path.insert(0, ROOT)
+    application = QApplication(["screenshots"])
+    application.setStyle("Fusion")
+    palette = QPalette()
+    for role, color in LIGHT.items():
+        palette.setColor(role, QColor(color))
+    application.setPalette(palette)
+    with tempfile.TemporaryDirectory() as folder:
+        # Neither the user's settings nor vectors from before are to be seen.
+        os.environ["ORANGE_IMAGEANALYTICS_CACHE_DIR"] = folder
+        from orangewidget.settings import set_widget_settings_dir_components
+
+        set_widget_settings_dir_components(folder, "screenshots")
+        widgets = registry()
+        take_canvas(widgets, "group-photos")
+        take_widgets(run_workflow(widgets))
+
+
+def registry():
+    """All of Orange's widgets, and ours even if they are not installed."""
+    from orangecanvas.registry import WidgetRegistry
+    from orangewidget.workflow.discovery import WidgetDiscovery
+
+    found = WidgetRegistry()
+    discovery = WidgetDiscovery(found)
+    points = entry_points(group="orange.widgets")
+    discovery.run(p for p in points if p.value.startswith("Orange."))
+    discovery.process_category_package(OURS)
+    return found
+
+
+def run_workflow(widgets):
+    """The first tutorial, when all of its widgets have done their work."""
+    from orangecanvas.scheme.readwrite import scheme_load
+    from orangewidget.workflow.widgetsscheme import WidgetsScheme
+
+    scheme = WidgetsScheme()
+    scheme.widget_manager.set_creation_policy(scheme.widget_manager.Immediate)
+    scheme.set_runtime_env("basedir", os.path.dirname(WORKFLOW))
+    with open(WORKFLOW, "rb") as file:
+        scheme_load(scheme, file, registry=widgets)
+    scheme.signal_manager.start()
+    viewer = scheme.widget_for_node(scheme.nodes[-1])
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 120_000)
+    return scheme
+
+
+def take_widgets(scheme):
+    """Write the screenshots of widgets."""
+    widgets = {node.title: scheme.widget_for_node(node) for node in scheme.nodes}
+    take(widgets["Import Images"], "import-images")
+    take(widgets["Image Embedding"], "image-embedding")
+    viewer = widgets["Image Viewer"]
+    viewer.imageSize = 130
+    viewer.UserAdviceMessages.clear()
+    viewer.thumbnailView.setEdge(130)
+    titles = list(viewer.data.get_column("image name"))
+    chosen = [titles.index(name) for name in ("cat", "cat-ears", "cat-eyes")]
+    viewer.thumbnailView.select_rows(chosen)
+    take(viewer, "image-viewer", (900, 560))
+    take(widgets["Hierarchical Clustering"], "tree", (900, 560))
+
+
+def take(widget, name, size=None):
+    """Write a picture of a window."""
+    widget.show()
+    if size:
+        widget.resize(*size)
+    QTest.qWait(1500)
+    save(widget.grab().toImage(), name)
+    widget.hide()
+
+
+def take_canvas(widgets, name):
+    """Write a picture of the workflow, which does not run."""
+    from orangecanvas.canvas.scene import CanvasScene
+    from orangecanvas.scheme import Scheme
+    from orangecanvas.scheme.readwrite import scheme_load
+
+    scheme = Scheme()
+    with open(WORKFLOW, "rb") as file:
+        scheme_load(scheme, file, registry=widgets)
+    scene = CanvasScene()
+    scene.set_registry(widgets)
+    scene.set_node_animation_enabled(False)
+    scene.set_scheme(scheme)
+    scene.anchor_layout().activate()
+    scene.clearSelection()
+    area = scene.itemsBoundingRect().adjusted(-10, -10, 10, 10)
+    image = QImage(area.size().toSize(), QImage.Format_RGB32)
+    image.fill(Qt.white)
+    painter = QPainter(image)
+    painter.setRenderHints(QPainter.Antialiasing | QPainter.SmoothPixmapTransform)
+    scene.render(painter, QRectF(image.rect()), area)
+    painter.end()
+    scene.clear()
+    scene.deleteLater()
+    save(image, name)
+
+
+def save(image, name):
+    """Write a PNG, as small as Pillow makes it."""
+    from PIL import Image
+
+    os.makedirs(IMAGES, exist_ok=True)
+    path = os.path.join(IMAGES, f"{name}.png")
+    image.save(path)
+    with Image.open(path) as picture:
+        picture = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture.save(path, optimize=True)
+    print(f"{path}: {os.path.getsize(path) // 1000} kB")
+
+
+if __name__ == "__main__":
+    main()
+    # Threads of widgets must not delay the end.
+    os._exit(0)

@@ -1,0 +1,167 @@
+"""The example workflows: opened and run as Orange does it, as they are shipped."""
+
+import os
+import pickle
+import re
+import shutil
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from AnyQt.QtTest import QTest
+from Orange.clustering.hierarchical import postorder
+from Orange.data import Table
+from orangecanvas.application.examples import list_workflows
+from orangecanvas.preview.scanner import preview_parse
+from orangecanvas.scheme.readwrite import loads, parse_ows_stream
+
+from orangecontrib.imageanalytics import tutorials
+from orangecontrib.imageanalytics.import_images import ImportImages
+
+FOLDER = os.path.dirname(tutorials.__file__)
+WORKFLOWS = list_workflows(tutorials)
+KINDS = ["buildings", "cats", "coffee", "flowers", "people", "rockets"]
+N_PHOTOS = 23
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A copy elsewhere, as if installed there, with nothing to be had from the web."""
+
+    def refuse(*args):
+        raise OSError("tutorials have to do without the internet")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    return shutil.copytree(FOLDER, tmp_path / "site packages" / "tutorials")
+
+
+def settings(workflow):
+    """Title of a node and its settings, for each of them that has some."""
+    with open(os.path.join(FOLDER, workflow), "rb") as file:
+        nodes = parse_ows_stream(file).nodes
+    return {
+        node.title: loads(node.data.data, node.data.format)
+        for node in nodes
+        if node.data is not None
+    }
+
+
+def no_messages(widgets):
+    return [
+        (title, str(message))
+        for title, widget in widgets.items()
+        for group in widget.message_groups
+        for message in group.active
+    ]
+
+
+def test_group_photos(installed, open_workflow):
+    widgets = open_workflow(installed / "1-group-photos.ows")
+    assert not no_messages(widgets)
+    assert widgets["Import Images"].folder == str(installed / "photos")
+    tree = widgets["Hierarchical Clustering"]
+    photos = tree.items
+    assert len(photos) == N_PHOTOS
+    kinds = photos.get_column("category")
+
+    def kinds_within(node):
+        first, last = node.value.range
+        indices = [leaf.value.index for leaf in tree_leaves[first:last]]
+        return {kinds[index] for index in indices}
+
+    tree_leaves = [node for node in postorder(tree.root) if node.is_leaf]
+    joins = [node for node in postorder(tree.root) if not node.is_leaf]
+    joins.sort(key=lambda node: node.value.height)
+    n_within = N_PHOTOS - len(KINDS)
+    assert all(len(kinds_within(node)) == 1 for node in joins[:n_within])
+    assert all(len(kinds_within(node)) > 1 for node in joins[n_within:])
+
+    shown = widgets["Image Viewer"].data
+    assert len(shown) == N_PHOTOS
+    clusters = shown.get_column("Cluster")
+    pairs = set(zip(clusters, shown.get_column("category"), strict=True))
+    assert len(pairs) == len(KINDS)
+
+
+def test_classify_photos(installed, open_workflow):
+    widgets = open_workflow(installed / "2-classify-photos.ows")
+    assert not no_messages(widgets)
+    matrix = widgets["Confusion Matrix"]
+    # Test and Score does not say that it is busy.
+    assert QTest.qWaitFor(lambda: matrix.results is not None, 60_000)
+    results = matrix.results
+    assert list(results.domain.class_var.values) == KINDS
+    wrong = results.predicted[0] != results.actual
+    assert 0 < wrong.sum() <= 3
+    expected = {str(row["image"]) for row in results.data[results.row_indices[wrong]]}
+    viewer = widgets["Mistakes"]
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
+    mistakes = viewer.data
+    assert {str(row["image"]) for row in mistakes} == expected
+    assert "rockets/shuttle.jpg" in expected
+
+
+def test_table_of_photos(installed, open_workflow):
+    widgets = open_workflow(installed / "3-table-of-photos.ows")
+    assert not no_messages(widgets)
+    assert len(widgets["Data Table"].input.table) == N_PHOTOS
+    viewer = widgets["Pick a photo"]
+    assert viewer.image_attr.name == "image"
+    assert viewer.title_attr.name == "title"
+    titles = list(viewer.data.get_column("title"))
+    viewer.thumbnailView.select_rows([titles.index("Chelsea the cat")])
+    similar = widgets["Most like it"]
+    assert QTest.qWaitFor(lambda: similar.data is not None, 10_000)
+    like = similar.data
+    assert like.domain["image"].attributes["origin"] == str(installed)
+    closest = np.argsort(like.get_column("distance"))[:2]
+    assert {str(like[int(i)]["kind"]) for i in closest} == {"cats"}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_nothing_of_this_machine_is_in_workflows(workflow):
+    for properties in settings(workflow).values():
+        for recent in properties.get("recent_paths", []):
+            assert recent.abspath == ""
+            assert recent.prefix == "basedir"
+            assert os.path.exists(os.path.join(FOLDER, recent.relpath))
+        written = pickle.dumps(properties)
+        assert os.path.expanduser("~").encode() not in written
+        assert b"savedWidgetGeometry" not in written
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_what_orange_shows_of_workflows(workflow):
+    path = os.path.join(FOLDER, workflow)
+    title, description, _ = preview_parse(path)
+    assert title
+    summary, *_ = description.split("\n\n")
+    assert len(summary) < 100
+    texts = ElementTree.parse(path).getroot().findall("annotations/text")
+    n_nodes = len(ElementTree.parse(path).getroot().findall("nodes/node"))
+    steps = re.findall(r"\*\*(\d)\.\*\*", " ".join(text.text for text in texts))
+    assert n_nodes - 1 <= len(steps) <= n_nodes
+    assert sorted(steps) == [str(number + 1) for number in range(len(steps))]
+
+
+def test_photos_are_credited():
+    table, n_skipped = ImportImages()(os.path.join(FOLDER, "photos"))
+    assert n_skipped == 0
+    assert list(table.domain.class_var.values) == KINDS
+    assert table.get_column("size").sum() < 2_000_000
+    assert max(table.get_column("width").max(), table.get_column("height").max()) <= 640
+    photos = {f"photos/{path}" for path in table.get_column("image")}
+    assert len(photos) == N_PHOTOS
+
+    listed = Table(os.path.join(FOLDER, "photos.tab"))
+    assert set(listed.get_column("image")) == photos
+    with open(os.path.join(FOLDER, "CREDITS.md"), encoding="utf-8") as file:
+        credits = file.read()
+    named = re.findall(r"`(\w+/[\w-]+\.jpg)`", credits)
+    assert sorted(f"photos/{name}" for name in named) == sorted(photos)
+    lines = [line for line in credits.splitlines() if line.startswith("| `")]
+    for row in listed:
+        name = str(row["image"]).removeprefix("photos/")
+        (line,) = (line for line in lines if f"`{name}`" in line)
+        assert str(row["author"]) in line
+        assert str(row["licence"]) in line
