@@ -37,6 +37,11 @@ from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.import_images import ImportImages
 
 
+# A second, in seconds of a machine that has other things to do; without being
+# heard, what is stopped here would go on for more than twice that.
+SOON = 4
+
+
 def picture(seed, size=(64, 48)):
     small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
@@ -325,11 +330,11 @@ def test_progress(embedder, photos, fresh_cache):
 
 @pytest.fixture
 def slow(embedder, monkeypatch):
-    """Every batch takes half a second."""
+    """Every batch takes a second."""
     call = type(embedder._runner).__call__
 
     def wait(runner, squares, cancelled):
-        time.sleep(0.5)
+        time.sleep(1)
         return call(runner, squares, cancelled)
 
     monkeypatch.setattr(type(embedder._runner), "__call__", wait)
@@ -355,7 +360,7 @@ def test_cancel_from_another_thread(slow, many, fresh_cache):
 
     with pytest.raises(Cancelled):
         slow(many, callback=cancel)
-    assert time.perf_counter() - done[0] < 1
+    assert time.perf_counter() - done[0] < SOON
     assert 0 < cache_info()["entries"] < 60
     slow(many[:8])
     assert slow.statistics.n_cached > 0
@@ -374,7 +379,7 @@ def test_exception_in_the_callback(slow, many, fresh_cache):
 
     with pytest.raises(Stop):
         slow(many, callback=stop)
-    assert time.perf_counter() - raised[0] < 1
+    assert time.perf_counter() - raised[0] < SOON
     assert 0 < cache_info()["entries"] < 60
 
 
@@ -463,7 +468,7 @@ def test_cancel_while_a_server_does_not_answer(embedder, fresh_cache):
         start = time.perf_counter()
         with pytest.raises(Cancelled):
             embedder([url])
-        assert time.perf_counter() - start < 1.5
+        assert time.perf_counter() - start < SOON
 
 
 # Bad pictures -------------------------------------------------------------------------
@@ -594,7 +599,7 @@ def test_cancel_during_a_download(tmp_path, monkeypatch, photos):
         start = time.perf_counter()
         with pytest.raises(Cancelled):
             embedder(photos)
-        assert time.perf_counter() - start < 1.3
+        assert time.perf_counter() - start < SOON
 
 
 def test_clearing_one_network(embedder, photos, fresh_cache):

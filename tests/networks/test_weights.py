@@ -115,7 +115,7 @@ def test_stopped_download_leaves_nothing(server, hub):
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         entry.ensure("Net", stop)
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 5  # the server would take 20
     server.stop.set()
     deadline = time.monotonic() + 5
     while [name for name in os.listdir(hub) if not name.endswith(".lock")]:
