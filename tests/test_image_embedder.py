@@ -36,7 +36,6 @@ from orangecontrib.imageanalytics.images.decode import decode
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.import_images import ImportImages
 
-
 # A second, in seconds of a machine that has other things to do; without being
 # heard, what is stopped here would go on for more than twice that.
 SOON = 4

@@ -563,13 +563,10 @@ def test_damage_of_any_kind_is_an_image_error(tmp_path, capfd):
     os.remove(path)
 
 
-def test_header_rate(tmp_path):
+def test_header_needs_no_pixels(tmp_path):
     content = encoded(blotches((500, 375)), "JPEG")
     path = tmp_path / "a.jpg"
-    path.write_bytes(content)
-    read_header(str(path))
-    start = time.perf_counter()
-    for _ in range(500):
-        read_header(str(path))
-    # Ten times slower than usual; whatever decodes pixels is slower still.
-    assert time.perf_counter() - start < 0.5
+    path.write_bytes(content[: len(content) // 3])
+    assert read_header(str(path)) == Header("JPEG", 500, 375)
+    with pytest.raises(ImageError, match="cut short"):
+        decode(path.read_bytes())
