@@ -2,9 +2,8 @@
 
 import os
 
-import numpy as np
 import pytest
-from PIL import Image
+from helpers import make_picture
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -22,12 +21,6 @@ def fresh_cache(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("ORANGE_IMAGEANALYTICS_CACHE_DIR", str(folder))
     return folder
-
-
-def make_picture(seed: int, size=(64, 48)) -> Image.Image:
-    """A picture of soft blotches that no other seed gives."""
-    small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
 
 
 @pytest.fixture

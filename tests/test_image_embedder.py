@@ -13,6 +13,7 @@ import zlib
 
 import numpy as np
 import pytest
+from helpers import make_picture, serving
 from Orange.data import (
     ContinuousVariable,
     DiscreteVariable,
@@ -41,14 +42,9 @@ from orangecontrib.imageanalytics.import_images import ImportImages
 SOON = 4
 
 
-def picture(seed, size=(64, 48)):
-    small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
-
-
 def jpeg(seed=0, size=(64, 48)):
     stream = io.BytesIO()
-    picture(seed, size).save(stream, "JPEG")
+    make_picture(seed, size).save(stream, "JPEG")
     return stream.getvalue()
 
 
@@ -243,7 +239,7 @@ def test_moved_and_changed_files(embedder, photos, fresh_cache, counted):
     np.testing.assert_array_equal(embedder([moved])[0], first[0])
     assert sum(counted) == 6
     status = os.stat(photos[1])
-    picture(99, (320, 240)).save(photos[1])
+    make_picture(99, (320, 240)).save(photos[1])
     os.utime(photos[1], ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
     assert np.abs(embedder([photos[1]])[0] - first[1]).max() > 0.1
 
@@ -302,7 +298,7 @@ def test_reduced_decoding_of_large_jpegs(tmp_path, monkeypatch):
 
 def test_orientation_is_applied(embedder, tmp_path):
     upright, turned = str(tmp_path / "upright.png"), str(tmp_path / "turned.png")
-    image = picture(3, (120, 80))
+    image = make_picture(3, (120, 80))
     image.save(upright)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -345,7 +341,7 @@ def many(tmp_path):
     paths = []
     for index in range(60):
         paths.append(str(tmp_path / f"{index}.png"))
-        picture(1000 + index, (20, 20)).save(paths[-1])
+        make_picture(1000 + index, (20, 20)).save(paths[-1])
     return paths
 
 
@@ -428,12 +424,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.requests = []
-        server.url = f"http://127.0.0.1:{server.server_port}/"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Handler) as server:
         yield server
-        server.shutdown()
 
 
 def test_urls_and_files_together(embedder, server, photos, fresh_cache):
@@ -513,14 +505,14 @@ def test_bad_files_one_by_one(embedder, tmp_path):
 
 def test_odd_but_good_files(embedder, tmp_path):
     odd = {
-        "wrong extension.jpg": (picture(1), "PNG"),
+        "wrong extension.jpg": (make_picture(1), "PNG"),
         "dot.png": (Image.new("RGB", (1, 1), "red"), "PNG"),
         "line.png": (Image.new("L", (1, 20000), 100), "PNG"),
         "wide.png": (Image.new("1", (20000, 1)), "PNG"),
         "big.png": (Image.new("L", (10000, 6000), 100), "PNG"),
-        "quo\"te's & 100%.png": (picture(2), "PNG"),
-        "中文 ščž.png": (picture(3), "PNG"),
-        os.fsdecode(b"\xff\xfe.png"): (picture(4), "PNG"),
+        "quo\"te's & 100%.png": (make_picture(2), "PNG"),
+        "中文 ščž.png": (make_picture(3), "PNG"),
+        os.fsdecode(b"\xff\xfe.png"): (make_picture(4), "PNG"),
     }
     paths = []
     for name, (image, kind) in odd.items():

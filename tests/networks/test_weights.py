@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from helpers import serving
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.weights import (
@@ -45,13 +46,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.requests = []
-        server.slow, server.stop = False, threading.Event()
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Handler) as server:
+        server.slow = False
         yield server
-        server.stop.set()
-        server.shutdown()
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +58,7 @@ def hub(tmp_path, monkeypatch):
 
 
 def weights(server, name="net", digest=DIGEST):
-    url = f"http://127.0.0.1:{server.server_port}/{name}-{digest[:8]}.pth"
+    url = f"{server.url}{name}-{digest[:8]}.pth"
     return DownloadedWeights(url, len(CONTENT) / 1e6, "MIT", "here")
 
 
