@@ -3,6 +3,7 @@ import dataclasses
 import http.server
 import io
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -171,7 +172,7 @@ def test_categorical_column(embedder, photos):
 def test_no_rows_and_no_pictures(embedder, table):
     assert embedder(table[:0], "image") == (None, None, 0)
     assert embedder([]) == []
-    assert embedder([None, "", None]) == [None, None, None]
+    assert embedder([None, "", " ", float("nan")]) == [None] * 4
     assert embedder.failures == {}
     with table.unlocked(table.metas):
         table.metas[:, 1] = ""
@@ -195,6 +196,10 @@ def test_first_image_column_is_the_default(embedder, table):
 
 def test_other_types_of_data(embedder, photos):
     expected = np.stack(embedder(photos))
+    for convert in (os.fsencode, pathlib.Path):
+        np.testing.assert_array_equal(
+            embedder([convert(path) for path in photos]), expected
+        )
     np.testing.assert_array_equal(np.stack(embedder(np.array(photos))), expected)
     with pytest.raises(TypeError, match="Table or a list"):
         embedder("a.jpg")
@@ -361,6 +366,48 @@ def test_cancel_from_another_thread(slow, many, fresh_cache):
     assert slow.statistics.n_cached > 0
 
 
+def test_calls_in_two_threads_do_not_stop_each_other(embedder, many, fresh_cache):
+    vectors, started = [], threading.Event()
+
+    def run():
+        vectors.extend(embedder(many, callback=lambda _fraction: started.set()))
+
+    class Stop(Exception):
+        pass
+
+    def stop(fraction):
+        raise Stop
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait()
+    with pytest.raises(Stop):
+        embedder(many, callback=stop)
+    thread.join()
+    assert len(vectors) == 60
+
+
+def test_loading_a_network_does_not_disturb_another(embedder, many, fresh_cache):
+    """Tracing a network with torch.fx did."""
+    vectors, loaded = [], threading.Event()
+
+    def run():
+        while not loaded.is_set():
+            clear_cache()
+            vectors.append(embedder(many[:8]))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        for _ in range(3):
+            ImageEmbedder("efficientnet-lite2", "cpu").load()
+    finally:
+        loaded.set()
+        thread.join()
+    assert vectors
+    assert embedder.failures == {}
+
+
 def test_exception_in_the_callback(slow, many, fresh_cache):
     class Stop(Exception):
         pass
@@ -449,6 +496,29 @@ def test_urls_relative_to_an_origin(embedder, server):
     metas = np.array([["1"], ["2"]], dtype=object)
     table = Table.from_numpy(domain, np.empty((2, 0)), metas=metas)
     assert len(embedder(table)[0]) == 2
+
+
+def test_finished_pictures_are_kept_while_a_server_does_not_answer(
+    embedder, photos, fresh_cache
+):
+    fractions = []
+
+    def stop(fraction):
+        fractions.append(fraction)
+        if fraction > 0.5:
+            embedder.cancel()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/1"
+        with pytest.raises(Cancelled):
+            embedder([*photos, url], callback=stop)
+    assert cache_info()["entries"] == 6
+
+
+def test_no_cache_of_downloads_without_cache(server, fresh_cache):
+    with ImageEmbedder("squeezenet", "cpu", cache=False) as embedder:
+        assert embedder([server.url + "1"])[0] is not None
+    assert not fresh_cache.exists()
 
 
 def test_cancel_while_a_server_does_not_answer(embedder, fresh_cache):
@@ -561,6 +631,24 @@ def test_arguments_of_earlier_versions():
 def test_unknown_device(photos):
     with pytest.raises(ValueError, match="'abacus' is not a device"):
         ImageEmbedder(device="abacus")(photos)
+
+
+def test_tables_as_scripts_make_them(embedder, table):
+    vectors = [np.full(3, row, float) if row != 2 else None for row in range(6)]
+    embedded, skipped, n_skipped = ImageEmbedder.prepare_output_data(table, vectors)
+    assert (len(embedded), len(skipped), n_skipped) == (5, 1, 1)
+    np.testing.assert_array_equal(embedded.X[:, 1], [0, 1, 3, 4, 5])
+    whole = ImageEmbedder.construct_output_data_table(table, np.ones((6, 2)))
+    assert [a.name for a in whole.domain.attributes] == ["n0", "n1"]
+
+
+def test_a_picture_that_cannot_be_scaled(embedder, photos, monkeypatch, fresh_cache):
+    def fail(*_):
+        raise RuntimeError("can't allocate memory: you tried to\nallocate")
+
+    monkeypatch.setattr(type(embedder._runner.preprocessing), "square", fail)
+    assert embedder(photos[:1]) == [None]
+    assert "can't allocate memory" in embedder.failures[photos[0]]
 
 
 def test_models_as_scripts_read_them():

@@ -118,10 +118,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
 
 
 def embed(options: argparse.Namespace) -> int:
@@ -130,6 +129,8 @@ def embed(options: argparse.Namespace) -> int:
     from orangecontrib.imageanalytics.import_images import ImportImages
     from orangecontrib.imageanalytics.output_file import OutputFile
 
+    if not os.path.isdir(options.folder):
+        raise NotADirectoryError(f"there is no folder {options.folder}")
     try:
         output = OutputFile(options.output, overwrite=options.force)
         embedder = ImageEmbedder(

@@ -5,6 +5,7 @@ The scripting half of the widget Image Embedding.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import warnings
@@ -19,7 +20,7 @@ from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     image_columns,
-    resolve,
+    source_of,
 )
 from orangecontrib.imageanalytics.networks import preprocessing
 from orangecontrib.imageanalytics.networks.registry import (
@@ -46,6 +47,7 @@ MODELS = {
         "layers": [network.layer],
         "order": order,
         "is_local": True,
+        "batch_size": None,  # as suits the device
     }
     for order, network in enumerate(NETWORKS)
 }
@@ -74,14 +76,16 @@ class ImageEmbedder:
     Attributes
     ----------
     failures : dict of str to str
-        After a call: path or URL to the reason why it could not be embedded.
+        After a call: path or URL to the reason why it could not be embedded. Paths
+        are joined to the column's origin; file URLs are paths here.
     statistics : Statistics or None
         After a call: numbers of pictures, seconds, device.
 
     Raises
     ------
     ValueError
-        When there is no such model, device or precision.
+        When there is no such model; when there is no such device or precision, at
+        the first use.
 
     Examples
     --------
@@ -99,6 +103,7 @@ class ImageEmbedder:
         cache: bool = True,
         server_url: str | None = None,
     ):
+        device = "auto" if device is None else str(device)
         if "://" in device:  # the second argument of earlier versions
             device, server_url = "auto", device
         if server_url is not None:
@@ -107,8 +112,8 @@ class ImageEmbedder:
                 DeprecationWarning,
                 stacklevel=2,
             )
-        if batch_size is not None and batch_size < 1:
-            raise ValueError("batch_size should be at least 1")
+        if batch_size is not None and (batch_size < 1 or batch_size % 1):
+            raise ValueError("batch_size should be a whole number, at least 1")
         self.model = model
         self.failures: dict[str, str] = {}
         self.statistics = None
@@ -120,7 +125,7 @@ class ImageEmbedder:
         }
         self._use_cache = cache
         self._runner = None
-        self._cancelled = threading.Event()
+        self._running: set[threading.Event] = set()
 
     def __enter__(self) -> ImageEmbedder:
         return self
@@ -136,9 +141,21 @@ class ImageEmbedder:
         """Stop the call that is running in another thread, within a second.
 
         That call raises `Cancelled`; the vectors that it has finished are in the
-        cache.
+        cache. While torch is being imported, at the first call, it is not heard
+        before that is done.
         """
-        self._cancelled.set()
+        for cancelled in list(self._running):
+            cancelled.set()
+
+    @contextlib.contextmanager
+    def _stoppable(self):
+        """What `cancel` sets from now on."""
+        cancelled = threading.Event()
+        self._running.add(cancelled)
+        try:
+            yield cancelled
+        finally:
+            self._running.discard(cancelled)
 
     @staticmethod
     def available(model: str = DEFAULT) -> bool:
@@ -213,11 +230,12 @@ class ImageEmbedder:
         ----------
         data : Table, or list or array of str
             Images are named by absolute or relative paths or by http(s), ftp,
-            file or data URLs. Missing names are allowed.
+            file or data URLs. Missing names are allowed: None, nan, blank.
         col : str or Variable, optional
             The column of a table that holds them, string or categorical; by
-            default the first meta marked as images. If the column has the
-            attribute ``origin``, relative names are relative to it.
+            default the first meta marked as images, else the first that could
+            be. If the column has the attribute ``origin``, relative names are
+            relative to it.
         callback : callable, optional
             Called in this thread with the fraction done, 0 to 1. What it raises
             stops the work; what is finished stays in the cache.
@@ -250,59 +268,116 @@ class ImageEmbedder:
             raise TypeError(
                 f"data should be a Table or a list of paths, not {type(data).__name__}"
             )
-        sources = [resolve(str(path)) if path else None for path in data]
-        result = self._embed(sources, callback)
-        return [result.vectors[row] if row >= 0 else None for row in result.rows]
+        with self._stoppable() as cancelled:
+            return self._embed(map(source_of, data), callback, cancelled)
 
     def from_table(
         self, data: Table, col: str | Variable | None = "image", callback=None
     ) -> tuple[Table | None, Table | None, int]:
         """Embed the images of a table: as a call with a table."""
-        if col is None:
-            columns = image_columns(data)
-            if not columns:
-                raise ValueError("The table has no column that could name images")
-            col = columns[0]
-        result = self._embed(column_sources(data, col), callback)
-        embedded = result.rows >= 0
+        with self._stoppable() as cancelled:
+            if col is None:
+                columns = image_columns(data)
+                if not columns:
+                    raise ValueError("The table has no column that could name images")
+                col = columns[0]
+            vectors = self._embed(column_sources(data, col), callback, cancelled)
+            return self.prepare_output_data(data, vectors)
+
+    @staticmethod
+    def prepare_output_data(
+        input_data: Table, embeddings_: list[np.ndarray | None]
+    ) -> tuple[Table | None, Table | None, int]:
+        """Split a table by whether its images have vectors.
+
+        Parameters
+        ----------
+        input_data : Table
+        embeddings_ : list of (numpy.ndarray or None)
+            A vector, shape (n_features,), for each row, or None.
+
+        Returns
+        -------
+        embedded, skipped, n_skipped
+            As a call with a table.
+        """
+        embedded = np.array([vector is not None for vector in embeddings_], bool)
         n_skipped = int((~embedded).sum())
         skipped = None
         if n_skipped:
-            skipped = data[~embedded]
+            skipped = input_data[~embedded]
             skipped.name = "Skipped images"
-        if n_skipped == len(data):
+        if n_skipped == len(input_data):
             return None, skipped, n_skipped
-        return _with_vectors(data, result), skipped, n_skipped
+        rows = input_data[embedded] if n_skipped else input_data
+        vectors = np.stack([vector for vector in embeddings_ if vector is not None])
+        table = ImageEmbedder.construct_output_data_table(rows, vectors)
+        table.name = "Embedded images"
+        return table, skipped, n_skipped
 
-    def _embed(self, sources, callback):
+    @staticmethod
+    def construct_output_data_table(
+        embedded_images: Table, embeddings_: np.ndarray
+    ) -> Table:
+        """Append vectors to the attributes of a table.
+
+        Parameters
+        ----------
+        embedded_images : Table
+        embeddings_ : numpy.ndarray
+            Shape (n rows, n_features).
+
+        Returns
+        -------
+        Table
+            Of the same class, with the further attributes ``n0`` ...
+        """
+        domain = embedded_images.domain
+        names = [f"n{index}" for index in range(embeddings_.shape[1])]
+        new = [ContinuousVariable(name) for name in get_unique_names(domain, names)]
+        for variable in new:
+            # Keeps them out of the long lists in which attributes are chosen.
+            variable.attributes["hidden"] = True
+        n_old = len(domain.attributes)
+        table = embedded_images.transform(
+            Domain((*domain.attributes, *new), domain.class_vars, domain.metas)
+        )
+        if sparse.issparse(table.X):
+            with table.unlocked_reference():
+                table.X = sparse.hstack((table.X[:, :n_old], embeddings_), "csr")
+        else:
+            with table.unlocked(table.X):
+                table.X[:, n_old:] = embeddings_
+        return table
+
+    def _embed(self, values, callback, cancelled) -> list[np.ndarray | None]:
         from orangecontrib.imageanalytics.engine.pipeline import Run
 
-        self._cancelled.clear()
+        self.failures, self.statistics = {}, None
         callback = callback or (lambda _fraction: None)
 
-        def look(_fraction):
-            if self._cancelled.is_set():
+        def look(_fraction=0.0):
+            if cancelled.is_set():
                 raise Cancelled
             callback(0)
 
+        sources = list(values)
+        look()
         self.load(look)
-        cache = VectorCache() if self._use_cache else None
-        try:
+        look()
+        with VectorCache() if self._use_cache else contextlib.nullcontext() as cache:
             run = Run(
                 runner=self._runner,
                 n_features=self._network.n_features,
                 space=self._space,
                 cache=cache,
                 callback=callback,
-                cancelled=self._cancelled,
+                cancelled=cancelled,
+                failures=self.failures,
             )
             result = run(sources)
-        finally:
-            if cache is not None:
-                cache.close()
-        self.failures = result.failures
         self.statistics = result.statistics
-        return result
+        return [result.vectors[row] if row >= 0 else None for row in result.rows]
 
     def _space(self, precision: str) -> bytes:
         """Key of the vectors in the cache: all that they depend on but pixels."""
@@ -317,33 +392,14 @@ class ImageEmbedder:
         return hashlib.sha256(repr(parts).encode()).digest()[:16]
 
 
-def _with_vectors(data: Table, result) -> Table:
-    """The embedded rows with their vectors appended to the attributes."""
-    embedded = result.rows >= 0
-    vectors = result.vectors
-    rows = result.rows[embedded]
-    names = [f"n{index}" for index in range(vectors.shape[1])]
-    new = [ContinuousVariable(name) for name in get_unique_names(data.domain, names)]
-    for variable in new:
-        # Keeps them out of the long lists in which attributes are chosen.
-        variable.attributes["hidden"] = True
-    old = data.domain.attributes
-    domain = Domain((*old, *new), data.domain.class_vars, data.domain.metas)
-    table = (data if embedded.all() else data[embedded]).transform(domain)
-    if len(rows) != len(vectors) or (rows != np.arange(len(rows))).any():
-        vectors = vectors[rows]
-    if sparse.issparse(table.X):
-        with table.unlocked_reference():
-            table.X = sparse.hstack((table.X[:, : len(old)], vectors), format="csr")
-    else:
-        with table.unlocked(table.X):
-            table.X[:, len(old) :] = vectors
-    table.name = "Embedded images"
-    return table
-
-
 def clear_cache() -> None:
-    """Drop all vectors that are kept on disk."""
+    """Drop all vectors that are kept on disk.
+
+    Raises
+    ------
+    OSError
+        When that cannot be done.
+    """
     with VectorCache() as cache:
         cache.clear()
 

@@ -4,12 +4,17 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
 
 from orangecontrib.imageanalytics.engine import cache as module
-from orangecontrib.imageanalytics.engine.cache import FILE_NAME, VectorCache
+from orangecontrib.imageanalytics.engine.cache import (
+    FILE_NAME,
+    VectorCache,
+    is_settled,
+)
 
 SPACE, OTHER = b"s" * 16, b"o" * 16
 OLD = 1_600_000_000 * 10**9  # nanoseconds
@@ -60,13 +65,48 @@ def test_more_files_than_one_statement_takes(folder):
     assert found["/2344"][0] == 2344
 
 
-def test_time_stamp_of_a_file_just_written_is_not_trusted(folder):
-    now = time.time_ns()
+def test_time_stamp_of_a_file_just_written_is_not_trusted():
+    assert not is_settled(time.time_ns())
+    assert is_settled(OLD)
+
+
+def test_a_vector_that_was_altered_is_not_used(folder):
     with VectorCache(folder) as cache:
         cache.add(digest(1), SPACE, vector(1))
-        cache.add_file("/a", 10, now, digest(1))
         cache.flush()
-        assert cache.find_files([("/a", 10, now)], SPACE) == {}
+        row = cache._database.execute("SELECT vector FROM vectors").fetchone()[0]
+        altered = row[:5] + bytes([row[5] ^ 1]) + row[6:]
+        with cache._database as database:
+            database.execute("UPDATE vectors SET vector = ?", (altered,))
+        with pytest.warns(RuntimeWarning, match="damaged"):
+            assert cache.find(digest(1), SPACE) is None
+
+
+def test_damage_of_any_kind_is_no_crash(folder):
+    """Bytes changed at random, as a failing disk does."""
+    with VectorCache(folder) as cache:
+        for number in range(60):
+            cache.add(digest(number), SPACE, vector(number, 100))
+            cache.add_file(f"/{number}", 1, OLD, digest(number))
+    path = pathlib.Path(folder, FILE_NAME)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    files = [(f"/{number}", 1, OLD) for number in range(60)]
+    for _ in range(60):
+        content = np.frombuffer(whole, np.uint8).copy()
+        places = random.integers(0, len(content), 40)
+        content[places] = random.integers(0, 256, 40)
+        for left in pathlib.Path(folder).iterdir():
+            left.unlink()
+        path.write_bytes(content.tobytes())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with VectorCache(folder) as cache:
+                for name, found in cache.find_files(files, SPACE).items():
+                    assert (found == int(name[1:])).all()
+                cache.find(digest(5), SPACE)
+                cache.add(digest(99), SPACE, vector(99))
+                cache.info()
 
 
 def test_undecodable_file_names(folder):
@@ -164,10 +204,10 @@ def test_read_only_database(folder, monkeypatch):
     monkeypatch.setattr(
         module.sqlite3, "connect", lambda _path, **options: connect(uri, uri=True)
     )
-    with pytest.warns(RuntimeWarning, match=r"not cached.*readonly"):
-        cache = VectorCache(folder)
+    cache = VectorCache(folder)
     cache.add(digest(1), SPACE, vector(1))
-    cache.close()
+    with pytest.warns(RuntimeWarning, match=r"not cached.*readonly"):
+        cache.close()
 
 
 def test_busy_database_is_passed_over(folder, monkeypatch):
@@ -177,11 +217,35 @@ def test_busy_database_is_passed_over(folder, monkeypatch):
         other.execute("BEGIN IMMEDIATE")
         cache.add(digest(1), SPACE, vector(1))
         cache.flush()
+        VectorCache(folder).close()
         other.rollback()
         other.close()
-        cache.add(digest(2), SPACE, vector(2))
         cache.flush()
-        assert cache.find(digest(2), SPACE) is not None
+        assert cache.find(digest(1), SPACE) is not None
+
+
+def test_clearing_a_busy_database_says_so(folder, monkeypatch):
+    monkeypatch.setattr(module, "PATIENT_SECONDS", 0.05)
+    with VectorCache(folder) as cache:
+        cache.add(digest(1), SPACE, vector(1))
+        cache.flush()
+        other = sqlite3.connect(cache.path)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OSError, match="cannot be cleared"):
+            cache.clear()
+        other.close()
+
+
+def test_what_was_set_aside_is_counted_and_cleared(folder):
+    with VectorCache(folder) as cache:
+        aside = pathlib.Path(cache.path + ".damaged")
+        before = cache.info()["bytes"]
+        aside.write_bytes(b"0" * 1000)
+        assert cache.info()["bytes"] == before + 1000
+        cache.clear(SPACE)
+        assert aside.exists()
+        cache.clear()
+        assert not aside.exists()
 
 
 WRITER = """

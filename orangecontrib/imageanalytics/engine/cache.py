@@ -8,12 +8,14 @@ size and time of change were so and so, which spares reading it again.
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import sqlite3
 import threading
 import time
 import warnings
+import zlib
 
 import numpy as np
 
@@ -23,13 +25,13 @@ log = logging.getLogger(__name__)
 
 # The number changes with the tables below.
 FILE_NAME = "vectors-1.sqlite"
+DAMAGED = ".damaged"
 SIZE_VARIABLE = "ORANGE_IMAGEANALYTICS_CACHE_MB"
 DEFAULT_MEGABYTES = 2048
 
 SCHEMA = """
     PRAGMA auto_vacuum = INCREMENTAL;
     PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
     CREATE TABLE IF NOT EXISTS vectors (
         id INTEGER PRIMARY KEY,
         space BLOB NOT NULL,
@@ -46,12 +48,14 @@ SCHEMA = """
         digest BLOB NOT NULL
     ) WITHOUT ROWID;
 """
-BUSY_SECONDS = 2  # for which another process may hold the database
+# For which another process may hold the database: at work, where nobody may be
+# kept waiting; and while it is made or cleared.
+BUSY_SECONDS = 0.2
+PATIENT_SECONDS = 5
+MOST_WAITING = 4096  # vectors kept in memory while it is held
 FLUSH_SECONDS = 1  # after which what is computed is written
 FLUSH_ROWS = 256
 TOUCH_SECONDS = 3600  # to which the time of the last use is exact
-# A file changed again within the clock tick of its file system keeps its time
-# stamp; the time of a file this young says nothing yet.
 SETTLED_SECONDS = 2
 LOOKUP_ROWS = 500  # SQLite before 3.32 takes 999 parameters a statement
 
@@ -127,7 +131,7 @@ class VectorCache:
         for key, size, changed, row, used, vector in rows:
             path, *stamp = stamps[key]
             if stamp == [size, changed]:
-                found[path] = np.frombuffer(vector, np.float32)
+                found[path] = _unpacked(vector)
                 self._touch(row, used)
         return found
 
@@ -143,7 +147,7 @@ class VectorCache:
         if row is None:
             return None
         self._touch(*row[:2])
-        return np.frombuffer(row[2], np.float32)
+        return _unpacked(row[2])
 
     def _touch(self, row, used):
         if time.time() - used > TOUCH_SECONDS:
@@ -152,13 +156,11 @@ class VectorCache:
     def add(self, digest: bytes, space: bytes, vector: np.ndarray):
         """Keep a vector; it is on disk about a second later."""
         with self._lock:
-            row = (space, digest, int(time.time()), vector.tobytes())
+            row = (space, digest, int(time.time()), _packed(vector))
             self._new.append(row)
 
     def add_file(self, path: str, size: int, changed: int, digest: bytes):
         """Remember what a file holds while its size and time stay the same."""
-        if time.time() - changed / 1e9 < SETTLED_SECONDS:
-            return
         with self._lock:
             self._files.append((_key(path), size, changed, digest))
 
@@ -171,13 +173,14 @@ class VectorCache:
     def flush(self):
         """Write what has gathered."""
         with self._lock:
-            self._attempt(self._write)
-            self._new, self._touched, self._files = [], [], []
+            written = self._attempt(self._write)
+            if written or self._database is None or len(self._new) > MOST_WAITING:
+                self._new, self._touched, self._files = [], [], []
             self._flushed = time.monotonic()
 
     def _write(self):
         if not (self._new or self._touched or self._files):
-            return
+            return True
         now = int(time.time())
         with self._database as database:
             database.executemany(
@@ -192,8 +195,9 @@ class VectorCache:
                 "UPDATE vectors SET used = ? WHERE id = ?",
                 [(now, row) for row in self._touched],
             )
-        if self._new and self._bytes() > self.limit:
+        if (self._new or self._files) and self._bytes() > self.limit:
             self._drop_oldest()
+        return True
 
     def _drop_oldest(self):
         """Drop vectors until a tenth of the limit is free."""
@@ -211,16 +215,31 @@ class VectorCache:
         self._database.execute("PRAGMA incremental_vacuum").fetchall()
 
     def clear(self, space: bytes | None = None):
-        """Drop all vectors, or those of one space."""
+        """Drop all vectors, or those of one space.
+
+        Raises
+        ------
+        OSError
+            When that cannot be done.
+        """
         with self._lock:
-            self._new = []
-            self._attempt(self._clear, space)
+            self._new, self._touched, self._files = [], [], []
+            if self._database is None:
+                raise OSError(f"{self.path} cannot be opened")
+            try:
+                self._be_patient(PATIENT_SECONDS)
+                self._clear(space)
+                self._be_patient(BUSY_SECONDS)
+            except sqlite3.Error as error:
+                raise OSError(f"{self.path} cannot be cleared: {error}") from error
 
     def _clear(self, space):
         with self._database as database:
             if space is None:
                 database.execute("DELETE FROM vectors")
                 database.execute("DELETE FROM files")
+                for path in self._set_aside():
+                    os.remove(path)
             else:
                 database.execute("DELETE FROM vectors WHERE space = ?", (space,))
         self._database.execute("PRAGMA incremental_vacuum").fetchall()
@@ -229,9 +248,10 @@ class VectorCache:
     def info(self) -> dict:
         """``folder``, ``bytes`` used, ``entries`` (vectors) and ``limit`` in bytes."""
         entries = self._attempt(self._value, "SELECT count(*) FROM vectors")
+        aside = sum(os.path.getsize(path) for path in self._set_aside())
         return {
             "folder": os.path.dirname(self.path),
-            "bytes": self._attempt(self._bytes) or 0,
+            "bytes": (self._attempt(self._bytes) or 0) + aside,
             "entries": entries or 0,
             "limit": self.limit,
         }
@@ -239,6 +259,10 @@ class VectorCache:
     def _bytes(self):
         pages = self._value("PRAGMA page_count") - self._value("PRAGMA freelist_count")
         return pages * self._value("PRAGMA page_size")
+
+    def _set_aside(self):
+        """Files of databases that were damaged."""
+        return glob.glob(glob.escape(self.path) + DAMAGED + "*")
 
     def _value(self, statement):
         return self._database.execute(statement).fetchone()[0]
@@ -257,16 +281,24 @@ class VectorCache:
                     log.info("The cache was busy: %s", error)
                 else:
                     self._give_up(error)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+                # Damage shows in many ways, in messages that are no text, too.
                 self._begin_anew(error)
             return None
 
     def _open(self):
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self._database = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, check_same_thread=False
+            self.path, timeout=PATIENT_SECONDS, check_same_thread=False
         )
-        self._database.executescript(SCHEMA)
+        # Not each time: it waits for whoever is writing.
+        if not self._value("SELECT count(*) FROM sqlite_master WHERE name = 'files'"):
+            self._database.executescript(SCHEMA)
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._be_patient(BUSY_SECONDS)
+
+    def _be_patient(self, seconds):
+        self._database.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
     def _disconnect(self):
         if self._database is not None:
@@ -283,7 +315,7 @@ class VectorCache:
 
     def _begin_anew(self, error):
         self._disconnect()
-        aside = self.path + ".damaged"
+        aside = self.path + DAMAGED
         warnings.warn(
             f"The cache of vectors was damaged ({error}). It is now {aside}; "
             "a new one was begun.",
@@ -291,8 +323,8 @@ class VectorCache:
             stacklevel=4,
         )
         try:
-            os.replace(self.path, aside)
-            for ending in ("-wal", "-shm"):
+            # The database last: the other two would be taken for a new one's.
+            for ending in ("-wal", "-shm", ""):
                 if os.path.exists(self.path + ending):
                     os.replace(self.path + ending, aside + ending)
             self._open()
@@ -303,8 +335,29 @@ class VectorCache:
 def cache_limit() -> int:
     """Size in bytes to which the cache may grow."""
     text = os.environ.get(SIZE_VARIABLE, "")
-    megabytes = int(text) if text.isdigit() else DEFAULT_MEGABYTES
+    megabytes = int(text) if text.isdecimal() else DEFAULT_MEGABYTES
     return megabytes * 2**20
+
+
+def is_settled(changed: int) -> bool:
+    """Whether a file's time of change, in nanoseconds, can be relied on.
+
+    A file changed again within the clock tick of its file system keeps its time
+    stamp; that of a file this young says nothing yet.
+    """
+    return time.time() - changed / 1e9 > SETTLED_SECONDS
+
+
+def _packed(vector: np.ndarray) -> bytes:
+    # SQLite has no checksums, and a wrong number is worse than none.
+    content = vector.tobytes()
+    return content + zlib.crc32(content).to_bytes(4, "little")
+
+
+def _unpacked(content: bytes) -> np.ndarray:
+    if zlib.crc32(content[:-4]) != int.from_bytes(content[-4:], "little"):
+        raise ValueError("a vector's checksum is wrong")
+    return np.frombuffer(content[:-4], np.float32)
 
 
 def _key(path: str) -> bytes:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from orangecontrib.imageanalytics.engine.cache import VectorCache
+from orangecontrib.imageanalytics.engine.cache import VectorCache, is_settled
 from orangecontrib.imageanalytics.engine.device import processors
 from orangecontrib.imageanalytics.engine.runner import Runner, SingleThreaded
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError
@@ -29,7 +29,10 @@ from orangecontrib.imageanalytics.images.sources import is_remote, read_local
 
 MOST_THREADS = 16  # more of them wait for Python's lock
 TICK_SECONDS = 0.2  # between two looks at whether to stop
-FETCHED_AHEAD = 4  # downloaded pictures that wait to be decoded
+# Downloaded pictures are held in memory until they are decoded: so many wait for
+# a batch, and a batch has no more of them.
+FETCHED_AHEAD = 4
+MOST_FETCHED = 4
 
 
 @dataclass
@@ -84,7 +87,7 @@ class _Picture:
 
 @dataclass
 class Run:
-    """Embeds a list of sources once.
+    """Embeds a list of sources, once.
 
     Parameters
     ----------
@@ -109,7 +112,7 @@ class Run:
     failures: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, sources: list[str | None]) -> Embedded:
-        """Embed; `sources` are absolute paths or URLs, None where missing.
+        """Embed; `sources` are paths or URLs, None where missing.
 
         Raises
         ------
@@ -126,6 +129,7 @@ class Run:
         self._claim_lock = threading.Lock()
         self._settled: dict[bytes, _Picture] = {}
         self._waiting: dict[bytes, list[_Picture]] = {}
+        self._pending = set()
         self._done = 0
         try:
             self._compute(self._look_up_files())
@@ -174,7 +178,8 @@ class Run:
         for index in indices:
             stamp = _stamp(self._sources[index])
             if stamp is not None:
-                self._stamps[index] = stamp
+                if is_settled(stamp[1]):
+                    self._stamps[index] = stamp
                 files.append((self._sources[index], *stamp))
         return self.cache.find_files(files, self.space(self.runner.precision))
 
@@ -185,39 +190,39 @@ class Run:
             return
         workers = min(processors(), MOST_THREADS, len(indices))
         size = max(1, min(self.runner.batch_size, len(indices) // workers))
-        pictures = self._pictures(indices)
         pool = ThreadPoolExecutor(
             workers, "embedding", initializer=SingleThreaded.start_thread
         )
-        pending = set()
         with SingleThreaded():
             try:
-                while batch := list(itertools.islice(pictures, size)):
-                    pending.add(pool.submit(self._process, batch))
-                    while len(pending) >= 2 * workers:
-                        pending = self._collect(pending)
-                while pending:
-                    pending = self._collect(pending)
+                for batch in self._batches(indices, size):
+                    self._pending.add(pool.submit(self._process, batch))
+                    while len(self._pending) >= 2 * workers:
+                        self._collect()
+                while self._pending:
+                    self._collect()
             except BaseException:
                 self.cancelled.set()
+                self._settle_done(self._pending)
                 raise
             finally:
                 # Threads still in a layer or in a decoder end after it, unheard.
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _pictures(self, indices):
-        """Local pictures, then remote ones as they arrive."""
-        remote = {}
+    def _batches(self, indices, size):
+        """Lists of local pictures, then of remote ones as they arrive."""
+        remote, local = {}, []
         for index in indices:
             source = self._sources[index]
             if is_remote(source):
                 remote[source] = index
-        arriving = self._arriving(remote) if remote else ()
-        for index in indices:
-            source = self._sources[index]
-            if source not in remote:
-                yield _Picture(index, source, stamp=self._stamps.get(index))
-        yield from arriving
+            else:
+                local.append(_Picture(index, source, stamp=self._stamps.get(index)))
+        arriving = self._arriving(remote) if remote else iter(())
+        for start in range(0, len(local), size):
+            yield local[start : start + size]
+        while batch := list(itertools.islice(arriving, min(size, MOST_FETCHED))):
+            yield batch
 
     def _arriving(self, remote):
         """Download in the background from now on; give what has arrived."""
@@ -248,7 +253,8 @@ class Run:
                     continue
 
         try:
-            with Fetcher() as fetcher:
+            cache = {} if self.cache is not None else {"cache_dir": None}
+            with Fetcher(**cache) as fetcher:
                 for answer in fetcher.fetch_all(urls, self.cancelled):
                     put(answer)
         except Exception as error:  # for the thread that waits
@@ -260,7 +266,7 @@ class Run:
             try:
                 answer = arrived.get(timeout=TICK_SECONDS)
             except queue.Empty:
-                self._tick()
+                self._collect(0)
                 continue
             if isinstance(answer, Exception):
                 raise answer
@@ -308,6 +314,8 @@ class Run:
             picture.reason = str(error)
         except MemoryError:
             picture.reason = "too large for this computer's memory"
+        except RuntimeError as error:  # of torch, also when memory runs out
+            picture.reason = f"cannot be scaled ({error})".partition("\n")[0]
 
     def _claim(self, digest) -> bool:
         with self._claim_lock:
@@ -324,15 +332,22 @@ class Run:
 
     # Back in the caller's thread ------------------------------------------------------
 
-    def _collect(self, pending):
-        done, pending = wait(pending, TICK_SECONDS, FIRST_COMPLETED)
-        for future in done:
-            for picture in future.result():
-                self._settle(picture)
+    def _collect(self, timeout=TICK_SECONDS):
+        done, self._pending = wait(self._pending, timeout, FIRST_COMPLETED)
+        self._settle_done(done)
         if self.cache is not None:
             self.cache.flush_if_due()
+        for future in done:
+            future.result()
         self._tick()
-        return pending
+
+    def _settle_done(self, futures):
+        """Take what is finished; batches that failed are left out."""
+        for future in futures:
+            finished = future.done() and not future.cancelled()
+            if finished and future.exception() is None:
+                for picture in future.result():
+                    self._settle(picture)
 
     def _settle(self, picture):
         digest = picture.digest

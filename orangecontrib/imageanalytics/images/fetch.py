@@ -23,7 +23,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images.http_cache import open_cache, remove_cache
+from orangecontrib.imageanalytics.images.http_cache import (
+    CACHE_BYTES,
+    open_cache,
+    remove_cache,
+)
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +72,7 @@ class Fetcher:
         max_bytes: int = 100_000_000,
         workers: int = 16,
         cache_dir: str | None = "",
-        cache_bytes: int = 1_000_000_000,
+        cache_bytes: int = CACHE_BYTES,
     ):
         import httpx
 
@@ -337,6 +341,7 @@ class _Hosts:
         with self._lock:
             self._answered.add(host)
             self._failures[host] = 0
+            self._dead.pop(host, None)
 
     def failed(self, host: str, reason: str) -> None:
         with self._lock:
@@ -373,7 +378,7 @@ class _Network:
         host = _host(str(request.url))
         self._hosts.check(host)
         try:
-            response = self._client.send(request, stream=True)
+            response = self._send(request)
         except (httpx.TimeoutException, httpx.ConnectError, httpx.ProxyError) as error:
             phase = "connect" if isinstance(error, httpx.ConnectTimeout) else "read"
             reason = _why(error, host, request.extensions["timeout"][phase])
@@ -384,6 +389,15 @@ class _Network:
             response.close()
             raise _Unavailable(_status(response.status_code))
         return response
+
+    def _send(self, request):
+        import httpx
+
+        try:
+            return self._client.send(request, stream=True)
+        except httpx.ConnectError:
+            # Costs no time, unlike a timeout, and is often a moment's fault.
+            return self._client.send(request, stream=True)
 
     def close(self) -> None:
         self._client.close()

@@ -16,6 +16,7 @@ from orangecontrib.imageanalytics.cache_folder import user_cache
 log = logging.getLogger(__name__)
 
 DATABASE = "downloads.sqlite"
+CACHE_BYTES = 1_000_000_000  # by default
 
 
 def cache_info(cache_dir: str = "") -> dict:
@@ -29,7 +30,8 @@ def cache_info(cache_dir: str = "") -> dict:
     Returns
     -------
     dict
-        "folder" (str), "bytes" (int, on disk) and "entries" (int).
+        "folder" (str), "bytes" (int, on disk), "entries" (int) and "limit" (int,
+        in bytes, by default).
     """
     path = _database(cache_dir)
     files = [name for name in _files(path) if os.path.isfile(name)]
@@ -46,6 +48,7 @@ def cache_info(cache_dir: str = "") -> dict:
         "folder": os.path.dirname(path),
         "bytes": sum(map(os.path.getsize, files)),
         "entries": entries,
+        "limit": CACHE_BYTES,
     }
 
 

@@ -140,10 +140,24 @@ def column_sources(data: Table, column: str | Variable) -> list[str | None]:
 
 
 def _source(value: object, variable: Variable) -> str | None:
-    # Missing strings come as "", None or nan, the only value unlike itself.
-    if value is None or value != value or not str(value).strip():
+    return source_of(value, str(variable.attributes.get("origin") or ""))
+
+
+def source_of(value: object, origin: str = "") -> str | None:
+    """The source that a value refers to, None for a missing one.
+
+    Parameters
+    ----------
+    value : str, path-like, bytes or missing
+        As for `resolve`; missing are None, nan and blank text.
+    origin : str
+        As for `resolve`.
+    """
+    # nan is the only value unlike itself.
+    if value is None or value != value:
         return None
-    return resolve(str(value), str(variable.attributes.get("origin") or ""))
+    text = os.fsdecode(value) if isinstance(value, bytes | os.PathLike) else str(value)
+    return resolve(text, origin) if text.strip() else None
 
 
 def open_local(path: str) -> BinaryIO:

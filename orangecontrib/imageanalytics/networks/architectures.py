@@ -35,7 +35,6 @@ class SamePadding(nn.Module):
         self.kernel = kernel
 
     def forward(self, x: Tensor) -> Tensor:
-        # Without branches on the size, so that torch.fx can trace it.
         height = self.kernel - 2 + x.size(-2) % 2
         width = self.kernel - 2 + x.size(-1) % 2
         sides = (width // 2, width - width // 2, height // 2, height - height // 2)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import re
 
 import torch
 from torch import nn
-from torch.fx.experimental.optimization import fuse
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
@@ -49,7 +50,8 @@ def load_backbone(network: Network, callback=None) -> nn.Module:
     if network.layer == "penultimate":
         remove_classifier(model)
     model.eval().requires_grad_(False)
-    return fuse(model, inplace=True).to(memory_format=torch.channels_last)
+    fuse_batch_norms(model)
+    return model.to(memory_format=torch.channels_last)
 
 
 def load_preprocessing(network: Network) -> Preprocessing:
@@ -67,6 +69,20 @@ def remove_classifier(model: nn.Module) -> None:
     name = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
     parent, _, child = name.rpartition(".")
     setattr(model.get_submodule(parent), child, nn.Identity())
+
+
+def fuse_batch_norms(model: nn.Module) -> None:
+    """Fold each batch norm into the convolution that stands before it.
+
+    Not with torch.fx, which while it traces one network breaks those that run in
+    other threads.
+    """
+    for parent in list(model.modules()):
+        children = list(parent.named_children())
+        for (name, layer), (norm_name, norm) in itertools.pairwise(children):
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, name, fuse_conv_bn_eval(layer, norm))
+                setattr(parent, norm_name, nn.Identity())
 
 
 def _build(network: Network, device: str = "cpu") -> nn.Module:

@@ -63,8 +63,9 @@ class Preprocessing:
     def decode_size(self) -> tuple[int, int]:
         """Width and height in pixels below which decoding may not scale.
 
-        Twice the size needed: what a JPEG decoder leaves out by scaling to that
-        is hardly seen in the vectors.
+        Twice the size needed: of photos, what a JPEG decoder leaves out by scaling
+        to that is hardly seen in the vectors (cosine similarity 0.999 and more).
+        Of patterns as fine as the pixels it is.
         """
         side = 2 * (self.resize or self.size)
         return side, side

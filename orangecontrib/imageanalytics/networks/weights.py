@@ -158,7 +158,8 @@ class DownloadedWeights:
         download = _Download(self)
         try:
             download.wait(callback or (lambda _fraction: None))
-        except (OSError, httpx.HTTPError) as error:
+        except (OSError, httpx.HTTPError, ImportError, ValueError) as error:
+            # The last two: a proxy that httpx cannot use.
             raise ModelError(self._advice(name, error)) from error
         return self.path
 
