@@ -15,7 +15,7 @@ import pytest
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import http_cache
-from orangecontrib.imageanalytics.images.fetch import Fetcher
+from orangecontrib.imageanalytics.images.fetch import Fetcher, _Hosts
 from orangecontrib.imageanalytics.images.http_cache import cache_info, clear_cache
 
 
@@ -394,6 +394,15 @@ def test_server_that_stops_in_the_middle(server):
 
 
 # Dead hosts
+
+
+def test_a_host_that_answers_after_all_is_not_dead():
+    hosts = _Hosts(patience=16)
+    hosts.failed("host", "no answer")
+    with pytest.raises(ImageError, match="no answer"):
+        hosts.check("host")
+    hosts.answered("host")
+    hosts.check("host")
 
 
 def test_silent_host_costs_one_timeout(silent, server):
