@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from AnyQt.QtGui import QTextDocument
 from AnyQt.QtWidgets import QMessageBox
 from Orange.data import Domain, StringVariable, Table
 from Orange.distance import Cosine
@@ -278,6 +279,19 @@ class TestRuns(Base):
         assert not self.widget.apply_box.button.isEnabled()
         assert self.widget.apply_box.button.text() == "Apply Automatically"
 
+    def test_switching_auto_apply_after_cancel(self):
+        gate = self.slow()
+        self.begin()
+        self.widget.cancel_button.click()
+        gate.set()
+        checkbox, button = self.widget.apply_box.checkbox, self.widget.apply_box.button
+        checkbox.click()
+        assert button.isEnabled()
+        assert button.text() == "Apply"
+        checkbox.click()
+        self.wait_until_finished()
+        assert self.get_output("Embeddings") is self.data
+
     def test_new_input_while_running(self):
         gate = self.slow()
         first = self.begin()
@@ -340,11 +354,15 @@ class TestRuns(Base):
         assert self.fake.made[-1].model == "squeezenet"
 
     def test_missing_weights(self):
-        self.fake.error = ModelError("VGG: put the file x into the folder y.")
+        self.fake.error = ModelError("VGG: put x into the folder 'o & n'.")
         embedded, _ = self.embed(self.data)
         assert embedded is None
         assert str(self.widget.Error.network_missing) == str(self.fake.error)
-        assert self.widget.status_label.text() == str(self.fake.error)
+        shown = self.widget.status_label.text()
+        assert shown.startswith("<")  # or Qt takes it as plain
+        text = QTextDocument()
+        text.setHtml(shown)
+        assert text.toPlainText() == str(self.fake.error)
         self.fake.error = None
         self.widget.apply_box.button.click()
         self.wait_until_finished()
@@ -425,6 +443,20 @@ class TestDownload(Base):
         assert self.widget._question is None
         assert self.fake.made[-1].model == "vgg19"
 
+    def test_a_network_that_is_here_needs_no_download(self):
+        """Chosen while another that is missing waits, without automatic apply."""
+        self.widget._auto_apply = False
+        self.widget.embedder = "vgg16"
+        self.send_signal("Images", self.data)
+        assert self.widget.Warning.download_needed.is_shown()
+        combo = self.widget.network_combo
+        index = combo.findData("squeezenet")
+        combo.setCurrentIndex(index)
+        combo.activated.emit(index)
+        assert self.widget._question is None
+        assert not self.widget.Warning.download_needed.is_shown()
+        assert self.widget.status_stack.currentIndex() == 0
+
     def test_download_is_shown(self):
         reporter_state = SimpleNamespace(
             is_interruption_requested=lambda: False,
@@ -490,6 +522,7 @@ class TestSettings(Base):
         )
         assert widget.image_column.name == "image"
         assert widget.embedder == DEFAULT
+        assert "Network 99 is not available" in str(widget.Warning.network_replaced)
 
     def test_saved_and_opened_again(self):
         widget = self.opened(device="cpu", embedder="squeezenet", __version__=2)

@@ -57,6 +57,13 @@ class TestOWImportImages(WidgetTest):
     def paths(self):
         return [recent.abspath for recent in self.widget.recent_paths]
 
+    def test_settings_that_are_nonsense(self):
+        for nonsense in (None, [None], ["a"]):
+            widget = self.create_widget(
+                OWImportImages, stored_settings={"recent_paths": nonsense}
+            )
+            assert widget.recent_paths == []
+
     def test_no_folder(self):
         widget = self.make()
         assert self.output() is None

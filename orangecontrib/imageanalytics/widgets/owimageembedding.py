@@ -273,6 +273,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.skipped_images: list[tuple[str, str]] = []
         self._question = None
         self._used_column = None
+        self._gave_up = False
         self._check_settings()
         self._make_network_box()
         self._make_status_box()
@@ -296,8 +297,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         if version is None or version < 2:
             number = settings.pop("cb_embedder_current_id", None)
             if number is not None:
-                known = 0 <= number < len(OLD_NETWORKS)
-                settings["embedder"] = OLD_NETWORKS[number] if known else DEFAULT
+                known = dict(enumerate(OLD_NETWORKS))
+                settings["embedder"] = known.get(number, f"Network {number}")
             index = settings.pop("cb_image_attr_current_id", None)
             settings["old_column_index"] = index
 
@@ -365,6 +366,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def _make_buttons(self):
         self.apply_box = gui.auto_apply(self.buttonsArea, self, "_auto_apply")
+        self.apply_box.checkbox.toggled.connect(self._auto_apply_toggled)
         self.cancel_button = QPushButton(
             "Cancel",
             icon=self.style().standardIcon(QStyle.SP_DialogCancelButton),
@@ -413,9 +415,12 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             return
         self.embedder = chosen
         self.Warning.network_replaced.clear()
+        if self.Warning.download_needed.is_shown():  # of the one before
+            self.Warning.download_needed.clear()
+            self._show_text("Apply embeds the images.")
         self._show_network()
         self.commit.deferred()
-        if self.Warning.download_needed.is_shown():
+        if self.data is not None and self._must_download():
             self.ask_to_download()
 
     def _select_device(self, index):
@@ -423,6 +428,10 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         if chosen != self.device:
             self.device = chosen
             self.commit.deferred()
+
+    def _must_download(self) -> bool:
+        network = find_network(self.embedder)
+        return not network.available() and network.id not in self.agreed
 
     def ask_to_download(self):
         """Ask whether the network may be downloaded, and go on if so."""
@@ -467,7 +476,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.Warning.no_image_attribute()
             self._show_text("No images.")
             self._send(None, None)
-        elif network.available() or network.id in self.agreed:
+        elif not self._must_download():
             self._start()
         else:
             self.Warning.download_needed(network.name, network.megabytes)
@@ -476,6 +485,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self._send(None, None)
 
     def _clear_results(self):
+        self._gave_up = False
         self.skipped_images = []
         self.Error.clear()
         self.Information.clear()
@@ -506,14 +516,25 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.Information.cancelled()
             self._give_up("Cancelled.")
 
+    def _auto_apply_toggled(self):
+        if self._gave_up:
+            if self._auto_apply:
+                self.commit.now()
+            else:
+                self._offer_to_apply()
+
     def cancel(self):
         self.cancel_button.setEnabled(False)
         super().cancel()
 
     def _give_up(self, text):
         self._show_text(text)
+        self._gave_up = True
         self._send(None, None)
-        # Else it is disabled while it is automatic.
+        self._offer_to_apply()
+
+    def _offer_to_apply(self):
+        # Else it is disabled while it is automatic, or nothing has changed.
         self.apply_box.button.setText("Apply")
         self.apply_box.button.setEnabled(True)
 
@@ -551,7 +572,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         text = "No image was embedded."
         if isinstance(ex, ModelError):
             self.Error.network_missing(str(ex))
-            text = html.escape(str(ex))
+            # A tag makes Qt take it as rich text, in which what is escaped is read.
+            text = f"<p>{html.escape(str(ex))}</p>"
         elif isinstance(ex, MemoryError) or "out of memory" in str(ex).lower():
             self.Error.out_of_memory()
         else:

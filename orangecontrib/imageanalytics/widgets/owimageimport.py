@@ -243,7 +243,9 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
         """The recent folders as seen from where the workflow lies now."""
         places = self._search_paths()
         relocated = []
-        for recent in self.recent_paths:
+        # What comes from a file may be anything.
+        recent_paths = self.recent_paths or []
+        for recent in filter(lambda path: isinstance(path, RecentPath), recent_paths):
             found = recent.resolve(places)
             path = found.abspath if found else recent.search(places)
             relocated.append(self._recent(path) if path else recent)
