@@ -1,8 +1,10 @@
 import os
+import pickle
 
 import numpy as np
 import pytest
 from AnyQt.QtCore import QItemSelectionModel, Qt
+from AnyQt.QtGui import QImage
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication
 from Orange.data import (
@@ -25,6 +27,7 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
     ThumbnailRole,
 )
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail
 
 NAMES = ["a.png", "b.png", "c.png", "d.png", "e.png"]
 # As the version of the add-on before this one saved it.
@@ -186,6 +189,31 @@ class TestOWImageViewer(WidgetTest):
         assert self.view.selected_rows() == [2]
         assert self.selected() == ["c.png"]
 
+    def reopen(self):
+        settings = self.widget.settingsHandler.pack_data(self.widget)
+        settings = pickle.loads(pickle.dumps(settings))
+        self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
+
+    def test_one_of_several_equal_cells_is_saved(self):
+        data = self.data(["a.png", "b.png", "a.png", "a.png"])
+        for rows in ([0], [2], [0, 3], [0, 1, 2, 3], [1]):
+            self.send(data)
+            self.view.select_rows(rows)
+            self.reopen()
+            self.send(data)
+            assert self.view.selected_rows() == rows
+            self.send(None)
+        self.send(data)
+        self.view.select_rows([0, 2, 3])
+        self.send(data[1:3])
+        assert self.selected() == ["a.png"]
+
+    def test_cells_saved_without_a_number_stand_for_all_like_them(self):
+        settings = {**OLD_SETTINGS, "context_settings": [Context(**OLD_CONTEXT)]}
+        self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
+        self.send(self.data(["b.png", "a.png", "b.png"]))
+        assert self.view.selected_rows() == [0, 2]
+
     def test_settings_of_the_older_add_on(self):
         settings = {**OLD_SETTINGS, "context_settings": [Context(**OLD_CONTEXT)]}
         self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
@@ -231,10 +259,31 @@ class TestOWImageViewer(WidgetTest):
             (Domain([], None, [name]), name, "name"),
             (Domain([], None, [plain, name]), name, "name"),
             (Domain([], None, [plain, marked]), marked, "marked"),
+            (Domain([], None, [plain]), plain, "plain"),
         ):
             self.send(data.transform(domain))
             assert self.widget.image_attr == image_attr
             assert self.widget.title_attr.name == title_attr
+
+    def test_categories_are_offered_if_there_is_no_text(self):
+        plain, marked = (DiscreteVariable(n, values=NAMES) for n in ("plain", "marked"))
+        marked.attributes["type"] = "image"
+        name = StringVariable("name")
+        for metas, offered in (
+            ([plain, marked, name], ["marked", "name"]),
+            ([plain, marked], ["marked", "plain"]),
+            ([plain], ["plain"]),
+        ):
+            self.send(self.data().transform(Domain([], None, metas)))
+            assert [var.name for var in self.widget.image_model] == offered
+        metas = np.array([[0.0], [np.nan], [2.0]])
+        self.send(
+            Table.from_numpy(Domain([], None, [plain]), np.empty((3, 0)), metas=metas)
+        )
+        self.view.selectAll()
+        assert self.titles() == ["a.png", "c.png"]
+        output = self.get_output(self.widget.Outputs.selected_data)
+        assert list(output.get_column("plain")) == [0, 2]
 
     def test_titles(self):
         data = self.data()
@@ -343,6 +392,51 @@ class TestOWImageViewer(WidgetTest):
         assert self.selected() == ["c.png"]
         QTest.keyClick(self.widget.preview, Qt.Key.Key_Escape)
         assert not self.widget.preview.isVisible()
+
+    def test_moving_in_the_preview_keeps_the_selection(self):
+        self.send(self.data())
+        self.show()
+        self.view.select_rows([0, 2])
+        self.view.preview_requested.emit(self.view.currentIndex())
+        output = self.get_output(self.widget.Outputs.selected_data)
+        QTest.keyClick(self.widget.preview, Qt.Key.Key_Right)
+        assert self.view.currentIndex().row() == 1
+        assert self.selected() == ["a.png", "c.png"]
+        assert self.get_output(self.widget.Outputs.selected_data) is output
+
+    def test_nothing_is_sent_while_the_mouse_is_down(self):
+        self.send(self.data())
+        self.show()
+        viewport, left = self.view.viewport(), Qt.MouseButton.LeftButton
+        place = self.view.visualRect(self.view.model().index(1)).center()
+        no_modifier = Qt.KeyboardModifier.NoModifier
+        QTest.mousePress(viewport, left, no_modifier, place)
+        assert self.view.selected_rows() == [1]
+        assert self.selected() is None
+        QTest.mouseRelease(viewport, left, no_modifier, place)
+        assert self.selected() == ["b.png"]
+        assert self.widget.selected_items == {"b.png"}
+
+    def test_restored_selection_has_the_current_item(self):
+        self.send(self.data())
+        self.view.select_rows([1, 3])
+        self.send(self.data()[1:])
+        assert self.selected() == ["b.png", "d.png"]
+        assert self.view.currentIndex().row() == 0
+
+    def test_pictures_of_the_old_data_do_not_decide_on_the_warning(self):
+        self.send(self.data())
+        image = QImage(1, 1, QImage.Format.Format_RGB32)
+        old = Thumbnail(self.view.model().index(0).data(SourceRole), None, image)
+        self.send(self.data(["missing.png"]))
+        missing = self.view.model().index(0).data(SourceRole)
+        self.widget.loader.loaded.emit([old])
+        failed = Thumbnail(missing, None, error="file not found")
+        self.widget.loader.loaded.emit([failed])
+        assert self.widget.Warning.no_images_shown.is_shown()
+        self.send(self.data())
+        self.widget.loader.loaded.emit([failed])
+        assert not self.widget.Warning.no_images_shown.is_shown()
 
     def menu(self, row):
         index = self.view.model().index(row)

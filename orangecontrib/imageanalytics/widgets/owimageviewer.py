@@ -1,5 +1,7 @@
 """Image Viewer: a sheet of the pictures in a table, to look at and to pick from."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import ClassVar
 
 from AnyQt.QtCore import QModelIndex, QSize, Qt
@@ -67,8 +69,8 @@ class OWImageViewer(OWWidget):
     class Error(OWWidget.Error):
         no_image_attr = Msg(
             "The data has no column with images.\n"
-            "It must be a text column, among the meta attributes, that holds file "
-            "names or addresses."
+            "It must be a text or categorical column, among the meta attributes, that "
+            "holds file names or addresses."
         )
 
     settingsHandler = settings.DomainContextHandler()
@@ -76,7 +78,8 @@ class OWImageViewer(OWWidget):
 
     image_attr: Variable | None = settings.ContextSetting(None)
     title_attr: Variable | None = settings.ContextSetting(None)
-    # The cells of the selected rows: rows come and go while pictures stay.
+    # The cells of the selected rows: rows come and go while pictures stay. Of a cell
+    # that is there several times, the selected ones: (cell, how many before it).
     selected_items: set = settings.ContextSetting(set(), schema_only=True)
     imageSize: int = settings.Setting(100)
     autoCommit: bool = settings.Setting(True)
@@ -96,8 +99,11 @@ class OWImageViewer(OWWidget):
         self.data: Table | None = None
         # Rows of the data with a picture; the view has no others.
         self._rows: list[int] = []
+        # For each of them, the cell and how many like it come before.
+        self._cells: list[tuple[str, int]] = []
         self._restoring = False
         self._any_shown = False
+        self._sources: frozenset[str] = frozenset()
         self._setup_controls()
         self._setup_view()
 
@@ -153,7 +159,7 @@ class OWImageViewer(OWWidget):
         view.menu_requested.connect(
             lambda index, place: self.context_menu(index).exec(place)
         )
-        view.selectionModel().selectionChanged.connect(self._on_selection_changed)
+        view.selection_changed.connect(self._on_selection_changed)
         view.resize_requested.connect(self._on_resize_requested)
         self.mainArea.layout().addWidget(view)
         self.preview = ImagePreview(view)
@@ -213,12 +219,20 @@ class OWImageViewer(OWWidget):
         if self.data is not None:
             sources = column_sources(self.data, self.image_attr)
         self._rows = [row for row, source in enumerate(sources) if source is not None]
+        self._sources = frozenset(sources)
+        self._cells = list(_numbered(self._texts()))
         if sources and not self._rows:
             self.Warning.no_pictures(self.image_attr.name)
         self.thumbnailView.model().set_pictures(
             [sources[row] for row in self._rows], self._titles()
         )
         self._restore_selection()
+
+    def _texts(self) -> list[str]:
+        if not self._rows:
+            return []
+        text, values = self.image_attr.str_val, self.data.get_column(self.image_attr)
+        return [text(values[row]) for row in self._rows]
 
     def _titles(self):
         """A function, for only those in sight are needed."""
@@ -236,10 +250,12 @@ class OWImageViewer(OWWidget):
     def _restore_selection(self) -> None:
         if not self.selected_items:
             return
-        text, wanted = self.image_attr.str_val, self.selected_items
-        values = self.data.get_column(self.image_attr)
+        # A cell alone stands for all that are like it.
+        wanted = self.selected_items
         selected = [
-            place for place, row in enumerate(self._rows) if text(values[row]) in wanted
+            place
+            for place, cell in enumerate(self._cells)
+            if cell[0] in wanted or cell in wanted
         ]
         # What is selected but not in this data must not be forgotten.
         self._restoring = True
@@ -266,9 +282,12 @@ class OWImageViewer(OWWidget):
     def _on_selection_changed(self) -> None:
         if self._restoring or self.data is None:
             return
-        text = self.image_attr.str_val
-        values = self.data.get_column(self.image_attr)
-        self.selected_items = {text(values[row]) for row in self._selected_rows()}
+        cells = [self._cells[place] for place in self.thumbnailView.selected_rows()]
+        present = Counter(text for text, _ in self._cells)
+        selected = Counter(text for text, _ in cells)
+        self.selected_items = {
+            cell[0] if selected[cell[0]] == present[cell[0]] else cell for cell in cells
+        }
         self.commit.deferred()
 
     def _selected_rows(self) -> list[int]:
@@ -276,12 +295,14 @@ class OWImageViewer(OWWidget):
 
     def _on_loaded(self, thumbnails: list[Thumbnail]) -> None:
         """Warn if nothing at all can be shown: it may be the wrong column."""
-        if self._any_shown:
+        # Some may still come from the data before this.
+        thumbnails = [entry for entry in thumbnails if entry.source in self._sources]
+        if self._any_shown or not thumbnails:
             return
         self._any_shown = any(thumbnail.image is not None for thumbnail in thumbnails)
         if self._any_shown:
             self.Warning.no_images_shown.clear()
-        elif self.data is not None:
+        else:
             failed = thumbnails[0]
             self.Warning.no_images_shown(
                 failed.error, _short(failed.source), self.image_attr.name
@@ -401,12 +422,22 @@ class OWImageViewer(OWWidget):
 
 
 def _picture_columns(data: Table) -> list[Variable]:
-    """Text columns; categories are rarely pictures unless they are marked so."""
+    """Text columns; unmarked categories are rarely pictures if there is text."""
+    columns = image_columns(data)
+    if not any(isinstance(variable, StringVariable) for variable in columns):
+        return sorted(columns, key=lambda variable: not _is_marked(variable))
     return [
         variable
-        for variable in image_columns(data)
+        for variable in columns
         if not isinstance(variable, DiscreteVariable) or _is_marked(variable)
     ]
+
+
+def _numbered(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
+    seen: Counter[str] = Counter()
+    for text in texts:
+        yield text, seen[text]
+        seen[text] += 1
 
 
 def _is_marked(variable: Variable) -> bool:

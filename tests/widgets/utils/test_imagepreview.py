@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from AnyQt.QtCore import QPointF, Qt
+from AnyQt.QtCore import QItemSelectionModel, QPointF, Qt
 from AnyQt.QtTest import QTest
 from PIL import Image
 
@@ -97,6 +97,30 @@ def test_arrow_keys_move(preview, until):
         loaded(preview, until)
         assert not preview.grab().isNull()
     assert preview.isVisible()
+
+
+@pytest.mark.parametrize(
+    "selected, after", [([], []), ([0], [1]), ([2], [2]), ([0, 2], [0, 2])]
+)
+def test_moving_leaves_what_has_been_picked(preview, until, selected, after):
+    view, changes = preview._view, []
+    view.select_rows(selected)
+    flag = QItemSelectionModel.SelectionFlag.NoUpdate
+    view.selectionModel().setCurrentIndex(view.model().index(0), flag)
+    view.selection_changed.connect(lambda: changes.append(view.selected_rows()))
+    opened(preview, until)
+    QTest.keyClick(preview, Keys.Key_Right)
+    assert view.currentIndex().row() == 1
+    assert view.selected_rows() == after
+    assert changes == ([after] if after != selected else [])
+
+
+def test_other_keys_of_the_view_do_nothing(preview, until):
+    opened(preview, until)
+    QTest.keyClick(preview, Keys.Key_A, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClicks(preview, "small")
+    assert preview._view.selected_rows() == [0]
+    assert preview.windowTitle() == "large.png"
 
 
 def test_neighbours_are_loaded_too(preview, until):

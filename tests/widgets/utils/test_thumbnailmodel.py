@@ -40,14 +40,19 @@ def test_rows(model):
 
 
 def test_tooltip(model):
-    assert tooltip(model, 0) == "<b>Ant</b><br>/photos/0.jpg"
+    assert tooltip(model, 0) == "<qt><b>Ant</b><br>/photos/0.jpg</qt>"
     model.loader.cache.put(
         Thumbnail("/photos/0.jpg", None, size=(6000, 4000), stamp=(1, 12_345_678))
     )
-    assert tooltip(model, 0).endswith("<br>6,000 × 4,000 pixels, 12.3 MB")  # noqa: RUF001
+    assert tooltip(model, 0).endswith("<br>6,000 × 4,000 pixels, 12.3 MB</qt>")  # noqa: RUF001
     model.loader.cache.put(Thumbnail("/photos/1.jpg", None, error="is <b>odd"))
     assert "bee &lt;b&gt;" in tooltip(model, 1)
-    assert tooltip(model, 1).endswith("is &lt;b&gt;odd")
+    assert tooltip(model, 1).endswith("is &lt;b&gt;odd</qt>")
+
+
+def test_tooltip_without_a_title_is_no_plain_text(model):
+    model.set_pictures(["/photos/cats & dogs.jpg"])
+    assert tooltip(model, 0) == "<qt>/photos/cats &amp; dogs.jpg</qt>"
 
 
 def test_set_title_keeps_the_rows(model):

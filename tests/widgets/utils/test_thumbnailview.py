@@ -273,6 +273,51 @@ def test_rubber_band(view):
     assert view.selected_rows() == [1, 2, 6, 7]
 
 
+def test_selecting_with_the_mouse_is_told_once(view):
+    show(view, 8)
+    changes = []
+    view.selection_changed.connect(lambda: changes.append(view.selected_rows()))
+    view.select_rows([0])
+    drag(view, view.row_rect(7).center(), view.row_rect(1).center())
+    QTest.mouseClick(view.viewport(), LEFT, CONTROL, center(view, 1))
+    view.select_rows([5])
+    assert changes == [[0], [1, 2, 6, 7], [2, 6, 7], [5]]
+
+
+def test_dragging_that_never_ends(view):
+    changes = []
+    view.selection_changed.connect(lambda: changes.append(view.selected_rows()))
+    no_modifier = Qt.KeyboardModifier.NoModifier
+    QTest.mousePress(view.viewport(), LEFT, no_modifier, center(view, 2))
+    assert changes == []
+    view.hide()
+    assert changes == [[2]]
+    view.show()
+    QTest.mousePress(view.viewport(), LEFT, no_modifier, center(view, 3))
+    show(view, 5)
+    QTest.mouseRelease(view.viewport(), LEFT, no_modifier, center(view, 3))
+    assert changes == [[2]]
+
+
+def test_selected_rows_have_the_current_one(view):
+    view.select_rows([5, 3, 9])
+    assert current(view) == 3
+    view.select_rows([])
+    assert view.selected_rows() == []
+    QTest.keyClick(view, Keys.Key_Right)
+    assert current(view) == 4
+
+
+def test_new_pictures_have_a_current_one_for_the_keys(view, until):
+    view.activateWindow()
+    view.setFocus()
+    until(view.hasFocus)
+    show(view, 10)
+    assert current(view) == 0 and view.selected_rows() == []
+    show(view, 0)
+    assert current(view) == -1
+
+
 def test_select_rows(view):
     show(view, 100_000)
     rows = [0, 1, 2, 99, 50_000, 99_999]

@@ -4,7 +4,7 @@ import math
 
 from AnyQt.QtCore import QEvent, QModelIndex, QPointF, QRect, QRectF, Qt, QTimer
 from AnyQt.QtGui import QColor, QPainter, QPalette
-from AnyQt.QtWidgets import QApplication, QWidget
+from AnyQt.QtWidgets import QWidget
 
 from orangecontrib.imageanalytics.widgets.utils.thumbnaildelegate import paint_broken
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
@@ -35,8 +35,9 @@ class ImagePreview(QWidget):
     """
     The current picture, fitted into the window or zoomed.
 
-    The arrow keys and others that move in the view move in the preview, too; Esc
-    and Space close it. The wheel, plus and minus zoom, 1 shows single pixels, 0
+    The arrow keys and others that move in the view move in the preview, too, but
+    leave the selection as it is unless it is just the current picture; Esc and
+    Space close it. The wheel, plus and minus zoom, 1 shows single pixels, 0
     the whole picture; a zoomed picture can be dragged.
 
     Parameters
@@ -283,8 +284,8 @@ class ImagePreview(QWidget):
             self.set_zoom(1.0)
         elif key == keys.Key_0:
             self.set_zoom(None)
-        elif key not in (keys.Key_Return, keys.Key_Enter):
-            QApplication.sendEvent(self._view, event)
+        elif not self._view.move_current(key):
+            super().keyPressEvent(event)
 
     def wheelEvent(self, event) -> None:
         """Zoom about the mouse."""

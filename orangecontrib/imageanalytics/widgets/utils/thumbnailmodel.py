@@ -107,7 +107,8 @@ class ThumbnailModel(QAbstractListModel):
             lines.append(f"<b>Cannot be shown:</b> {html.escape(thumbnail.error)}")
         elif thumbnail is not None:
             lines.append(describe(thumbnail))
-        return "<br>".join(lines)
+        # Without a tag, Qt would show "&amp;" as it is written.
+        return f"<qt>{'<br>'.join(lines)}</qt>"
 
 
 def shown_source(source: str) -> str:

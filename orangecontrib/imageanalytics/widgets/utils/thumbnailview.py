@@ -40,6 +40,18 @@ MIN_EDGE, MAX_EDGE = 32, 1024
 NOTCH = 120  # what Qt reports for one of a mouse wheel's
 
 
+_MOVES = {
+    Qt.Key.Key_Left: QAbstractItemView.CursorAction.MoveLeft,
+    Qt.Key.Key_Right: QAbstractItemView.CursorAction.MoveRight,
+    Qt.Key.Key_Up: QAbstractItemView.CursorAction.MoveUp,
+    Qt.Key.Key_Down: QAbstractItemView.CursorAction.MoveDown,
+    Qt.Key.Key_Home: QAbstractItemView.CursorAction.MoveHome,
+    Qt.Key.Key_End: QAbstractItemView.CursorAction.MoveEnd,
+    Qt.Key.Key_PageUp: QAbstractItemView.CursorAction.MovePageUp,
+    Qt.Key.Key_PageDown: QAbstractItemView.CursorAction.MovePageDown,
+}
+
+
 class ThumbnailView(QAbstractItemView):
     """
     Thumbnails in rows from left to right, of a size that can be changed.
@@ -55,6 +67,8 @@ class ThumbnailView(QAbstractItemView):
     menu_requested = Signal(QModelIndex, QPoint)
     #: The current row has changed.
     current_changed = Signal(QModelIndex)
+    #: The selection has changed; while the mouse is dragged, only when that ends.
+    selection_changed = Signal()
 
     spacing = 4
     # Dragging a slider would otherwise load every size on the way.
@@ -66,6 +80,8 @@ class ThumbnailView(QAbstractItemView):
         self._ratio = self.devicePixelRatioF()
         self._hovered = QModelIndex()
         self._pressed = QPoint()
+        self._selecting = False  # with the left button, which is still down
+        self._selection_pending = False
         self._anchor = 0  # first row in sight, as long as only the layout changes
         self._n_columns = 0
         self._turned = 0
@@ -84,8 +100,11 @@ class ThumbnailView(QAbstractItemView):
         """Show the pictures of a model."""
         if self.model() is not None:
             self.model().loader.loaded.disconnect(self._update_loaded)
+            self.model().modelReset.disconnect(self._ensure_current)
         super().setModel(model)
         model.loader.loaded.connect(self._update_loaded)
+        # Not in `reset`: the selection model forgets the current item after that.
+        model.modelReset.connect(self._ensure_current)
 
     # Geometry. Contents coordinates start at the top left of the first thumbnail's
     # cell; viewport coordinates are those less the scrolled offset.
@@ -264,6 +283,35 @@ class ThumbnailView(QAbstractItemView):
             target = row
         return self.model().index(max(0, min(target, count - 1)), 0)
 
+    def move_current(self, key: int) -> bool:
+        """
+        Move as a key does, without a change of what has been picked.
+
+        Parameters
+        ----------
+        key : Qt.Key
+            A key; modifiers do not matter.
+
+        Returns
+        -------
+        bool
+            Whether it is a key that moves.
+        """
+        action = _MOVES.get(key)
+        if action is None:
+            return False
+        index = self.moveCursor(action, Qt.KeyboardModifier.NoModifier)
+        if index.isValid():
+            flags, current = QItemSelectionModel.SelectionFlag, self.currentIndex()
+            follows = current.isValid() and self._selected_only(current.row())
+            flag = flags.ClearAndSelect if follows else flags.NoUpdate
+            self.selectionModel().setCurrentIndex(index, flag)
+        return True
+
+    def _selected_only(self, row: int) -> bool:
+        ranges = [(part.top(), part.bottom()) for part in self._selection()]
+        return ranges == [(row, row)]
+
     def setSelection(self, rect: QRect, command) -> None:
         """Select what a rubber band touches, or all from one item to another."""
         model, selection = self.model(), QItemSelection()
@@ -316,20 +364,26 @@ class ThumbnailView(QAbstractItemView):
     def selected_rows(self) -> list[int]:
         """Selected rows, in order."""
         # Not from an index for each: there may be 100,000.
-        if self.selectionModel() is None:
-            return []
         rows = set()
-        for part in self.selectionModel().selection():
+        for part in self._selection():
             rows.update(range(part.top(), part.bottom() + 1))
         return sorted(rows)
 
+    def _selection(self) -> QItemSelection:
+        if self.selectionModel() is None:
+            return QItemSelection()
+        return self.selectionModel().selection()
+
     def select_rows(self, rows: Iterable[int]) -> None:
-        """Select exactly these rows."""
-        selection, model = QItemSelection(), self.model()
-        for first, last in _ranges(rows):
+        """Select exactly these rows; the first of them becomes the current one."""
+        selection, model, ranges = QItemSelection(), self.model(), _ranges(rows)
+        for first, last in ranges:
             selection.select(model.index(first, 0), model.index(last, 0))
-        flag = QItemSelectionModel.SelectionFlag.ClearAndSelect
-        self.selectionModel().select(selection, flag)
+        flags = QItemSelectionModel.SelectionFlag
+        self.selectionModel().select(selection, flags.ClearAndSelect)
+        if ranges:
+            first = model.index(ranges[0][0], 0)
+            self.selectionModel().setCurrentIndex(first, flags.NoUpdate)
 
     # Painting and loading
 
@@ -388,10 +442,17 @@ class ThumbnailView(QAbstractItemView):
         """Forget the old rows: the model has others."""
         super().reset()
         self._hovered = QModelIndex()
+        self._selecting = self._selection_pending = False
         self.verticalScrollBar().setValue(0)
         self._relayout()
         self._request_timer.start(0)
         self.current_changed.emit(self.currentIndex())
+
+    def _ensure_current(self) -> None:
+        # Qt does so when the focus comes, but not for new rows.
+        if self.hasFocus() and self._count() and not self.currentIndex().isValid():
+            flag = QItemSelectionModel.SelectionFlag.NoUpdate
+            self.selectionModel().setCurrentIndex(self.model().index(0, 0), flag)
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         """Move what is drawn, and load what comes into sight."""
@@ -409,6 +470,7 @@ class ThumbnailView(QAbstractItemView):
     def hideEvent(self, event) -> None:
         """Drop what is still to be loaded."""
         super().hideEvent(event)
+        self._end_selecting()
         if self.model() is not None:
             self.model().request((), (self._edge, self._edge))
 
@@ -417,6 +479,20 @@ class ThumbnailView(QAbstractItemView):
         super().currentChanged(current, previous)
         self.viewport().update(self.visualRect(previous))
         self.current_changed.emit(current)
+
+    def selectionChanged(self, selected, deselected) -> None:
+        """Tell about it, at once or when the mouse is released."""
+        super().selectionChanged(selected, deselected)
+        if self._selecting:
+            self._selection_pending = True
+        else:
+            self.selection_changed.emit()
+
+    def _end_selecting(self) -> None:
+        pending = self._selection_pending
+        self._selecting = self._selection_pending = False
+        if pending:
+            self.selection_changed.emit()
 
     # Mouse and keys
 
@@ -439,11 +515,15 @@ class ThumbnailView(QAbstractItemView):
     def mousePressEvent(self, event) -> None:
         """Select, or begin a rubber band."""
         self._pressed = event.pos() + QPoint(0, self.verticalOffset())
+        # Other buttons open a menu, which takes their release.
+        self._selecting = event.button() == Qt.MouseButton.LeftButton
         super().mousePressEvent(event)
 
     def mouseMoveEvent(self, event) -> None:
         """Draw the rubber band."""
         super().mouseMoveEvent(event)
+        if self._selecting and not event.buttons() & Qt.MouseButton.LeftButton:
+            self._end_selecting()  # another window has taken the release
         if self.state() == QAbstractItemView.State.DragSelectingState:
             start = self._pressed - QPoint(0, self.verticalOffset())
             self._band.setGeometry(QRect(start, event.pos()).normalized())
@@ -453,6 +533,7 @@ class ThumbnailView(QAbstractItemView):
         """End the rubber band."""
         self._band.hide()
         super().mouseReleaseEvent(event)
+        self._end_selecting()
 
     def mouseDoubleClickEvent(self, event) -> None:
         """Ask for the preview."""
