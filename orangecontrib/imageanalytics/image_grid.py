@@ -38,7 +38,7 @@ ENOUGH = 0.002  # a smaller part of the cost is not worth another pass
 
 N_COMPONENTS = 50  # t-SNE gains nothing from more, and takes long
 PERPLEXITY = 8  # as many neighbours as a cell has
-TSNE_STEPS = (250, 500)
+TSNE_STEPS = (200, 300)  # more do not help
 STEPS_BETWEEN_REPORTS = 25
 MDS_STEPS = 200
 MIN_TSNE = 10  # fewer pictures have too few neighbours
