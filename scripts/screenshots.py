@@ -94,6 +94,23 @@ def take_widgets(scheme):
     viewer.thumbnailView.select_rows(chosen)
     take(viewer, "image-viewer", (900, 560))
     take(widgets["Hierarchical Clustering"], "tree", (900, 560))
+    take_grid(viewer.data)
+
+
+def take_grid(data):
+    """Write the screenshot of a grid of all photos, the cats selected."""
+    from orangecontrib.imageanalytics.widgets.owimagegrid import OWImageGrid
+
+    grid = OWImageGrid()
+    grid.show()
+    grid.resize(900, 640)
+    grid.set_data(data)
+    assert QTest.qWaitFor(lambda: grid.grid is not None, 60_000)
+    kinds = data.get_column("category")[grid._shown]
+    cats = data.domain["category"].values.index("cats")
+    grid.view.select((kinds == cats).nonzero()[0], Qt.NoModifier)
+    take(grid, "image-grid", (900, 640))
+    grid.onDeleteWidget()
 
 
 def take(widget, name, size=None):

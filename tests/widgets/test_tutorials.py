@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from AnyQt.QtCore import Qt
 from AnyQt.QtTest import QTest
 from Orange.clustering.hierarchical import postorder
 from Orange.data import Table
@@ -116,6 +117,29 @@ def test_table_of_photos(installed, open_workflow):
     assert like.domain["image"].attributes["origin"] == str(installed)
     closest = np.argsort(like.get_column("distance"))[:2]
     assert {str(like[int(i)]["kind"]) for i in closest} == {"cats"}
+
+
+def test_grid_of_photos(installed, open_workflow):
+    widgets = open_workflow(installed / "4-grid-of-photos.ows")
+    assert not no_messages(widgets)
+    grid = widgets["Image Grid"]
+    assert len(grid.view.groups) == N_PHOTOS
+    kinds = grid.data.get_column("category")[grid._shown]
+    places = np.column_stack(np.divmod(grid.view._cells, grid.columns))
+    distances = np.abs(places[:, None] - places).max(axis=2)
+    np.fill_diagonal(distances, 99)
+    beside = [
+        (kinds[row == 1] == kind).any()
+        for row, kind in zip(distances, kinds, strict=True)
+    ]
+    assert all(beside)
+
+    cats = np.flatnonzero(kinds == KINDS.index("cats"))
+    grid.view.select(cats, Qt.KeyboardModifier.NoModifier)
+    viewer = widgets["Image Viewer"]
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
+    assert set(viewer.data.get_column("category")) == {KINDS.index("cats")}
+    assert len(viewer.data) == len(cats)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
