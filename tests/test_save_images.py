@@ -546,7 +546,9 @@ def test_sources_that_cannot_be_used(photos, out, format, tmp_path):
 
 def test_count_reasons():
     failures = [("a", "lost"), ("b", "full"), ("c", "full")]
-    assert count_reasons(failures) == "2: full; 1: lost"
+    assert count_reasons(failures) == "full (2); lost (1)"
+    assert count_reasons(failures, 1) == "full (2); ..."
+    assert count_reasons([]) == ""
 
 
 def test_files_are_as_others(photos, out):

@@ -620,10 +620,11 @@ def save_images(data: Table, folder: str, *args, **options) -> Saving:
     return saving
 
 
-def count_reasons(failures: Iterable[tuple[str, str]]) -> str:
-    """In a line why pictures were not saved, the commonest reason first."""
+def count_reasons(failures: Iterable[tuple[str, str]], n_most: int = 3) -> str:
+    """In a line why pictures were not saved, the commonest reasons first."""
     counts = Counter(reason for _, reason in failures).most_common()
-    return "; ".join(f"{count:,}: {reason}" for reason, count in counts)
+    texts = [f"{reason} ({count:,})" for reason, count in counts[:n_most]]
+    return "; ".join(texts + ["..."] * (len(counts) > n_most))
 
 
 def _image_column(data: Table, column: str | Variable | None) -> str | Variable:
