@@ -209,9 +209,12 @@ class TestSaving(Base):
         w.scale_check.click()
         assert w.scale_combo.isEnabled()
         assert w.width_spin.isEnabled()
-        assert not w.width_spin.isHidden()
-        self.choose(w.scale_combo, "vgg16")
-        assert w.width_spin.isHidden()
+        w.width_spin.setValue(77)
+        self.choose(w.scale_combo, "inception-v3")
+        assert not w.width_spin.isEnabled()
+        assert w.width_spin.value() == w.height_spin.value() == 299
+        self.choose(w.scale_combo, "size")
+        assert (w.width_spin.value(), w.height_spin.value()) == (77, 640)
 
     def test_subfolders_are_of_the_class_by_default(self):
         self.give(self.data)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar
 
-from AnyQt.QtCore import Qt, QTimer
+from AnyQt.QtCore import QSignalBlocker, Qt, QTimer
 from AnyQt.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -34,7 +34,6 @@ from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.images.sources import image_columns
 from orangecontrib.imageanalytics.networks.registry import (
     NETWORKS,
-    Network,
     find_network,
 )
 from orangecontrib.imageanalytics.save_images import (
@@ -279,13 +278,13 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         )
         quality_label = QLabel("&Quality:")
         quality_label.setBuddy(self.quality_spin)
-        form.addRow(
-            "&Format:", _row(self.format_combo, quality_label, self.quality_spin)
-        )
+        row = _row(self.format_combo, quality_label, self.quality_spin)
+        form.addRow("&Format:", row)
+        form.labelForField(row).setBuddy(self.format_combo)
         self.scale_check = gui.checkBox(
             None, self, "use_scale", "Sc&ale to:", callback=self._options_changed
         )
-        networks = [(_input_of(network), network.id) for network in NETWORKS]
+        networks = [(f"Input of {network.name}", network.id) for network in NETWORKS]
         self.scale_combo = self._combo("scale_to", [("Size", SIZE), *networks])
         self.width_spin = self._spin("width", 1, LARGEST)
         self.height_spin = self._spin("height", 1, LARGEST)
@@ -299,7 +298,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
 
     def _make_folder_box(self):
         box = gui.vBox(self.controlArea, "Folder")
-        self.folder_edit = QLineEdit(readOnly=True, placeholderText="None chosen")
+        self.folder_edit = QLineEdit(readOnly=True)
         self.browse_button = QPushButton(
             "...",
             icon=self.style().standardIcon(QStyle.SP_DirOpenIcon),
@@ -383,12 +382,19 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self.quality_spin.setEnabled(find_format(self.format).lossy)
         self.scale_combo.setEnabled(self.use_scale)
         self.fit_combo.setEnabled(self.use_scale)
-        for widget in (self.width_spin, self.times_label, self.height_spin):
-            widget.setEnabled(self.use_scale)
-            widget.setVisible(self.scale_to == SIZE)
+        own_size = self.scale_to == SIZE
+        size = self.width, self.height
+        if not own_size:
+            size = (find_network(self.scale_to).input_size,) * 2
+        for spin, side in zip((self.width_spin, self.height_spin), size, strict=True):
+            spin.setEnabled(self.use_scale and own_size)
+            # That of a network is shown, but the user's own is kept.
+            with QSignalBlocker(spin):
+                spin.setValue(side)
+        self.times_label.setEnabled(self.use_scale and own_size)
 
     def _show_folder(self):
-        self.folder_edit.setText(self.dirname)
+        self.folder_edit.setText(self.dirname or "No folder chosen")
         self.folder_edit.setToolTip(self.dirname)
         self.folder_edit.setCursorPosition(0)
 
@@ -697,11 +703,6 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self._timer.stop()
         end_task(self)
         super().onDeleteWidget()
-
-
-def _input_of(network: Network) -> str:
-    side = network.input_size
-    return f"Input of {network.name} ({side}{TIMES}{side})"
 
 
 def _old_scale(index: int) -> dict:
