@@ -94,6 +94,19 @@ def take_widgets(scheme):
     viewer.thumbnailView.select_rows(chosen)
     take(viewer, "image-viewer", (900, 560))
     take(widgets["Hierarchical Clustering"], "tree", (900, 560))
+    take_save_images(widgets["Image Embedding"].data)
+
+
+def take_save_images(data):
+    """Write the screenshot of a widget that the first tutorial is without."""
+    from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
+
+    settings = {"dirname": "/home/ana/sorted", "format": "jpeg", "use_scale": True}
+    settings["__version__"] = OWSaveImages.settings_version
+    widget = OWSaveImages.__new__(OWSaveImages, stored_settings=settings)
+    widget.__init__()
+    widget.dataset(data)
+    take(widget, "save-images")
 
 
 def take(widget, name, size=None):
