@@ -331,6 +331,12 @@ def test_skip(photos, out):
     assert len(again.skipped) == 6
 
 
+def test_what_is_skipped_is_not_read(photos, out):
+    fill(out)
+    os.remove(photos[0])
+    assert len(save_images(table(photos[:1]), out).skipped) == 1
+
+
 def test_rename(photos, out):
     fill(out)
     saving = save_images(table(photos), out, existing="rename")

@@ -17,6 +17,7 @@ from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import SkippedDialog
 
 NAMES = [f"{'first' if n < 3 else 'second'}/photo {n}.png" for n in range(6)]
+ENCODE = Encoding.__call__
 OLD = {
     "auto_save": True,
     "controlAreaVisible": True,
@@ -92,11 +93,11 @@ class Base(WidgetTest):
 
     def hold(self):
         """Make saving wait for the event that is returned."""
-        gate, encode = threading.Event(), Encoding.__call__
+        gate = threading.Event()
 
         def slow(encoding, content):
             gate.wait(20)
-            return encode(encoding, content)
+            return ENCODE(encoding, content)
 
         self.monkeypatch.setattr(Encoding, "__call__", slow)
         return gate
@@ -390,7 +391,7 @@ class TestThread(Base):
         assert not self.widget.Information.stopped.is_shown()
 
     def test_changes_after_stop_start_anew(self):
-        self.hold().set()
+        self.choose(self.widget.existing_combo, "rename")
         for change in (
             lambda: self.give(self.data),
             lambda: self.choose(self.widget.format_combo, "bmp"),
@@ -398,11 +399,15 @@ class TestThread(Base):
         ):
             self.give(self.data)
             self.choose_folder()
+            gate = self.hold()
             self.widget.bt_save.click()
             assert QTest.qWaitFor(lambda: self.widget.saving is not None, 10_000)
-            if self.widget.task is not None:
-                self.widget.bt_save.click()
+            self.widget.bt_save.click()
+            assert self.widget.bt_save.text() == "Go On"
             change()
+            gate.set()
+            # The images that were being saved end before the gate is a new one.
+            QTest.qWait(500)
             assert self.widget.bt_save.text() == "Save"
             assert self.widget.saving is None
             assert not self.widget.Information.stopped.is_shown()
@@ -433,11 +438,10 @@ class TestThread(Base):
 
     def test_nothing_is_decoded_in_the_gui_thread(self):
         threads = set()
-        encode = Encoding.__call__
 
         def watch(encoding, content):
             threads.add(threading.current_thread())
-            return encode(encoding, content)
+            return ENCODE(encoding, content)
 
         self.monkeypatch.setattr(Encoding, "__call__", watch)
         self.give(self.data)
