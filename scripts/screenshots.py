@@ -95,6 +95,7 @@ def take_widgets(scheme):
     take(viewer, "image-viewer", (900, 560))
     take(widgets["Hierarchical Clustering"], "tree", (900, 560))
     take_grid(viewer.data)
+    take_save_images(widgets["Image Embedding"].data)
 
 
 def take_grid(data):
@@ -111,6 +112,18 @@ def take_grid(data):
     grid.view.select((kinds == cats).nonzero()[0], Qt.NoModifier)
     take(grid, "image-grid", (900, 640))
     grid.onDeleteWidget()
+
+
+def take_save_images(data):
+    """Write the screenshot of a widget that the first tutorial is without."""
+    from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
+
+    settings = {"dirname": "/home/ana/sorted", "format": "jpeg", "use_scale": True}
+    settings["__version__"] = OWSaveImages.settings_version
+    widget = OWSaveImages.__new__(OWSaveImages, stored_settings=settings)
+    widget.__init__()
+    widget.dataset(data)
+    take(widget, "save-images")
 
 
 def take(widget, name, size=None):

@@ -28,7 +28,8 @@ def python(code, *path):
 
 
 @pytest.mark.parametrize(
-    "module", ["__main__", "import_images", "image_embedder", "output_file"]
+    "module",
+    ["__main__", "import_images", "image_embedder", "output_file", "save_images"],
 )
 def test_importing_is_light(module):
     loaded = python(

@@ -16,6 +16,7 @@ from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.decode import (
     MAX_PIXELS,
     Header,
+    content_header,
     decode,
     read_header,
 )
@@ -109,6 +110,7 @@ def test_formats(name, tmp_path):
     path = tmp_path / f"picture.{name.lower()}"
     path.write_bytes(content)
     assert read_header(str(path)) == Header(name, 64, 48)
+    assert content_header(path.read_bytes()) == Header(name, 64, 48)
 
 
 def test_wrong_extension(tmp_path):

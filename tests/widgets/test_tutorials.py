@@ -142,6 +142,45 @@ def test_grid_of_photos(installed, open_workflow):
     assert len(viewer.data) == len(cats)
 
 
+def test_save_a_cluster(installed, open_workflow, tmp_path, monkeypatch):
+    before = sorted(tmp_path.rglob("*"))
+    widgets = open_workflow(installed / "5-save-a-cluster.ows")
+    assert not no_messages(widgets)
+    saving = widgets["Save Images"]
+    assert QTest.qWaitFor(lambda: saving.data is not None, 10_000)
+    assert len(saving.data) == N_PHOTOS
+    # Opened, it writes nothing, and it knows no folder to write into.
+    QTest.qWait(1000)
+    assert saving.task is None
+    assert not saving.auto_save
+    assert not saving.dirname
+    assert sorted(tmp_path.rglob("*")) == before
+
+    tree = widgets["Hierarchical Clustering"]
+    kinds = tree.items.get_column("category")
+    leaves = [node for node in postorder(tree.root) if node.is_leaf]
+
+    def kinds_within(node):
+        first, last = node.value.range
+        return [KINDS[int(kinds[leaf.value.index])] for leaf in leaves[first:last]]
+
+    (cats,) = (x for x in postorder(tree.root) if kinds_within(x) == ["cats"] * 3)
+    tree.dendrogram.set_selected_items([tree.dendrogram.item(cats)])
+    tree.dendrogram.selectionEdited.emit()
+    assert QTest.qWaitFor(lambda: len(saving.data) == 3, 10_000)
+    assert widgets["Image Viewer"].data is not None
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(
+        "AnyQt.QtWidgets.QFileDialog.getExistingDirectory", lambda *_: str(out)
+    )
+    saving.bt_save.click()
+    assert QTest.qWaitFor(lambda: saving.task is None, 10_000)
+    saved = {path.name: path.read_bytes() for path in (out / "cats").iterdir()}
+    photos = (installed / "photos" / "cats").iterdir()
+    assert saved == {path.name: path.read_bytes() for path in photos}
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_nothing_of_this_machine_is_in_workflows(workflow):
     for properties in settings(workflow).values():

@@ -100,20 +100,44 @@ def read_header(path: str) -> Header:
         The file cannot be read or is not a picture that `decode` could read.
     """
     with open_local(path) as file:
-        try:
-            head = file.read(_SIGNATURE_BYTES)
-            if svg.may_be_svg(head):
-                size = svg.size(head + file.read(svg.HEAD_BYTES))
-                if size:
-                    return Header("SVG", *size)
-            vouched = path.lower().endswith(_TGA_EXTENSIONS)
-            image = _open(file, head, with_tga=vouched)
-            width, height = image.size
-            if _orientation(image) in _SIDEWAYS:
-                width, height = height, width
-            return Header(image.format, width, height)
-        except Exception as error:
-            raise _plain(error) from error
+        return _header(file, path.lower().endswith(_TGA_EXTENSIONS))
+
+
+def content_header(content: bytes) -> Header:
+    """
+    Format and size of a picture whose file was read already.
+
+    Parameters
+    ----------
+    content : bytes
+        Content of the file.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    ImageError
+        The content is not a picture that `decode` could read.
+    """
+    return _header(BytesIO(content), vouched=True)
+
+
+def _header(file: BinaryIO, vouched: bool) -> Header:
+    try:
+        head = file.read(_SIGNATURE_BYTES)
+        if svg.may_be_svg(head):
+            size = svg.size(head + file.read(svg.HEAD_BYTES))
+            if size:
+                return Header("SVG", *size)
+        image = _open(file, head, with_tga=vouched)
+        width, height = image.size
+        if _orientation(image) in _SIDEWAYS:
+            width, height = height, width
+        return Header(image.format, width, height)
+    except Exception as error:
+        raise _plain(error) from error
 
 
 def decode(content: bytes, at_least: tuple[int, int] | None = None) -> Image.Image:
