@@ -20,6 +20,7 @@ from PIL import Image
 from orangecontrib.imageanalytics.image_grid import ImageGrid
 from orangecontrib.imageanalytics.widgets import owimagegrid
 from orangecontrib.imageanalytics.widgets.owimagegrid import SQUARE, WHOLE, OWImageGrid
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail
 
 COUNT = 24
 NO, SHIFT, CONTROL, ALT = (
@@ -368,6 +369,12 @@ class TestOWImageGrid(WidgetTest):
         self.send(data)
         self.show()
         assert "not found" in str(self.widget.Warning.no_images_shown)
+
+    def test_pictures_of_the_old_data_do_not_decide_on_the_warning(self):
+        self.send(self.data())
+        old = Thumbnail("/elsewhere/a.jpg", None, error="file not found")
+        self.widget.loader.loaded.emit([old])
+        assert not self.widget.Warning.no_images_shown.is_shown()
 
     def test_stop_and_start(self):
         release = []

@@ -529,7 +529,10 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
 
     def _on_loaded(self, thumbnails: list[Thumbnail]):
         """Warn if nothing at all can be shown: it may be the wrong column."""
-        if self._any_shown or self.data is None:
+        # Some may still come from the data before this.
+        ours = set(self._sources)
+        thumbnails = [entry for entry in thumbnails if entry.source in ours]
+        if self._any_shown or not thumbnails:
             return
         self._any_shown = any(thumbnail.image is not None for thumbnail in thumbnails)
         if self._any_shown:
