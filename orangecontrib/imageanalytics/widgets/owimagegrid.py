@@ -33,6 +33,7 @@ from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
+    row_titles,
     shown_source,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
@@ -467,17 +468,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
         return groups
 
     def _titles(self):
-        """A function, for only those in sight are needed."""
-        if self.label_attr is None:
-            return lambda row: ""
-        text, values = self.label_attr.str_val, self.data.get_column(self.label_attr)
-        rows, unknown = self._shown, text(self.label_attr.Unknown)
-
-        def title(row: int) -> str:
-            written = text(values[rows[row]])
-            return "" if written == unknown else written
-
-        return title
+        return row_titles(self.data, self.label_attr, self._shown)
 
     def _show_labels(self):
         self.view.model().set_title(self._titles())

@@ -22,6 +22,7 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
     ThumbnailModel,
     ThumbnailRole,
+    row_titles,
     shown_source,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
@@ -235,17 +236,7 @@ class OWImageViewer(OWWidget):
         return [text(values[row]) for row in self._rows]
 
     def _titles(self):
-        """A function, for only those in sight are needed."""
-        if self.data is None or self.title_attr is None:
-            return lambda row: ""
-        text, values = self.title_attr.str_val, self.data.get_column(self.title_attr)
-        rows, unknown = self._rows, text(self.title_attr.Unknown)
-
-        def title(row: int) -> str:
-            written = text(values[rows[row]])
-            return "" if written == unknown else written
-
-        return title
+        return row_titles(self.data, self.title_attr, self._rows)
 
     def _restore_selection(self) -> None:
         if not self.selected_items:

@@ -4,6 +4,7 @@ import html
 from collections.abc import Callable, Iterable, Sequence
 
 from AnyQt.QtCore import QAbstractListModel, QModelIndex, Qt
+from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Box,
@@ -16,6 +17,38 @@ SourceRole = int(Qt.ItemDataRole.UserRole) + 1
 ThumbnailRole = int(Qt.ItemDataRole.UserRole) + 2
 
 MAX_TOOLTIP = 300
+
+
+def row_titles(
+    data: Table | None, variable: Variable | None, rows: Sequence[int]
+) -> Callable[[int], str]:
+    """
+    Titles of pictures, made when they are asked for: few are in sight.
+
+    Parameters
+    ----------
+    data : Table or None
+        Where the pictures come from.
+    variable : Variable or None
+        The column with the titles; without one they are empty.
+    rows : sequence of int
+        Row of the table for each picture.
+
+    Returns
+    -------
+    callable
+        From the number of a picture to its title; "" where it is missing.
+    """
+    if data is None or variable is None:
+        return lambda row: ""
+    text, values = variable.str_val, data.get_column(variable)
+    unknown = text(variable.Unknown)
+
+    def title(row: int) -> str:
+        written = text(values[rows[row]])
+        return "" if written == unknown else written
+
+    return title
 
 
 class ThumbnailModel(QAbstractListModel):
