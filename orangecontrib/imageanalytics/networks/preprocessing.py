@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 # of the key under which vectors are cached.
 VERSION = 1
 
+FITS = ("crop", "stretch", "pad")
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -25,14 +28,18 @@ class Preprocessing:
     size : int
         Side of the square that the network sees, in pixels.
     resize : int or None
-        Length to which the shorter side is scaled before the centre is cut out;
-        ``None`` stretches the whole picture into the square.
+        Length to which the shorter side is scaled before the centre is cut out,
+        if that is how pictures are fitted; None: that of the square.
     mean, std : tuple of float
         One number a channel, on the scale 0 to 255: ``(value - mean) / std``.
     interpolation : {"bilinear", "bicubic"}
         Always with antialiasing.
     channels : {"RGB", "BGR"}
         The order in which the network takes them; `mean` and `std` are in it.
+    fit : {"crop", "stretch", "pad"}
+        How a picture meets the square: its middle is cut out, it is stretched
+        to the square, or it is scaled to fit inside and the rest filled with the
+        mean, which the network sees as zeros.
     """
 
     size: int
@@ -41,6 +48,7 @@ class Preprocessing:
     std: tuple[float, float, float]
     interpolation: str
     channels: str = "RGB"
+    fit: str = "crop"
 
     @classmethod
     def from_torchvision(cls, transforms) -> Preprocessing:
@@ -58,6 +66,20 @@ class Preprocessing:
             std=tuple(255 * value for value in transforms.std),
             interpolation=transforms.interpolation.value,
         )
+
+    def fitted(self, fit: str | None) -> Preprocessing:
+        """The same with another `fit`; None changes nothing.
+
+        Raises
+        ------
+        ValueError
+            When there is no such fit.
+        """
+        if fit is None:
+            return self
+        if fit not in FITS:
+            raise ValueError(f"'{fit}' is not a fit, should be one of: {', '.join(FITS)}")
+        return dataclasses.replace(self, fit=fit)
 
     @property
     def decode_size(self) -> tuple[int, int]:
@@ -87,19 +109,38 @@ class Preprocessing:
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms.v2 import functional
 
-        target = [self.size, self.size]
-        if self.resize is not None:
+        if self.fit == "crop":
             image = _middle(image)
-            target = [self.resize]
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
         # Torch's kernel for bytes gives Pillow's result within one grey level in
         # a quarter of the time, and runs outside Python's lock.
         scaled = functional.resize(
-            pixels, target, InterpolationMode(self.interpolation), antialias=True
+            pixels,
+            self._scaled_size(*image.size),
+            InterpolationMode(self.interpolation),
+            antialias=True,
         )
-        if self.resize is None:
-            return scaled
+        if self.fit == "pad":
+            return self._pad(scaled)
         return functional.center_crop(scaled, [self.size, self.size])
+
+    def _scaled_size(self, width, height) -> list[int]:
+        """Height and width, or the shorter side alone."""
+        if self.fit == "crop":
+            return [self.resize or self.size]
+        if self.fit == "stretch":
+            return [self.size, self.size]
+        scale = self.size / max(width, height)
+        return [max(1, round(scale * height)), max(1, round(scale * width))]
+
+    def _pad(self, pixels: Tensor) -> Tensor:
+        from torchvision.transforms.v2 import functional
+
+        height, width = pixels.shape[1:]
+        left, top = (self.size - width) // 2, (self.size - height) // 2
+        sides = [left, top, self.size - width - left, self.size - height - top]
+        mean = self.mean if self.channels == "RGB" else self.mean[::-1]
+        return functional.pad(pixels, sides, fill=[round(value) for value in mean])
 
     def normalise(self, squares: Tensor) -> Tensor:
         """Bytes to the numbers that the network takes.

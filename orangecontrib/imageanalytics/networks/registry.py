@@ -6,8 +6,10 @@ costs nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+import os
 
+from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.weights import (
     DownloadedWeights,
@@ -17,66 +19,8 @@ from orangecontrib.imageanalytics.networks.weights import (
 LITE_SOURCE = (
     "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite"
 )
-
-
-@dataclass(frozen=True)
-class Network:
-    """A pretrained network and all that is needed to use it right.
-
-    Attributes
-    ----------
-    id : str
-        The name in scripts and on the command line.
-    name, description : str
-        For people.
-    input_size : int
-        Side of the square it sees, in pixels.
-    n_features : int
-        Length of the vectors.
-    layer : {"penultimate", "logits"}
-        What the vectors are: the input of the classifier, or its scores before
-        the softmax.
-    weights : PackagedWeights or DownloadedWeights
-    builder : str
-        ``module:function`` that makes the network, imported at first use.
-    options : dict
-        Arguments of `builder`.
-    preprocessing : Preprocessing or str
-        What the weights expect. A string names the torchvision weights whose
-        own transforms say it.
-    """
-
-    id: str
-    name: str
-    description: str
-    input_size: int
-    n_features: int
-    weights: PackagedWeights | DownloadedWeights
-    builder: str
-    preprocessing: Preprocessing | str
-    layer: str = "penultimate"
-    options: tuple[tuple[str, object], ...] = ()
-
-    @property
-    def megabytes(self) -> float:
-        """Size of the download in MB; 0 when a dependency brings the weights."""
-        return self.weights.megabytes
-
-    @property
-    def licence(self) -> str:
-        """SPDX identifier of the licence of the weights."""
-        return self.weights.licence
-
-    @property
-    def origin(self) -> str:
-        """Where the weights come from, in words."""
-        if isinstance(self.weights, PackagedWeights):
-            return f"Python package {self.weights.package}"
-        return self.weights.url
-
-    def available(self) -> bool:
-        """Whether the weights are on this computer; asks no network."""
-        return self.weights.available()
+# Any that were trained on the 1000 classes of ImageNet list them in their order.
+IMAGENET = "EfficientNet_B0_Weights.IMAGENET1K_V1"
 
 
 def _lite(number, name, size, sha256, file, description):
@@ -101,6 +45,7 @@ def _lite(number, name, size, sha256, file, description):
             std=(128, 128, 128),
             interpolation="bicubic",
         ),
+        classes=IMAGENET,
     )
 
 
@@ -120,6 +65,7 @@ def _torchvision(id, name, weights, size, n_features, file, megabytes, text, **o
         ),
         builder="torchvision.models:" + id.replace("-", "_"),
         preprocessing=weights,
+        classes=weights,
         options=tuple(options.items()),
     )
 
@@ -147,7 +93,7 @@ NETWORKS = (
         description="The smallest; its 1000 class scores, trained on ImageNet.",
         input_size=227,
         n_features=1000,
-        layer="logits",
+        layer=LOGITS,
         weights=PackagedWeights(
             "ndf",
             "example_models/weights/squeezenet_weights.pkl",
@@ -163,7 +109,9 @@ NETWORKS = (
             std=(1, 1, 1),
             interpolation="bicubic",
             channels="BGR",
+            fit="stretch",
         ),
+        classes=IMAGENET,
     ),
     _torchvision(
         "inception-v3",
@@ -261,25 +209,69 @@ NETWORKS = (
 
 DEFAULT = NETWORKS[0].id
 
+# Where to look for what is not above.
+_PACKAGE = "orangecontrib.imageanalytics.networks"
+FAMILIES = {
+    "torchvision": f"{_PACKAGE}.torchvision_networks",
+    "timm": f"{_PACKAGE}.timm_networks",
+}
+# Those that cannot be used, too: they are refused with the reason.
+FILE_ENDINGS = frozenset(
+    {".pt2", ".pt", ".onnx", ".pth", ".pkl", ".bin", ".ckpt", ".safetensors", ".h5"}
+)
+
 # Ran on the server of earlier versions only; their weights were never published.
 SERVER_ONLY = ("painters", "deeploc", "openface")
 
 
-def find_network(model: str) -> Network:
-    """The entry of a network.
+def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
+    """What is known of a network.
+
+    Parameters
+    ----------
+    model : str or path-like
+        The id of an entry; ``"torchvision:NAME"`` or ``"timm:NAME"``, for which
+        those are imported; or the path of a file.
+    preprocessing : Preprocessing or dict, optional
+        Of a file: what it expects of its input; see `network_files.find`.
 
     Raises
     ------
     ValueError
-        When there is none; names those that there are.
+        When there is no such network; names those that there are.
+    ModelError
+        When a file cannot be used.
     """
-    for network in NETWORKS:
-        if network.id == model:
-            return network
+    name = os.fspath(model)
+    family, colon, member = name.partition(":")
+    if preprocessing is None:
+        for network in NETWORKS:
+            if network.id == name:
+                return network
+        if colon and family in FAMILIES:
+            return importlib.import_module(FAMILIES[family]).find(member)
+    if isinstance(model, os.PathLike) or is_file_name(name):
+        from orangecontrib.imageanalytics.networks import network_files
+
+        return network_files.find(name, preprocessing)
+    if preprocessing is not None:
+        raise ValueError("preprocessing can be given for the file of a network only")
+    raise ValueError(_advice(name))
+
+
+def is_file_name(model: str) -> bool:
+    """Whether a model is meant as a file, by its ending."""
+    return os.path.splitext(model)[1].lower() in FILE_ENDINGS
+
+
+def _advice(name: str) -> str:
     names = ", ".join(network.id for network in NETWORKS)
-    if model in SERVER_ONLY:
-        raise ValueError(
-            f"'{model}' ran only on the server of earlier versions of this add-on, "
+    if name in SERVER_ONLY:
+        return (
+            f"'{name}' ran only on the server of earlier versions of this add-on, "
             f"and its weights are not public. Use one of: {names}"
         )
-    raise ValueError(f"'{model}' is not a valid model, should be one of: {names}")
+    return (
+        f"'{name}' is not a valid model, should be one of: {names}; or "
+        "torchvision:NAME, timm:NAME or a file .pt2, .pt or .onnx"
+    )

@@ -48,6 +48,11 @@ class PackagedWeights:
     megabytes = 0
 
     @property
+    def origin(self) -> str:
+        """Where the file comes from, in words."""
+        return f"Python package {self.package}"
+
+    @property
     def fingerprint(self) -> str:
         """What tells these weights from any others."""
         return self.sha256
@@ -105,6 +110,11 @@ class DownloadedWeights:
     megabytes: float
     licence: str
     source: str
+
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, in words."""
+        return self.url
 
     @property
     def file(self) -> str:

@@ -1,0 +1,90 @@
+"""What decides which vector a picture gets: a network, its layer and its input."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+
+from orangecontrib.imageanalytics.networks import preprocessing as preprocessing_module
+from orangecontrib.imageanalytics.networks.network import LOGITS, Network
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.registry import find_network
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network, the layer at which it is read, and how pictures are prepared.
+
+    Attributes
+    ----------
+    network : Network
+    layer : str
+        ``"penultimate"``, ``"logits"`` or the name of a stage.
+    preprocessing : Preprocessing
+    """
+
+    network: Network
+    layer: str
+    preprocessing: Preprocessing
+
+    @classmethod
+    def choose(
+        cls,
+        model: str | os.PathLike,
+        layer: str | None = None,
+        fit: str | None = None,
+        preprocessing: Preprocessing | dict | None = None,
+    ) -> Extractor:
+        """Fill in what is not said.
+
+        Parameters
+        ----------
+        model, preprocessing
+            As for `find_network`.
+        layer : str, optional
+            By default the network's own.
+        fit : {"crop", "stretch", "pad"}, optional
+            By default as the network was trained.
+
+        Raises
+        ------
+        ValueError
+            When there is no such network or fit. Whether there is such a layer
+            shows when the network is loaded.
+        ModelError
+            When a file cannot be used.
+        """
+        network = find_network(model, preprocessing)
+        trained = load_preprocessing(network)
+        return cls(network, layer or network.layer, trained.fitted(fit))
+
+    def key(self, precision: str) -> bytes:
+        """Key of the vectors in the cache: all that they depend on but pixels."""
+        parts = (
+            preprocessing_module.VERSION,
+            self.network.weights.fingerprint,
+            self.layer,
+            self.preprocessing,
+            precision,
+        )
+        return hashlib.sha256(repr(parts).encode()).digest()[:16]
+
+
+def load_preprocessing(network: Network) -> Preprocessing:
+    """What the weights of `network` expect of their input."""
+    if isinstance(network.preprocessing, Preprocessing):
+        return network.preprocessing
+    from torchvision.models import get_weight
+
+    weights = get_weight(network.preprocessing)
+    return Preprocessing.from_torchvision(weights.transforms())
+
+
+def load_class_names(network: Network) -> tuple[str, ...]:
+    """Names of the network's scores, in their order; empty where unknown."""
+    if not isinstance(network.classes, str):
+        return network.classes
+    from torchvision.models import get_weight
+
+    return tuple(get_weight(network.classes).meta["categories"])
