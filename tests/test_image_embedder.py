@@ -37,6 +37,7 @@ from orangecontrib.imageanalytics.image_embedder import (
 from orangecontrib.imageanalytics.images.decode import decode
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.extractor import Extractor
 
 # A second, in seconds of a machine that has other things to do; without being
 # heard, what is stopped here would go on for more than twice that.
@@ -60,13 +61,13 @@ def embedder():
 def counted(embedder, monkeypatch):
     """Numbers of pictures that went through the network, a batch each."""
     batches = []
-    call = type(embedder._runner).__call__
+    call = type(embedder._embedder.runner).__call__
 
     def count(runner, squares, cancelled):
         batches.append(len(squares))
         return call(runner, squares, cancelled)
 
-    monkeypatch.setattr(type(embedder._runner), "__call__", count)
+    monkeypatch.setattr(type(embedder._embedder.runner), "__call__", count)
     return batches
 
 
@@ -331,13 +332,13 @@ def test_progress(embedder, photos, fresh_cache):
 @pytest.fixture
 def slow(embedder, monkeypatch):
     """Every batch takes a second."""
-    call = type(embedder._runner).__call__
+    call = type(embedder._embedder.runner).__call__
 
     def wait(runner, squares, cancelled):
         time.sleep(1)
         return call(runner, squares, cancelled)
 
-    monkeypatch.setattr(type(embedder._runner), "__call__", wait)
+    monkeypatch.setattr(type(embedder._embedder.runner), "__call__", wait)
     return embedder
 
 
@@ -607,7 +608,7 @@ def test_an_error_in_the_engine_is_not_swallowed(
     def fail(*_):
         raise RuntimeError("unexpected")
 
-    monkeypatch.setattr(type(embedder._runner), "__call__", fail)
+    monkeypatch.setattr(type(embedder._embedder.runner), "__call__", fail)
     with pytest.raises(RuntimeError, match="unexpected"):
         embedder(photos)
 
@@ -646,7 +647,7 @@ def test_a_picture_that_cannot_be_scaled(embedder, photos, monkeypatch, fresh_ca
     def fail(*_):
         raise RuntimeError("can't allocate memory: you tried to\nallocate")
 
-    monkeypatch.setattr(type(embedder._runner.preprocessing), "square", fail)
+    monkeypatch.setattr(type(embedder._embedder.runner.preprocessing), "square", fail)
     assert embedder(photos[:1]) == [None]
     assert "can't allocate memory" in embedder.failures[photos[0]]
 
@@ -672,8 +673,10 @@ def test_cancel_during_a_download(tmp_path, monkeypatch, photos):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/net-12345678.pth"
         embedder = ImageEmbedder("resnet50", "cpu")
-        weights = dataclasses.replace(embedder._network.weights, url=url)
-        embedder._network = dataclasses.replace(embedder._network, weights=weights)
+        network = embedder._embedder.extractor.network
+        weights = dataclasses.replace(network.weights, url=url)
+        network = dataclasses.replace(network, weights=weights)
+        embedder._embedder.extractor = Extractor(network, network.layer, None)
         threading.Timer(0.3, embedder.cancel).start()
         start = time.perf_counter()
         with pytest.raises(Cancelled):

@@ -6,23 +6,32 @@ The scripting half of the widget Image Embedding.
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import os
 import threading
 import warnings
 
 import numpy as np
-from Orange.data import ContinuousVariable, Domain, Table, Variable
-from Orange.data.util import get_unique_names
-from scipy import sparse
+from Orange.data import Table, Variable
 
+from orangecontrib.imageanalytics.embedding_columns import (
+    EmbedPictures,
+    append_vectors,
+    split_by_vectors,
+)
 from orangecontrib.imageanalytics.engine.cache import VectorCache
+from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     image_columns,
     source_of,
 )
-from orangecontrib.imageanalytics.networks import preprocessing
+from orangecontrib.imageanalytics.networks.extractor import (
+    Extractor,
+    load_class_names,
+)
+from orangecontrib.imageanalytics.networks.network import LOGITS
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
@@ -58,8 +67,10 @@ class ImageEmbedder:
 
     Parameters
     ----------
-    model : str, optional
-        A key of `MODELS`.
+    model : str or path-like, optional
+        A key of `MODELS`; ``"torchvision:NAME"`` or ``"timm:NAME"`` for the
+        networks of these packages; or the file of a network: ``.pt2`` (saved by
+        ``torch.export``), ``.pt`` (TorchScript) or ``.onnx``.
     device : str, optional
         ``"auto"``: a CUDA GPU, else Apple's, else the CPU. Or as torch names
         devices: ``"cpu"``, ``"cuda:1"``, ``"mps"``.
@@ -72,6 +83,20 @@ class ImageEmbedder:
         Whether to keep vectors on disk and to use those kept.
     server_url : str, optional
         Of no effect: nothing is sent anywhere. Deprecated.
+    layer : str, optional
+        What becomes the vector: ``"penultimate"``, the input of the classifier;
+        ``"logits"``, its scores before the softmax, in columns with the names of
+        the classes; or the name of a stage (see `stages`), averaged over
+        positions. By default the penultimate layer; the logits of SqueezeNet, in
+        columns ``n0`` ...
+    fit : {"crop", "stretch", "pad"}, optional
+        How a picture meets the square that the network sees: its middle, the
+        whole stretched, or the whole with margins. By default as the network was
+        trained: most crop.
+    preprocessing : dict, optional
+        What the file of a network expects of its input, if no file beside it
+        says so: ``size`` in pixels, ``mean`` and ``std`` on the scale 0 to 1,
+        ``channels``; see `networks.network_files`.
 
     Attributes
     ----------
@@ -84,8 +109,10 @@ class ImageEmbedder:
     Raises
     ------
     ValueError
-        When there is no such model; when there is no such device or precision, at
-        the first use.
+        When there is no such model or fit; when there is no such device,
+        precision or layer, at the first use.
+    ModelError
+        When the file of a network cannot be used.
 
     Examples
     --------
@@ -96,12 +123,16 @@ class ImageEmbedder:
 
     def __init__(
         self,
-        model: str = DEFAULT,
+        model: str | os.PathLike = DEFAULT,
         device: str = "auto",
         batch_size: int | None = None,
         precision: str | None = None,
         cache: bool = True,
         server_url: str | None = None,
+        *,
+        layer: str | None = None,
+        fit: str | None = None,
+        preprocessing: Preprocessing | dict | None = None,
     ):
         device = "auto" if device is None else str(device)
         if "://" in device:  # the second argument of earlier versions
@@ -117,14 +148,13 @@ class ImageEmbedder:
         self.model = model
         self.failures: dict[str, str] = {}
         self.statistics = None
-        self._network = find_network(model)
-        self._options = {
-            "device": device,
-            "batch_size": batch_size,
-            "precision": precision,
-        }
-        self._use_cache = cache
-        self._runner = None
+        self._extractor = Extractor.choose(model, layer, fit, preprocessing)
+        self._precision = precision
+        # SqueezeNet's are called n0 ... unless asked for, as they always were.
+        self._name_classes = layer == LOGITS
+        self._embedder = Embedder(
+            self._extractor, device, batch_size, precision, use_cache=cache
+        )
         self._running: set[threading.Event] = set()
 
     def __enter__(self) -> ImageEmbedder:
@@ -135,7 +165,7 @@ class ImageEmbedder:
 
     def close(self) -> None:
         """Give back the memory that the network takes."""
-        self._runner = None
+        self._embedder.close()
 
     def cancel(self) -> None:
         """Stop the call that is running in another thread, within a second.
@@ -158,18 +188,28 @@ class ImageEmbedder:
             self._running.discard(cancelled)
 
     @staticmethod
-    def available(model: str = DEFAULT) -> bool:
+    def available(model: str | os.PathLike = DEFAULT) -> bool:
         """Whether a network's weights are on this computer; asks no network."""
         return find_network(model).available()
 
     @staticmethod
-    def download(model: str = DEFAULT, callback=None) -> None:
+    def stages(model: str | os.PathLike = DEFAULT) -> tuple[str, ...]:
+        """Names of the stages at which a network can be read, first to last.
+
+        Does without the weights; takes seconds at the first time.
+        """
+        from orangecontrib.imageanalytics.networks.backbone import find_stages
+
+        return find_stages(find_network(model))
+
+    @staticmethod
+    def download(model: str | os.PathLike = DEFAULT, callback=None) -> None:
         """Fetch the weights of a network, unless they are here.
 
         Parameters
         ----------
         model : str
-            A key of `MODELS`.
+            As for the constructor.
         callback : callable, optional
             Called with the fraction done, 0 to 1; what it raises stops the
             download.
@@ -187,13 +227,11 @@ class ImageEmbedder:
         return True
 
     def clear_cache(self) -> None:
-        """Forget the vectors of this network."""
-        with VectorCache() as cache:
-            for precision in ("float32", "float16", "bfloat16"):
-                cache.clear(self._space(precision))
+        """Forget the vectors of this network with this layer and fit."""
+        self._embedder.clear_cache()
 
     def load(self, callback=None) -> None:
-        """Load the network, which otherwise happens at the first call.
+        """Load the network, which otherwise happens when it is first needed.
 
         Parameters
         ----------
@@ -203,20 +241,16 @@ class ImageEmbedder:
         Raises
         ------
         ModelError
-            When the weights cannot be had.
+            When the weights cannot be had or do not work.
         ValueError
-            When the device cannot be used.
+            When the device cannot be used or there is no such layer.
         """
-        from orangecontrib.imageanalytics.engine.runner import Runner
-
-        if self._runner is None:
-            self._runner = Runner(self._network, callback=callback, **self._options)
+        self._embedder.runner.load(callback)
 
     @property
     def device(self) -> str:
-        """The device in use, for people; loads the network."""
-        self.load()
-        return self._runner.device_name
+        """The device in use, for people."""
+        return self._embedder.runner.device_name
 
     def __call__(
         self,
@@ -244,7 +278,9 @@ class ImageEmbedder:
         -------
         embedded : Table or None
             For a table: its embedded rows with the columns ``n0`` ... appended
-            to the attributes; None if there are none.
+            to the attributes; None if there are none. The columns know how they
+            were computed: a table transformed to this domain, as by a model
+            trained on it, is embedded likewise.
         skipped : Table or None
             For a table: the other rows; None if there are none.
         n_skipped : int
@@ -269,7 +305,7 @@ class ImageEmbedder:
                 f"data should be a Table or a list of paths, not {type(data).__name__}"
             )
         with self._stoppable() as cancelled:
-            return self._embed(map(source_of, data), callback, cancelled)
+            return self._embed(map(source_of, data), callback, cancelled).per_source()
 
     def from_table(
         self, data: Table, col: str | Variable | None = "image", callback=None
@@ -281,8 +317,16 @@ class ImageEmbedder:
                 if not columns:
                     raise ValueError("The table has no column that could name images")
                 col = columns[0]
-            vectors = self._embed(column_sources(data, col), callback, cancelled)
-            return self.prepare_output_data(data, vectors)
+            sources = column_sources(data, col)
+            vectors = self._embed(sources, callback, cancelled).per_source()
+            compute = EmbedPictures.of(
+                self._extractor, data.domain[col].name, self._precision
+            )
+            names = ()
+            if self._name_classes:
+                names = load_class_names(self._extractor.network)
+            embedded, skipped = split_by_vectors(data, vectors, compute, names)
+            return embedded, skipped, len(skipped) if skipped else 0
 
     @staticmethod
     def prepare_output_data(
@@ -301,19 +345,8 @@ class ImageEmbedder:
         embedded, skipped, n_skipped
             As a call with a table.
         """
-        embedded = np.array([vector is not None for vector in embeddings_], bool)
-        n_skipped = int((~embedded).sum())
-        skipped = None
-        if n_skipped:
-            skipped = input_data[~embedded]
-            skipped.name = "Skipped images"
-        if n_skipped == len(input_data):
-            return None, skipped, n_skipped
-        rows = input_data[embedded] if n_skipped else input_data
-        vectors = np.stack([vector for vector in embeddings_ if vector is not None])
-        table = ImageEmbedder.construct_output_data_table(rows, vectors)
-        table.name = "Embedded images"
-        return table, skipped, n_skipped
+        embedded, skipped = split_by_vectors(input_data, embeddings_)
+        return embedded, skipped, len(skipped) if skipped else 0
 
     @staticmethod
     def construct_output_data_table(
@@ -332,64 +365,13 @@ class ImageEmbedder:
         Table
             Of the same class, with the further attributes ``n0`` ...
         """
-        domain = embedded_images.domain
-        names = [f"n{index}" for index in range(embeddings_.shape[1])]
-        new = [ContinuousVariable(name) for name in get_unique_names(domain, names)]
-        for variable in new:
-            # Keeps them out of the long lists in which attributes are chosen.
-            variable.attributes["hidden"] = True
-        n_old = len(domain.attributes)
-        table = embedded_images.transform(
-            Domain((*domain.attributes, *new), domain.class_vars, domain.metas)
-        )
-        if sparse.issparse(table.X):
-            with table.unlocked_reference():
-                table.X = sparse.hstack((table.X[:, :n_old], embeddings_), "csr")
-        else:
-            with table.unlocked(table.X):
-                table.X[:, n_old:] = embeddings_
-        return table
+        return append_vectors(embedded_images, embeddings_)
 
-    def _embed(self, values, callback, cancelled) -> list[np.ndarray | None]:
-        from orangecontrib.imageanalytics.engine.pipeline import Run
-
+    def _embed(self, sources, callback, cancelled):
         self.failures, self.statistics = {}, None
-        callback = callback or (lambda _fraction: None)
-
-        def look(_fraction=0.0):
-            if cancelled.is_set():
-                raise Cancelled
-            callback(0)
-
-        sources = list(values)
-        look()
-        self.load(look)
-        look()
-        with VectorCache() if self._use_cache else contextlib.nullcontext() as cache:
-            run = Run(
-                runner=self._runner,
-                n_features=self._network.n_features,
-                space=self._space,
-                cache=cache,
-                callback=callback,
-                cancelled=cancelled,
-                failures=self.failures,
-            )
-            result = run(sources)
-        self.statistics = result.statistics
-        return [result.vectors[row] if row >= 0 else None for row in result.rows]
-
-    def _space(self, precision: str) -> bytes:
-        """Key of the vectors in the cache: all that they depend on but pixels."""
-        parts = (
-            preprocessing.VERSION,
-            self._network.id,
-            self._network.layer,
-            self._network.weights.fingerprint,
-            self._network.preprocessing,
-            precision,
-        )
-        return hashlib.sha256(repr(parts).encode()).digest()[:16]
+        embedded = self._embedder(list(sources), callback, cancelled, self.failures)
+        self.statistics = embedded.statistics
+        return embedded
 
 
 def clear_cache() -> None:

@@ -8,9 +8,9 @@ from torch import nn
 from orangecontrib.imageanalytics.engine import runner as module
 from orangecontrib.imageanalytics.engine.runner import Runner, SingleThreaded
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
-from orangecontrib.imageanalytics.networks.registry import find_network
+from orangecontrib.imageanalytics.networks.extractor import Extractor
 
-LITE = find_network("efficientnet-lite0")
+LITE = Extractor.choose("efficientnet-lite0")
 
 
 class Toy(nn.Module):
@@ -74,13 +74,19 @@ def expected(batch):
     return ((batch.float() - 127) / 128).mean((2, 3)).numpy()
 
 
+def loaded(*args, **kwargs):
+    runner = Runner(LITE, *args, **kwargs)
+    runner.load()
+    return runner
+
+
 def run(runner, batch):
     return runner(batch, threading.Event())
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_batch_size_does_not_matter(toy, batch_size):
-    runner = Runner(LITE, "cpu", batch_size)
+    runner = loaded("cpu", batch_size)
     vectors, precision = run(runner, squares(7))
     np.testing.assert_allclose(vectors, expected(squares(7)), rtol=1e-5, atol=1e-6)
     assert precision == "float32"
@@ -88,7 +94,7 @@ def test_batch_size_does_not_matter(toy, batch_size):
 
 
 def test_out_of_gpu_memory_halves_the_batch(gpu):
-    runner = Runner(LITE)
+    runner = loaded()
     assert runner.batch_size == 64
     gpu.failure = lambda n: RuntimeError("CUDA out of memory.") if n > 10 else None
     vectors, precision = run(runner, squares(64))
@@ -100,7 +106,7 @@ def test_out_of_gpu_memory_halves_the_batch(gpu):
 
 @pytest.mark.parametrize("message", ["CUDA error: device lost", "CUDA out of memory."])
 def test_a_gpu_that_fails_makes_way_for_the_cpu(gpu, message):
-    runner = Runner(LITE)
+    runner = loaded()
     gpu.failure = lambda n: (
         RuntimeError(message) if isinstance(runner.device, FakeGpu) else None
     )
@@ -111,9 +117,22 @@ def test_a_gpu_that_fails_makes_way_for_the_cpu(gpu, message):
     assert runner.device == torch.device("cpu")
 
 
+def test_a_network_that_does_not_fit_the_gpu_makes_way_for_the_cpu(gpu, monkeypatch):
+    def to(device):
+        if isinstance(device, FakeGpu):
+            raise RuntimeError("CUDA out of memory.")
+        return gpu
+
+    monkeypatch.setattr(gpu, "to", to)
+    with pytest.warns(RuntimeWarning, match="Toy GPU failed, so the CPU is used"):
+        runner = loaded()
+    vectors, _ = run(runner, squares(2))
+    np.testing.assert_allclose(vectors, expected(squares(2)), rtol=1e-5, atol=1e-6)
+
+
 def test_out_of_memory_on_the_cpu(toy):
     toy.failure = lambda n: RuntimeError("DefaultCPUAllocator: can't allocate memory")
-    runner = Runner(LITE, "cpu", 4)
+    runner = loaded("cpu", 4)
     with pytest.raises(ModelError, match="not enough memory"):
         run(runner, squares(4))
     toy.failure = lambda n: None
@@ -123,11 +142,11 @@ def test_out_of_memory_on_the_cpu(toy):
 def test_other_errors_of_the_cpu_are_not_swallowed(toy):
     toy.failure = lambda n: RuntimeError("sizes of tensors must match")
     with pytest.raises(RuntimeError, match="sizes of tensors"):
-        run(Runner(LITE, "cpu"), squares(1))
+        run(loaded("cpu"), squares(1))
 
 
 def test_overflow_in_half_precision_is_computed_again(gpu, monkeypatch):
-    runner = Runner(LITE)
+    runner = loaded()
 
     def forward(x):
         return x.mean((2, 3)) / (0 if torch.is_autocast_enabled("cpu") else 1)
@@ -139,26 +158,26 @@ def test_overflow_in_half_precision_is_computed_again(gpu, monkeypatch):
 
 
 def test_cancel_is_heard_between_layers():
-    runner = Runner(LITE, "cpu")
+    runner = loaded("cpu")
     cancelled = threading.Event()
     layers = [m for m in runner._module.modules() if not list(m.children())]
     seen = []
     layers[5].register_forward_hook(lambda *_: cancelled.set())
     layers[8].register_forward_hook(lambda *_: seen.append(1))
-    size = LITE.input_size
+    size = LITE.network.input_size
     with pytest.raises(Cancelled):
         runner(torch.zeros((1, 3, size, size), dtype=torch.uint8), cancelled)
     assert not seen
 
 
 def test_bfloat16_is_close():
-    size = LITE.input_size
+    size = LITE.network.input_size
     generator = torch.Generator().manual_seed(0)
     batch = torch.randint(
         0, 256, (2, 3, size, size), dtype=torch.uint8, generator=generator
     )
-    single, _ = run(Runner(LITE, "cpu"), batch)
-    half, precision = run(Runner(LITE, "cpu", precision="bfloat16"), batch)
+    single, _ = run(loaded("cpu"), batch)
+    half, precision = run(loaded("cpu", precision="bfloat16"), batch)
     assert precision == "bfloat16"
     assert half.dtype == np.float32
     cosine = (single * half).sum(1)

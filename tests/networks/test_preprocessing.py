@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 from torchvision.models import get_weight
 
-from orangecontrib.imageanalytics.networks.backbone import load_preprocessing
-from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.extractor import load_preprocessing
+from orangecontrib.imageanalytics.networks.preprocessing import FITS, Preprocessing
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
 
 FROM_TORCHVISION = [n for n in NETWORKS if isinstance(n.preprocessing, str)]
@@ -49,13 +49,39 @@ def test_squeezenet_stretches_and_takes_blue_first():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 20000), (20000, 1), (3, 5000)])
-@pytest.mark.parametrize("resize", [None, 40])
-def test_extreme_shapes(size, resize):
-    preprocessing = Preprocessing(32, resize, (0,) * 3, (1,) * 3, "bicubic")
+@pytest.mark.parametrize("fit", FITS)
+def test_extreme_shapes(size, fit):
+    preprocessing = Preprocessing(32, 40, (0,) * 3, (1,) * 3, "bicubic", fit=fit)
     square = preprocessing.square(Image.new("RGB", size, (10, 20, 30)))
     assert square.shape == (3, 32, 32)
     assert square.dtype == torch.uint8
-    assert square[:, 16, 16].tolist() == [10, 20, 30]
+    assert square[:, 15, 15].tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize("channels", ["RGB", "BGR"])
+@pytest.mark.parametrize("size, margin", [((60, 30), 8), ((30, 60), 8), ((9, 9), 0)])
+def test_padding_keeps_the_rim_and_is_zero_for_the_network(size, margin, channels):
+    mean = (100, 110, 120) if channels == "RGB" else (120, 110, 100)
+    preprocessing = Preprocessing(
+        32, 40, mean, (50,) * 3, "bilinear", channels, fit="pad"
+    )
+    square = preprocessing.square(Image.new("RGB", size, (200, 210, 220)))
+    numbers = preprocessing.normalise(square[None])[0]
+    inside = torch.full((32, 32), 2.0)
+    if size[0] > size[1]:
+        inside[:margin] = inside[32 - margin :] = 0
+    elif margin:
+        inside[:, :margin] = inside[:, 32 - margin :] = 0
+    assert torch.equal(numbers, inside.expand(3, 32, 32))
+
+
+def test_crop_of_a_network_that_stretches():
+    stretched = load_preprocessing(find_network("squeezenet"))
+    image = Image.new("RGB", (681, 227), (0, 0, 0))
+    image.paste((255, 255, 255), (227, 0, 454, 227))
+    assert stretched.fitted(None) is stretched
+    assert stretched.square(image).float().mean() < 100
+    assert stretched.fitted("crop").square(image).min() == 255
 
 
 def test_long_pictures_are_cut_where_the_crop_looks():

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from orangecontrib.imageanalytics.networks.backbone import load_preprocessing
+from orangecontrib.imageanalytics.networks.extractor import load_preprocessing
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,

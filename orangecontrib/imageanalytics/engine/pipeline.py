@@ -67,6 +67,18 @@ class Embedded:
     failures: dict[str, str]
     statistics: Statistics
 
+    def per_source(self) -> list[np.ndarray | None]:
+        """The vector of each source, shape (n_features,), or None."""
+        return [self.vectors[row] if row >= 0 else None for row in self.rows]
+
+    def feature(self, index: int) -> np.ndarray:
+        """One number a source, nan where there is no vector; shape (n sources,)."""
+        values = np.full(len(self.rows), np.nan)
+        embedded = self.rows >= 0
+        if embedded.any():
+            values[embedded] = self.vectors[self.rows[embedded], index]
+        return values
+
 
 @dataclass
 class _Picture:
@@ -92,7 +104,7 @@ class Run:
     Parameters
     ----------
     runner : Runner
-    n_features : int
+        Loaded when there is something to compute.
     space : callable
         From a precision to the key of the cache's space.
     cache : VectorCache or None
@@ -104,7 +116,6 @@ class Run:
     """
 
     runner: Runner
-    n_features: int
     space: object
     cache: VectorCache | None
     callback: object
@@ -122,7 +133,7 @@ class Run:
         start = time.perf_counter()
         unique = list(dict.fromkeys(s for s in sources if s is not None))
         self._sources = unique
-        self._vectors = np.empty((len(unique), self.n_features), np.float32)
+        self._vectors = np.empty((len(unique), 0), np.float32)
         self._from_cache = np.zeros(len(unique), bool)
         self._stamps: dict[int, tuple[int, int]] = {}
         self._claimed: set[bytes] = set()
@@ -167,7 +178,7 @@ class Run:
             found = self._find_files(part) if self.cache is not None else {}
             for index in part:
                 vector = found.get(self._sources[index])
-                if vector is None or len(vector) != self.n_features:
+                if vector is None:
                     left.append(index)
                 else:
                     self._take(index, vector, cached=True)
@@ -188,6 +199,7 @@ class Run:
     def _compute(self, indices):
         if not indices:
             return
+        self.runner.load(lambda _fraction: self._tick())
         workers = min(processors(), MOST_THREADS, len(indices))
         size = max(1, min(self.runner.batch_size, len(indices) // workers))
         pool = ThreadPoolExecutor(
@@ -327,8 +339,7 @@ class Run:
     def _known(self, digest):
         if self.cache is None:
             return None
-        vector = self.cache.find(digest, self.space(self.runner.precision))
-        return None if vector is None or len(vector) != self.n_features else vector
+        return self.cache.find(digest, self.space(self.runner.precision))
 
     # Back in the caller's thread ------------------------------------------------------
 
@@ -384,6 +395,8 @@ class Run:
         picture.vector = self._vectors[picture.index]
 
     def _take(self, index, vector, cached):
+        if not self._vectors.shape[1]:  # the first tells how long they are
+            self._vectors = np.empty((len(self._vectors), len(vector)), np.float32)
         self._vectors[index] = vector
         self._from_cache[index] = cached
         self._done += 1

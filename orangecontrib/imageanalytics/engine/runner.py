@@ -15,11 +15,8 @@ from orangecontrib.imageanalytics.engine.device import (
     describe_device,
 )
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
-from orangecontrib.imageanalytics.networks.backbone import (
-    load_backbone,
-    load_preprocessing,
-)
-from orangecontrib.imageanalytics.networks.registry import Network
+from orangecontrib.imageanalytics.networks.backbone import load_backbone
+from orangecontrib.imageanalytics.networks.extractor import Extractor
 
 log = logging.getLogger(__name__)
 
@@ -32,20 +29,18 @@ GPU_BATCH = 64
 class Runner:
     """A network on a device.
 
-    Safe to use from several threads at once; on a GPU they take turns.
+    Safe to use from several threads at once, once it is loaded; on a GPU they take
+    turns.
 
     Parameters
     ----------
-    network : Network
-        An entry of the registry.
+    extractor : Extractor
     device : str
         As for `choose_device`.
     batch_size : int, optional
         Pictures a batch; by default what suits the device.
     precision : str, optional
         As for `choose_precision`.
-    callback : callable, optional
-        Called with the fraction of a download of the weights.
 
     Attributes
     ----------
@@ -55,20 +50,48 @@ class Runner:
         One of `PRECISIONS`.
     batch_size : int
         Shrinks when the device's memory does not suffice.
+    preprocessing : Preprocessing
     """
 
     def __init__(
-        self, network: Network, device="auto", batch_size=None, precision=None, **kwargs
+        self, extractor: Extractor, device="auto", batch_size=None, precision=None
     ):
-        self.device = choose_device(device)
+        self.device = choose_device("cpu" if extractor.network.cpu_only else device)
         self._asked_precision = precision
         self._asked_batch_size = batch_size
         self._set_defaults()
-        self.preprocessing = load_preprocessing(network)
-        self._module = load_backbone(network, **kwargs).to(self.device)
+        self.preprocessing = extractor.preprocessing
+        self._extractor = extractor
+        self._module = None
         self._lock = threading.Lock()
         self._run = threading.local()
+
+    def load(self, callback=None) -> None:
+        """Load the network, unless that was done; to be called before it is used.
+
+        Parameters
+        ----------
+        callback : callable, optional
+            Called with the fraction of a download of the weights that is done.
+
+        Raises
+        ------
+        ModelError
+            When the network cannot be had or does not work.
+        ValueError
+            When it has no such layer.
+        """
+        if self._module is not None:
+            return
+        extractor = self._extractor
+        self._module = load_backbone(extractor.network, extractor.layer, callback)
         self._watch_for_cancel()
+        try:
+            self._module.to(self.device)
+        except RuntimeError as error:
+            if self.device.type == "cpu":
+                raise
+            self._move_to_cpu(error)
 
     def _set_defaults(self):
         self.precision = choose_precision(self._asked_precision, self.device)

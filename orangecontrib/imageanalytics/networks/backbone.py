@@ -47,9 +47,7 @@ def load_backbone(
         model = loader.read_layer(model, network, layer or network.layer)
     except ValueError as error:
         known = ", ".join(loader.stages(network)) or "none"
-        raise ValueError(
-            f"{network.name}: {error}; named stages: {known}"
-        ) from error
+        raise ValueError(f"{network.name}: {error}; named stages: {known}") from error
     backbone = Pooled(model).eval()
     _probe(backbone, network)
     return backbone

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from dataclasses import dataclass
 
-from orangecontrib.imageanalytics.networks import preprocessing as preprocessing_module
-from orangecontrib.imageanalytics.networks.network import LOGITS, Network
-from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.network import Network
+from orangecontrib.imageanalytics.networks.preprocessing import (
+    VERSION,
+    Preprocessing,
+    check_fit,
+)
 from orangecontrib.imageanalytics.networks.registry import find_network
 
 
@@ -21,12 +25,13 @@ class Extractor:
     network : Network
     layer : str
         ``"penultimate"``, ``"logits"`` or the name of a stage.
-    preprocessing : Preprocessing
+    fit : str or None
+        How pictures meet the square; None: as the network was trained.
     """
 
     network: Network
     layer: str
-    preprocessing: Preprocessing
+    fit: str | None
 
     @classmethod
     def choose(
@@ -56,13 +61,19 @@ class Extractor:
             When a file cannot be used.
         """
         network = find_network(model, preprocessing)
-        trained = load_preprocessing(network)
-        return cls(network, layer or network.layer, trained.fitted(fit))
+        if fit is not None:
+            check_fit(fit)
+        return cls(network, layer or network.layer, fit)
+
+    @functools.cached_property
+    def preprocessing(self) -> Preprocessing:
+        """From a picture to the network's input; may import torchvision."""
+        return load_preprocessing(self.network).fitted(self.fit)
 
     def key(self, precision: str) -> bytes:
         """Key of the vectors in the cache: all that they depend on but pixels."""
         parts = (
-            preprocessing_module.VERSION,
+            VERSION,
             self.network.weights.fingerprint,
             self.layer,
             self.preprocessing,

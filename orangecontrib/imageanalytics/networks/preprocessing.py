@@ -68,18 +68,8 @@ class Preprocessing:
         )
 
     def fitted(self, fit: str | None) -> Preprocessing:
-        """The same with another `fit`; None changes nothing.
-
-        Raises
-        ------
-        ValueError
-            When there is no such fit.
-        """
-        if fit is None:
-            return self
-        if fit not in FITS:
-            raise ValueError(f"'{fit}' is not a fit, should be one of: {', '.join(FITS)}")
-        return dataclasses.replace(self, fit=fit)
+        """The same with another fit; None changes nothing."""
+        return self if fit is None else dataclasses.replace(self, fit=fit)
 
     @property
     def decode_size(self) -> tuple[int, int]:
@@ -165,6 +155,17 @@ class Preprocessing:
             for values in (self.mean, self.std)
         )
         return batch.sub_(mean).div_(std)
+
+
+def check_fit(fit: str) -> None:
+    """
+    Raises
+    ------
+    ValueError
+        When there is no such fit; names those that there are.
+    """
+    if fit not in FITS:
+        raise ValueError(f"'{fit}' is not a fit, should be one of: {', '.join(FITS)}")
 
 
 def _middle(image: Image) -> Image:

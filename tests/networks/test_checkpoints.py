@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.backbone import (
-    _build,
+from orangecontrib.imageanalytics.networks.backbone import load_backbone
+from orangecontrib.imageanalytics.networks.checkpoints import (
     _rename_densenet,
+    build,
     fuse_batch_norms,
-    load_backbone,
-    remove_classifier,
 )
+from orangecontrib.imageanalytics.networks.layers import remove_classifier
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
 from orangecontrib.imageanalytics.networks.weights import PackagedWeights
 
@@ -41,7 +41,7 @@ def test_vector_length(network):
 )
 def test_penultimate_layer_of_torchvision_networks(network):
     """What is left, followed by the classifier, is the whole network."""
-    model = _build(network).eval()
+    model = build(network).eval()
     size = 75 if network.id == "inception-v3" else network.input_size
     batch = torch.randn(1, 3, size, size)
     with torch.inference_mode():
@@ -58,7 +58,7 @@ def test_fused_batch_norms_change_nothing(network):
     if "vgg" in network.id:
         pytest.skip("has none, and takes long")
     torch.manual_seed(0)
-    model = _build(network).eval()
+    model = build(network).eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
@@ -97,7 +97,7 @@ def test_weights_of_another_network(tmp_path):
 
 def test_old_names_of_densenet():
     network = find_network("densenet121")
-    names = list(_build(network).state_dict())
+    names = list(build(network).state_dict())
     old = [re.sub(r"(denselayer\d+\.\w+?)([12])\.", r"\1.\2.", name) for name in names]
     assert old != names
     assert list(_rename_densenet(network, dict.fromkeys(old))) == names

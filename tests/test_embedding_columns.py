@@ -1,0 +1,466 @@
+"""Columns that embed the pictures of any table that is transformed to them."""
+
+import copy
+import gc
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import textwrap
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from helpers import make_picture
+from Orange.classification import LogisticRegressionLearner, MajorityLearner
+from Orange.data import ContinuousVariable, Domain, StringVariable, Table
+from Orange.data.table import DomainTransformationError
+from Orange.evaluation import CrossValidation
+from Orange.preprocess import Impute, Normalize
+from Orange.projection import PCA
+
+from orangecontrib.imageanalytics import embedding_columns
+from orangecontrib.imageanalytics.embedding_columns import (
+    EmbeddingFeature,
+    EmbedPictures,
+)
+from orangecontrib.imageanalytics.engine import pipeline
+from orangecontrib.imageanalytics.engine.runner import Runner
+from orangecontrib.imageanalytics.errors import Cancelled
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.import_images import ImportImages
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two folders of pictures of two classes, of the same names."""
+    folder = tmp_path_factory.mktemp("folders")
+    seed = iter(range(100))
+    for name in ("old", "new"):
+        for label in ("dark", "light"):
+            (folder / name / label).mkdir(parents=True)
+            for number in range(4):
+                base = 0 if label == "dark" else 160
+                picture = make_picture(next(seed))
+                picture = picture.point(lambda value, base=base: base + value // 3)
+                picture.save(folder / name / label / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def old(folders):
+    return ImportImages()(str(folders / "old"))[0]
+
+
+@pytest.fixture
+def new(folders):
+    return ImportImages()(str(folders / "new"))[0]
+
+
+def embed(table, **options):
+    with ImageEmbedder("squeezenet", "cpu", **options) as embedder:
+        return embedder(table, col="image")[0]
+
+
+@pytest.fixture
+def forward(monkeypatch):
+    """Numbers of pictures that went through a network, a batch each."""
+    batches = []
+    call = Runner.__call__
+
+    def count(runner, squares, cancelled):
+        batches.append(len(squares))
+        return call(runner, squares, cancelled)
+
+    monkeypatch.setattr(Runner, "__call__", count)
+    return batches
+
+
+def features(table):
+    return [v for v in table.domain.attributes if v.name.startswith("n")]
+
+
+# Another table ----------------------------------------------------------------------
+
+
+def test_another_folder_is_embedded(old, new, fresh_cache, forward):
+    embedded = embed(old)
+    transformed = new.transform(embedded.domain)
+    assert sum(forward) == 16
+    expected = embed(new)
+    np.testing.assert_array_equal(transformed.X, expected.X)
+    assert not np.array_equal(transformed.X, embedded.X)
+    assert sum(forward) == 16  # through the cache
+
+
+def test_all_columns_are_computed_at_once_and_in_batches(
+    old, new, fresh_cache, forward, monkeypatch
+):
+    domain = embed(old).domain
+    del forward[:]
+    tables = []
+    call = EmbedPictures.__call__
+    monkeypatch.setattr(
+        EmbedPictures, "__call__", lambda *args: tables.append(1) or call(*args)
+    )
+    monkeypatch.setattr(pipeline, "processors", lambda: 1)
+    new.transform(domain)
+    assert len(tables) == 1
+    assert forward == [4, 4]
+
+
+def test_one_column_of_them(old, new, fresh_cache):
+    embedded = embed(old)
+    variable = embedded.domain["n7"]
+    column = new.get_column(variable)
+    np.testing.assert_array_equal(column, embed(new).get_column("n7"))
+
+
+def test_a_model_predicts_the_plain_table_of_another_folder(
+    old, new, fresh_cache, tmp_path
+):
+    model = LogisticRegressionLearner()(embed(old))
+    with open(tmp_path / "model.pkcls", "wb") as file:
+        pickle.dump(model, file)
+    with open(tmp_path / "model.pkcls", "rb") as file:
+        model = pickle.load(file)
+    assert not features(new)
+    predicted = model(new)
+    np.testing.assert_array_equal(predicted, new.Y)
+
+
+@pytest.mark.parametrize(
+    "make", [Normalize(), Impute(), PCA(n_components=3)], ids=lambda x: type(x).__name__
+)
+def test_through_further_transformations(make, old, new, fresh_cache, forward):
+    made = make(embed(old))
+    domain = made.domain if isinstance(made, Table) else made(embed(old)).domain
+    del forward[:]
+    transformed = new.transform(domain)
+    assert sum(forward) == 8
+    expected = embed(new).transform(domain)
+    np.testing.assert_allclose(transformed.X, expected.X, rtol=1e-6)
+
+
+def test_a_single_instance(old, new, fresh_cache, forward):
+    model = LogisticRegressionLearner()(embed(old))
+    del forward[:]
+    assert [int(model(row)) for row in new] == new.Y.astype(int).tolist()
+    assert sum(forward) == 8
+
+
+def test_another_column_by_the_same_name(old, new, fresh_cache):
+    """Pictures as an attribute's values, or among other metas, are found."""
+    domain = embed(old).domain
+    images = [
+        os.path.join(new.domain["image"].attributes["origin"], name)
+        for name in new.get_column("image")
+    ]
+    table = Table.from_numpy(
+        Domain([], metas=[StringVariable("other"), StringVariable("image")]),
+        np.empty((8, 0)),
+        metas=np.array([["x"] * 8, images], dtype=object).T,
+    )
+    np.testing.assert_array_equal(table.transform(domain).X, embed(new).X)
+
+
+@pytest.mark.parametrize("data", ["iris", "numeric"])
+def test_without_the_pictures_values_are_missing(data, old, forward, fresh_cache):
+    domain = embed(old).domain
+    del forward[:]
+    if data == "iris":
+        table = Table("iris")[:3]
+    else:
+        table = Table.from_numpy(Domain([ContinuousVariable("image")]), np.ones((3, 1)))
+    attributes = Domain(features(embed(old)))
+    assert np.isnan(table.transform(attributes).X).all()
+    assert np.isnan(table.transform(domain).X).all()
+    assert np.isnan([table[0, 0], *table.transform(attributes)[0].x[:3]][1:]).all()
+    assert not forward
+
+
+def test_pictures_that_cannot_be_read_are_missing(old, folders, tmp_path, fresh_cache):
+    shutil.copytree(folders / "new", tmp_path / "bad")
+    table, _ = ImportImages()(str(tmp_path / "bad"))
+    os.remove(tmp_path / "bad" / "dark" / "1.png")
+    (tmp_path / "bad" / "light" / "2.png").write_bytes(b"no picture")
+    domain = embed(old).domain
+    with pytest.warns(
+        RuntimeWarning, match=r"could not be embedded: 2, the first: .*png: "
+    ):
+        transformed = table.transform(domain)
+    missing = np.isnan(transformed.X).all(1)
+    names = table.get_column("image name")
+    assert sorted(zip(table.Y[missing], names[missing], strict=True)) == [
+        (0, "1"),
+        (1, "2"),
+    ]
+    assert not np.isnan(transformed.X[~missing]).any()
+
+
+def test_none_of_the_pictures_can_be_read(old, fresh_cache):
+    domain = embed(old).domain
+    table = Table.from_numpy(
+        Domain([], metas=[StringVariable("image")]),
+        np.empty((2, 0)),
+        metas=np.array([["/no/such.png"], [""]], dtype=object),
+    )
+    with pytest.warns(RuntimeWarning, match="could not be embedded: 1, the first"):
+        assert np.isnan(table.transform(domain).X).all()
+    assert np.isnan(table[:0].transform(domain).X).all()
+
+
+# Neither twice nor by accident --------------------------------------------------------
+
+
+def test_the_output_of_the_embedder_is_filled_at_once(old, fresh_cache, forward):
+    embedded = embed(old, cache=False)
+    assert sum(forward) == 8
+    assert len(features(embedded)) == 1000
+    assert not np.isnan(embedded.X).any()
+
+
+def test_work_on_an_embedded_table_copies(old, fresh_cache, forward):
+    embedded = embed(old, cache=False)
+    del forward[:]
+    domain = embedded.domain
+    kept = features(embedded)[3:7]
+    for table in (
+        embedded[::2],
+        embedded[[1, 5]],
+        embedded.transform(Domain(kept, domain.class_vars, domain.metas)),
+        embedded.transform(Domain(kept)),
+        embedded.transform(Domain([], domain.class_vars, [*domain.metas, *kept])),
+        Table.concatenate([embedded[:4], embedded[4:]]),
+        copy.deepcopy(embedded),
+        pickle.loads(pickle.dumps(embedded)),
+        Normalize()(embedded),
+        PCA(n_components=2)(embedded)(embedded),
+    ):
+        assert not np.isnan(table.X).any()
+    assert not forward
+
+
+def test_test_and_score_embeds_nothing(tmp_path, fresh_cache, forward):
+    """A thousand rows, cross-validated with learners that preprocess."""
+    paths = [str(tmp_path / f"{number}.png") for number in range(10)]
+    for seed, path in enumerate(paths):
+        make_picture(seed).save(path)
+    table = Table.from_numpy(
+        Domain([], [], [StringVariable("image")]),
+        np.empty((1000, 0)),
+        np.empty((1000, 0)),
+        np.array(paths * 100, dtype=object)[:, None],
+    )
+    table = embed(table)
+    domain = Domain(
+        features(table)[:20], Table("iris").domain["iris"], table.domain.metas
+    )
+    data = table.transform(domain)
+    with data.unlocked(data.Y):
+        data.Y[:] = np.arange(1000) % 3
+    assert sum(forward) == 10
+    del forward[:]
+    learners = [LogisticRegressionLearner(max_iter=5), MajorityLearner()]
+    results = CrossValidation(k=3)(data, learners)
+    assert results.predicted.shape == (2, 1000)
+    assert not results.failed[0] and not results.failed[1]
+    assert not forward
+
+
+# Equality ---------------------------------------------------------------------------
+
+
+def test_two_tables_embedded_the_same_way_match(old, new, fresh_cache, forward):
+    first, second = embed(old), embed(new)
+    assert first.domain.attributes == second.domain.attributes
+    assert hash(first.domain.attributes) == hash(second.domain.attributes)
+    del forward[:]
+    together = Table.concatenate([first, second.transform(first.domain)])
+    np.testing.assert_array_equal(together.X[8:], second.X)
+    assert not forward
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layer": "penultimate"},
+        {"layer": "features.8"},
+        {"fit": "pad"},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_two_tables_embedded_differently_do_not_match(options, old, fresh_cache):
+    first, second = embed(old), embed(old, **options)
+    one, other = features(first)[0], features(second)[0]
+    assert one.name == other.name == "n0"
+    assert one != other
+    # So that columns of the one are not taken for those of the other.
+    assert not np.allclose(
+        first.transform(second.domain).get_column(other), first.get_column(one)
+    )
+
+
+def test_what_is_said_and_what_is_understood_are_equal(old, fresh_cache):
+    first, second = embed(old), embed(old, layer="logits", fit="stretch")
+    values = [v.compute_value for v in (first.domain[0], second.domain[0])]
+    assert values[0] == values[1] and hash(values[0]) == hash(values[1])
+
+
+def test_features_differ_by_their_index(old, fresh_cache):
+    one, other = features(embed(old))[:2]
+    assert one.compute_value != other.compute_value
+    assert one.compute_value.compute_shared is other.compute_value.compute_shared
+    assert one.compute_value == EmbeddingFeature(one.compute_value.compute_shared, 0)
+
+
+# Pickles ----------------------------------------------------------------------------
+
+
+def test_pickles_are_small_and_hold_no_weights(old, fresh_cache):
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        embedded = embedder(old, col="image")[0]
+        content = pickle.dumps(embedded.domain["n5"])
+    assert len(content) < 1500
+    assert b"torch" not in content
+    again = pickle.loads(content)
+    assert again == embedded.domain["n5"]
+    assert again.attributes["hidden"]
+
+
+def test_a_pickle_opens_in_a_process_of_its_own(old, new, fresh_cache, tmp_path):
+    """Without torch until something is embedded, without a GPU."""
+    model = MajorityLearner()(embed(old))
+    pickled = tmp_path / "model.pkcls"
+    pickled.write_bytes(pickle.dumps((model.domain, new)))
+    code = f"""
+        import pickle, sys
+        with open({str(pickled)!r}, "rb") as file:
+            domain, new = pickle.load(file)
+        assert domain["n0"].compute_value is not None
+        assert "torch" not in sys.modules
+        table = new.transform(domain)
+        assert "torch" in sys.modules
+        print(repr(float(table.X.sum())))
+    """
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    answer = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert float(answer.stdout) == pytest.approx(embed(new).X.sum(), rel=1e-6)
+
+
+def test_a_network_that_is_not_here(old, new, fresh_cache, monkeypatch, tmp_path):
+    feature = embed(old).domain["n0"].compute_value
+    shared = feature.compute_shared
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    values = {**vars(shared), "model": "resnet50", "layer": "penultimate"}
+    values["weights"] = "resnet50-11ad3fa6.pth"
+    variable = ContinuousVariable(
+        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0)
+    )
+    with pytest.raises(
+        DomainTransformationError,
+        match=r"ResNet-50 is not on this computer.*download resnet50",
+    ):
+        new.transform(Domain([variable]))
+    assert not (tmp_path / "torch").exists()  # nor downloaded unasked
+
+
+def test_other_weights_than_those_trained_on(old, new, fresh_cache):
+    shared = embed(old).domain["n0"].compute_value.compute_shared
+    values = {**vars(shared), "weights": "of before"}
+    variable = ContinuousVariable(
+        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0)
+    )
+    with pytest.raises(DomainTransformationError, match=r"SqueezeNet.*changed"):
+        new.transform(Domain([variable]))
+
+
+def test_a_network_of_a_later_version(old, new, fresh_cache):
+    shared = embed(old).domain["n0"].compute_value.compute_shared
+    values = {**vars(shared), "model": "of-2031"}
+    variable = ContinuousVariable(
+        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0)
+    )
+    with pytest.raises(DomainTransformationError, match="'of-2031' is not a valid"):
+        new.transform(Domain([variable]))
+
+
+# Watching ---------------------------------------------------------------------------
+
+
+def test_who_watches_is_told_and_may_stop_it(old, new, fresh_cache, monkeypatch):
+    domain = embed(old).domain
+    told = []
+
+    @contextmanager
+    def watch(n_pictures):
+        told.append(n_pictures)
+        yield told.append
+        told.append("end")
+
+    monkeypatch.setattr(embedding_columns, "watch", watch)
+    new.transform(domain)
+    assert (told[0], told[1], told[-2], told[-1]) == (8, 0, 1, "end")
+
+    @contextmanager
+    def stop(_n_pictures):
+        def callback(_fraction):
+            raise Cancelled
+
+        yield callback
+
+    monkeypatch.setattr(embedding_columns, "watch", stop)
+    with pytest.raises(DomainTransformationError, match="cancelled"):
+        new.transform(domain)
+
+
+# The columns themselves -----------------------------------------------------------
+
+
+def test_names_of_classes(old, fresh_cache):
+    named = embed(old, layer="logits")
+    plain = embed(old)
+    names = [variable.name for variable in named.domain.attributes[-1000:]]
+    assert names[0] == "tench"
+    assert names[999] == "toilet tissue"
+    assert "hidden" not in named.domain["tench"].attributes
+    assert plain.domain["n0"].attributes["hidden"]
+    np.testing.assert_array_equal(named.X, plain.X)
+
+
+def test_names_that_are_taken(old):
+    vectors = np.zeros((8, 3))
+    table = embedding_columns.append_vectors(old, vectors, names=["a", "size", "a"])
+    names = [variable.name for variable in table.domain.attributes]
+    assert names == ["a (1)", "size (1)", "a (2)"]
+    # There are not as many: better none than wrong ones.
+    table = embedding_columns.append_vectors(old, vectors, names=["a", "b"])
+    assert [v.name for v in table.domain.attributes] == ["n0", "n1", "n2"]
+
+
+def test_an_instance_is_not_kept_alive(old, new, fresh_cache):
+    domain = embed(old).domain
+    row = new[0]
+    assert np.isfinite(domain["n0"].compute_value(row))
+    assert np.isfinite(domain["n1"].compute_value(row))
+    before = embedding_columns._last.embedded[0]
+    assert before() is row
+    del row
+    gc.collect()
+    assert before() is None
+
+
+def test_no_warnings_in_ordinary_use(old, new, fresh_cache):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        new.transform(embed(old).domain)
