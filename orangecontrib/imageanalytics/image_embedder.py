@@ -203,6 +203,34 @@ class ImageEmbedder:
         return find_stages(find_network(model))
 
     @staticmethod
+    def check(
+        model: str | os.PathLike = DEFAULT,
+        preprocessing: Preprocessing | dict | None = None,
+    ) -> int:
+        """Try a network on one picture; its weights have to be here.
+
+        Parameters
+        ----------
+        model, preprocessing
+            As for the constructor.
+
+        Returns
+        -------
+        int
+            Length of its vectors.
+
+        Raises
+        ------
+        ValueError
+            When there is no such network.
+        ModelError
+            When it does not work; says why.
+        """
+        from orangecontrib.imageanalytics.networks.backbone import count_features
+
+        return count_features(find_network(model, preprocessing))
+
+    @staticmethod
     def download(model: str | os.PathLike = DEFAULT, callback=None) -> None:
         """Fetch the weights of a network, unless they are here.
 

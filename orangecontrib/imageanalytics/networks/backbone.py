@@ -53,6 +53,14 @@ def load_backbone(
     return backbone
 
 
+def count_features(network: Network, layer: str | None = None) -> int:
+    """Length of the vectors, found out on one picture.
+
+    Parameters, and what is raised: as for `load_backbone`.
+    """
+    return _probe(load_backbone(network, layer), network)
+
+
 def find_stages(network: Network) -> tuple[str, ...]:
     """Names of the stages at which a network can be read, first to last.
 
@@ -61,8 +69,14 @@ def find_stages(network: Network) -> tuple[str, ...]:
     return importlib.import_module(network.loader).stages(network)
 
 
-def _probe(backbone, network):
-    """Find out on one picture, not on the first of thousands, what does not fit."""
+def _probe(backbone, network) -> int:
+    """Find out on one picture, not on the first of thousands, what does not fit.
+
+    Returns
+    -------
+    int
+        Length of its vector.
+    """
     size = network.input_size
     try:
         with torch.inference_mode():
@@ -75,3 +89,4 @@ def _probe(backbone, network):
     if len(vectors) != 1 or not vectors.shape[1]:
         shape = " x ".join(map(str, vectors.shape))
         raise ModelError(f"{network.name}: one picture becomes {shape} numbers")
+    return vectors.shape[1]

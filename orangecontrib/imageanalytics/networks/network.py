@@ -122,6 +122,13 @@ class Network:
         """Where the weights come from, in words."""
         return self.weights.origin
 
+    @property
+    def fit(self) -> str:
+        """How pictures meet the square unless another fit is asked for."""
+        if isinstance(self.preprocessing, Preprocessing):
+            return self.preprocessing.fit
+        return "crop"  # as all of torchvision's
+
     def available(self) -> bool:
         """Whether the weights are on this computer; asks no network."""
         return self.weights.available()

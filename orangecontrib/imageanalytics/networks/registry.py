@@ -259,6 +259,17 @@ def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
     raise ValueError(_advice(name))
 
 
+def family_names(family: str) -> tuple[str, ...]:
+    """Names of all networks of ``"torchvision"`` or ``"timm"``, which are imported.
+
+    Raises
+    ------
+    ModelError
+        When the package is not installed; says how to install it.
+    """
+    return importlib.import_module(FAMILIES[family]).names()
+
+
 def is_file_name(model: str) -> bool:
     """Whether a model is meant as a file, by its ending."""
     return os.path.splitext(model)[1].lower() in FILE_ENDINGS

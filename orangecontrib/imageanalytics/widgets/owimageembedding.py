@@ -1,7 +1,9 @@
 """Image Embedding: pictures become vectors with a pretrained network."""
 
+import dataclasses
 import html
 import logging
+import os
 import sys
 import time
 from collections import deque
@@ -20,6 +22,7 @@ from AnyQt.QtWidgets import (
     QSizePolicy,
     QStackedWidget,
     QStyle,
+    QWidget,
 )
 from Orange.data import Table, Variable
 from Orange.widgets import gui
@@ -34,15 +37,28 @@ from orangecontrib.imageanalytics.engine.device import choose_device
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
+from orangecontrib.imageanalytics.networks.preprocessing import FITS
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
-    Network,
     find_network,
 )
+from orangecontrib.imageanalytics.widgets.utils.background import Background
+from orangecontrib.imageanalytics.widgets.utils.network_choice import (
+    Choice,
+    Facts,
+    look_up,
+    look_up_stages,
+    most_recent,
+)
 from orangecontrib.imageanalytics.widgets.utils.network_combo import (
+    FitCombo,
+    LayerCombo,
     NetworkCombo,
-    network_details,
+)
+from orangecontrib.imageanalytics.widgets.utils.other_network_dialog import (
+    OtherNetworkDialog,
 )
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
     SkippedDialog,
@@ -66,6 +82,15 @@ OLD_NETWORKS = (
 )
 OLD_NAMES = {"painters": "Painters", "deeploc": "DeepLoc", "openface": "openface"}
 
+LAYER_TIP = """\
+<p>How far the network works on an image before the numbers are taken.</p>
+<p>The default suits most images. Early stages tell colours and textures apart, late
+ones objects: for tissues, minerals or fabrics an earlier stage may do better.</p>"""
+FIT_TIP = """\
+<p>How an image meets the square that the network sees.</p>
+<p>Crop takes the middle of it, which suits photos; images of microscopes and
+scanners lose their rim. Stretch and Pad keep all of it.</p>"""
+
 STATUS_SECONDS = 0.5  # between two changes of the text
 RATE_SECONDS = 10  # over which the speed is measured
 
@@ -76,8 +101,11 @@ class Task:
 
     data: Table
     column: Variable
-    network: str
-    device: str
+    choice: Choice
+    device: str = "auto"
+    layer: str = ""  # the default
+    fit: str = ""  # as trained
+    agreed: frozenset[str] = frozenset()  # networks that may be downloaded
 
 
 @dataclass(frozen=True)
@@ -93,6 +121,7 @@ class Progress:
 class Result:
     """What came of it; `skipped_images` are pictures and reasons."""
 
+    facts: Facts
     embedded: Table | None
     skipped: Table | None
     skipped_images: list[tuple[str, str]]
@@ -101,21 +130,43 @@ class Result:
     n_cached: int
     no_gpu: str = ""
     gpu_failed: str = ""
+    missing_layer: str = ""
 
 
-def embed(task: Task, state) -> Result:
-    """Run in a thread: the whole work."""
-    progress = _Reporter(task, state)
-    progress.say(f"Loading {find_network(task.network).name}…")
+def embed(task: Task, state) -> Result | Facts:
+    """Run in a thread: the whole work.
+
+    Returns
+    -------
+    Result or Facts
+        The latter when the network has to be downloaded and nobody agreed to it.
+    """
+    progress = _Reporter(task.choice.label, len(task.data), state)
+    progress.say("Looking up the network…")
+    facts = look_up(task.choice)
+    state.set_partial_result(facts)
+    if facts.must_download:
+        if facts.network.id not in task.agreed:
+            return facts
+        progress.megabytes = facts.megabytes
+        ImageEmbedder.download(facts.network.id, progress.downloading)
+        facts = dataclasses.replace(facts, available=True)
+    layer, missing_layer = _find_layer(task)
+    progress.say("Starting the network…")
     device, no_gpu = _find_device(task.device)
-    with ImageEmbedder(task.network, device=device) as embedder:
-        embedder.load(progress.downloading)
+    with ImageEmbedder(
+        task.choice.model,
+        device=device,
+        layer=layer or None,
+        fit=task.fit or None,
+        preprocessing=task.choice.preprocessing,
+    ) as embedder:
         progress.device = first_device = embedder.device
-        progress.embedding(0)
         embedded, skipped, _ = embedder(task.data, task.column, progress.embedding)
         statistics = embedder.statistics
         changed = statistics.device != first_device
         return Result(
+            facts=facts,
             embedded=embedded,
             skipped=skipped,
             skipped_images=_reasons(skipped, task.column, embedder.failures),
@@ -124,7 +175,17 @@ def embed(task: Task, state) -> Result:
             n_cached=statistics.n_cached,
             no_gpu=no_gpu,
             gpu_failed=first_device if changed else "",
+            missing_layer=missing_layer,
         )
+
+
+def _find_layer(task: Task) -> tuple[str, str]:
+    """The layer, and that which is wanted if the network does not have it."""
+    layer = task.layer
+    known = () if task.choice.is_file else (PENULTIMATE, LOGITS)
+    if not layer or layer in known or layer in look_up_stages(task.choice):
+        return layer, ""
+    return "", layer
 
 
 def _find_device(choice: str) -> tuple[str, str]:
@@ -151,10 +212,11 @@ def _reasons(skipped, column, failures) -> list[tuple[str, str]]:
 class _Reporter:
     """Tells the widget how far the work is; ends it when it is not wanted."""
 
-    def __init__(self, task, state):
+    def __init__(self, name, total, state):
         self.device = ""
-        self._network = find_network(task.network)
-        self._total = len(task.data)
+        self.megabytes = float("nan")
+        self._name = name
+        self._total = total
         self._state = state
         self._said = -STATUS_SECONDS
         self._history = deque()
@@ -177,9 +239,12 @@ class _Reporter:
 
     def downloading(self, fraction):
         """Tell how much of the weights has arrived."""
-        name, total = self._network.name, self._network.megabytes
-        text = f"Downloading {name}: {fraction * total:,.0f} of {total:,.0f} MB"
-        self.say(text, fraction)
+        total = self.megabytes
+        # Not a number: unknown until the download has begun.
+        done = f"{fraction:.0%}"
+        if total == total:
+            done = f"{fraction * total:,.0f} of {total:,.0f} MB"
+        self.say(f"Downloading {self._name}: {done}", fraction)
 
     def embedding(self, fraction):
         """Tell how many of the pictures are done."""
@@ -236,7 +301,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         )
         images_skipped = Msg("{} skipped.")
         network_replaced = Msg("{} is not available; {} is used instead.")
-        download_needed = Msg("{} has to be downloaded first ({:,.0f} MB).")
+        layer_replaced = Msg("{} has no layer '{}'; its default layer is used.")
+        download_needed = Msg("{} has to be downloaded first ({}).")
         no_gpu = Msg("{} The CPU is used.")
         gpu_failed = Msg("{} failed, so the CPU was used.")
 
@@ -252,9 +318,18 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         cancelled = Msg("Cancelled. Apply goes on from where it was.")
 
     settingsHandler = DomainContextHandler()
-    settings_version = 2
+    settings_version = 3
     image_column: Variable | None = ContextSetting(None)
+    #: As for `ImageEmbedder`; a file with its path
     embedder: str = Setting(DEFAULT)
+    #: The last networks of the user's own, as `Choice.as_settings` gives them
+    own_networks: list[dict] = Setting([])
+    #: The name of a layer; empty: the network's default
+    layer: str = Setting("")
+    #: How images meet the square that the network sees; empty: as it was trained
+    fit: str = Setting("")
+    #: Where the last file of a network was
+    last_dir: str = Setting("")
     device: str = Setting("auto")
     _auto_apply: bool = Setting(True)
     #: From settings of version 1, until the data says which column it is
@@ -271,26 +346,44 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         ConcurrentWidgetMixin.__init__(self)
         self.data: Table | None = None
         self.skipped_images: list[tuple[str, str]] = []
-        self._question = None
+        self._question = self._dialog = None
         self._used_column = None
         self._gave_up = False
+        self._facts: Facts | None = None
+        self._stages: tuple[str, ...] | None = None
+        self._n_features: int | None = None
+        self._looking_up = Background(self, self._looked_up, self._not_looked_up)
+        self._finding_stages = Background(self, self._show_stages, self._no_stages)
         self._check_settings()
+        self._own = self._recall_own()
         self._make_network_box()
         self._make_status_box()
         self._make_buttons()
+        self._relocate()
+        self._forget_facts()
         self._show_network()
         self._show_text("No data.")
 
     def _check_settings(self):
         if self.device not in dict(DEVICES).values():
             self.device = "auto"
-        try:
-            find_network(self.embedder)
-        except ValueError:
+        if self.fit not in FITS:
+            self.fit = ""
+        choice = Choice(self.embedder)
+        if not (choice.is_listed or choice.family or choice.is_file):
             default = find_network(DEFAULT).name
             name = OLD_NAMES.get(self.embedder, self.embedder)
             self.Warning.network_replaced(name, default)
             self.embedder = DEFAULT
+            self.layer = ""
+
+    def _recall_own(self) -> list[Choice]:
+        """Networks of the user's own from the workflow, then from other times."""
+        kept = map(Choice.from_settings, self.own_networks or [])
+        others = self.settingsHandler.defaults.get("own_networks") or []
+        own = [*kept, *map(Choice.from_settings, others)]
+        current = [c for c in own if c is not None and c.model == self.embedder]
+        return most_recent(*(current or [Choice(self.embedder)]), *own)
 
     @classmethod
     def migrate_settings(cls, settings, version):
@@ -318,32 +411,53 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.column_combo.setToolTip("The column with the images' paths or URLs")
         self.network_combo = NetworkCombo()
         self.network_combo.activated.connect(self._select_network)
+        self.other_button = QPushButton(
+            "Other…",
+            autoDefault=False,
+            toolTip="Other network…",
+            clicked=self.choose_other,
+        )
         self.network_label = QLabel()
         self.network_label.setMinimumWidth(self._widest_network())
+        self.layer_combo = LayerCombo()
+        self.layer_combo.setToolTip(LAYER_TIP)
+        self.layer_combo.stages_wanted.connect(self._find_stages)
+        self.layer_combo.activated.connect(self._select_layer)
+        self.fit_combo = FitCombo()
+        self.fit_combo.setToolTip(FIT_TIP)
+        self.fit_combo.choose(self.fit)
+        self.fit_combo.activated.connect(self._select_fit)
         self.device_combo = QComboBox(toolTip="The processor that runs the network")
         for text, value in DEVICES:
             self.device_combo.addItem(text, value)
         self.device_combo.setCurrentIndex(self.device_combo.findData(self.device))
         self.device_combo.activated.connect(self._select_device)
         self.device_label = QLabel()
-        for combo in (self.column_combo, self.network_combo):
+        for combo in (
+            self.column_combo,
+            self.network_combo,
+            self.layer_combo,
+            self.fit_combo,
+        ):
             combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
-        device = QHBoxLayout()
-        device.addWidget(self.device_combo)
-        device.addWidget(self.device_label, 1)
+            # Long names are cut off instead of making the window wider.
+            combo.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(12)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.AllNonFixedFieldsGrow)
         form.addRow("&Image column:", self.column_combo)
-        form.addRow("&Network:", self.network_combo)
+        _add_row(form, "&Network:", self.network_combo, self.other_button)
         form.addRow("", self.network_label)
-        form.addRow("&Device:", device)
-        form.labelForField(device).setBuddy(self.device_combo)
+        form.addRow("&Layer:", self.layer_combo)
+        form.addRow("&Fit:", self.fit_combo)
+        _add_row(form, "&Device:", self.device_combo, self.device_label)
         box.layout().addLayout(form)
 
     @staticmethod
     def _widest_network() -> int:
         # The window keeps its width whichever is chosen.
-        return max(QLabel(_describe(n)).sizeHint().width() for n in NETWORKS)
+        texts = (_describe(look_up(Choice(n.id)), n.n_features) for n in NETWORKS)
+        return max(QLabel(text).sizeHint().width() for text in texts)
 
     def _make_status_box(self):
         box = gui.vBox(self.controlArea, "Images")
@@ -377,10 +491,111 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         )
         self.buttonsArea.layout().addWidget(self.cancel_button)
 
+    # What is chosen, and what is known of it ------------------------------------------
+
+    @property
+    def _choice(self) -> Choice:
+        for choice in self._own:
+            if choice.model == self.embedder:
+                return choice
+        return Choice(self.embedder)
+
+    def _forget_facts(self):
+        """Know of the chosen network what can be known without looking it up."""
+        choice = self._choice
+        self._looking_up.cancel()
+        self._finding_stages.cancel()
+        self._facts = look_up(choice) if choice.is_listed else None
+        self._stages = self._n_features = None
+
+    def _remember_own(self, *choices: Choice):
+        self._own = most_recent(*choices)
+        self.own_networks = [choice.as_settings() for choice in self._own]
+        self.network_combo.show_own(self._own)
+
     def _show_network(self):
-        network = find_network(self.embedder)
-        self.network_combo.setCurrentIndex(self.network_combo.findData(network.id))
-        self.network_label.setText(_describe(network))
+        choice, facts = self._choice, self._facts
+        self.network_combo.show_own(self._own)
+        self.network_combo.choose(self.embedder)
+        path = choice.model if choice.is_file else ""
+        self.network_combo.setToolTip(path or self.network_combo.currentText())
+        if facts is None:
+            text = f"From {choice.origin}" if choice.family else "From a file"
+            self.network_label.setText(f"{text}<br/><small>&nbsp;</small>")
+        else:
+            self.network_label.setText(_describe(facts, self._length()))
+        self._show_layers()
+        self.fit_combo.show_trained(facts.network if facts else None)
+
+    def _show_layers(self):
+        network = self._facts.network if self._facts else None
+        self.layer_combo.show_layers(
+            network, self.layer, self._stages, only_output=self._choice.is_file
+        )
+
+    def _length(self) -> int | None:
+        """Length of the vectors, where it is known."""
+        if self._n_features or self.layer or self._facts is None:
+            return self._n_features
+        return self._facts.network.n_features
+
+    def _take_facts(self, facts: Facts):
+        """What was looked up in a thread."""
+        choice, id = self._choice, facts.network.id
+        if choice.family and choice.model != id:
+            # With its weights: another version may have others as the default.
+            pinned = Choice(id)
+            others = (c if c != choice else pinned for c in self._own)
+            self.embedder = id
+            self._remember_own(*others)
+        self._facts = facts
+        self._show_network()
+
+    def _looked_up(self, facts: Facts):
+        self._take_facts(facts)
+        if self.data is not None and self._must_download():
+            self.ask_to_download()
+
+    def _not_looked_up(self, error):
+        # The run says so in the widget; without data nobody needs to know yet.
+        log.info("Looking up %s failed", self.embedder, exc_info=error)
+
+    def _find_stages(self):
+        if not self._finding_stages.busy:
+            self._finding_stages.start(look_up_stages, self._choice)
+
+    def _show_stages(self, stages):
+        self._stages = stages
+        self._show_layers()
+
+    def _no_stages(self, error):
+        log.info("No stages of %s", self.embedder, exc_info=error)
+        self._show_stages(())
+
+    # Where the workflow is ----------------------------------------------------------
+
+    def _search_paths(self):
+        base = self.workflowEnv().get("basedir")
+        return [("basedir", base)] if base else []
+
+    def _relocate(self):
+        """See files of networks from where the workflow lies now."""
+        places = self._search_paths()
+        current = self._choice.relocated(places)
+        own = (choice.relocated(places) for choice in self._own)
+        self.embedder = current.model
+        self._remember_own(*own)
+
+    def workflowEnvChanged(self, key, value, oldvalue):
+        """The workflow was saved in, or opened from, another folder."""
+        if key != "basedir":
+            return
+        before = self.embedder
+        self._relocate()
+        if self.embedder != before:
+            self._forget_facts()
+            self.commit.now()
+        self._show_network()
 
     def _show_text(self, text, page=0):
         self.status_label.setText(text)
@@ -411,17 +626,61 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def _select_network(self, index):
         chosen = self.network_combo.itemData(index)
-        if chosen == self.embedder:
-            return
-        self.embedder = chosen
+        if chosen != self.embedder:
+            self._use(chosen)
+
+    def choose_other(self):
+        """Open the window in which any other network can be chosen."""
+        base = self.workflowEnv().get("basedir")
+        folder = self.last_dir or base or os.path.expanduser("~")
+        self._dialog = dialog = OtherNetworkDialog(folder, self._search_paths(), self)
+        dialog.chosen.connect(self._use_other)
+        dialog.finished.connect(self._forget_dialog)
+        # Not exec: a loop of its own would run in the middle of the workflow's.
+        dialog.open()
+
+    def _forget_dialog(self):
+        self._dialog = None
+
+    def _use_other(self, choice: Choice):
+        if choice.is_file:
+            self.last_dir = os.path.dirname(choice.model)
+        changed = choice != self._choice
+        others = (other for other in self._own if other.model != choice.model)
+        self._remember_own(choice, *others)
+        if changed:
+            self._use(choice.model)
+
+    def _use(self, model: str):
+        self.embedder = model
+        self.layer = ""
         self.Warning.network_replaced.clear()
+        self.Warning.layer_replaced.clear()
         if self.Warning.download_needed.is_shown():  # of the one before
             self.Warning.download_needed.clear()
             self._show_text("Apply embeds the images.")
+        self._forget_facts()
         self._show_network()
         self.commit.deferred()
-        if self.data is not None and self._must_download():
+        if self._facts is None:
+            self._looking_up.start(look_up, self._choice)
+        elif self.data is not None and self._must_download():
             self.ask_to_download()
+
+    def _select_layer(self, index):
+        chosen = self.layer_combo.itemData(index)
+        if chosen is not None and chosen != self.layer:
+            self.layer = chosen
+            self.Warning.layer_replaced.clear()
+            self._n_features = None
+            self._show_network()
+            self.commit.deferred()
+
+    def _select_fit(self, index):
+        chosen = self.fit_combo.itemData(index)
+        if chosen != self.fit:
+            self.fit = chosen
+            self.commit.deferred()
 
     def _select_device(self, index):
         chosen = self.device_combo.itemData(index)
@@ -430,16 +689,23 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.commit.deferred()
 
     def _must_download(self) -> bool:
-        network = find_network(self.embedder)
-        return not network.available() and network.id not in self.agreed
+        """Whether to ask first; False while nothing is known of the network."""
+        facts = self._facts
+        if facts is not None and self._choice.is_listed:
+            facts = self._facts = look_up(self._choice)
+        return (
+            facts is not None
+            and facts.must_download
+            and facts.network.id not in self.agreed
+        )
 
     def ask_to_download(self):
         """Ask whether the network may be downloaded, and go on if so."""
-        network = find_network(self.embedder)
+        network, size = self._facts.network, self._facts.size
         self._question = question = QMessageBox(
             QMessageBox.Question,
             f"Download {network.name}",
-            f"Download {network.name} ({network.megabytes:,.0f} MB)?",
+            f"Download {network.name} ({size})?",
             parent=self,
         )
         question.setInformativeText(
@@ -468,7 +734,6 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.cancel()
         self._clear_results()
         self._used_column = self.image_column
-        network = find_network(self.embedder)
         if self.data is None:
             self._show_text("No data.")
             self._send(None, None)
@@ -476,13 +741,17 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.Warning.no_image_attribute()
             self._show_text("No images.")
             self._send(None, None)
-        elif not self._must_download():
-            self._start()
+        elif self._must_download():
+            self._show_download()
         else:
-            self.Warning.download_needed(network.name, network.megabytes)
-            self._show_text(f"{network.name} is not on this computer yet.", page=2)
-            self.download_button.setText(f"Download {network.megabytes:,.0f} MB…")
-            self._send(None, None)
+            self._start()
+
+    def _show_download(self):
+        name, size = self._facts.network.name, self._facts.size
+        self.Warning.download_needed(name, size)
+        self._show_text(f"{name} is not on this computer yet.", page=2)
+        self.download_button.setText(f"Download ({size})…")
+        self._send(None, None)
 
     def _clear_results(self):
         self._gave_up = False
@@ -506,7 +775,15 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.progress_bar.setRange(0, 0)
         self._show_text("Starting…", page=1)
         self.cancel_button.setEnabled(True)
-        task = Task(self.data, self.image_column, self.embedder, self.device)
+        task = Task(
+            data=self.data,
+            column=self.image_column,
+            choice=self._choice,
+            device=self.device,
+            layer=self.layer,
+            fit=self.fit,
+            agreed=frozenset(self.agreed),
+        )
         self.start(embed, task)
 
     def stop(self):
@@ -538,7 +815,10 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.apply_box.button.setText("Apply")
         self.apply_box.button.setEnabled(True)
 
-    def on_partial_result(self, progress: Progress):
+    def on_partial_result(self, progress: Progress | Facts):
+        if isinstance(progress, Facts):
+            self._take_facts(progress)
+            return
         self.status_label.setText(progress.text)
         self._show_device(progress.device)
         if progress.fraction is None:
@@ -550,8 +830,18 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     def _show_device(self, device):
         self.device_label.setText(f"in use: {device}" if device else "")
 
-    def on_done(self, result: Result):
+    def on_done(self, result: Result | Facts):
         self.cancel_button.setEnabled(False)
+        if isinstance(result, Facts):
+            self._show_download()
+            return
+        self._facts = result.facts
+        if result.missing_layer:
+            self.Warning.layer_replaced(result.facts.network.name, result.missing_layer)
+            self.layer = ""
+        if result.embedded is not None:
+            n_columns = len(result.embedded.domain.attributes)
+            self._n_features = n_columns - len(self.data.domain.attributes)
         self._show_network()
         self._show_device(result.device)
         self.skipped_images = result.skipped_images
@@ -570,16 +860,28 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     def on_exception(self, ex: Exception):
         self.cancel_button.setEnabled(False)
         text = "No image was embedded."
-        if isinstance(ex, ModelError):
-            self.Error.network_missing(str(ex))
+        if isinstance(ex, ModelError | ValueError):  # the latter: no such layer
+            log.info("Embedding failed", exc_info=ex)
+            problem = self._explain(ex)
+            self.Error.network_missing(problem)
             # A tag makes Qt take it as rich text, in which what is escaped is read.
-            text = f"<p>{html.escape(str(ex))}</p>"
+            text = f"<p>{html.escape(problem)}</p>"
         elif isinstance(ex, MemoryError) or "out of memory" in str(ex).lower():
             self.Error.out_of_memory()
         else:
             log.exception("Embedding failed", exc_info=ex)
             self.Error.unexpected_error(str(ex) or type(ex).__name__)
         self._give_up(text)
+
+    def _explain(self, error) -> str:
+        text = str(error)
+        choice = self._choice
+        if choice.is_file and not os.path.exists(choice.model):
+            beside = choice.beside_workflow(self._search_paths())
+            if beside and beside not in text:
+                text += f" Seen from the workflow it would be {beside}."
+            text += " Choose it again with Other…"
+        return text
 
     def _send(self, embedded, skipped):
         self.Outputs.embeddings.send(embedded)
@@ -590,12 +892,15 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         SkippedDialog(self.skipped_images, self).show()
 
     def send_report(self):
-        network = find_network(self.embedder)
+        length = self._length()
+        name = self._facts.network.name if self._facts else self._choice.label
         self.report_items(
             "Settings",
             [
                 ("Image column", self.image_column and self.image_column.name),
-                ("Network", f"{network.name}, {network.n_features:,} features"),
+                ("Network", f"{name}, {length:,} features" if length else name),
+                ("Layer", self.layer_combo.currentText()),
+                ("Fit", self.fit_combo.currentText()),
                 ("Device", self.device_label.text().removeprefix("in use: ")),
             ],
         )
@@ -606,12 +911,26 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.report_items("Skipped Images", self.skipped_images[:100])
 
     def onDeleteWidget(self):
+        if self._dialog is not None:
+            self._dialog.reject()
+        self._looking_up.cancel()
+        self._finding_stages.cancel()
         end_task(self)
         super().onDeleteWidget()
 
 
-def _describe(network: Network) -> str:
-    return f"{network_details(network)}<br/><small>{network.description}</small>"
+def _add_row(form: QFormLayout, label: str, field: QWidget, beside: QWidget):
+    """A field with something at its right."""
+    row = QHBoxLayout()
+    row.addWidget(field, 0 if isinstance(beside, QLabel) else 1)
+    row.addWidget(beside, 1 if isinstance(beside, QLabel) else 0)
+    form.addRow(label, row)
+    form.labelForField(row).setBuddy(field)
+
+
+def _describe(facts: Facts, n_features: int | None) -> str:
+    description = facts.network.description
+    return f"{facts.describe(n_features)}<br/><small>{description}</small>"
 
 
 def _summary(result: Result) -> str:

@@ -1,83 +1,169 @@
-"""The list in which a network is chosen."""
+"""The lists in which a network, its layer and the fit are chosen."""
 
-from AnyQt.QtCore import QModelIndex, QRect, QSize, Qt
-from AnyQt.QtGui import QPalette
-from AnyQt.QtWidgets import (
-    QApplication,
-    QComboBox,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
+from collections.abc import Sequence
+
+from AnyQt.QtCore import Qt, Signal
+
+from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
+from orangecontrib.imageanalytics.networks.registry import NETWORKS, Network
+from orangecontrib.imageanalytics.widgets.utils.network_choice import (
+    Choice,
+    look_up,
+)
+from orangecontrib.imageanalytics.widgets.utils.two_texts import DetailedCombo
+
+FITS = (
+    ("Crop", "crop", "the middle square"),
+    ("Stretch", "stretch", "all of it, squeezed"),
+    ("Pad", "pad", "all of it, with margins"),
+)
+_LAYERS = {PENULTIMATE: "before the classifier", LOGITS: "class scores"}
+_LAYER_TIPS = {
+    PENULTIMATE: "What the network makes of an image just before it names a class",
+    LOGITS: "One number for each class that the network was trained to tell apart",
+}
+_STAGE_TIPS = (
+    ("early", "Colours, edges and textures"),
+    ("middle", "Patterns and parts"),
+    ("late", "Parts and whole objects"),
 )
 
-from orangecontrib.imageanalytics.networks.registry import NETWORKS, Network
 
-_DETAILS = Qt.UserRole + 1
-_GAP = 24  # pixels between a name and its details
+class NetworkCombo(DetailedCombo):
+    """The networks by name, with their details when the list is open.
 
-
-def network_details(network: Network) -> str:
-    """Length of a network's vectors and where its weights are, in words."""
-    length = f"{network.n_features:,} features"
-    if network.available():
-        return f"{length}, on this computer"
-    if not network.megabytes:
-        return f"{length}, not installed"
-    return f"{length}, download of {network.megabytes:,.0f} MB"
-
-
-class NetworkCombo(QComboBox):
-    """The networks by name, with their details when the list is open."""
+    Below a line are those of the user's own.
+    """
 
     def __init__(self, parent=None):
         super().__init__(parent)
         for network in NETWORKS:
             self.addItem(network.name, network.id)
-        self.setItemDelegate(_TwoTexts(self))
-        self.setMaxVisibleItems(len(NETWORKS))
         self.refresh()
 
     def refresh(self):
         """Tell anew which networks are on this computer."""
         for index, network in enumerate(NETWORKS):
-            details = network_details(network)
-            self.setItemData(index, details, _DETAILS)
-            self.setItemData(index, network.description, Qt.ToolTipRole)
-            accessible = f"{network.name}: {details}"
-            self.setItemData(index, accessible, Qt.AccessibleTextRole)
+            facts = look_up(Choice(network.id))
+            details = facts.describe(network.n_features)
+            self.describe(index, details, network.description)
+
+    def show_own(self, choices: Sequence[Choice]):
+        """Replace the user's own networks."""
+        while self.count() > len(NETWORKS):
+            self.removeItem(self.count() - 1)
+        if choices:
+            self.insertSeparator(len(NETWORKS))
+        for choice in choices:
+            tip = choice.model if choice.is_file else ""
+            self.add(choice.label, choice.model, choice.origin, tip)
+        self.setMaxVisibleItems(self.count())
 
     def showPopup(self):
-        """Open the list, wide enough for the details."""
+        """Open the list as things are now."""
         self.refresh()
-        view = self.view()
-        width = view.sizeHintForColumn(0) + view.verticalScrollBar().sizeHint().width()
-        view.setMinimumWidth(width)
         super().showPopup()
 
 
-class _TwoTexts(QStyledItemDelegate):
-    """Draws an item's name at the left and its details, paler, at the right."""
+class LayerCombo(DetailedCombo):
+    """What of a network becomes the vector."""
 
-    def paint(self, painter, option, index: QModelIndex):
-        super().paint(painter, option, index)
-        option = QStyleOptionViewItem(option)
-        self.initStyleOption(option, index)
-        selected = bool(option.state & QStyle.State_Selected)
-        role = QPalette.HighlightedText if selected else QPalette.Text
-        color = option.palette.color(QPalette.Active, role)
-        color.setAlphaF(0.7)
-        painter.save()
-        painter.setPen(color)
-        painter.setFont(option.font)
-        margin = QApplication.style().pixelMetric(QStyle.PM_FocusFrameHMargin) + 3
-        painter.drawText(
-            QRect(option.rect).adjusted(0, 0, -margin, 0),
-            int(Qt.AlignRight | Qt.AlignVCenter),
-            index.data(_DETAILS),
-        )
-        painter.restore()
+    #: The list is about to be opened, and the stages are not in it yet.
+    stages_wanted = Signal()
 
-    def sizeHint(self, option, index) -> QSize:
-        size = super().sizeHint(option, index)
-        details = option.fontMetrics.horizontalAdvance(index.data(_DETAILS))
-        return QSize(size.width() + _GAP + details, size.height() + 4)
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._stages = None
+        self._open = False
+
+    def show_layers(
+        self,
+        network: Network | None,
+        layer: str,
+        stages: Sequence[str] | None,
+        only_output: bool = False,
+    ):
+        """Fill the list.
+
+        Parameters
+        ----------
+        network : Network or None
+            None: not looked up yet.
+        layer : str
+            The chosen one; empty: the default.
+        stages : sequence of str or None
+            None: not looked up yet.
+        only_output : bool
+            Whether there is nothing to choose, as with the file of a network.
+        """
+        was_open = self._open
+        if was_open:  # its size would not change
+            self.hidePopup()
+        self._stages = () if only_output else stages
+        self.clear()
+        if only_output:
+            self.add("Output of the network", "")
+        else:
+            self._add_default(network)
+            self._add_layers(network)
+            self._add_stages(layer, stages)
+        self.setEnabled(not only_output)
+        self.setCurrentIndex(max(self.findData(layer), 0))
+        self.setMaxVisibleItems(20)
+        if was_open:
+            self.showPopup()
+
+    def _add_default(self, network):
+        if network is None:
+            self.add("Default", "")
+        else:
+            text = f"Default ({_LAYERS[network.layer]})"
+            self.add(text, "", "", _LAYER_TIPS[network.layer])
+
+    def _add_layers(self, network):
+        for layer, text in _LAYERS.items():
+            # The class scores by name have columns with the names of the classes.
+            if network is None or layer != PENULTIMATE or network.layer != layer:
+                self.add(text.capitalize(), layer, "", _LAYER_TIPS[layer])
+
+    def _add_stages(self, layer, stages):
+        for index, name in enumerate(stages or ()):
+            where, tip = _STAGE_TIPS[3 * index // len(stages)]
+            text = f"Stage {index + 1} of {len(stages)} ({where})"
+            self.add(text, name, name, tip)
+        if stages is None and layer not in ("", *_LAYERS):
+            self.add(f"Stage {layer}", layer)
+
+    def showPopup(self):
+        """Open the list; the stages may come later."""
+        if self._stages is None:
+            self.stages_wanted.emit()
+            self.add("Looking up the stages…", None)
+            self.model().item(self.count() - 1).setFlags(Qt.NoItemFlags)
+        self._open = True
+        super().showPopup()
+
+    def hidePopup(self):
+        """Close the list."""
+        self._open = False
+        super().hidePopup()
+        last = self.count() - 1
+        if last > 0 and self.itemData(last) is None:
+            self.removeItem(last)
+
+
+class FitCombo(DetailedCombo):
+    """How a picture meets the square that the network sees."""
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.add("As trained", "")
+        for text, fit, details in FITS:
+            self.add(text, fit, details)
+
+    def show_trained(self, network: Network | None):
+        """Say what a network was trained with; None: not known yet."""
+        names = {fit: text.lower() for text, fit, _ in FITS}
+        known = f" ({names[network.fit]})" if network else ""
+        self.setItemText(0, f"As trained{known}")
+        self.describe(0, "")

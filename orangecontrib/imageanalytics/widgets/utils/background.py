@@ -1,0 +1,46 @@
+"""A second thread for a widget or dialog, beside that of its main work."""
+
+from collections.abc import Callable
+
+from AnyQt.QtCore import QObject
+from Orange.widgets.utils.concurrent import ConcurrentMixin
+
+
+class Background(QObject, ConcurrentMixin):
+    """Runs one function at a time in a thread; the last one asked for counts.
+
+    Parameters
+    ----------
+    parent : QObject
+    done : callable
+        Called in the parent's thread with what the function returned.
+    failed : callable
+        Called with the exception that it raised.
+    told : callable, optional
+        Called with each partial result.
+    """
+
+    def __init__(
+        self,
+        parent: QObject,
+        done: Callable,
+        failed: Callable,
+        told: Callable = lambda _result: None,
+    ):
+        QObject.__init__(self, parent)
+        ConcurrentMixin.__init__(self)
+        self._done, self._failed, self._told = done, failed, told
+
+    @property
+    def busy(self) -> bool:
+        """Whether a function runs whose result is awaited."""
+        return self.task is not None
+
+    def on_partial_result(self, result):
+        self._told(result)
+
+    def on_done(self, result):
+        self._done(result)
+
+    def on_exception(self, ex):
+        self._failed(ex)

@@ -1,0 +1,191 @@
+"""The network that is chosen in a widget: in settings, in lists, and looked up."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from dataclasses import dataclass
+
+from Orange.widgets.utils.filedialogs import RecentPath
+
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.networks.registry import (
+    FAMILIES,
+    NETWORKS,
+    Network,
+    find_network,
+    is_file_name,
+)
+
+MOST_RECENT = 5
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is known of a chosen network without looking it up, which takes long.
+
+    Attributes
+    ----------
+    model : str
+        As for `find_network`; of a file the absolute path.
+    preprocessing : dict or None
+        Of a file: what was said about its input, if no file beside it says so.
+    prefix, relpath : str or None
+        Of a file: as `RecentPath` has them, so that it is found again when it was
+        moved together with the workflow.
+    """
+
+    model: str
+    preprocessing: dict | None = None
+    prefix: str | None = None
+    relpath: str | None = None
+
+    @classmethod
+    def of_file(cls, path: str, preprocessing=None, places=()) -> Choice:
+        """The network in a file; `places` are search paths as of `RecentPath`."""
+        recent = RecentPath.create(path, places)
+        return cls(recent.abspath, preprocessing, recent.prefix, recent.relpath)
+
+    @classmethod
+    def from_settings(cls, values) -> Choice | None:
+        """From what `as_settings` gave; None if it is anything else."""
+        try:
+            choice = cls(**values)
+        except TypeError:
+            return None
+        texts = (choice.model, choice.prefix or "", choice.relpath or "")
+        if not all(isinstance(text, str) for text in texts):
+            return None
+        if not isinstance(choice.preprocessing, dict | None):
+            return None
+        return choice if choice.family or choice.is_file else None
+
+    def as_settings(self) -> dict:
+        """Literals alone, so that workflows need no pickles."""
+        values = dataclasses.asdict(self)
+        return {key: value for key, value in values.items() if value is not None}
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it is among those that everybody is offered."""
+        return any(network.id == self.model for network in NETWORKS)
+
+    @property
+    def family(self) -> str:
+        """``"torchvision"`` or ``"timm"`` of a network by name, else empty."""
+        family, colon, _ = self.model.partition(":")
+        return family if colon and family in FAMILIES else ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is the file of a network."""
+        return not self.family and is_file_name(self.model)
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        if self.is_listed:
+            return find_network(self.model).name
+        if self.is_file:
+            return os.path.basename(self.model)
+        name = self.model.partition(":")[2]
+        # Which weights matters to nobody as long as they stay the same.
+        return name.partition(".")[0] if self.family == "torchvision" else name
+
+    @property
+    def origin(self) -> str:
+        """Where it is from, in a word or two."""
+        return "file" if self.is_file else self.family
+
+    def relocated(self, places) -> Choice:
+        """The file as seen from where the workflow lies now, if it is found."""
+        if not self.is_file:
+            return self
+        recent = RecentPath(self.model, self.prefix, self.relpath)
+        found = recent.resolve(places)
+        path = found.abspath if found else recent.search(places)
+        return Choice.of_file(path, self.preprocessing, places) if path else self
+
+    def beside_workflow(self, places) -> str:
+        """Where a file that is missing was looked for from the workflow."""
+        for name, base in places:
+            if name == "basedir":
+                known = self.prefix == name and self.relpath
+                part = self.relpath if known else os.path.basename(self.model)
+                return os.path.normpath(os.path.join(base, part))
+        return ""
+
+
+def most_recent(*choices: Choice | None) -> list[Choice]:
+    """The first few different ones of networks of one's own."""
+    different = {}
+    for choice in choices:
+        if choice is not None and not choice.is_listed:
+            different.setdefault(choice.model, choice)
+    return list(different.values())[:MOST_RECENT]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a network that was looked up.
+
+    Attributes
+    ----------
+    network : Network
+    available : bool
+        Whether its weights are on this computer.
+    megabytes : float
+        Size of the download; 0 where there is none, nan where it is unknown.
+    """
+
+    network: Network
+    available: bool
+    megabytes: float
+
+    @property
+    def must_download(self) -> bool:
+        """Whether the weights have to be downloaded first."""
+        return not self.available and self.megabytes != 0
+
+    @property
+    def size(self) -> str:
+        """That of the download, in words."""
+        if math.isnan(self.megabytes):
+            return "size unknown"
+        return f"{self.megabytes:,.0f} MB"
+
+    def describe(self, n_features: int | None) -> str:
+        """Length of the vectors, where it is known, and where the weights are."""
+        parts = [f"{n_features:,} features"] if n_features else []
+        if self.available:
+            parts.append("on this computer")
+        elif not self.megabytes:
+            parts.append("not installed")
+        elif math.isnan(self.megabytes):
+            parts.append("to be downloaded")
+        else:
+            parts.append(f"download of {self.size}")
+        return ", ".join(parts)
+
+
+def look_up(choice: Choice, _state=None) -> Facts:
+    """Find out about a network; imports torchvision or timm for theirs.
+
+    Raises
+    ------
+    ModelError
+        When the file of a network is missing or cannot be used, or timm is not
+        installed.
+    ValueError
+        When there is no such network.
+    """
+    network = find_network(choice.model, choice.preprocessing)
+    if choice.is_file:
+        network.weights.ensure(network.name)
+    return Facts(network, network.available(), network.megabytes)
+
+
+def look_up_stages(choice: Choice, _state=None) -> tuple[str, ...]:
+    """Names of the stages at which a network can be read; imports torch."""
+    return () if choice.is_file else ImageEmbedder.stages(choice.model)
