@@ -256,9 +256,7 @@ CONSTANTS = ("data/constants/", "model_constants_config.json", "tensor_")
 SAMPLES = "data/sample_inputs/model.pt"
 COMPILED = ("data/aotinductor/", "data/executorch/", "data/mtia", "xl_model_weights/")
 # As they are.
-PLAIN_PARTS = re.compile(
-    r"archive_format|archive_version|version|byteorder|\.data/\w+"
-)
+PLAIN_PARTS = re.compile(r"archive_format|archive_version|version|byteorder|\.data/\w+")
 
 
 def _is_program(names) -> bool:
@@ -381,29 +379,19 @@ def _load_plain(content: bytes, name: str):
 # -- The graph of a program ------------------------------------------------------
 
 # torch evaluates or executes text made from most of the strings in a graph.
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,500}")
+IDENTIFIER = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,500})?")
 QUALIFIED = re.compile(r"[A-Za-z0-9_.\-]{0,1000}")
 PLAIN_TEXT = re.compile(r"[ -~]{0,1000}")  # is quoted wherever it is used
 SYMBOL = re.compile(r"(s|u|zf|zuf)\d{1,5}")
 # Emptied: places in source code, names of classes, and conditions as source code.
 DROPPED = {"metadata": {}, "guards_code": [], "treespec_namedtuple_fields": {}}
 CUSTOM = ("as_custom_obj", "custom_obj", "custom_obj_name", "class_fqn")
-OPERATORS = frozenset(
-    f"_operator.{name}"
-    for name in "getitem add sub mul floordiv truediv mod neg pos abs eq ne lt le gt "
-    "ge and_ or_ not_".split()
-) | frozenset(
-    {
-        *(f"math.{name}" for name in ("ceil", "floor", "trunc", "sqrt")),
-        *(
-            f"torch.sym_{name}"
-            for name in ("int", "float", "ite", "max", "min", "not", "sqrt", "sum")
-        ),
-        *(
-            f"torch.ops.higher_order.{name}"
-            for name in ("cond", "wrap_with_set_grad_enabled", "wrap_with_autocast")
-        ),
-    }
+OPERATORS = re.compile(
+    r"_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|neg|pos|abs|eq|ne|lt|le|gt"
+    r"|ge|and_|or_|not_)"
+    r"|math\.(ceil|floor|trunc|sqrt)"
+    r"|torch\.sym_(int|float|ite|max|min|not|sqrt|sum)"
+    r"|torch\.ops\.higher_order\.(cond|wrap_with_set_grad_enabled|wrap_with_autocast)"
 )
 ATEN = re.compile(r"torch\.ops\.(aten|prims)\.([A-Za-z0-9_]+)\.([A-Za-z0-9_]+)")
 
@@ -467,7 +455,7 @@ def _check_operator(target: str) -> None:
     """Refuse what is not one of PyTorch's own operations that only compute."""
     import torch
 
-    if target in OPERATORS:
+    if OPERATORS.fullmatch(target):
         return
     match = ATEN.fullmatch(target)
     if match and match[2] not in FORBIDDEN_OPERATIONS:
@@ -514,15 +502,15 @@ def _check_spec(spec):
 
 
 # As sympy writes an expression, in its two ways: s0 + 1, Add(Symbol('s0'), Integer(1)).
-FUNCTIONS = frozenset(
-    "Symbol Integer Float Rational Add Mul Pow Max Min Mod PythonMod FloorDiv CeilDiv "
-    "CleanDiv floor ceiling Abs Eq Ne Equality Unequality StrictLessThan LessThan "
-    "StrictGreaterThan GreaterThan And Or Not Where CeilToInt FloorToInt TruncToInt "
-    "RoundToInt ToFloat IntTrueDiv FloatTrueDiv ModularIndexing Identity".split()
+FUNCTIONS = re.compile(
+    "Symbol|Integer|Float|Rational|Add|Mul|Pow|Max|Min|Mod|PythonMod|FloorDiv|CeilDiv"
+    "|CleanDiv|floor|ceiling|Abs|Eq|Ne|Equality|Unequality|StrictLessThan|LessThan"
+    "|StrictGreaterThan|GreaterThan|And|Or|Not|Where|CeilToInt|FloorToInt|TruncToInt"
+    "|RoundToInt|ToFloat|IntTrueDiv|FloatTrueDiv|ModularIndexing|Identity"
 )
-ASSUMPTIONS = frozenset(
-    "positive nonnegative negative nonpositive zero nonzero integer real finite "
-    "extended_real".split()
+CONSTANTS_OF_SYMPY = re.compile("true|false|oo|int_oo")
+ASSUMPTIONS = re.compile(
+    "(non)?(positive|negative|zero)|integer|real|finite|extended_real"
 )
 NODES = (
     ast.Expression,
@@ -558,19 +546,19 @@ def _is_plain(node) -> bool:
         return _is_plain_constant(node.value)
     if isinstance(node, ast.Name):
         return bool(
-            node.id in FUNCTIONS
-            or node.id in ("true", "false", "True", "False", "oo", "int_oo")
+            FUNCTIONS.fullmatch(node.id)
+            or CONSTANTS_OF_SYMPY.fullmatch(node.id)
             or SYMBOL.fullmatch(node.id)
         )
     if isinstance(node, ast.keyword):
         value = getattr(node.value, "value", None)
-        return (node.arg in ASSUMPTIONS and isinstance(value, bool)) or (
-            node.arg == "precision" and value == DOUBLE
-        )
+        if node.arg == "precision":
+            return value == DOUBLE
+        return isinstance(value, bool) and bool(ASSUMPTIONS.fullmatch(node.arg or ""))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         return _is_small_power(node.left, node.right)
     if isinstance(node, ast.Call):
-        if not (isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS):
+        if not (isinstance(node.func, ast.Name) and FUNCTIONS.fullmatch(node.func.id)):
             return False
         is_power = node.func.id == "Pow"
         return not is_power or (len(node.args) == 2 and _is_small_power(*node.args))

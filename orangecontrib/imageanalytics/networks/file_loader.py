@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +37,11 @@ class FileNetwork(nn.Module):
     ----------
     run : callable
         From a batch to its output.
-    fewest, most : int
-        Pictures that `run` takes; fewer are filled up, more come in pieces.
+    shape : sequence
+        Of the batches that `run` takes; what is no int, or 0, is not fixed.
+    fewest, most : int, optional
+        Pictures that `run` takes; fewer are filled up, more come in pieces. By
+        default as `shape` has it.
     move : callable, optional
         Given a device, returns `run` there; None when it stays on the CPU.
     """
@@ -46,13 +49,16 @@ class FileNetwork(nn.Module):
     def __init__(
         self,
         run: Callable[[Tensor], object],
-        fewest: int = 1,
+        shape: Sequence = (None,) * 4,
+        fewest: int | None = None,
         most: int | None = None,
         move: Callable[[torch.device], Callable] | None = None,
     ):
         super().__init__()
         self._run = (run,)  # hidden from torch
-        self.fewest, self.most = fewest, most
+        n, *picture = [size if isinstance(size, int) else 0 for size in shape]
+        self.picture = picture
+        self.fewest, self.most = fewest or n or 1, most or n or None
         self._move = move
         self._device = torch.device("cpu")
 
@@ -143,7 +149,7 @@ def _load_program(path: str) -> FileNetwork:
         moved = move_to_device_pass(program, str(device))
         return run_by(moved.module())
 
-    return FileNetwork(run_by(module), *_find_batch(program, shape[0]), move)
+    return FileNetwork(run_by(module), shape, *_find_limits(program, shape[0]), move)
 
 
 def _find_input(program):
@@ -161,15 +167,15 @@ def _find_input(program):
     return value.shape, value.dtype
 
 
-def _find_batch(program, size) -> tuple[int, int | None]:
-    """The fewest and the most pictures that a program takes."""
-    if isinstance(size, int):
-        return size, size
-    limits = program.range_constraints.get(size.node.expr)
+def _find_limits(program, n) -> tuple[int | None, int | None]:
+    """The fewest and the most pictures that a program takes, if it says so."""
+    limits = None
+    if not isinstance(n, int):
+        limits = program.range_constraints.get(n.node.expr)
     if limits is None:
-        return 1, None
+        return None, None
     most = int(limits.upper) if limits.upper < 2**31 else None
-    return max(1, int(limits.lower)), most
+    return int(limits.lower), most
 
 
 def _load_script(path: str) -> FileNetwork:
@@ -189,8 +195,7 @@ def _load_onnx(path: str) -> FileNetwork:
         import onnxruntime
     except ImportError as error:
         raise ModelError(
-            "needs onnxruntime: "
-            'pip install "Orange3-ImageAnalytics[onnx]"'
+            'needs onnxruntime: pip install "Orange3-ImageAnalytics[onnx]"'
         ) from error
     options = onnxruntime.SessionOptions()
     # Batches run in several threads instead.
@@ -201,7 +206,9 @@ def _load_onnx(path: str) -> FileNetwork:
             path, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's own have no base of their own
-        raise ModelError(f"cannot be read by onnxruntime: {_first_line(error)}") from error
+        raise ModelError(
+            f"cannot be read by onnxruntime: {_first_line(error)}"
+        ) from error
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise ModelError(f"takes {len(inputs)} inputs, not pictures alone")
@@ -226,9 +233,7 @@ def _load_onnx(path: str) -> FileNetwork:
             for output in outputs
         ]
 
-    batch = inputs[0].shape[0]
-    limits = (batch, batch) if isinstance(batch, int) and batch > 0 else ()
-    return FileNetwork(run, *limits)
+    return FileNetwork(run, inputs[0].shape)
 
 
 LOADERS = {".pt2": _load_program, ".pt": _load_script, ".onnx": _load_onnx}
@@ -270,6 +275,15 @@ class _QuietHere:
 def _check(model: FileNetwork, network: Network) -> None:
     """Try one picture and then two; find how many a traced network takes."""
     size = network.input_size
+    shape = (3, size, size)
+    if any(
+        takes and takes != has for takes, has in zip(model.picture, shape, strict=True)
+    ):
+        takes = " x ".join(str(length or "any") for length in model.picture)
+        raise ModelError(
+            f"takes pictures of {takes} numbers, not 3 x {size} x {size}; "
+            "is the size right that is said of it?"
+        )
     given = f"a picture of 3 x {size} x {size} numbers"
     try:
         output = _try(model, 1, size)

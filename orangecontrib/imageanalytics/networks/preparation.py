@@ -150,7 +150,7 @@ def _find_contradiction(values) -> str:
     for key in ("mean", "std"):
         value = values[key]
         if max(value) > top:
-            hint = f'; for 0 to 255 add "range": 255.' if top == 1 else "."
+            hint = '; for 0 to 255 add "range": 255.' if top == 1 else "."
             return f"{key} {list(value)} is not on the scale 0 to {top}{hint}"
         if top == 255 and (min(value) < 1 if key == "std" else 0 < max(value) <= 1):
             return (
@@ -173,7 +173,9 @@ def _is_number(value) -> bool:
 
 def _are_channels(value) -> bool:
     return (
-        isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_number, value))
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(map(_is_number, value))
     )
 
 
@@ -195,8 +197,9 @@ def _one_of(*choices) -> tuple[str, Callable[[object], bool]]:
     # By type too: True equals 1, and 255.0 equals 255.
     known = {(type(choice), choice) for choice in choices}
     text = " or ".join(map(str, choices))
-    return text, lambda value: isinstance(value, str | int) and (
-        (type(value), value) in known
+    return (
+        text,
+        lambda value: isinstance(value, str | int) and ((type(value), value) in known),
     )
 
 
