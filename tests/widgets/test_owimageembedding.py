@@ -24,10 +24,10 @@ from Orange.widgets.unsupervised.owtsne import OWtSNE
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.import_images import ImportImages
-from orangecontrib.imageanalytics.networks.registry import DEFAULT, find_network
+from orangecontrib.imageanalytics.networks.registry import DEFAULT
 from orangecontrib.imageanalytics.widgets import owimageembedding as module
 from orangecontrib.imageanalytics.widgets.owimageembedding import OWImageEmbedding
-from orangecontrib.imageanalytics.widgets.utils.network_combo import network_details
+from orangecontrib.imageanalytics.widgets.utils.network_choice import Choice, look_up
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import SkippedDialog
 
 
@@ -35,13 +35,15 @@ class FakeEmbedder:
     """Does as its class attributes say, without a network."""
 
     made: ClassVar[list] = []
+    downloaded: ClassVar[list] = []
     gate = None  # an Event: works until it is set
     error = None
     device = "CPU"
     device_at_end = "CPU"
 
-    def __init__(self, model, device):
+    def __init__(self, model, device, layer, fit, preprocessing):
         self.model, self.asked_device = model, device
+        self.layer, self.fit, self.preprocessing = layer, fit, preprocessing
         self.failures = {}
         self.cancelled = False
         self.begun = threading.Event()
@@ -53,7 +55,9 @@ class FakeEmbedder:
     def __exit__(self, *_):
         pass
 
-    def load(self, callback):
+    @staticmethod
+    def download(model, callback):
+        FakeEmbedder.downloaded.append(model)
         callback(0)
         callback(1)
 
@@ -77,7 +81,8 @@ class FakeEmbedder:
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setattr(FakeEmbedder, "made", [])
+    for name in ("made", "downloaded"):
+        monkeypatch.setattr(FakeEmbedder, name, [])
     for name in ("gate", "error", "device", "device_at_end"):
         monkeypatch.setattr(FakeEmbedder, name, getattr(FakeEmbedder, name))
     monkeypatch.setattr(module, "ImageEmbedder", FakeEmbedder)
@@ -321,7 +326,7 @@ class TestRuns(Base):
 
     def test_deletion_waits_a_second_at_most(self):
         """As when the thread is importing torch."""
-        with patch.object(FakeEmbedder, "load", lambda *_: time.sleep(3)):
+        with patch.object(FakeEmbedder, "__enter__", lambda _: time.sleep(3)):
             self.send_signal("Images", self.data)
             start = time.perf_counter()
             self.widget.onDeleteWidget()
@@ -464,15 +469,20 @@ class TestDownload(Base):
             set_partial_result=lambda progress: None,
         )
         said = []
-        task = module.Task(self.data, None, "vgg16", "auto")
-        module._Reporter(task, reporter_state).downloading(0.5)
-        assert said == ["Downloading VGG-16: 276 of 553 MB"]
+        reporter = module._Reporter("VGG-16", 6, reporter_state)
+        reporter.downloading(0.25)
+        reporter.megabytes = 553
+        reporter._said = 0
+        reporter.downloading(0.5)
+        assert said == ["Downloading VGG-16: 25%", "Downloading VGG-16: 276 of 553 MB"]
 
     def test_details(self):
-        details = network_details(find_network("vgg16"))
-        assert details == "4,096 features, download of 553 MB"
-        details = network_details(find_network(DEFAULT))
-        assert details == "1,280 features, on this computer"
+        for model, details in (
+            ("vgg16", "4,096 features, download of 553 MB"),
+            (DEFAULT, "1,280 features, on this computer"),
+        ):
+            facts = look_up(Choice(model))
+            assert facts.describe(facts.network.n_features) == details
 
 
 @pytest.mark.usefixtures("fake")
