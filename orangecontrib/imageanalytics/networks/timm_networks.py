@@ -122,7 +122,7 @@ def read_layer(model: nn.Module, network: Network, layer: str) -> nn.Module:
             model.reset_classifier(0)
         return model
     stage_names = _stage_names(model)
-    if layer in stage_names:
+    if layer in stage_names and hasattr(model, "forward_intermediates"):
         return Intermediate(model, stage_names.index(layer))
     return layers.read_layer(model, layer)
 
@@ -307,6 +307,4 @@ def _build(network: Network) -> nn.Module:
 
 
 def _stage_names(model) -> list[str]:
-    if not hasattr(model, "forward_intermediates"):
-        return []
     return [stage["module"] for stage in getattr(model, "feature_info", ())]
