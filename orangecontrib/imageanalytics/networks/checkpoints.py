@@ -109,7 +109,8 @@ def fuse_batch_norms(model: nn.Module) -> None:
     for parent in list(model.modules()):
         children = list(parent.named_children())
         for (name, layer), (norm_name, norm) in itertools.pairwise(children):
-            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            # Not of subclasses, which may do more: an activation, other weights.
+            if type(layer) is nn.Conv2d and type(norm) is nn.BatchNorm2d:
                 setattr(parent, name, fuse_conv_bn_eval(layer, norm))
                 setattr(parent, norm_name, nn.Identity())
 

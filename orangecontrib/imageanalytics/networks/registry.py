@@ -260,12 +260,16 @@ def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
 
 
 def family_names(family: str) -> tuple[str, ...]:
-    """Names of all networks of ``"torchvision"`` or ``"timm"``, which are imported.
+    """Ids of all networks of a package, with the prefix; imports it.
+
+    Parameters
+    ----------
+    family : {"torchvision", "timm"}
 
     Raises
     ------
     ModelError
-        When the package is not installed; says how to install it.
+        When the package is not installed.
     """
     return importlib.import_module(FAMILIES[family]).names()
 
