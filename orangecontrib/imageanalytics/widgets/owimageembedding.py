@@ -130,6 +130,7 @@ class Result:
     n_cached: int
     no_gpu: str = ""
     gpu_failed: str = ""
+    layer: str = ""
     missing_layer: str = ""
 
 
@@ -175,6 +176,7 @@ def embed(task: Task, state) -> Result | Facts:
             n_cached=statistics.n_cached,
             no_gpu=no_gpu,
             gpu_failed=first_device if changed else "",
+            layer=task.layer,
             missing_layer=missing_layer,
         )
 
@@ -539,6 +541,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             return self._n_features
         return self._facts.network.n_features
 
+    def _is_of_choice(self, facts: Facts) -> bool:
+        return self.embedder in (facts.model, facts.network.id)
+
     def _take_facts(self, facts: Facts):
         """What was looked up in a thread."""
         choice, id = self._choice, facts.network.id
@@ -741,9 +746,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.Warning.no_image_attribute()
             self._show_text("No images.")
             self._send(None, None)
-        elif self._must_download():
+        elif self._choice.is_listed and self._must_download():
             self._show_download()
-        else:
+        else:  # whether others have to be downloaded shows in the thread
             self._start()
 
     def _show_download(self):
@@ -817,7 +822,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def on_partial_result(self, progress: Progress | Facts):
         if isinstance(progress, Facts):
-            self._take_facts(progress)
+            if self._is_of_choice(progress):
+                self._take_facts(progress)
             return
         self.status_label.setText(progress.text)
         self._show_device(progress.device)
@@ -833,16 +839,14 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     def on_done(self, result: Result | Facts):
         self.cancel_button.setEnabled(False)
         if isinstance(result, Facts):
-            self._show_download()
+            if self._is_of_choice(result):
+                self._show_download()
+            else:
+                self._give_up("Apply embeds the images.")
             return
-        self._facts = result.facts
-        if result.missing_layer:
-            self.Warning.layer_replaced(result.facts.network.name, result.missing_layer)
-            self.layer = ""
-        if result.embedded is not None:
-            n_columns = len(result.embedded.domain.attributes)
-            self._n_features = n_columns - len(self.data.domain.attributes)
-        self._show_network()
+        # Without automatic apply another choice may have been made meanwhile.
+        if self._is_of_choice(result.facts) and self.layer == result.layer:
+            self._take_result(result)
         self._show_device(result.device)
         self.skipped_images = result.skipped_images
         self._show_text(_summary(result))
@@ -856,6 +860,17 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         if result.gpu_failed:
             self.Warning.gpu_failed(result.gpu_failed)
         self._send(result.embedded, result.skipped)
+
+    def _take_result(self, result: Result):
+        """What it tells about the chosen network."""
+        self._facts = result.facts
+        if result.missing_layer:
+            self.Warning.layer_replaced(result.facts.network.name, result.missing_layer)
+            self.layer = ""
+        if result.embedded is not None:
+            n_columns = len(result.embedded.domain.attributes)
+            self._n_features = n_columns - len(self.data.domain.attributes)
+        self._show_network()
 
     def on_exception(self, ex: Exception):
         self.cancel_button.setEnabled(False)
@@ -929,8 +944,9 @@ def _add_row(form: QFormLayout, label: str, field: QWidget, beside: QWidget):
 
 
 def _describe(facts: Facts, n_features: int | None) -> str:
+    text = facts.describe(n_features)
     description = facts.network.description
-    return f"{facts.describe(n_features)}<br/><small>{description}</small>"
+    return f"{text[0].upper()}{text[1:]}<br/><small>{description}</small>"
 
 
 def _summary(result: Result) -> str:

@@ -132,6 +132,8 @@ class Facts:
 
     Attributes
     ----------
+    model : str
+        Of the choice that was looked up.
     network : Network
     available : bool
         Whether its weights are on this computer.
@@ -139,6 +141,7 @@ class Facts:
         Size of the download; 0 where there is none, nan where it is unknown.
     """
 
+    model: str
     network: Network
     available: bool
     megabytes: float
@@ -183,7 +186,7 @@ def look_up(choice: Choice, _state=None) -> Facts:
     network = find_network(choice.model, choice.preprocessing)
     if choice.is_file:
         network.weights.ensure(network.name)
-    return Facts(network, network.available(), network.megabytes)
+    return Facts(choice.model, network, network.available(), network.megabytes)
 
 
 def look_up_stages(choice: Choice, _state=None) -> tuple[str, ...]:

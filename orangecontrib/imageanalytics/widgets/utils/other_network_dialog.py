@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from AnyQt.QtCore import QEvent, Qt, Signal
+from AnyQt.QtGui import QPalette
 from AnyQt.QtWidgets import (
     QApplication,
     QComboBox,
@@ -127,6 +128,8 @@ class OtherNetworkDialog(QDialog):
 
     def _make_buttons(self):
         buttons = QDialogButtonBox(QDialogButtonBox.Cancel)
+        # Else Enter would cancel while there is nothing to use.
+        buttons.button(QDialogButtonBox.Cancel).setAutoDefault(False)
         self.use_button = buttons.addButton("Use", QDialogButtonBox.AcceptRole)
         self.use_button.setDefault(True)
         buttons.accepted.connect(self.use)
@@ -165,7 +168,9 @@ class NamePage(QWidget):
             clearButtonEnabled=True,
             toolTip="Words or parts of them, in any order",
         )
-        self.search.setAccessibleName("Search for a network")
+        _show_placeholder(self.search)
+        label = QLabel("&Search:")
+        label.setBuddy(self.search)
         self.search.textChanged.connect(self._find)
         self.search.installEventFilter(self)
         self.model = NameModel(self)
@@ -182,8 +187,11 @@ class NamePage(QWidget):
             "Networks of the Python packages torchvision and timm. "
             "Nothing is downloaded before you agree to it."
         )
+        row = QHBoxLayout()
+        row.addWidget(label)
+        row.addWidget(self.search, 1)
         layout = QVBoxLayout(self)
-        layout.addWidget(self.search)
+        layout.addLayout(row)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.count_label)
         layout.addWidget(self.problem_label)
@@ -298,6 +306,7 @@ class FilePage(QWidget):
         self.path_edit = QLineEdit(
             readOnly=True, placeholderText="A file .pt2, .pt or .onnx"
         )
+        _show_placeholder(self.path_edit)
         self.path_edit.setAccessibleName("File of the network")
         self.browse_button = QPushButton(
             "Choose…",
@@ -330,7 +339,7 @@ class FilePage(QWidget):
             (f"{text}: {details}", fit) for text, fit, details in FITS
         )
         self.fit_combo.setToolTip("How images met the square when it was trained")
-        form.addRow("&Size:", _left(self.size_spin))
+        form.addRow("Si&ze:", _left(self.size_spin))
         form.addRow("Sc&ale:", _left(self.range_combo))
         form.addRow("&Mean:", means)
         form.addRow("S&td:", deviations)
@@ -368,6 +377,7 @@ class FilePage(QWidget):
         for widget in (self.problem_label, self.problem_text):
             widget.setVisible(bool(problem))
         own = self._is_read and self._beside is None
+        self.form.setPalette(_readable(self.palette()) if self._beside else QPalette())
         self.form.setEnabled(own and not self._trying.busy)
         self.browse_button.setEnabled(not self._trying.busy)
         self.changed.emit()
@@ -484,6 +494,24 @@ def _text_label(text="") -> QLabel:
     )
     label.setFocusPolicy(Qt.ClickFocus)
     return label
+
+
+def _show_placeholder(edit: QLineEdit):
+    """In a colour that is seen with dark themes, too, which do not set it."""
+    palette = edit.palette()
+    color = palette.color(QPalette.Text)
+    color.setAlphaF(0.5)
+    palette.setColor(QPalette.PlaceholderText, color)
+    edit.setPalette(palette)
+
+
+def _readable(palette: QPalette) -> QPalette:
+    """A palette in which what cannot be changed can be read all the same."""
+    palette = QPalette(palette)
+    for role in (QPalette.Text, QPalette.WindowText, QPalette.ButtonText):
+        color = palette.color(QPalette.Active, role)
+        palette.setColor(QPalette.Disabled, role, color)
+    return palette
 
 
 def _combo(choices) -> QComboBox:
