@@ -1,7 +1,8 @@
+import dataclasses
 import os
 import threading
 import time
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import ClassVar
 from unittest.mock import patch
 
@@ -9,11 +10,16 @@ import numpy as np
 import pytest
 from AnyQt.QtGui import QTextDocument
 from AnyQt.QtWidgets import QMessageBox
+from helpers import make_network_file, make_picture
 from Orange.data import Domain, StringVariable, Table
 from Orange.distance import Cosine
 from Orange.widgets.data.owneighbors import OWNeighbors
+from Orange.widgets.data.owtransform import OWTransform
+from Orange.widgets.evaluate.owpredictions import OWPredictions
 from Orange.widgets.evaluate.owtestandscore import OWTestAndScore
+from Orange.widgets.model.owloadmodel import OWLoadModel
 from Orange.widgets.model.owlogisticregression import OWLogisticRegression
+from Orange.widgets.model.owsavemodel import OWSaveModel
 from Orange.widgets.tests.base import WidgetTest
 from Orange.widgets.unsupervised import owdistances
 from Orange.widgets.unsupervised.owdistances import OWDistances
@@ -21,10 +27,16 @@ from Orange.widgets.unsupervised.owhierarchicalclustering import (
     OWHierarchicalClustering,
 )
 from Orange.widgets.unsupervised.owtsne import OWtSNE
+from Orange.widgets.utils.filedialogs import RecentPath
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
-from orangecontrib.imageanalytics.networks.registry import DEFAULT
+from orangecontrib.imageanalytics.networks.registry import (
+    DEFAULT,
+    NETWORKS,
+    find_network,
+)
 from orangecontrib.imageanalytics.widgets import owimageembedding as module
 from orangecontrib.imageanalytics.widgets.owimageembedding import OWImageEmbedding
 from orangecontrib.imageanalytics.widgets.utils.network_choice import Choice, look_up
@@ -119,6 +131,9 @@ class Base(WidgetTest):
         self.send_signal("Images", data)
         self.wait_until_finished(timeout=60000)
         return self.get_output("Embeddings"), self.get_output("Skipped Images")
+
+    def until(self, condition):
+        self.process_events(condition, timeout=30_000)
 
     def choose(self, combo, value):
         combo.setCurrentIndex(combo.findData(value))
@@ -430,7 +445,7 @@ class TestDownload(Base):
         self.choose(self.widget.network_combo, "vgg19")
         question = self.widget._question
         assert isinstance(question, QMessageBox)
-        assert "575 MB" in question.text()
+        assert "VGG-19 (575 MB)" in question.text()
         assert "https://download.pytorch.org" in question.informativeText()
         self.answer("Cancel")
         assert len(self.fake.made) == 1
@@ -557,8 +572,532 @@ class TestSettings(Base):
         self.embed(with_columns(self.data, "a", "b"))
         assert self.widget.image_column.name == "b"
 
+    def test_version_2_opens_unchanged(self):
+        widget = self.opened(device="cpu", embedder="squeezenet", __version__=2)
+        assert (widget.embedder, widget.layer, widget.fit) == ("squeezenet", "", "")
+        (made,) = self.fake.made
+        assert (made.layer, made.fit, made.preprocessing) == (None, None, None)
+        assert widget.own_networks == []
+
+    def test_odd_settings(self):
+        """As from a later version, or a file written by hand."""
+        odd = [None, 7, {"model": 3}, {"model": "squeezenet"}, {"nothing": 1}]
+        odd += [{"model": "timm:a", "preprocessing": 3}, {"model": "timm:b"}]
+        widget = self.opened(own_networks=odd, fit="twist", __version__=3)
+        assert widget.own_networks == [{"model": "timm:b"}]
+        assert widget.fit == ""
+        assert widget.fit_combo.currentText() == "As trained (crop)"
+
     def test_unknown_device(self):
         assert self.opened(device="abacus", __version__=2).device == "auto"
+
+
+def texts(combo) -> list[str]:
+    return [combo.itemText(index) for index in range(combo.count())]
+
+
+class TestLayerAndFit(Base):
+    """With real networks."""
+
+    def open_layers(self):
+        combo = self.widget.layer_combo
+        combo.showPopup()
+        before = texts(combo)
+        self.until(lambda: self.widget._stages is not None)
+        combo.hidePopup()
+        return before, texts(combo)
+
+    def test_stages_are_looked_up_when_the_list_is_opened(self):
+        combo = self.widget.layer_combo
+        assert texts(combo) == ["Default (before the classifier)", "Class scores"]
+        before, after = self.open_layers()
+        assert before[-1] == "Looking up the stages…"
+        assert after[2:] == [
+            "Stage 1 of 5 (early)",
+            "Stage 2 of 5 (early)",
+            "Stage 3 of 5 (middle)",
+            "Stage 4 of 5 (middle)",
+            "Stage 5 of 5 (late)",
+        ]
+        assert combo.itemData(2) == "features.1"
+        assert combo.currentIndex() == 0
+
+    def test_closed_before_they_came(self):
+        combo = self.widget.layer_combo
+        gate = threading.Event()
+        with patch.object(module, "look_up_stages", lambda _: gate.wait(10) and ()):
+            combo.showPopup()
+            combo.hidePopup()
+            assert "Looking up the stages…" not in texts(combo)
+            combo.showPopup()
+            combo.hidePopup()
+            gate.set()
+            self.until(lambda: self.widget._stages is not None)
+        assert not combo.view().isVisible()
+
+    def test_no_stages(self):
+        def fail(_):
+            raise ModelError("no")
+
+        with patch.object(module, "look_up_stages", fail):
+            _, after = self.open_layers()
+        assert after == ["Default (before the classifier)", "Class scores"]
+
+    def test_stage(self):
+        self.embed(self.data)
+        self.open_layers()
+        self.choose(self.widget.layer_combo, "features.3")
+        self.wait_until_finished(timeout=60000)
+        embedded = self.get_output("Embeddings")
+        with ImageEmbedder(layer="features.3") as embedder:
+            expected = embedder(self.data)[0]
+        np.testing.assert_array_equal(embedded.X, expected.X)
+        assert embedded.domain == expected.domain
+        n = embedded.X.shape[1]
+        assert f"{n} features" in self.widget.network_label.text()
+        self.widget.send_report()
+        assert "Stage 2 of 5" in self.widget.report_html
+        # Of another network it would be another stage, or none.
+        self.choose(self.widget.network_combo, "squeezenet")
+        assert self.widget.layer == ""
+        assert self.widget.layer_combo.currentText() == "Default (class scores)"
+        assert texts(self.widget.layer_combo)[1:] == [
+            "Before the classifier",
+            "Class scores",
+        ]
+
+    def test_class_scores_have_names(self):
+        self.embed(self.data)
+        self.choose(self.widget.layer_combo, "logits")
+        self.wait_until_finished(timeout=60000)
+        names = [v.name for v in self.get_output("Embeddings").domain.attributes]
+        assert len(names) == 1000
+        assert "tabby" in names
+
+    def test_layer_that_is_no_more(self):
+        settings = {"layer": "features.99", "__version__": 3}
+        self.widget = self.create_widget(OWImageEmbedding, settings)
+        assert self.widget.layer_combo.currentText() == "Stage features.99"
+        embedded, _ = self.embed(self.data)
+        assert embedded.X.shape == (6, 1280)
+        warning = str(self.widget.Warning.layer_replaced)
+        assert "EfficientNet-Lite0 has no layer 'features.99'" in warning
+        assert self.widget.layer == ""
+        assert self.widget.layer_combo.currentIndex() == 0
+        self.choose(self.widget.layer_combo, "logits")
+        assert not self.widget.Warning.layer_replaced.is_shown()
+
+    def test_fit(self):
+        combo = self.widget.fit_combo
+        assert texts(combo) == ["As trained (crop)", "Crop", "Stretch", "Pad"]
+        cropped, _ = self.embed(self.data)
+        self.choose(combo, "stretch")
+        self.wait_until_finished(timeout=60000)
+        stretched = self.get_output("Embeddings")
+        assert np.abs(stretched.X - cropped.X).max() > 0.1
+        self.choose(combo, "crop")  # as trained, from the cache
+        self.wait_until_finished(timeout=60000)
+        np.testing.assert_array_equal(self.get_output("Embeddings").X, cropped.X)
+        self.choose(self.widget.network_combo, "squeezenet")
+        assert combo.itemText(0) == "As trained (stretch)"
+        assert self.widget.fit == "crop"
+
+    def test_known_vectors_need_no_network(self):
+        embedded, _ = self.embed(self.data)
+        with patch(
+            "orangecontrib.imageanalytics.engine.runner.load_backbone",
+            side_effect=AssertionError,
+        ):
+            self.embed(None)
+            again, _ = self.embed(self.data)
+        np.testing.assert_array_equal(again.X, embedded.X)
+        assert not self.widget.Error.active
+
+
+class OwnBase(Base):
+    """Networks that are not among those that everybody is offered."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path, monkeypatch):
+        self.tmp, self.monkeypatch = tmp_path, monkeypatch
+
+    def opened(self, env=(), **settings):
+        self.widget = self.create_widget(
+            OWImageEmbedding,
+            {"__version__": 3, **settings},
+            env=dict(env),
+        )
+        return self.widget
+
+    def use(self, *choices):
+        for choice in choices:
+            self.widget.choose_other()
+            dialog = self.widget._dialog
+            dialog.chosen.emit(choice)
+            dialog.accept()
+            assert self.widget._dialog is None
+
+    def own(self):
+        combo = self.widget.network_combo
+        return texts(combo)[len(NETWORKS) + 1 :]
+
+
+class TestFile(OwnBase):
+    VALUES = MappingProxyType({"size": 40, "mean": [0.5] * 3, "std": [0.2] * 3})
+
+    def network(self, *parts) -> Choice:
+        os.makedirs(self.tmp.joinpath(*parts[:-1]), exist_ok=True)
+        path = make_network_file(self.tmp.joinpath(*parts))
+        return Choice.of_file(path, dict(self.VALUES), self.widget._search_paths())
+
+    def test_file(self):
+        self.send_signal("Images", self.data)
+        choice = self.network("cells.pt")
+        self.use(choice)
+        self.wait_until_finished(timeout=60000)
+        embedded = self.get_output("Embeddings")
+        with ImageEmbedder(choice.model, preprocessing=self.VALUES) as embedder:
+            np.testing.assert_array_equal(embedded.X, embedder(self.data)[0].X)
+        assert embedded.X.shape == (6, 4)
+        widget = self.widget
+        assert widget.network_combo.currentText() == "cells.pt"
+        assert "4 features, on this computer" in widget.network_label.text()
+        assert self.own() == ["cells.pt"]
+        assert not widget.layer_combo.isEnabled()
+        assert texts(widget.layer_combo) == ["Output of the network"]
+        assert widget.last_dir == str(self.tmp)
+        widget.send_report()
+        assert "cells.pt, 4 features" in widget.report_html
+        assert "Output of the network" in widget.report_html
+        self.choose(widget.network_combo, DEFAULT)
+        assert widget.layer_combo.isEnabled()
+        assert self.own() == ["cells.pt"]
+
+    def test_what_is_expected_is_changed(self):
+        self.send_signal("Images", self.data)
+        choice = self.network("cells.pt")
+        self.use(choice)
+        self.wait_until_finished(timeout=60000)
+        first = self.get_output("Embeddings").X
+        other = {**self.VALUES, "mean": [0.1] * 3}
+        self.use(Choice(choice.model, other))
+        self.wait_until_finished(timeout=60000)
+        assert np.abs(self.get_output("Embeddings").X - first).max() > 0.01
+        assert self.own() == ["cells.pt"]
+
+    def test_moves_with_the_workflow(self):
+        old, new = self.tmp / "old", self.tmp / "new"
+        self.opened(env={"basedir": str(old)})
+        self.use(self.network("old", "nets", "cells.pt"))
+        settings = self.widget.settingsHandler.pack_data(self.widget)
+        assert settings["own_networks"][0]["relpath"] == os.path.join(
+            "nets", "cells.pt"
+        )
+        os.rename(old, new)
+        self.opened(env={"basedir": str(new)}, **settings)
+        assert self.widget.embedder == str(new / "nets" / "cells.pt")
+        embedded, _ = self.embed(self.data)
+        assert embedded.X.shape == (6, 4)
+
+    def test_workflow_is_saved(self):
+        self.use(self.network("cells.pt"))
+        env = {"basedir": str(self.tmp)}
+        with patch.object(self.widget, "workflowEnv", return_value=env):
+            self.widget.workflowEnvChanged("basedir", str(self.tmp), None)
+            self.widget.workflowEnvChanged("else", "", None)
+        (own,) = self.widget.own_networks
+        assert (own["prefix"], own["relpath"]) == ("basedir", "cells.pt")
+        assert own["preprocessing"] == self.VALUES
+
+    def test_file_is_found_where_the_workflow_is_saved(self):
+        network = self.network("cells.pt")
+        gone = dataclasses.replace(
+            network, model="/gone/cells.pt", prefix="basedir", relpath="cells.pt"
+        )
+        self.opened(embedder=gone.model, own_networks=[gone.as_settings()])
+        self.embed(self.data)
+        assert self.widget.Error.network_missing.is_shown()
+        env = {"basedir": str(self.tmp)}
+        with patch.object(self.widget, "workflowEnv", return_value=env):
+            self.widget.workflowEnvChanged("basedir", str(self.tmp), None)
+        self.wait_until_finished(timeout=60000)
+        assert self.get_output("Embeddings").X.shape == (6, 4)
+        assert not self.widget.Error.active
+
+    def test_missing(self):
+        network = self.network("folder", "cells.pt")
+        base = str(self.tmp / "elsewhere")
+        gone = dataclasses.replace(
+            network, model="/gone/cells.pt", prefix="basedir", relpath="cells.pt"
+        )
+        self.opened(
+            env={"basedir": base},
+            embedder=gone.model,
+            own_networks=[gone.as_settings()],
+        )
+        assert self.widget.network_combo.currentText() == "cells.pt"
+        embedded, _ = self.embed(self.data)
+        assert embedded is None
+        error = str(self.widget.Error.network_missing)
+        assert "/gone/cells.pt" in error
+        assert os.path.join(base, "cells.pt") in error
+        assert "Other…" in error
+        assert not self.widget.Warning.download_needed.is_shown()
+        self.use(network)
+        self.wait_until_finished(timeout=60000)
+        assert self.get_output("Embeddings").X.shape == (6, 4)
+        assert not self.widget.Error.active
+
+    def test_missing_with_values_beside_it(self):
+        self.opened(embedder="/gone/cells.pt2")
+        self.embed(self.data)
+        assert "/gone/cells.pt2" in str(self.widget.Error.network_missing)
+
+    def test_last_five(self):
+        names = [f"{number}.pt" for number in range(7)]
+        self.use(*(self.network(name) for name in names))
+        assert self.own() == ["6.pt", "5.pt", "4.pt", "3.pt", "2.pt"]
+        self.widget.saveSettings()
+        # In another workflow.
+        assert self.own_of_another(DEFAULT) == ["6.pt", "5.pt", "4.pt", "3.pt", "2.pt"]
+        # What a workflow uses comes first, if it uses any.
+        other = "timm:resnet18.a1_in1k"
+        expected = ["resnet18.a1_in1k", "6.pt", "5.pt", "4.pt", "3.pt"]
+        assert self.own_of_another(other) == expected
+
+    def own_of_another(self, model):
+        # Of the very class: those that tests create share no settings.
+        cls = type(self.widget)
+        settings = {"embedder": model, "own_networks": [], "__version__": 3}
+        self.widget = cls.__new__(
+            cls, signal_manager=self.signal_manager, stored_settings=settings
+        )
+        self.widget.__init__()
+        self.addCleanup(self.widget.onDeleteWidget)
+        return self.own()
+
+
+@dataclasses.dataclass(frozen=True)
+class FakeWeights:
+    """Those of another network, once they are there."""
+
+    real: object
+    file: str
+    megabytes: float = float("nan")
+    origin = "https://example.com"
+
+    @property
+    def path(self):
+        return self.file
+
+    @property
+    def sha256(self):
+        return self.real.sha256
+
+    @property
+    def fingerprint(self):
+        return self.real.fingerprint + "x"
+
+    def available(self):
+        return os.path.exists(self.file)
+
+    def ensure(self, name, callback=None):
+        if not self.available():
+            callback(0.5)
+            with open(self.file, "w", encoding="utf-8"):
+                pass
+        return self.real.ensure(name)
+
+
+class TestByName(OwnBase):
+    """A family whose only network is `tiny`: in truth the default one."""
+
+    @pytest.fixture(autouse=True)
+    def family(self, folder, agreed):
+        self.threads, self.megabytes = set(), float("nan")
+        self.file = str(self.tmp / "weights")
+        self.monkeypatch.setattr(
+            "orangecontrib.imageanalytics.networks.torchvision_networks.find",
+            self.find,
+        )
+
+    def find(self, name):
+        self.threads.add(threading.current_thread())
+        if name.partition(".")[0] != "tiny":
+            raise ValueError(f"torchvision has no network {name}")
+        network = find_network(DEFAULT)
+        return dataclasses.replace(
+            network,
+            id="torchvision:tiny.V2",
+            name="tiny (V2)",
+            n_features=None,
+            weights=FakeWeights(network.weights, self.file, self.megabytes),
+        )
+
+    def answer(self, text):
+        question = self.widget._question
+        (button,) = [b for b in question.buttons() if text in b.text()]
+        button.click()
+
+    def test_download_asks_first(self):
+        self.embed(self.data)
+        self.use(Choice("torchvision:tiny"))
+        self.until(lambda: self.widget._question is not None)
+        self.wait_until_finished()
+        assert "tiny (V2) (size unknown)" in self.widget._question.text()
+        assert self.widget.Warning.download_needed.is_shown()
+        assert not os.path.exists(self.file)
+        assert threading.main_thread() not in self.threads
+        self.answer("Download")
+        self.wait_until_finished(timeout=60000)
+        assert self.get_output("Embeddings").X.shape == (6, 1280)
+        assert os.path.exists(self.file)
+        text = self.widget.network_label.text()
+        assert "1,280 features, on this computer" in text
+
+    def test_cancelled(self):
+        self.megabytes = 42
+        self.embed(self.data)
+        self.use(Choice("torchvision:tiny"))
+        self.until(lambda: self.widget._question is not None)
+        self.wait_until_finished()
+        assert "tiny (V2) (42 MB)" in self.widget._question.text()
+        self.answer("Cancel")
+        assert self.get_output("Embeddings") is None
+        assert "42 MB" in self.widget.download_button.text()
+        assert "Download of 42 MB" in self.widget.network_label.text()
+        # Put there by hand meanwhile.
+        open(self.file, "w", encoding="utf-8").close()
+        self.widget.commit.now()
+        self.wait_until_finished(timeout=60000)
+        assert self.get_output("Embeddings") is not None
+
+    def test_a_workflow_is_opened(self):
+        """Nothing pops up and nothing is fetched."""
+        self.opened(embedder="torchvision:tiny")
+        assert self.widget.network_combo.currentText() == "tiny"
+        self.embed(self.data)
+        assert self.widget._question is None
+        assert self.widget.Warning.download_needed.is_shown()
+        assert self.get_output("Embeddings") is None
+        assert threading.main_thread() not in self.threads
+
+    def test_weights_are_remembered(self):
+        """Another version may have others by default."""
+        self.use(Choice("torchvision:tiny"))
+        self.until(lambda: self.widget._facts is not None)
+        assert self.widget.embedder == "torchvision:tiny.V2"
+        assert self.widget.own_networks == [{"model": "torchvision:tiny.V2"}]
+        assert self.own() == ["tiny"]
+        assert self.widget.network_combo.currentText() == "tiny"
+        assert self.widget.fit_combo.currentText() == "As trained (crop)"
+        assert self.widget._question is None  # there is no data
+
+    def test_another_choice_while_it_is_looked_up(self):
+        gate = threading.Event()
+        find = self.find
+        self.widget.controls._auto_apply.click()
+        self.send_signal("Images", self.data)
+        with patch(
+            "orangecontrib.imageanalytics.networks.torchvision_networks.find",
+            lambda name: gate.wait(10) and find(name),
+        ):
+            self.use(Choice("torchvision:tiny"))
+            self.widget.apply_box.button.click()
+            self.choose(self.widget.network_combo, "squeezenet")
+            gate.set()
+            self.wait_until_finished()
+        assert self.widget._question is None
+        assert self.widget.embedder == "squeezenet"
+        assert "1,000 features" in self.widget.network_label.text()
+        assert not self.widget.Warning.download_needed.is_shown()
+        assert self.widget.apply_box.button.isEnabled()
+
+    def test_no_such_network(self):
+        self.opened(embedder="torchvision:huge")
+        self.embed(self.data)
+        assert "no network huge" in str(self.widget.Error.network_missing)
+
+    def test_timm_is_missing(self):
+        def find(_):
+            raise ModelError('timm is missing: pip install "x[timm]"')
+
+        pytest.importorskip("timm")
+        self.monkeypatch.setattr(
+            "orangecontrib.imageanalytics.networks.timm_networks.find", find
+        )
+        self.opened(embedder="timm:a.b")
+        self.embed(self.data)
+        assert "pip install" in str(self.widget.Error.network_missing)
+
+    def test_deleted_while_the_dialog_is_open(self):
+        self.widget.choose_other()
+        self.widget.onDeleteWidget()
+        assert self.widget._dialog is None
+
+
+class TestModels(OwnBase):
+    """Models that were trained on embeddings, and tables of other images."""
+
+    def setUp(self):
+        super().setUp()
+        path = make_network_file(self.tmp / "cells.pt")
+        # So small a std that the pictures can be told apart.
+        values = {"size": 40, "mean": [0.5] * 3, "std": [0.01] * 3}
+        self.use(Choice.of_file(path, values))
+        self.embedded, _ = self.embed(self.data)
+        folder = self.tmp / "others"
+        os.makedirs(folder)
+        for index in range(4):
+            make_picture(index + 50, (80, 60)).save(folder / f"{index}.png")
+        self.others = ImportImages()(str(folder))[0]
+        with ImageEmbedder(self.widget._choice.model, **self.how()) as embedder:
+            self.expected = embedder(self.others)[0]
+
+    def how(self):
+        return {"preprocessing": self.widget._choice.preprocessing}
+
+    def model(self):
+        learner = self.create_widget(OWLogisticRegression)
+        self.send_signal("Data", self.embedded, widget=learner)
+        self.wait_until_finished(learner)
+        return self.get_output("Model", learner)
+
+    def check_predictions(self, model):
+        predictions = self.create_widget(OWPredictions)
+        self.send_signals(
+            [("Data", self.others), ("Predictors", model)], widget=predictions
+        )
+        self.wait_until_finished(predictions)
+        predicted = self.get_output("Selected Predictions", predictions)
+        values, probabilities = model(self.expected, model.ValueProbs)
+        np.testing.assert_array_equal(predicted.get_column(model.name), values)
+        (slot,) = predictions.predictors
+        np.testing.assert_allclose(slot.results.unmapped_probabilities, probabilities)
+        assert np.ptp(probabilities, axis=0).max() > 0.01
+
+    def test_predictions(self):
+        self.check_predictions(self.model())
+
+    def test_saved_model(self):
+        save = self.create_widget(OWSaveModel)
+        self.send_signal("Model", self.model(), widget=save)
+        save.filename, save.filter = str(self.tmp / "model.pkcls"), save.filters[0]
+        save.save_file()
+        load = self.create_widget(
+            OWLoadModel, {"recent_paths": [RecentPath.create(save.filename, [])]}
+        )
+        assert not load.Error.active
+        self.check_predictions(self.get_output("Model", load))
+
+    def test_apply_domain(self):
+        transform = self.create_widget(OWTransform)
+        self.send_signals(
+            [("Data", self.others), ("Template Data", self.embedded)], widget=transform
+        )
+        transformed = self.get_output("Transformed Data", transform)
+        assert transformed.domain.attributes == self.embedded.domain.attributes
+        np.testing.assert_array_equal(transformed.X, self.expected.X)
 
 
 def with_columns(data: Table, *names) -> Table:

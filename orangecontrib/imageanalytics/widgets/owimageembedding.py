@@ -145,7 +145,7 @@ def embed(task: Task, state) -> Result | Facts:
     progress = _Reporter(task.choice.label, len(task.data), state)
     progress.say("Looking up the network…")
     facts = look_up(task.choice)
-    state.set_partial_result(facts)
+    progress.show(facts)
     if facts.must_download:
         if facts.network.id not in task.agreed:
             return facts
@@ -223,6 +223,19 @@ class _Reporter:
         self._said = -STATUS_SECONDS
         self._history = deque()
 
+    def show(self, result):
+        """Hand over what is known so far.
+
+        Raises
+        ------
+        Cancelled
+            When the widget does not want the result any more.
+        """
+        # It may be gone, and with it the signals of the state.
+        if self._state.is_interruption_requested():
+            raise Cancelled
+        self._state.set_partial_result(result)
+
     def say(self, text, fraction=None):
         """Show a text, unless the last one is too young.
 
@@ -237,7 +250,7 @@ class _Reporter:
         if fraction is None or now - self._said >= STATUS_SECONDS:
             self._said = now
             self._state.set_status(text)
-            self._state.set_partial_result(Progress(text, fraction, self.device))
+            self.show(Progress(text, fraction, self.device))
 
     def downloading(self, fraction):
         """Tell how much of the weights has arrived."""
@@ -706,11 +719,11 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def ask_to_download(self):
         """Ask whether the network may be downloaded, and go on if so."""
-        network, size = self._facts.network, self._facts.size
+        network, size = self._facts.network, f"({self._facts.size})"
         self._question = question = QMessageBox(
             QMessageBox.Question,
             f"Download {network.name}",
-            f"Download {network.name} ({size})?",
+            f"Download the network {network.name} {size}?",
             parent=self,
         )
         question.setInformativeText(

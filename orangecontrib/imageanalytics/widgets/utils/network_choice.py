@@ -172,7 +172,7 @@ class Facts:
         return ", ".join(parts)
 
 
-def look_up(choice: Choice, _state=None) -> Facts:
+def look_up(choice: Choice) -> Facts:
     """Find out about a network; imports torchvision or timm for theirs.
 
     Raises
@@ -189,6 +189,6 @@ def look_up(choice: Choice, _state=None) -> Facts:
     return Facts(choice.model, network, network.available(), network.megabytes)
 
 
-def look_up_stages(choice: Choice, _state=None) -> tuple[str, ...]:
+def look_up_stages(choice: Choice) -> tuple[str, ...]:
     """Names of the stages at which a network can be read; imports torch."""
     return () if choice.is_file else ImageEmbedder.stages(choice.model)

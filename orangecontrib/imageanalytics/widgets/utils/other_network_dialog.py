@@ -58,17 +58,7 @@ IMAGENET = {
 }
 
 
-def list_names(state):
-    """Run in a thread: hand over the names of each family, or why there are none."""
-    for family in FAMILIES:
-        try:
-            names, problem = family_names(family), ""
-        except ModelError as error:
-            names, problem = (), str(error)
-        state.set_partial_result((names, problem))
-
-
-def read_beside(path: str, _state=None) -> tuple[str, dict] | None:
+def read_beside(path: str) -> tuple[str, dict] | None:
     """Run in a thread: the file beside that of a network, and what it says.
 
     Raises
@@ -84,7 +74,7 @@ def read_beside(path: str, _state=None) -> tuple[str, dict] | None:
     return os.path.basename(file), values
 
 
-def try_network(path: str, preprocessing: dict | None, _state=None) -> int:
+def try_network(path: str, preprocessing: dict | None) -> int:
     """Run in a thread: send one picture through the network in a file."""
     return ImageEmbedder.check(Path(path), preprocessing)
 
@@ -196,36 +186,42 @@ class NamePage(QWidget):
         layout.addWidget(self.count_label)
         layout.addWidget(self.problem_label)
         layout.addWidget(note)
-        self._names = Background(self, self._listed, self._failed, self._add)
+        self._families = iter(FAMILIES)
+        self._lookup: Background | None = None
 
     def start(self):
-        """Look up the names."""
-        self._names.start(list_names)
+        """Look up the names, of one family after the other."""
+        family = next(self._families, None)
+        self._lookup = None
+        if family is not None:
+            self._lookup = Background(self, self._add, self._failed)
+            self._lookup.start(family_names, family)
         self._count()
+
+    @property
+    def busy(self) -> bool:
+        """Whether names are being looked up."""
+        return self._lookup is not None
 
     def stop(self):
         """Await nothing any more."""
-        self._names.cancel()
+        if self._lookup is not None:
+            self._lookup.cancel()
 
-    def _add(self, result):
-        names, problem = result
+    def _add(self, names):
         id = self.id
         self.model.extend(names)
         self._select(id)
-        if problem:
-            self._show_problem(problem)
-        self._count()
-
-    def _listed(self, _):
-        self._count()
+        self.start()
 
     def _failed(self, error):
-        self._show_problem(f"The names could not be looked up: {error}")
-        self._count()
-
-    def _show_problem(self, text):
-        self.problem_label.setText(text)
+        text = str(error)
+        if not isinstance(error, ModelError):
+            text = f"The names could not be looked up: {text}"
+        before = self.problem_label.text()
+        self.problem_label.setText(f"{before}\n{text}" if before else text)
         self.problem_label.show()
+        self.start()
 
     def _find(self, text):
         id = self.id
@@ -243,7 +239,7 @@ class NamePage(QWidget):
 
     def _count(self):
         found, total = self.model.rowCount(), self.model.total
-        if self._names.busy:
+        if self.busy:
             text = "Looking up the names…"
             if found:
                 text = f"{found:,} {pl(found, 'network')}; looking up more names…"
@@ -273,7 +269,8 @@ class NamePage(QWidget):
 
     def take(self):
         """Hand over the chosen network."""
-        self.taken.emit(Choice(self.id))
+        if self.is_ready():
+            self.taken.emit(Choice(self.id))
 
 
 class FilePage(QWidget):
