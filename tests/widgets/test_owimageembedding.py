@@ -858,6 +858,12 @@ class TestFile(OwnBase):
         self.use(*(self.network(name) for name in names))
         assert self.own() == ["6.pt", "5.pt", "4.pt", "3.pt", "2.pt"]
         self.widget.saveSettings()
+        # Workflows go to others.
+        packed = self.widget.settingsHandler.pack_data(self.widget)
+        assert [own["model"] for own in packed["own_networks"]] == [
+            self.widget.embedder
+        ]
+        assert "last_dir" not in packed
         # In another workflow.
         assert self.own_of_another(DEFAULT) == ["6.pt", "5.pt", "4.pt", "3.pt", "2.pt"]
         # What a workflow uses comes first, if it uses any.

@@ -293,6 +293,17 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes} min"
 
 
+class _SettingsHandler(DomainContextHandler):
+    """Keeps out of workflows, which go to others, where else networks lie."""
+
+    def pack_data(self, widget):
+        data = super().pack_data(widget)
+        own = data["own_networks"]
+        data["own_networks"] = [o for o in own if o["model"] == widget.embedder]
+        del data["last_dir"]
+        return data
+
+
 class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     """The widget; `embed` does the work, in a thread."""
 
@@ -332,12 +343,13 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     class Information(OWWidget.Information):
         cancelled = Msg("Cancelled. Apply goes on from where it was.")
 
-    settingsHandler = DomainContextHandler()
+    settingsHandler = _SettingsHandler()
     settings_version = 3
     image_column: Variable | None = ContextSetting(None)
     #: As for `ImageEmbedder`; a file with its path
     embedder: str = Setting(DEFAULT)
-    #: The last networks of the user's own, as `Choice.as_settings` gives them
+    #: The last networks of the user's own, as `Choice.as_settings` gives them; in a
+    #: workflow only that which it uses
     own_networks: list[dict] = Setting([])
     #: The name of a layer; empty: the network's default
     layer: str = Setting("")
