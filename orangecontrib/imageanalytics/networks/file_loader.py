@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks import layers
-from orangecontrib.imageanalytics.networks.archives import (
-    clean_program,
-    clean_torchscript,
-)
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
+from orangecontrib.imageanalytics.networks.onnx_data import find_external_data
+from orangecontrib.imageanalytics.networks.program_file import clean_program
+from orangecontrib.imageanalytics.networks.script_file import clean_torchscript
 
 # Numbers of pictures for which a traced network may be made.
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -74,7 +73,8 @@ class FileNetwork(nn.Module):
         n_missing = self.fewest - len(x)
         if n_missing > 0:
             filling = x.new_zeros((n_missing, *x.shape[1:]))
-            return self._output(torch.cat([x, filling]))[: len(x)]
+            output = self._output(torch.cat([x, filling]))
+            return output[: len(x)] if output.ndim else output
         return self._output(x)
 
     def _output(self, x) -> Tensor:
@@ -197,13 +197,16 @@ def _load_onnx(path: str) -> FileNetwork:
         raise ModelError(
             'needs onnxruntime: pip install "Orange3-ImageAnalytics[onnx]"'
         ) from error
+    content = _read(path)
+    # It finds other files by the path alone.
+    source = path if find_external_data(content) else content
     options = onnxruntime.SessionOptions()
     # Batches run in several threads instead.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
+            source, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's own have no base of their own
         raise ModelError(
@@ -337,7 +340,7 @@ def _describe(value) -> str:
     return f"a {type(value).__name__}"
 
 
-MAX_REASON = 300
+MAX_REASON = 160
 
 
 def _first_line(error) -> str:
