@@ -14,7 +14,11 @@ import torch
 from torch import nn
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks import file_loader, network_files
+from orangecontrib.imageanalytics.networks import (
+    file_loader,
+    network_files,
+    script_file,
+)
 from orangecontrib.imageanalytics.networks.backbone import find_stages, load_backbone
 from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
 from orangecontrib.imageanalytics.networks.network_files import find
@@ -191,9 +195,9 @@ def test_dynamic_between_limits(tmp_path):
         torch.testing.assert_close(vectors, make_network()(x))
 
 
-@pytest.mark.parametrize("kind", ["program", "fixed", "traced"])
-def test_many_threads(made, kind):
-    backbone = load(made[kind])
+@pytest.mark.parametrize("kind", ["program", "fixed", "traced", "onnx"])
+def test_many_threads(made, kind, tmp_path):
+    backbone = load(made.get(kind) or make_onnx(tmp_path / "a.onnx", n=3))
     x = torch.randn(8, 3, SIZE, SIZE)
     expected = run(backbone, x)
     results = []
@@ -231,6 +235,11 @@ def test_is_moved(made):
     model.to(device)
     with torch.inference_mode():
         assert model(torch.zeros(2, 3, SIZE, SIZE, device=device)).device == device
+
+
+class Means(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
 
 
 class Named(nn.Module):
@@ -929,6 +938,37 @@ def test_harmful_torchscript(made, tmp_path, trap, code, name):
     assert name in message
     assert "is refused" in message
     assert not trap.sprung
+
+
+@pytest.mark.parametrize(
+    "line", ['torch.save(x, "{}")', 'getattr(torch, "\\163ave")(x, "{}")']
+)
+def test_torchscript_that_hides_what_it_does(tmp_path, trap, monkeypatch, line):
+    """What gets past the check of the text is found in the loaded network."""
+    monkeypatch.setattr(script_file, "_check_script", lambda text: None)
+    path = script(nn.Sequential(nn.ReLU(), Means()), tmp_path / "whole.pt")
+
+    def change(content):
+        head = b"    _0 = getattr(self, "
+        harm = "    x = input\n    _9 = " + line.format(trap.path) + "\n"
+        return content.replace(head, harm.encode() + head)
+
+    assert edit(path, tmp_path / "a.pt", {".py": change})
+    assert "uses 'aten::save'" in refusal(tmp_path / "a.pt")
+    assert not trap.sprung
+
+
+def test_all_operations_that_reach_files_are_known():
+    """In the version of torch that is installed."""
+    reaching = {
+        name
+        for schema in torch._C._jit_get_all_schemas()
+        for namespace, name in [schema.name.split("::")]
+        if namespace in script_file.SCRIPT_NAMESPACES
+        and any("file" in argument.name for argument in schema.arguments)
+    }
+    assert reaching
+    assert reaching <= script_file.FORBIDDEN_OPERATIONS
 
 
 def test_harmful_class_in_torchscript(made, tmp_path):

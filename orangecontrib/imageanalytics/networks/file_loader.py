@@ -19,7 +19,10 @@ from orangecontrib.imageanalytics.networks import layers
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.onnx_data import find_external_data
 from orangecontrib.imageanalytics.networks.program_file import clean_program
-from orangecontrib.imageanalytics.networks.script_file import clean_torchscript
+from orangecontrib.imageanalytics.networks.script_file import (
+    check_operations,
+    clean_torchscript,
+)
 
 # Numbers of pictures for which a traced network may be made.
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -95,7 +98,7 @@ class FileNetwork(nn.Module):
 
 
 def load(network: Network, path: str) -> nn.Module:
-    """The network in a file, on the CPU; nothing in the file is executed.
+    """The network in a file, on the CPU; no Python code in the file is executed.
 
     Raises
     ------
@@ -185,6 +188,7 @@ def _load_script(path: str) -> FileNetwork:
     for category in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", r"`torch\.jit\.load` is ", category)
     module = torch.jit.load(stream, map_location="cpu").eval()
+    check_operations(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return FileNetwork(module, move=module.to)

@@ -23,6 +23,7 @@ SCRIPT_PARTS = re.compile(
     r"data\.pkl|constants\.pkl|version|byteorder|\.data/\w+"
     r"|(data|constants)/\d+|code/[\w./]+\.py"
 )
+OPERATION = re.compile(r"(?:= |^ *)(\w+)::(\w+)", re.MULTILINE)
 GETATTR = re.compile(r'\bgetattr\([\w.()]+, "[^"\\\n]*"\)', re.ASCII)
 
 
@@ -84,3 +85,25 @@ def _check_script_class(name: str) -> None:
     match = re.match(r"__torch__\.torch\.classes\b\.?(\w*)", name)
     if match and match[1] not in SCRIPT_CLASSES:
         raise ModelError(say_unknown(name))
+
+
+def check_operations(module) -> None:
+    """Refuse a loaded network that calls what `clean_torchscript` means to refuse.
+
+    Parameters
+    ----------
+    module : torch.jit.ScriptModule
+
+    Raises
+    ------
+    ModelError
+        When it does: then its text hid them, in a way that is not known yet.
+    """
+    graph = str(module.inlined_graph)
+    for namespace, name in OPERATION.findall(graph):
+        if (
+            namespace not in SCRIPT_NAMESPACES
+            or name in FORBIDDEN_OPERATIONS
+            or name == "CallMethod"  # of what is known only when it runs
+        ):
+            raise ModelError(say_unknown(f"{namespace}::{name}"))
