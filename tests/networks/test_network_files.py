@@ -823,6 +823,10 @@ def set_power(program, code):
     set_expression(program, "Pow(Pow(Integer(9), Integer(99999)), Integer(99999))")
 
 
+def set_nested_expression(program, code):
+    set_expression(program, {"as_string": code})
+
+
 def set_custom_object(program, code):
     node = program["graph_module"]["graph"]["nodes"][-1]
     node["inputs"][0]["arg"] = {"as_custom_obj": {"name": "x", "class_fqn": "x"}}
@@ -837,6 +841,7 @@ def set_text_input(program, code):
     ("change", "reason"),
     [
         (set_expression, "is not plain arithmetic"),
+        (set_nested_expression, "expr_str is no text"),
         (set_power, "is not plain arithmetic"),
         (set_target, "uses 'torch.serialization.os.mkdir'"),
         (set_file_target, "uses 'torch.ops.aten.from_file.default'"),

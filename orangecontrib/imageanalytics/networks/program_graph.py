@@ -22,6 +22,7 @@ PLAIN_TEXT = re.compile(r"[ -~]{0,1000}")  # is quoted wherever it is used
 # Emptied: places in source code, names of classes, and conditions as source code.
 DROPPED = {"metadata": {}, "guards_code": [], "treespec_namedtuple_fields": {}}
 CUSTOM = ("as_custom_obj", "custom_obj", "custom_obj_name", "class_fqn")
+EVALUATED = ("expr_str", "target", "as_operator", "in_spec", "out_spec")
 OPERATORS = re.compile(
     r"_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|neg|pos|abs|eq|ne|lt|le|gt"
     r"|ge|and_|or_|not_)"
@@ -58,6 +59,8 @@ def _clean_entry(key, value):
         return DROPPED[key]
     if key in CUSTOM or (key == "custom_obj_values" and value):
         raise ModelError("uses a custom object: it is refused")
+    if key in EVALUATED and not isinstance(value, str):
+        raise ModelError(f"is damaged: {key} is no text")
     if not QUALIFIED.fullmatch(key):
         raise ModelError(f"is damaged: the name {_quote(key)} is none")
     if key == "constant_input" or (
