@@ -359,7 +359,7 @@ def test_code_in_a_weight_file_does_not_run(
         torch.save({"fc.weight": Evil()}, tmp_path / "saved")
         content = (tmp_path / "saved").read_bytes()
     else:
-        content = pickle.dumps({"fc.weight": Evil()})
+        content = pickle.dumps({"fc.weight": Evil()}, protocol=2)
     network = timm_networks.find(TINY)
     path = put(cache, network, content, file)
     with pytest.raises(ModelError) as error:
