@@ -82,12 +82,18 @@ class Hub(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def hub():
+@pytest.fixture(scope="module")
+def server():
     with serving(Hub) as server:
-        server.files = {"model.safetensors"}
-        server.refusal, server.pause = None, 0
         yield server
+
+
+@pytest.fixture
+def hub(server):
+    server.files = {"model.safetensors"}
+    server.refusal, server.pause = None, 0
+    server.requests.clear()
+    return server
 
 
 def fetch(tmp_path, url, stop_after=1000, **environment):

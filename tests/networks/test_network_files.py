@@ -14,7 +14,11 @@ import torch
 from torch import nn
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks import file_loader, network_files
+from orangecontrib.imageanalytics.networks import (
+    file_loader,
+    network_files,
+    script_file,
+)
 from orangecontrib.imageanalytics.networks.backbone import find_stages, load_backbone
 from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
 from orangecontrib.imageanalytics.networks.network_files import find
@@ -191,9 +195,9 @@ def test_dynamic_between_limits(tmp_path):
         torch.testing.assert_close(vectors, make_network()(x))
 
 
-@pytest.mark.parametrize("kind", ["program", "fixed", "traced"])
-def test_many_threads(made, kind):
-    backbone = load(made[kind])
+@pytest.mark.parametrize("kind", ["program", "fixed", "traced", "onnx"])
+def test_many_threads(made, kind, tmp_path):
+    backbone = load(made.get(kind) or make_onnx(tmp_path / "a.onnx", n=3))
     x = torch.randn(8, 3, SIZE, SIZE)
     expected = run(backbone, x)
     results = []
@@ -231,6 +235,11 @@ def test_is_moved(made):
     model.to(device)
     with torch.inference_mode():
         assert model(torch.zeros(2, 3, SIZE, SIZE, device=device)).device == device
+
+
+class Means(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
 
 
 class Named(nn.Module):
@@ -501,7 +510,7 @@ class Output(nn.Module):
     [
         (lambda x: (x.mean((2, 3)), x.mean((2, 3))), "gives 2 outputs, not one"),
         (lambda x: x.mean((2, 3)).long(), "gives a tensor of int64"),
-        (lambda x: x.mean((2, 3)) * 1j, "gives a tensor of complex64"),
+        (lambda x: torch.complex(x, x).mean((2, 3)), "gives a tensor of complex64"),
         (lambda x: x.mean(), "shape none"),
         (lambda x: x.mean((1, 2, 3)), "makes a tensor of float32, shape"),
         (lambda x: x[:, :, :4, :7], "no vector"),
@@ -510,8 +519,10 @@ class Output(nn.Module):
 )
 @pytest.mark.parametrize("kind", ["program", "traced"])
 def test_wrong_output(tmp_path, kind, function, reason):
-    make, name = {"program": (export, "a.pt2"), "traced": (trace, "a.pt")}[kind]
-    path = make(Output(function), tmp_path / name)
+    if kind == "program":
+        path = export(Output(function), tmp_path / "a.pt2", dynamic=False)
+    else:
+        path = trace(Output(function), tmp_path / "a.pt")
     assert reason in refusal(path)
 
 
@@ -812,6 +823,10 @@ def set_power(program, code):
     set_expression(program, "Pow(Pow(Integer(9), Integer(99999)), Integer(99999))")
 
 
+def set_nested_expression(program, code):
+    set_expression(program, {"as_string": code})
+
+
 def set_custom_object(program, code):
     node = program["graph_module"]["graph"]["nodes"][-1]
     node["inputs"][0]["arg"] = {"as_custom_obj": {"name": "x", "class_fqn": "x"}}
@@ -826,6 +841,7 @@ def set_text_input(program, code):
     ("change", "reason"),
     [
         (set_expression, "is not plain arithmetic"),
+        (set_nested_expression, "expr_str is no text"),
         (set_power, "is not plain arithmetic"),
         (set_target, "uses 'torch.serialization.os.mkdir'"),
         (set_file_target, "uses 'torch.ops.aten.from_file.default'"),
@@ -906,6 +922,9 @@ def test_enormous_part(made, tmp_path, kind):
         ('torch.from_file("{}", True, 16)', "from_file"),
         ('ops.aten.from_file("{}", True, 16)', "from_file"),
         ('ops.image.write_file("{}", x)', "image"),
+        (r'getattr(torch, "\163ave")(x, "{}")', "getattr"),
+        ('getattr(torch, "sa" "ve")(x, "{}")', "getattr"),
+        ('getattr(getattr(self, "0"), "save")(x, "{}")', "save"),
         ("ops .aten.relu(x)", "ops"),
         ("__torch__.torch.classes.dist_c10d.TCPStore(x)", "classes.dist_c10d"),
         ("__torch__ .torch.relu(x)", "__torch__"),
@@ -924,6 +943,37 @@ def test_harmful_torchscript(made, tmp_path, trap, code, name):
     assert name in message
     assert "is refused" in message
     assert not trap.sprung
+
+
+@pytest.mark.parametrize(
+    "line", ['torch.save(x, "{}")', 'getattr(torch, "\\163ave")(x, "{}")']
+)
+def test_torchscript_that_hides_what_it_does(tmp_path, trap, monkeypatch, line):
+    """What gets past the check of the text is found in the loaded network."""
+    monkeypatch.setattr(script_file, "_check_script", lambda text: None)
+    path = script(nn.Sequential(nn.ReLU(), Means()), tmp_path / "whole.pt")
+
+    def change(content):
+        head = b"    _0 = getattr(self, "
+        harm = "    x = input\n    _9 = " + line.format(trap.path) + "\n"
+        return content.replace(head, harm.encode() + head)
+
+    assert edit(path, tmp_path / "a.pt", {".py": change})
+    assert "uses 'aten::save'" in refusal(tmp_path / "a.pt")
+    assert not trap.sprung
+
+
+def test_all_operations_that_reach_files_are_known():
+    """In the version of torch that is installed."""
+    reaching = {
+        name
+        for schema in torch._C._jit_get_all_schemas()
+        for namespace, name in [schema.name.split("::")]
+        if namespace in script_file.SCRIPT_NAMESPACES
+        and any("file" in argument.name for argument in schema.arguments)
+    }
+    assert reaching
+    assert reaching <= script_file.FORBIDDEN_OPERATIONS
 
 
 def test_harmful_class_in_torchscript(made, tmp_path):
@@ -987,7 +1037,34 @@ def test_onnx_data_elsewhere(tmp_path, where):
     (tmp_path / "folder").mkdir()
     location = str(tmp_path / "secret") if where == "absolute" else where
     path = make_onnx(tmp_path / "folder" / "a.onnx", **external(location))
-    assert "cannot be read by onnxruntime" in refusal(path)
+    message = refusal(path)
+    assert "keeps weights in" in message
+    assert "not in its folder" in message
+
+
+@pytest.mark.parametrize("inside", ["attribute", "function", "sparse"])
+def test_onnx_data_in_hidden_places(tmp_path, inside):
+    parts = external("../secret")
+    (tensor,) = parts["weights"]
+    make = onnx.helper
+    node = make.make_node("Constant", [], ["w"], value=tensor)
+    graph = make.make_graph([node], "network", [], [])
+    if inside == "sparse":
+        graph = make.make_graph([], "network", [], [])
+        graph.sparse_initializer.add().values.CopyFrom(tensor)
+    if inside == "attribute":
+        branch = make.make_graph([node], "branch", [], [])
+        outer = make.make_node("If", ["c"], ["y"], then_branch=branch)
+        graph = make.make_graph([outer], "network", [], [])
+    model = make.make_model(graph)
+    if inside == "function":
+        del model.graph.node[:]
+        opset = make.make_opsetid("", 13)
+        function = make.make_function("my", "f", [], ["w"], [node], [opset])
+        model.functions.append(function)
+    path = tmp_path / "a.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert "keeps weights in '../secret'" in refusal(path)
 
 
 def test_onnx_with_operations_of_a_library(tmp_path):

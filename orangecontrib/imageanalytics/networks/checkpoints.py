@@ -45,7 +45,7 @@ def load(network: Network, path: str) -> nn.Module:
     model = build(network, "meta")
     try:
         model.load_state_dict(state, assign=True)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # the latter of MNASNets
         raise ModelError(
             f"{network.name}: the weights in {path} are not for this network: {error}"
         ) from error

@@ -16,11 +16,13 @@ from torch import Tensor, nn
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks import layers
-from orangecontrib.imageanalytics.networks.archives import (
-    clean_program,
+from orangecontrib.imageanalytics.networks.network import LOGITS, Network
+from orangecontrib.imageanalytics.networks.onnx_data import find_external_data
+from orangecontrib.imageanalytics.networks.program_file import clean_program
+from orangecontrib.imageanalytics.networks.script_file import (
+    check_operations,
     clean_torchscript,
 )
-from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 
 # Numbers of pictures for which a traced network may be made.
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -74,7 +76,8 @@ class FileNetwork(nn.Module):
         n_missing = self.fewest - len(x)
         if n_missing > 0:
             filling = x.new_zeros((n_missing, *x.shape[1:]))
-            return self._output(torch.cat([x, filling]))[: len(x)]
+            output = self._output(torch.cat([x, filling]))
+            return output[: len(x)] if output.ndim else output
         return self._output(x)
 
     def _output(self, x) -> Tensor:
@@ -95,7 +98,7 @@ class FileNetwork(nn.Module):
 
 
 def load(network: Network, path: str) -> nn.Module:
-    """The network in a file, on the CPU; nothing in the file is executed.
+    """The network in a file, on the CPU; no Python code in the file is executed.
 
     Raises
     ------
@@ -185,6 +188,7 @@ def _load_script(path: str) -> FileNetwork:
     for category in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", r"`torch\.jit\.load` is ", category)
     module = torch.jit.load(stream, map_location="cpu").eval()
+    check_operations(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return FileNetwork(module, move=module.to)
@@ -197,13 +201,16 @@ def _load_onnx(path: str) -> FileNetwork:
         raise ModelError(
             'needs onnxruntime: pip install "Orange3-ImageAnalytics[onnx]"'
         ) from error
+    content = _read(path)
+    # It finds other files by the path alone.
+    source = path if find_external_data(content) else content
     options = onnxruntime.SessionOptions()
     # Batches run in several threads instead.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
+            source, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's own have no base of their own
         raise ModelError(
@@ -337,7 +344,7 @@ def _describe(value) -> str:
     return f"a {type(value).__name__}"
 
 
-MAX_REASON = 300
+MAX_REASON = 160
 
 
 def _first_line(error) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.archives import explain_refusal
 from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
+from orangecontrib.imageanalytics.networks.onnx_data import find_external_data
 from orangecontrib.imageanalytics.networks.preparation import (
     HELP,
     Preparation,
@@ -74,8 +75,14 @@ class FileWeights:
             When the file cannot be read.
         """
         path = self.ensure(ntpath.basename(self.file))
-        status = os.stat(path)
-        return "sha256:" + _sha256(path, status.st_size, status.st_mtime_ns)
+        try:
+            return "sha256:" + _fingerprint(path)
+        except ModelError as error:
+            raise ModelError(f"{path} {error}.") from error
+        except OSError as error:
+            raise ModelError(
+                f"{error.filename} cannot be read: {error.strerror}"
+            ) from error
 
     def available(self) -> bool:
         """Whether the file is on this computer."""
@@ -106,23 +113,38 @@ class FileWeights:
         return path
 
 
+def _fingerprint(path: str) -> str:
+    """Hash of a file, and of those beside it in which an ONNX file keeps weights."""
+    files = [path]
+    if path.lower().endswith(".onnx"):
+        folder = os.path.dirname(path)
+        names = _cached(_external_data, path)
+        files += [os.path.join(folder, name) for name in names]
+    hashes = [_cached(_sha256, file) for file in files]
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _cached(function, path: str):
+    """What a function finds in a file that has not changed since."""
+    status = os.stat(path)
+    return function(path, status.st_size, status.st_mtime_ns)
+
+
 @functools.lru_cache(maxsize=64)
 def _sha256(path: str, _size: int, _mtime: int) -> str:
-    """Hash of a file, and of the data beside it that an ONNX file may name."""
     digest = hashlib.sha256()
-    for part in (path, *_find_external_data(path)):
-        with open(part, "rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
-def _find_external_data(path: str) -> list[str]:
-    if not path.lower().endswith(".onnx"):
-        return []
-    # The names that exporters give them.
-    names = (path + ".data", path + "_data", os.path.splitext(path)[0] + ".data")
-    return [name for name in names if os.path.isfile(name)]
+@functools.lru_cache(maxsize=64)
+def _external_data(path: str, _size: int, _mtime: int) -> tuple[str, ...]:
+    with open(path, "rb") as file:
+        return find_external_data(file.read())
 
 
 def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Network:
