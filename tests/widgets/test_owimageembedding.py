@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import threading
 import time
@@ -772,6 +773,17 @@ class TestFile(OwnBase):
         self.choose(widget.network_combo, DEFAULT)
         assert widget.layer_combo.isEnabled()
         assert self.own() == ["cells.pt"]
+
+    def test_file_with_names_of_classes(self):
+        path = make_network_file(self.tmp / "birds.pt")
+        classes = ["wren", "robin", "crow", "kite"]
+        with open(self.tmp / "birds.json", "w", encoding="utf-8") as file:
+            json.dump({**self.VALUES, "classes": classes}, file)
+        self.opened(embedder=path, layer="features", own_networks=[{"model": path}])
+        embedded, _ = self.embed(self.data)
+        assert [v.name for v in embedded.domain.attributes] == classes
+        assert self.widget.layer_combo.currentText() == "Class scores"
+        assert "no layer 'features'" in str(self.widget.Warning.layer_replaced)
 
     def test_what_is_expected_is_changed(self):
         self.send_signal("Images", self.data)

@@ -42,6 +42,7 @@ from orangecontrib.imageanalytics.networks.preprocessing import FITS
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
+    Network,
     find_network,
 )
 from orangecontrib.imageanalytics.widgets.utils.background import Background
@@ -152,7 +153,7 @@ def embed(task: Task, state) -> Result | Facts:
         progress.megabytes = facts.megabytes
         ImageEmbedder.download(facts.network.id, progress.downloading)
         facts = dataclasses.replace(facts, available=True)
-    layer, missing_layer = _find_layer(task)
+    layer, missing_layer = _find_layer(task, facts.network)
     progress.say("Starting the network…")
     device, no_gpu = _find_device(task.device)
     with ImageEmbedder(
@@ -181,11 +182,13 @@ def embed(task: Task, state) -> Result | Facts:
         )
 
 
-def _find_layer(task: Task) -> tuple[str, str]:
+def _find_layer(task: Task, network: Network) -> tuple[str, str]:
     """The layer, and that which is wanted if the network does not have it."""
     layer = task.layer
-    known = () if task.choice.is_file else (PENULTIMATE, LOGITS)
-    if not layer or layer in known or layer in look_up_stages(task.choice):
+    if task.choice.is_file:
+        # Asked for, class scores are in columns with the names of the classes.
+        return LOGITS if network.classes else "", layer
+    if layer in ("", PENULTIMATE, LOGITS) or layer in look_up_stages(task.choice):
         return layer, ""
     return "", layer
 

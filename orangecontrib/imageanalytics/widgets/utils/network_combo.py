@@ -102,7 +102,8 @@ class LayerCombo(DetailedCombo):
         self._stages = () if only_output else stages
         self.clear()
         if only_output:
-            self.add("Output of the network", "")
+            classes = network is not None and network.classes
+            self.add("Class scores" if classes else "Output of the network", "")
         else:
             self._add_default(network)
             self._add_layers(network)
