@@ -30,7 +30,7 @@ from Orange.widgets.unsupervised.owhierarchicalclustering import (
 from Orange.widgets.unsupervised.owtsne import OWtSNE
 from Orange.widgets.utils.filedialogs import RecentPath
 
-from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.networks.registry import (
@@ -40,6 +40,7 @@ from orangecontrib.imageanalytics.networks.registry import (
 )
 from orangecontrib.imageanalytics.widgets import owimageembedding as module
 from orangecontrib.imageanalytics.widgets.owimageembedding import OWImageEmbedding
+from orangecontrib.imageanalytics.widgets.utils import embedding_task
 from orangecontrib.imageanalytics.widgets.utils.network_choice import Choice, look_up
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import SkippedDialog
 
@@ -83,7 +84,7 @@ class FakeEmbedder:
             if self.error is not None:
                 raise self.error
             callback(1)
-        except module.Cancelled:
+        except Cancelled:
             self.cancelled = True
             raise
         self.statistics = SimpleNamespace(
@@ -98,7 +99,7 @@ def fake(monkeypatch):
         monkeypatch.setattr(FakeEmbedder, name, [])
     for name in ("gate", "error", "device", "device_at_end"):
         monkeypatch.setattr(FakeEmbedder, name, getattr(FakeEmbedder, name))
-    monkeypatch.setattr(module, "ImageEmbedder", FakeEmbedder)
+    monkeypatch.setattr(embedding_task, "ImageEmbedder", FakeEmbedder)
     return FakeEmbedder
 
 
@@ -485,7 +486,7 @@ class TestDownload(Base):
             set_partial_result=lambda progress: None,
         )
         said = []
-        reporter = module._Reporter("VGG-16", 6, reporter_state)
+        reporter = embedding_task.Reporter("VGG-16", 6, reporter_state)
         reporter.downloading(0.25)
         reporter.megabytes = 553
         reporter._said = 0

@@ -1,13 +1,8 @@
 """Image Embedding: pictures become vectors with a pretrained network."""
 
-import dataclasses
 import html
 import logging
 import os
-import sys
-import time
-from collections import deque
-from dataclasses import dataclass
 from typing import ClassVar
 
 from AnyQt.QtCore import Qt
@@ -33,19 +28,22 @@ from Orange.widgets.utils.localization import pl
 from Orange.widgets.utils.widgetpreview import WidgetPreview
 from Orange.widgets.widget import Input, Msg, Output, OWWidget
 
-from orangecontrib.imageanalytics.engine.device import choose_device
-from orangecontrib.imageanalytics.errors import Cancelled, ModelError
-from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
-from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.images.sources import image_columns
 from orangecontrib.imageanalytics.networks.preprocessing import FITS
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
-    Network,
     find_network,
 )
 from orangecontrib.imageanalytics.widgets.utils.background import Background
+from orangecontrib.imageanalytics.widgets.utils.embedding_task import (
+    Progress,
+    Result,
+    Task,
+    duration,
+    embed,
+)
 from orangecontrib.imageanalytics.widgets.utils.network_choice import (
     Choice,
     Facts,
@@ -91,209 +89,6 @@ FIT_TIP = """\
 <p>How an image meets the square that the network sees.</p>
 <p>Crop takes the middle of it, which suits photos; images of microscopes and
 scanners lose their rim. Stretch and Pad keep all of it.</p>"""
-
-STATUS_SECONDS = 0.5  # between two changes of the text
-RATE_SECONDS = 10  # over which the speed is measured
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be embedded, and how."""
-
-    data: Table
-    column: Variable
-    choice: Choice
-    device: str = "auto"
-    layer: str = ""  # the default
-    fit: str = ""  # as trained
-    agreed: frozenset[str] = frozenset()  # networks that may be downloaded
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far it is: a text, a fraction (None: unknown), the device once known."""
-
-    text: str
-    fraction: float | None = None
-    device: str = ""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of it; `skipped_images` are pictures and reasons."""
-
-    facts: Facts
-    embedded: Table | None
-    skipped: Table | None
-    skipped_images: list[tuple[str, str]]
-    device: str
-    seconds: float
-    n_cached: int
-    no_gpu: str = ""
-    gpu_failed: str = ""
-    layer: str = ""
-    missing_layer: str = ""
-
-
-def embed(task: Task, state) -> Result | Facts:
-    """Run in a thread: the whole work.
-
-    Returns
-    -------
-    Result or Facts
-        The latter when the network has to be downloaded and nobody agreed to it.
-    """
-    progress = _Reporter(task.choice.label, len(task.data), state)
-    progress.say("Looking up the network…")
-    facts = look_up(task.choice)
-    progress.show(facts)
-    if facts.must_download:
-        if facts.network.id not in task.agreed:
-            return facts
-        progress.megabytes = facts.megabytes
-        ImageEmbedder.download(facts.network.id, progress.downloading)
-        facts = dataclasses.replace(facts, available=True)
-    layer, missing_layer = _find_layer(task, facts.network)
-    progress.say("Starting the network…")
-    device, no_gpu = _find_device(task.device)
-    with ImageEmbedder(
-        task.choice.model,
-        device=device,
-        layer=layer or None,
-        fit=task.fit or None,
-        preprocessing=task.choice.preprocessing,
-    ) as embedder:
-        progress.device = first_device = embedder.device
-        embedded, skipped, _ = embedder(task.data, task.column, progress.embedding)
-        statistics = embedder.statistics
-        changed = statistics.device != first_device
-        return Result(
-            facts=facts,
-            embedded=embedded,
-            skipped=skipped,
-            skipped_images=_reasons(skipped, task.column, embedder.failures),
-            device=statistics.device,
-            seconds=statistics.seconds,
-            n_cached=statistics.n_cached,
-            no_gpu=no_gpu,
-            gpu_failed=first_device if changed else "",
-            layer=task.layer,
-            missing_layer=missing_layer,
-        )
-
-
-def _find_layer(task: Task, network: Network) -> tuple[str, str]:
-    """The layer, and that which is wanted if the network does not have it."""
-    layer = task.layer
-    if task.choice.is_file:
-        # Asked for, class scores are in columns with the names of the classes.
-        return LOGITS if network.classes else "", layer
-    if layer in ("", PENULTIMATE, LOGITS) or layer in look_up_stages(task.choice):
-        return layer, ""
-    return "", layer
-
-
-def _find_device(choice: str) -> tuple[str, str]:
-    """What torch calls the chosen device; why there is no GPU if one was chosen."""
-    if choice != "gpu":
-        return choice, ""
-    gpu = "mps" if sys.platform == "darwin" else "cuda"
-    try:
-        choose_device(gpu)
-    except ValueError as error:
-        return "cpu", str(error)
-    return gpu, ""
-
-
-def _reasons(skipped, column, failures) -> list[tuple[str, str]]:
-    if skipped is None:
-        return []
-    return [
-        (source or "(missing)", failures.get(source, "no image is named"))
-        for source in column_sources(skipped, column)
-    ]
-
-
-class _Reporter:
-    """Tells the widget how far the work is; ends it when it is not wanted."""
-
-    def __init__(self, name, total, state):
-        self.device = ""
-        self.megabytes = float("nan")
-        self._name = name
-        self._total = total
-        self._state = state
-        self._said = -STATUS_SECONDS
-        self._history = deque()
-
-    def show(self, result):
-        """Hand over what is known so far.
-
-        Raises
-        ------
-        Cancelled
-            When the widget does not want the result any more.
-        """
-        # It may be gone, and with it the signals of the state.
-        if self._state.is_interruption_requested():
-            raise Cancelled
-        self._state.set_partial_result(result)
-
-    def say(self, text, fraction=None):
-        """Show a text, unless the last one is too young.
-
-        Raises
-        ------
-        Cancelled
-            When the widget does not want the result any more.
-        """
-        if self._state.is_interruption_requested():
-            raise Cancelled
-        now = time.monotonic()
-        if fraction is None or now - self._said >= STATUS_SECONDS:
-            self._said = now
-            self._state.set_status(text)
-            self.show(Progress(text, fraction, self.device))
-
-    def downloading(self, fraction):
-        """Tell how much of the weights has arrived."""
-        total = self.megabytes
-        # Not a number: unknown until the download has begun.
-        done = f"{fraction:.0%}"
-        if total == total:
-            done = f"{fraction * total:,.0f} of {total:,.0f} MB"
-        self.say(f"Downloading {self._name}: {done}", fraction)
-
-    def embedding(self, fraction):
-        """Tell how many of the pictures are done."""
-        done = round(fraction * self._total)
-        text = f"{done:,} of {self._total:,} images"
-        if rate := self._rate(done):
-            left = _duration((self._total - done) / rate)
-            text += f", {rate:,.{0 if rate >= 10 else 1}f}/s, {left} left"
-        self.say(text, fraction)
-        self._state.set_progress_value(100 * fraction)
-
-    def _rate(self, done) -> float:
-        """Pictures a second of late; 0 at the start."""
-        now = time.monotonic()
-        history = self._history
-        history.append((now, done))
-        while len(history) > 2 and now - history[1][0] > RATE_SECONDS:
-            history.popleft()
-        start, before = history[0]
-        return (done - before) / (now - start) if now - start > STATUS_SECONDS else 0
-
-
-def _duration(seconds: float) -> str:
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    if minutes < 60:
-        return f"{minutes} min {seconds} s" if minutes < 10 else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
 
 
 class _SettingsHandler(DomainContextHandler):
@@ -399,6 +194,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.device = "auto"
         if self.fit not in FITS:
             self.fit = ""
+        if not isinstance(self.layer, str):
+            self.layer = ""
         choice = Choice(self.embedder)
         if not (choice.is_listed or choice.family or choice.is_file):
             default = find_network(DEFAULT).name
@@ -981,7 +778,7 @@ def _summary(result: Result) -> str:
     n_embedded = len(result.embedded) if result.embedded else 0
     n_skipped = len(result.skipped_images)
     seconds = result.seconds
-    time_taken = _duration(seconds) if seconds >= 10 else f"{max(seconds, 0.1):.1f} s"
+    time_taken = duration(seconds) if seconds >= 10 else f"{max(seconds, 0.1):.1f} s"
     text = f"{n_embedded:,} {pl(n_embedded, 'image')} embedded in {time_taken}"
     if n_skipped:
         text += f', <a href="#skipped">{n_skipped:,} skipped</a>'
