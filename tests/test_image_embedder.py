@@ -4,6 +4,7 @@ import http.server
 import io
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import zlib
 
 import numpy as np
 import pytest
-from helpers import make_picture, serving
+from helpers import make_network_file, make_picture, serving
 from Orange.data import (
     ContinuousVariable,
     DiscreteVariable,
@@ -27,7 +28,7 @@ from scipy import sparse
 
 from orangecontrib.imageanalytics import image_embedder as module
 from orangecontrib.imageanalytics.engine import pipeline
-from orangecontrib.imageanalytics.errors import Cancelled
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import (
     MODELS,
     ImageEmbedder,
@@ -734,6 +735,18 @@ def test_squeezenet_before_its_classifier(photos, fresh_cache):
     weights = classifier.weight[:, :, 0, 0].numpy()
     expected = features @ weights.T + classifier.bias.numpy()
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_check(tmp_path):
+    assert ImageEmbedder.check("squeezenet") == 1000
+    path = make_network_file(tmp_path / "cells.pt")
+    values = {"size": 40, "mean": [0.5] * 3, "std": [0.2] * 3}
+    assert ImageEmbedder.check(path, values) == 4
+    path = make_network_file(tmp_path / "grey.pt", channels=1)
+    with pytest.raises(ModelError, match=re.escape("grey.pt")):
+        ImageEmbedder.check(path, values)
+    with pytest.raises(ValueError, match="nonesuch"):
+        ImageEmbedder.check("nonesuch")
 
 
 def test_stages():

@@ -83,3 +83,8 @@ def test_listing_does_not_import_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_fit():
+    for network in NETWORKS:
+        assert network.fit == load_preprocessing(network).fit
