@@ -6,11 +6,11 @@ import json
 import re
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.archives import (
+from orangecontrib.imageanalytics.networks.files.archives import (
     FORBIDDEN_OPERATIONS,
     say_unknown,
 )
-from orangecontrib.imageanalytics.networks.expressions import (
+from orangecontrib.imageanalytics.networks.files.expressions import (
     SYMBOL,
     is_plain_arithmetic,
 )

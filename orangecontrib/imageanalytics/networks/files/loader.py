@@ -1,4 +1,4 @@
-"""Reads the files of networks that `network_files` finds.
+"""Reads the files of networks that `network_file` finds.
 
 What the three functions do that other modules use is said in `checkpoints`.
 """
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks import layers
-from orangecontrib.imageanalytics.networks.network import LOGITS, Network
-from orangecontrib.imageanalytics.networks.onnx_data import find_external_data
-from orangecontrib.imageanalytics.networks.program_file import clean_program
-from orangecontrib.imageanalytics.networks.script_file import (
+from orangecontrib.imageanalytics.networks.files.onnx_data import find_external_data
+from orangecontrib.imageanalytics.networks.files.program import clean_program
+from orangecontrib.imageanalytics.networks.files.torchscript import (
     check_operations,
     clean_torchscript,
 )
+from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 
 # Numbers of pictures for which a traced network may be made.
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -122,12 +122,9 @@ def load(network: Network, path: str) -> nn.Module:
 
 def read_layer(model: nn.Module, network: Network, layer: str) -> nn.Module:
     """The network itself: a file has one output."""
-    if layer == network.layer or (layer == LOGITS and network.classes):
+    if layer == LOGITS:
         return model
-    raise ValueError(
-        f"the file has one output, so there is no layer '{layer}', only "
-        f"'{network.layer}'"
-    )
+    raise ValueError(f"a file has one output, so it has no layer '{layer}'")
 
 
 def stages(network: Network) -> tuple[str, ...]:
@@ -288,8 +285,8 @@ def _check(model: FileNetwork, network: Network) -> None:
     ):
         takes = " x ".join(str(length or "any") for length in model.picture)
         raise ModelError(
-            f"takes pictures of {takes} numbers, not 3 x {size} x {size}; "
-            "is the size right that is said of it?"
+            f"takes pictures of {takes} numbers, not 3 x {size} x {size}: "
+            "the size that is said of it may be wrong"
         )
     given = f"a picture of 3 x {size} x {size} numbers"
     try:

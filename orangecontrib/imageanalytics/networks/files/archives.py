@@ -83,6 +83,15 @@ def without_root(members: dict[str, bytes]) -> dict[str, bytes]:
     return {name.partition("/")[2]: content for name, content in members.items()}
 
 
+def may_be_torchscript(path: str) -> bool:
+    """Whether a file has the parts of TorchScript; it may still be refused."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return is_torchscript(archive.namelist())
+    except DAMAGED:
+        return False
+
+
 def is_torchscript(names) -> bool:
     inner = {name.partition("/")[2] for name in names}
     return "constants.pkl" in inner and any(name.startswith("code/") for name in inner)

@@ -1,6 +1,6 @@
 """A network of one's own, in a file: a torch.export program, TorchScript or ONNX.
 
-Nothing here imports torch; `file_loader` reads the files.
+Nothing here imports torch; `loader` reads the files.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import os
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.archives import explain_refusal
-from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
-from orangecontrib.imageanalytics.networks.onnx_data import find_external_data
-from orangecontrib.imageanalytics.networks.preparation import (
+from orangecontrib.imageanalytics.networks.files.archives import (
+    explain_refusal,
+    may_be_torchscript,
+)
+from orangecontrib.imageanalytics.networks.files.onnx_data import find_external_data
+from orangecontrib.imageanalytics.networks.files.preparation import (
     HELP,
     Preparation,
     find_preparation,
     prepare,
     read_preparation,
 )
+from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.weights import checkpoints_folder
 
@@ -180,9 +183,9 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
         input_size=preparation.preprocessing.size,
         weights=weights,
         preprocessing=preparation.preprocessing,
-        layer=LOGITS if preparation.classes else PENULTIMATE,
+        layer=LOGITS,  # its only output, whatever that is
         classes=preparation.classes,
-        loader="orangecontrib.imageanalytics.networks.file_loader",
+        loader="orangecontrib.imageanalytics.networks.files.loader",
         cpu_only=ending == ".onnx",
     )
 
@@ -195,6 +198,8 @@ def _find_preparation(weights, given) -> Preparation:
     path = weights.ensure(ntpath.basename(weights.file))
     values = read_preparation(path)
     if values is None:
+        if path.lower().endswith(".pt") and not may_be_torchscript(path):
+            raise ModelError(explain_refusal(path))
         stem = os.path.splitext(path)[0]
         raise ModelError(
             f"How are pictures prepared for {path}? Say it in a file {stem}.json "

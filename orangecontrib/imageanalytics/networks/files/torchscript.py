@@ -6,7 +6,7 @@ import io
 import re
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.archives import (
+from orangecontrib.imageanalytics.networks.files.archives import (
     FORBIDDEN_OPERATIONS,
     describe,
     is_torchscript,

@@ -14,7 +14,7 @@ import pickle
 import re
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.archives import (
+from orangecontrib.imageanalytics.networks.files.archives import (
     OLD_PROGRAM,
     PROGRAM,
     describe,
@@ -23,7 +23,7 @@ from orangecontrib.imageanalytics.networks.archives import (
     without_root,
     write_members,
 )
-from orangecontrib.imageanalytics.networks.program_graph import clean_json
+from orangecontrib.imageanalytics.networks.files.program_graph import clean_json
 
 WEIGHTS = ("data/weights/", "model_weights_config.json", "weight_")
 CONSTANTS = ("data/constants/", "model_constants_config.json", "tensor_")

@@ -14,15 +14,15 @@ import torch
 from torch import nn
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks import (
-    file_loader,
-    network_files,
-    script_file,
-)
 from orangecontrib.imageanalytics.networks.backbone import find_stages, load_backbone
-from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
-from orangecontrib.imageanalytics.networks.network_files import find
-from orangecontrib.imageanalytics.networks.preparation import read_preparation
+from orangecontrib.imageanalytics.networks.files import (
+    loader,
+    network_file,
+    torchscript,
+)
+from orangecontrib.imageanalytics.networks.files.network_file import find
+from orangecontrib.imageanalytics.networks.files.preparation import read_preparation
+from orangecontrib.imageanalytics.networks.network import LOGITS
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.registry import find_network
 
@@ -280,7 +280,7 @@ def test_network(made):
     assert network.id == made["program"]
     assert network.name == "dynamic.pt2"
     assert network.input_size == SIZE
-    assert network.layer == PENULTIMATE
+    assert network.layer == LOGITS
     assert network.classes == ()
     assert (network.megabytes, network.licence) == (0, "")
     assert network.origin == f"file {made['program']}"
@@ -301,17 +301,12 @@ def test_onnx_is_for_the_cpu_only(tmp_path):
     assert find(make_onnx(tmp_path / "a.onnx"), WRITTEN).cpu_only
 
 
-def test_layers(made):
+@pytest.mark.parametrize("layer", ["penultimate", "0"])
+def test_the_output_is_the_only_layer(made, layer):
     network = find(made["program"], WRITTEN)
-    load_backbone(network, PENULTIMATE)
-    with pytest.raises(ValueError, match=r"one output.*no layer 'logits'"):
-        load_backbone(network, LOGITS)
-    named = find(made["program"], WRITTEN | {"classes": list("abcde")})
-    assert named.layer == LOGITS
-    assert named.classes == tuple("abcde")
-    load_backbone(named, LOGITS)
-    with pytest.raises(ValueError, match="no layer 'penultimate'"):
-        load_backbone(named, PENULTIMATE)
+    load_backbone(network, LOGITS)
+    with pytest.raises(ValueError, match=f"one output, so it has no layer '{layer}'"):
+        load_backbone(network, layer)
 
 
 def test_fingerprint_is_of_the_content(made, tmp_path):
@@ -330,7 +325,7 @@ def test_fingerprint_is_computed_once(tmp_path, monkeypatch):
     (tmp_path / "a.pt2").write_bytes(b"one")
     weights = find(str(tmp_path / "a.pt2"), WRITTEN).weights
     before = weights.fingerprint
-    monkeypatch.setattr(network_files.hashlib, "sha256", None)
+    monkeypatch.setattr(network_file.hashlib, "sha256", None)
     assert weights.fingerprint == before
 
 
@@ -579,6 +574,13 @@ def test_two_inputs(tmp_path):
 
 
 # -- Files that are refused -------------------------------------------------------
+
+
+def test_refused_before_anything_is_asked_about_it(tmp_path):
+    path = tmp_path / "network.pt"
+    torch.save(make_network(), path)
+    with pytest.raises(ModelError, match=r"network\.pt holds a pickled object"):
+        find(str(path))  # nothing lies beside it
 
 
 def test_the_trap_springs(trap):
@@ -950,7 +952,7 @@ def test_harmful_torchscript(made, tmp_path, trap, code, name):
 )
 def test_torchscript_that_hides_what_it_does(tmp_path, trap, monkeypatch, line):
     """What gets past the check of the text is found in the loaded network."""
-    monkeypatch.setattr(script_file, "_check_script", lambda text: None)
+    monkeypatch.setattr(torchscript, "_check_script", lambda text: None)
     path = script(nn.Sequential(nn.ReLU(), Means()), tmp_path / "whole.pt")
 
     def change(content):
@@ -969,11 +971,11 @@ def test_all_operations_that_reach_files_are_known():
         name
         for schema in torch._C._jit_get_all_schemas()
         for namespace, name in [schema.name.split("::")]
-        if namespace in script_file.SCRIPT_NAMESPACES
+        if namespace in torchscript.SCRIPT_NAMESPACES
         and any("file" in argument.name for argument in schema.arguments)
     }
     assert reaching
-    assert reaching <= script_file.FORBIDDEN_OPERATIONS
+    assert reaching <= torchscript.FORBIDDEN_OPERATIONS
 
 
 def test_harmful_class_in_torchscript(made, tmp_path):
@@ -994,14 +996,14 @@ def test_what_was_checked_is_what_is_loaded(made, tmp_path, monkeypatch):
     path = tmp_path / "a.pt2"
     with open(made["program"], "rb") as file:
         path.write_bytes(file.read())
-    check = file_loader.clean_program
+    check = loader.clean_program
 
     def change_afterwards(content):
         stream = check(content)
         path.write_bytes(b"harm")
         return stream
 
-    monkeypatch.setattr(file_loader, "clean_program", change_afterwards)
+    monkeypatch.setattr(loader, "clean_program", change_afterwards)
     load(path)
 
 
