@@ -31,7 +31,7 @@ from Orange.widgets.utils.localization import pl
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.networks.preparation import (
+from orangecontrib.imageanalytics.networks.files.preparation import (
     find_preparation,
     prepare,
     read_preparation,
