@@ -700,3 +700,119 @@ def test_without_cache(photos, fresh_cache):
         embedder(photos[:1])
         assert embedder.statistics.n_cached == 0
     assert not fresh_cache.exists()
+
+
+# Layer and fit ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "layer", "n_features"),
+    [
+        ("squeezenet", "penultimate", 512),
+        ("squeezenet", "features.5", 128),
+        ("efficientnet-lite0", "logits", 1000),
+        ("efficientnet-lite0", "features.5", 40),
+    ],
+)
+def test_layers(model, layer, n_features, photos, fresh_cache):
+    with ImageEmbedder(model, "cpu", layer=layer) as embedder:
+        vectors = embedder(photos)
+    assert {len(vector) for vector in vectors} == {n_features}
+    assert len({vector.tobytes() for vector in vectors}) == len(photos)
+
+
+def test_squeezenet_before_its_classifier(photos, fresh_cache):
+    """The scores are a linear function of it: its classifier is a convolution."""
+    from orangecontrib.imageanalytics.networks import checkpoints, registry
+
+    network = registry.find_network("squeezenet")
+    classifier = checkpoints.load(network, network.weights.path).features[-1]
+    with ImageEmbedder("squeezenet", "cpu", layer="penultimate") as embedder:
+        features = np.stack(embedder(photos))
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        scores = np.stack(embedder(photos))
+    weights = classifier.weight[:, :, 0, 0].numpy()
+    expected = features @ weights.T + classifier.bias.numpy()
+    np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_stages():
+    stages = ImageEmbedder.stages("efficientnet-lite0")
+    assert stages[-1] == "features.17"
+    with pytest.raises(ValueError, match="'nonesuch' is not a valid model"):
+        ImageEmbedder.stages("nonesuch")
+
+
+def test_no_such_layer(photos):
+    with (
+        ImageEmbedder("squeezenet", "cpu", layer="attic") as embedder,
+        pytest.raises(ValueError, match=r"SqueezeNet: .*'attic'.*features\.13"),
+    ):
+        embedder(photos)
+
+
+def test_no_such_fit():
+    with pytest.raises(ValueError, match=r"'shrink' is not a fit.*crop, stretch, pad"):
+        ImageEmbedder(fit="shrink")
+
+
+def test_fit_decides_what_of_a_wide_picture_is_seen(tmp_path, fresh_cache):
+    """Two pictures alike in the middle differ unless the rim is cut off."""
+    middle = make_picture(1, (240, 240))
+    paths = []
+    for seed in (2, 3):
+        picture = make_picture(seed, (480, 240))
+        picture.paste(middle, (120, 0))
+        paths.append(str(tmp_path / f"{seed}.png"))
+        picture.save(paths[-1])
+
+    def same(fit):
+        with ImageEmbedder("efficientnet-lite0", "cpu", fit=fit) as embedder:
+            one, other = embedder(paths)
+        return np.array_equal(one, other)
+
+    assert same(None) and same("crop")
+    assert not same("stretch") and not same("pad")
+
+
+def test_layer_and_fit_have_places_of_their_own_in_the_cache(photos, fresh_cache):
+    choices = [
+        {},
+        {"layer": "logits"},
+        {"layer": "features.17"},
+        {"fit": "pad"},
+        {"fit": "stretch"},
+        {"fit": "pad", "layer": "logits"},
+    ]
+    for options in choices:
+        with ImageEmbedder(device="cpu", **options) as embedder:
+            embedder(photos)
+            assert embedder.statistics.n_cached == 0
+    with ImageEmbedder(device="cpu", layer="penultimate", fit="crop") as embedder:
+        embedder(photos)
+        assert embedder.statistics.n_cached == len(photos)
+        embedder.clear_cache()
+    assert cache_info()["entries"] == (len(choices) - 1) * len(photos)
+
+
+def test_no_network_is_loaded_for_vectors_that_are_known(
+    photos, fresh_cache, monkeypatch
+):
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        expected = embedder(photos)
+    from orangecontrib.imageanalytics.engine import runner
+
+    def fail(*_):
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(runner, "load_backbone", fail)
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        np.testing.assert_array_equal(embedder(photos), expected)
+        with pytest.raises(AssertionError, match="loaded"):
+            embedder.load()
+
+
+def test_none_of_the_pictures(tmp_path, fresh_cache):
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        assert embedder([str(tmp_path / "no.png"), None, ""]) == [None] * 3
+        assert embedder([]) == []

@@ -9,6 +9,7 @@ import pytest
 from Orange.data import Table
 from PIL import Image
 
+from orangecontrib.imageanalytics import __main__ as module
 from orangecontrib.imageanalytics import image_embedder
 from orangecontrib.imageanalytics.__main__ import main
 from orangecontrib.imageanalytics.errors import ModelError
@@ -96,6 +97,9 @@ def test_second_run_is_cached_and_needs_force(photos, out, capsys):
         (["--model", "nonesuch"], 2, "efficientnet-lite0"),
         (["--model", "painters"], 2, "server"),
         (["--device", "abacus"], 2, "abacus"),
+        (["--layer", "attic"], 2, "features.17"),
+        (["--model", "torchvision:nonesuch"], 2, "regnet_y_8gf"),
+        (["--model", "nowhere.pt2"], 1, "nowhere.pt2"),
     ],
 )
 def test_mistakes_are_found_first(photos, out, capsys, extra, code, reason):
@@ -183,6 +187,39 @@ def test_models(capsys):
     here = {line[0]: line[4] for line in lines}
     assert here["efficientnet-lite0"] == "yes"
     assert here["resnet50"] == "no"
+
+
+def test_models_by_name(capsys, monkeypatch):
+    def names(family):
+        if family == "timm":
+            raise ModelError("timm is not installed")
+        return ("torchvision:regnet_y_8gf", "torchvision:resnet18")
+
+    monkeypatch.setattr(module, "family_names", names)
+    assert run("models", "regnet") == 0
+    output = capsys.readouterr()
+    assert output.out == "torchvision:regnet_y_8gf\n"
+    assert output.err == "warning: timm is not installed\n"
+    assert run("models", "no such") == 1
+    assert "no model's name contains 'no such'" in capsys.readouterr().err
+
+
+def test_layer_and_fit(photos, out, capsys):
+    arguments = ("--device", "cpu", "--layer", "features.17", "--fit", "pad")
+    assert run("embed", photos, "-o", out, *arguments) == 0
+    assert "efficientnet-lite0, layer features.17, fit pad" in capsys.readouterr().out
+    table = Table.from_file(str(out))
+    with ImageEmbedder(layer="features.17", fit="pad", device="cpu") as embedder:
+        expected = embedder([str(photos / "b" / "blue sky.png")])[0]
+    np.testing.assert_allclose(table.X[1], expected, rtol=1e-4)
+
+
+def test_class_scores(photos, out, capsys):
+    options = ("--device", "cpu", "--layer", "logits")
+    assert run("embed", photos, "-o", out, *options) == 0
+    table = Table.from_file(str(out))
+    assert table.domain.attributes[0].name == "tench"
+    assert len(table.domain.attributes) == 1000
 
 
 def test_download(capsys, monkeypatch):

@@ -7,6 +7,7 @@ error, 2 for a wrong command line, 130 when stopped with Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -18,11 +19,14 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+from orangecontrib.imageanalytics.errors import ImageAnalyticsError, ModelError
+from orangecontrib.imageanalytics.networks.network import Network
+from orangecontrib.imageanalytics.networks.preprocessing import FITS
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
+    FAMILIES,
     NETWORKS,
-    Network,
+    family_names,
     find_network,
 )
 
@@ -86,7 +90,18 @@ def _parser() -> argparse.ArgumentParser:
         "-m",
         "--model",
         default=DEFAULT,
-        help="see the command 'models' (default: %(default)s)",
+        help="see the command 'models'; torchvision:NAME, timm:NAME or a file "
+        ".pt2, .pt, .onnx with its .json beside it (default: %(default)s)",
+    )
+    command.add_argument(
+        "--layer",
+        help="penultimate, logits or a stage (default: the one before the classifier)",
+    )
+    command.add_argument(
+        "--fit",
+        choices=FITS,
+        help="how a picture meets the square that the network sees "
+        "(default: as it was trained)",
     )
     command.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps ..."
@@ -106,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("models", help="list the models")
     command.set_defaults(command=models)
+    command.add_argument(
+        "text",
+        metavar="TEXT",
+        nargs="?",
+        help="list those of torchvision and timm whose names contain this",
+    )
 
     command = commands.add_parser("download", help="fetch the weights of models")
     command.set_defaults(command=download)
@@ -138,6 +159,8 @@ def embed(options: argparse.Namespace) -> int:
             device=options.device,
             batch_size=options.batch_size,
             cache=options.cache,
+            layer=options.layer,
+            fit=options.fit,
         )
         _download(find_network(options.model))
         embedder.load()
@@ -174,7 +197,7 @@ def _summary(options, statistics, reasons) -> str:
     rate = statistics.n_images / seconds if seconds else 0
     return _columns(
         [
-            ("model", options.model),
+            ("model", _model_text(options)),
             ("embedded", f"{statistics.n_embedded} ({statistics.n_cached} from cache)"),
             ("skipped", skipped),
             ("time", f"{seconds:.1f} s, {rate:.0f} pictures/s"),
@@ -184,11 +207,36 @@ def _summary(options, statistics, reasons) -> str:
     )
 
 
+def _model_text(options) -> str:
+    parts = [options.model]
+    if options.layer:
+        parts.append(f"layer {options.layer}")
+    if options.fit:
+        parts.append(f"fit {options.fit}")
+    return ", ".join(parts)
+
+
 def models(options: argparse.Namespace) -> int:
-    """List the registry; the first model is the default."""
+    """List the registry, of which the first is the default; or search by name."""
+    if options.text is not None:
+        return _search(options.text)
     heading = ("MODEL", "VECTOR", "INPUT", "HERE", "DOWNLOAD", "LICENCE", "DESCRIPTION")
     _tell(_columns([heading, *map(_model_row, NETWORKS)]))
     return 0
+
+
+def _search(text: str) -> int:
+    found = []
+    for family in FAMILIES:
+        try:
+            found += [name for name in family_names(family) if text in name]
+        except ModelError as error:
+            _tell(f"warning: {error}", sys.stderr)
+    for name in found:
+        _tell(name)
+    if not found:
+        _tell(f"error: no model's name contains '{text}'", sys.stderr)
+    return 0 if found else ERROR
 
 
 def _model_row(network: Network) -> tuple[str, ...]:
@@ -222,7 +270,10 @@ def _download(network: Network) -> None:
 
     if not network.available():
         label = f"Downloading {network.id}"
-        with _progress(label, network.megabytes, " MB") as advance:
+        total, unit = network.megabytes, " MB"
+        if math.isnan(total):
+            total, unit = 100, " %"
+        with _progress(label, total, unit) as advance:
             ImageEmbedder.download(network.id, callback=advance)
 
 

@@ -259,6 +259,21 @@ def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
     raise ValueError(_advice(name))
 
 
+def family_names(family: str) -> tuple[str, ...]:
+    """Ids of all networks of a package, with the prefix; imports it.
+
+    Parameters
+    ----------
+    family : {"torchvision", "timm"}
+
+    Raises
+    ------
+    ModelError
+        When the package is not installed.
+    """
+    return importlib.import_module(FAMILIES[family]).names()
+
+
 def is_file_name(model: str) -> bool:
     """Whether a model is meant as a file, by its ending."""
     return os.path.splitext(model)[1].lower() in FILE_ENDINGS

@@ -2,6 +2,11 @@
 
 import os
 
+from orangecontrib.imageanalytics import embedding_columns
+from orangecontrib.imageanalytics.widgets.utils.transform_progress import (
+    watch_embedding,
+)
+
 NAME = "Image Analytics"
 DESCRIPTION = "Read, embed and view images."
 ICON = "icons/Category-symbolic.svg"
@@ -14,3 +19,6 @@ _HELP = os.path.join(_PACKAGE, "help", "index.html").translate(
     {ord("{"): "{{", ord("}"): "}}"}
 )
 WIDGET_HELP_PATH = ((_HELP, None),)
+
+# Here, since Orange imports this package at its start, whichever widgets are used.
+embedding_columns.watch = watch_embedding

@@ -1,0 +1,65 @@
+"""Shows that pictures are being embedded while Orange waits for it.
+
+Predictions and others transform their data in the GUI thread, where the columns of
+an embedding then embed pictures. A window tells how far that is and stops it.
+"""
+
+from contextlib import contextmanager
+
+from AnyQt.QtCore import Qt, QThread
+from AnyQt.QtWidgets import QApplication, QProgressDialog
+from Orange.widgets.utils.localization import pl
+
+from orangecontrib.imageanalytics.errors import Cancelled
+
+PATIENCE = 1000  # milliseconds after which it appears, if it is to take as long again
+STEPS = 1000
+
+
+@contextmanager
+def watch_embedding(n_pictures: int):
+    """While entered, a window may be open; see `embedding_columns.watch`.
+
+    Parameters
+    ----------
+    n_pictures : int
+
+    Yields
+    ------
+    callable
+        To be called with the fraction done; raises `Cancelled` when the user has
+        pressed Cancel. Does nothing in threads other than the GUI's.
+    """
+    application = QApplication.instance()
+    if application is None or QThread.currentThread() is not application.thread():
+        yield lambda _fraction: None
+        return
+    dialog = _make_dialog(n_pictures)
+
+    def tell(fraction):
+        # Since it is modal, this also lets it be drawn and Cancel be pressed.
+        dialog.setValue(min(round(STEPS * fraction), STEPS - 1))
+        if dialog.wasCanceled():
+            raise Cancelled
+
+    try:
+        yield tell
+    finally:
+        dialog.close()
+        dialog.deleteLater()
+
+
+def _make_dialog(n_pictures) -> QProgressDialog:
+    dialog = QProgressDialog(
+        f"Embedding {n_pictures:,} {pl(n_pictures, 'image')} that a model or another "
+        "table asks for…",
+        "Cancel",
+        0,
+        STEPS,
+        QApplication.activeWindow(),
+    )
+    dialog.setWindowTitle("Image Embedding")
+    dialog.setWindowModality(Qt.ApplicationModal)
+    dialog.setMinimumDuration(PATIENCE)
+    dialog.setAutoReset(False)
+    return dialog
