@@ -123,7 +123,7 @@ def report(folder, table, contestants, arguments):
     header = "network features pictures/s ratio logistic nearest training"
     print(COLUMNS.format(*header.split()))
     speeds = {id(c): statistics.median(c.speeds) for c in contestants}
-    reference = next((c for c in contestants if c.model == DEFAULT), contestants[0])
+    reference = min(contestants, key=lambda c: (c.model != DEFAULT, bool(c.layer)))
     for contestant in contestants:
         speed = speeds[id(contestant)]
         print(
