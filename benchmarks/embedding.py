@@ -52,15 +52,13 @@ def plain_loop(paths, model, workers, batch_size):
     from PIL import Image
     from torchvision import transforms
 
-    from orangecontrib.imageanalytics.networks.backbone import (
-        load_backbone,
-        load_preprocessing,
-    )
-    from orangecontrib.imageanalytics.networks.registry import find_network
+    from orangecontrib.imageanalytics.networks.backbone import load_backbone
+    from orangecontrib.imageanalytics.networks.extractor import Extractor
 
-    network = find_network(model)
-    expected = load_preprocessing(network)
-    resize = expected.resize or (expected.size, expected.size)
+    extractor = Extractor.choose(model)
+    expected = extractor.preprocessing
+    stretched = (expected.size, expected.size)
+    resize = expected.resize if expected.fit == "crop" else stretched
     steps = [
         transforms.Resize(resize, transforms.InterpolationMode.BICUBIC),
         transforms.CenterCrop(expected.size),
@@ -80,7 +78,7 @@ def plain_loop(paths, model, workers, batch_size):
             with Image.open(paths[index]) as image:
                 return transform(image.convert("RGB"))
 
-    module = load_backbone(network)
+    module = load_backbone(extractor.network)
     start = time.perf_counter()
     loader = torch.utils.data.DataLoader(Photos(), batch_size, num_workers=workers)
     with torch.inference_mode():

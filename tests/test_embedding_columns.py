@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 from helpers import make_picture
 from Orange.classification import LogisticRegressionLearner, MajorityLearner
 from Orange.data import ContinuousVariable, Domain, StringVariable, Table
@@ -393,6 +394,92 @@ def test_a_network_of_a_later_version(old, new, fresh_cache):
     )
     with pytest.raises(DomainTransformationError, match="'of-2031' is not a valid"):
         new.transform(Domain([variable]))
+
+
+# Networks of one's own --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def own_networks(tmp_path_factory):
+    """Two small networks in files, without a word on how pictures are prepared."""
+    folder = tmp_path_factory.mktemp("networks")
+    for seed, name in enumerate(("cells", "other")):
+        torch.manual_seed(seed)
+        model = torch.nn.Conv2d(3, 5, 4, stride=4).eval()
+        shapes = ({0: torch.export.Dim("n")},)
+        program = torch.export.export(
+            model, (torch.zeros(2, 3, 16, 16),), dynamic_shapes=shapes
+        )
+        torch.export.save(program, folder / f"{name}.pt2")
+    return folder
+
+
+PREPARED = {"size": 16, "mean": [0.5] * 3, "std": [0.25] * 3, "fit": "pad"}
+
+
+@pytest.fixture
+def own(own_networks, tmp_path, monkeypatch):
+    """A folder with such a file, to be moved and changed."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    shutil.copy(own_networks / "cells.pt2", tmp_path / "cells.pt2")
+    return tmp_path
+
+
+def embed_with(path, table, **options):
+    options = {"preprocessing": PREPARED, **options}
+    with ImageEmbedder(path, "cpu", **options) as embedder:
+        return embedder(table, col="image")[0]
+
+
+def test_a_network_from_a_file(old, new, own, fresh_cache):
+    embedded = embed_with(own / "cells.pt2", old)
+    assert len(features(embedded)) == 5
+    again = pickle.loads(pickle.dumps(embedded.domain))
+    expected = embed_with(own / "cells.pt2", new)
+    np.testing.assert_array_equal(new.transform(again).X, expected.X)
+    assert again.attributes == expected.domain.attributes
+
+
+def test_where_the_file_lies_makes_no_difference(old, new, own, fresh_cache, forward):
+    embedded = embed_with(own / "cells.pt2", old)
+    os.mkdir(own / "elsewhere")
+    shutil.move(own / "cells.pt2", own / "elsewhere" / "renamed.pt2")
+    other = embed_with(own / "elsewhere" / "renamed.pt2", old)
+    assert other.domain.attributes == embedded.domain.attributes
+    assert sum(forward) == 8  # nor is it embedded again
+
+
+@pytest.mark.parametrize("change", [{"fit": "stretch"}, {"std": [0.2] * 3}], ids=str)
+def test_how_pictures_are_prepared_makes_a_difference(
+    change, old, own, fresh_cache, forward
+):
+    embedded = embed_with(own / "cells.pt2", old)
+    other = embed_with(own / "cells.pt2", old, preprocessing={**PREPARED, **change})
+    assert other.domain.attributes != embedded.domain.attributes
+    assert sum(forward) == 16
+
+
+def test_the_file_is_missing(old, new, own, fresh_cache):
+    domain = embed_with(own / "cells.pt2", old).domain
+    content = (own / "cells.pt2").read_bytes()
+    os.remove(own / "cells.pt2")
+    checkpoints = own / "torch" / "hub" / "checkpoints"
+    with pytest.raises(DomainTransformationError) as error:
+        new.transform(domain)
+    assert str(own / "cells.pt2") in str(error.value)
+    assert str(checkpoints / "cells.pt2") in str(error.value)
+    # It helps to do as it says.
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "cells.pt2").write_bytes(content)
+    assert np.isfinite(new.transform(domain).X).all()
+
+
+def test_the_file_has_changed(old, new, own, own_networks, fresh_cache):
+    domain = embed_with(own / "cells.pt2", old).domain
+    shutil.copy(own_networks / "other.pt2", own / "cells.pt2")
+    with pytest.raises(DomainTransformationError, match=r"cells\.pt2 has changed"):
+        new.transform(domain)
 
 
 # Watching ---------------------------------------------------------------------------

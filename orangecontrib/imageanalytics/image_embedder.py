@@ -96,7 +96,7 @@ class ImageEmbedder:
     preprocessing : dict, optional
         What the file of a network expects of its input, if no file beside it
         says so: ``size`` in pixels, ``mean`` and ``std`` on the scale 0 to 1,
-        ``channels``; see `networks.network_files`.
+        ``channels``; see `networks.files.preparation`.
 
     Attributes
     ----------

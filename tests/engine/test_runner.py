@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 
 import numpy as np
@@ -128,6 +129,16 @@ def test_a_network_that_does_not_fit_the_gpu_makes_way_for_the_cpu(gpu, monkeypa
         runner = loaded()
     vectors, _ = run(runner, squares(2))
     np.testing.assert_allclose(vectors, expected(squares(2)), rtol=1e-5, atol=1e-6)
+
+
+def test_networks_that_know_no_gpu_run_on_the_cpu(gpu, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        module, "choose_device", lambda name: asked.append(name) or torch.device("cpu")
+    )
+    network = dataclasses.replace(LITE.network, cpu_only=True)
+    Runner(dataclasses.replace(LITE, network=network), "cuda")
+    assert asked == ["cpu"]
 
 
 def test_out_of_memory_on_the_cpu(toy):

@@ -90,3 +90,15 @@ def test_long_pictures_are_cut_where_the_crop_looks():
     image.paste((255, 255, 255), (0, 495, 10, 505))
     square = preprocessing.square(image)
     assert square.min() == 255
+
+
+def test_who_chooses_a_fit_sees_the_rim():
+    trained = Preprocessing(32, 40, (0,) * 3, (1,) * 3, "bilinear")
+    image = Image.new("RGB", (64, 64), (255, 255, 255))
+    image.paste((0, 0, 0), (2, 2, 62, 62))
+    assert trained.square(image).max() == 0
+    assert trained.fitted("stretch").square(image)[0, 0, 16] > 200
+    # A network that was trained on the middle of stretched pictures sees that.
+    stretched = Preprocessing(32, 40, (0,) * 3, (1,) * 3, "bilinear", fit="stretch")
+    assert stretched.square(image).max() == 0
+    assert stretched.fitted("stretch") == stretched

@@ -45,7 +45,7 @@ def load(network: Network, path: str) -> nn.Module:
     model = build(network, "meta")
     try:
         model.load_state_dict(state, assign=True)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # the latter of MNASNets
         raise ModelError(
             f"{network.name}: the weights in {path} are not for this network: {error}"
         ) from error
@@ -109,7 +109,8 @@ def fuse_batch_norms(model: nn.Module) -> None:
     for parent in list(model.modules()):
         children = list(parent.named_children())
         for (name, layer), (norm_name, norm) in itertools.pairwise(children):
-            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            # Not of subclasses, which may do more: an activation, other weights.
+            if type(layer) is nn.Conv2d and type(norm) is nn.BatchNorm2d:
                 setattr(parent, name, fuse_conv_bn_eval(layer, norm))
                 setattr(parent, norm_name, nn.Identity())
 

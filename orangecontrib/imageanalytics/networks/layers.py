@@ -56,7 +56,10 @@ def remove_classifier(model: nn.Module) -> None:
 
 def _classifier(model: nn.Module) -> str:
     layers = (nn.Linear, nn.Conv2d)
-    return [name for name, m in model.named_modules() if isinstance(m, layers)][-1]
+    names = [name for name, m in model.named_modules() if isinstance(m, layers)]
+    if not names:
+        raise ValueError("it has no classifier")
+    return names[-1]
 
 
 class _Reached(Exception):

@@ -28,8 +28,8 @@ class Preprocessing:
     size : int
         Side of the square that the network sees, in pixels.
     resize : int or None
-        Length to which the shorter side is scaled before the centre is cut out,
-        if that is how pictures are fitted; None: that of the square.
+        Length to which the shorter side is scaled before the centre is cut out or,
+        where pictures are stretched, both sides; None: that of the square.
     mean, std : tuple of float
         One number a channel, on the scale 0 to 255: ``(value - mean) / std``.
     interpolation : {"bilinear", "bicubic"}
@@ -69,7 +69,11 @@ class Preprocessing:
 
     def fitted(self, fit: str | None) -> Preprocessing:
         """The same with another fit; None changes nothing."""
-        return self if fit is None else dataclasses.replace(self, fit=fit)
+        if fit in (None, self.fit):
+            return self
+        # Who chooses to stretch or pad wants to see the rim, too.
+        resize = self.resize if fit == "crop" else None
+        return dataclasses.replace(self, fit=fit, resize=resize)
 
     @property
     def decode_size(self) -> tuple[int, int]:
@@ -119,7 +123,7 @@ class Preprocessing:
         if self.fit == "crop":
             return [self.resize or self.size]
         if self.fit == "stretch":
-            return [self.size, self.size]
+            return [self.resize or self.size] * 2
         scale = self.size / max(width, height)
         return [max(1, round(scale * height)), max(1, round(scale * width))]
 

@@ -233,7 +233,7 @@ def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
         The id of an entry; ``"torchvision:NAME"`` or ``"timm:NAME"``, for which
         those are imported; or the path of a file.
     preprocessing : Preprocessing or dict, optional
-        Of a file: what it expects of its input; see `network_files.find`.
+        Of a file: what it expects of its input; see `network_file.find`.
 
     Raises
     ------
@@ -251,9 +251,9 @@ def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
         if colon and family in FAMILIES:
             return importlib.import_module(FAMILIES[family]).find(member)
     if isinstance(model, os.PathLike) or is_file_name(name):
-        from orangecontrib.imageanalytics.networks import network_files
+        from orangecontrib.imageanalytics.networks.files import network_file
 
-        return network_files.find(name, preprocessing)
+        return network_file.find(name, preprocessing)
     if preprocessing is not None:
         raise ValueError("preprocessing can be given for the file of a network only")
     raise ValueError(_advice(name))

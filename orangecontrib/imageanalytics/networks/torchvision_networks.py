@@ -43,15 +43,20 @@ def find(name: str) -> Network:
             f"torchvision has no classification network '{name}'; its networks: "
             + ", ".join(known.removeprefix(PREFIX) for known in names())
         )
-    choices = models.get_model_weights(name)
-    try:
-        weights = choices[tag] if tag else choices.DEFAULT
-    except KeyError:
+    choices = _choices(name)
+    default = models.get_model_weights(name).DEFAULT.name
+    if (tag or default) not in choices:
         raise ValueError(
-            f"torchvision has no weights '{tag}' of '{name}', only: "
-            + ", ".join(choice.name for choice in choices)
-        ) from None
-    return _network(name, weights)
+            f"torchvision has no weights '{tag}' of '{name}' that can be used here, "
+            f"only: {', '.join(choices)}"
+        )
+    return _network(name, choices[tag or default])
+
+
+def _choices(name) -> dict:
+    """Weights by their name there; not those of which a part was never trained."""
+    choices = {weights.name: weights for weights in models.get_model_weights(name)}
+    return {tag: it for tag, it in choices.items() if it.meta["categories"]}
 
 
 def _network(name, weights) -> Network:

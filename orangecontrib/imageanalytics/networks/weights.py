@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import os
 import pickle
 import re
@@ -101,7 +102,7 @@ class DownloadedWeights:
         Address. As torchvision's, the file name ends in a hyphen and the first
         hexadecimal digits of the file's SHA-256.
     megabytes : float
-        Size of the download, in units of 10**6 bytes.
+        Size of the download, in units of 10**6 bytes; nan where it is unknown.
     licence, source : str
         As for `PackagedWeights`.
     """
@@ -174,65 +175,80 @@ class DownloadedWeights:
         return self.path
 
     def _advice(self, name, error) -> str:
+        size = "" if math.isnan(self.megabytes) else f" ({self.megabytes:.0f} MB)"
         return (
-            f"{name}: its weights ({self.megabytes:.0f} MB) could not be downloaded "
+            f"{name}: its weights{size} could not be downloaded "
             f"from {self.url} ({error}). Without a connection, download the file "
             f"{self.file} elsewhere and put it into the folder {checkpoints_folder()}."
         )
 
 
-class _Download:
-    """A download in a thread of its own.
+class Background:
+    """Work in a thread of its own, for which a caller waits who may stop it.
 
     Neither a server that falls silent nor another process that is downloading the
     same file keeps the caller from stopping.
     """
 
-    def __init__(self, weights: DownloadedWeights):
-        self._weights = weights
-        self._fraction = 0.0
-        self._stop = threading.Event()
+    def __init__(self):
+        self.fraction = 0.0
+        self.stop = threading.Event()
         self._error = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def wait(self, callback) -> None:
-        """Until the file is there; `callback` gets the fraction done.
+        """Until the work is done; `callback` gets the fraction done.
 
         Raises
         ------
-        OSError, httpx.HTTPError
-            Why there is no file.
+        Exception
+            What ended the work, or what `callback` raises.
         """
         self._thread.start()
         try:
             while self._thread.is_alive():
                 self._thread.join(POLL)
-                callback(self._fraction)
+                callback(self.fraction)
         finally:
-            self._stop.set()
+            self.stop.set()
             self._thread.join(POLL)
         if self._error is not None:
             raise self._error
 
+    def work(self) -> None:
+        """What is done in the thread; should end soon after `stop` is set."""
+        raise NotImplementedError
+
     def _run(self):
+        try:
+            self.work()
+        except Exception as error:  # for the thread that waits
+            self._error = error
+
+
+class _Download(Background):
+    """A download of one file, which is checked."""
+
+    def __init__(self, weights: DownloadedWeights):
+        super().__init__()
+        self._weights = weights
+
+    def work(self):
         # torch depends on filelock. The lock lets a second process wait for the
         # first one's download instead of doing it again.
         from filelock import FileLock, Timeout
 
         path = self._weights.path
-        try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            lock = FileLock(path + ".lock")
-            while not self._stop.is_set():
-                try:
-                    with lock.acquire(timeout=POLL):
-                        if not self._weights.available():
-                            self._download(path, path + ".partial")
-                    return
-                except Timeout:
-                    continue
-        except Exception as error:  # for the thread that waits
-            self._error = error
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        lock = FileLock(path + ".lock")
+        while not self.stop.is_set():
+            try:
+                with lock.acquire(timeout=POLL):
+                    if not self._weights.available():
+                        self._download(path, path + ".partial")
+                return
+            except Timeout:
+                continue
 
     def _download(self, path, partial):
         import httpx
@@ -246,7 +262,7 @@ class _Download:
             ):
                 response.raise_for_status()
                 digest = self._receive(response, file)
-            if self._stop.is_set():
+            if self.stop.is_set():
                 return
             if not digest.startswith(self._weights.sha256):
                 raise OSError("what was received is damaged: its SHA-256 is wrong")
@@ -257,15 +273,18 @@ class _Download:
 
     def _receive(self, response, file) -> str:
         """Write an answer to a file; its SHA-256."""
-        size = response.headers.get("Content-Length") or self._weights.megabytes * 1e6
+        size = float(response.headers.get("Content-Length", "nan"))
+        if math.isnan(size):
+            size = self._weights.megabytes * 1e6
         digest, done = hashlib.sha256(), 0
         for chunk in response.iter_bytes(CHUNK):
-            if self._stop.is_set():
+            if self.stop.is_set():
                 break
             file.write(chunk)
             digest.update(chunk)
             done += len(chunk)
-            self._fraction = min(done / max(int(size), 1), 1)
+            if size > 0:  # not where it is unknown
+                self.fraction = min(done / size, 1)
         file.flush()
         os.fsync(file.fileno())
         return digest.hexdigest()

@@ -1,0 +1,360 @@
+"""Reads the files of networks that `network_file` finds.
+
+What the three functions do that other modules use is said in `checkpoints`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks import layers
+from orangecontrib.imageanalytics.networks.files.onnx_data import find_external_data
+from orangecontrib.imageanalytics.networks.files.program import clean_program
+from orangecontrib.imageanalytics.networks.files.torchscript import (
+    check_operations,
+    clean_torchscript,
+)
+from orangecontrib.imageanalytics.networks.network import LOGITS, Network
+
+# Numbers of pictures for which a traced network may be made.
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+_LOADING = threading.Lock()
+
+
+class FileNetwork(nn.Module):
+    """A network from a file, which may only take so many pictures at once.
+
+    Safe to run in several threads at once. It has no submodules for torch, since
+    those from files take neither ``eval()`` nor hooks.
+
+    Parameters
+    ----------
+    run : callable
+        From a batch to its output.
+    shape : sequence
+        Of the batches that `run` takes; what is no int, or 0, is not fixed.
+    fewest, most : int, optional
+        Pictures that `run` takes; fewer are filled up, more come in pieces. By
+        default as `shape` has it.
+    move : callable, optional
+        Given a device, returns `run` there; None when it stays on the CPU.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Tensor], object],
+        shape: Sequence = (None,) * 4,
+        fewest: int | None = None,
+        most: int | None = None,
+        move: Callable[[torch.device], Callable] | None = None,
+    ):
+        super().__init__()
+        self._run = (run,)  # hidden from torch
+        n, *picture = [size if isinstance(size, int) else 0 for size in shape]
+        self.picture = picture
+        self.fewest, self.most = fewest or n or 1, most or n or None
+        self._move = move
+        self._device = torch.device("cpu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Output for float32 pictures, shape (n, 3, size, size), any n."""
+        # A program may use strides that it was exported with.
+        x = x.contiguous()
+        pieces = x.split(self.most) if self.most else (x,)
+        outputs = [self._run_piece(piece) for piece in pieces]
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+    def _run_piece(self, x):
+        n_missing = self.fewest - len(x)
+        if n_missing > 0:
+            filling = x.new_zeros((n_missing, *x.shape[1:]))
+            output = self._output(torch.cat([x, filling]))
+            return output[: len(x)] if output.ndim else output
+        return self._output(x)
+
+    def _output(self, x) -> Tensor:
+        output = self._run[0](x)
+        while isinstance(output, list | tuple | dict) and len(output) == 1:
+            (output,) = output.values() if isinstance(output, dict) else output
+        if not isinstance(output, Tensor):
+            raise ModelError(f"gives {_describe(output)}, not one tensor")
+        return output
+
+    def _apply(self, fn, recurse=True):
+        # Module.to, of this or of what it is part of, comes here.
+        device = fn(torch.empty(0, device=self._device)).device
+        if device != self._device and self._move is not None:
+            self._run = (self._move(device),)
+            self._device = device
+        return super()._apply(fn, recurse)
+
+
+def load(network: Network, path: str) -> nn.Module:
+    """The network in a file, on the CPU; no Python code in the file is executed.
+
+    Raises
+    ------
+    ModelError
+        When the file is damaged or refused, or does not turn pictures of the
+        network's input size into vectors.
+    """
+    try:
+        model = LOADERS[os.path.splitext(path)[1].lower()](path)
+        _check(model, network)
+    except ModelError as error:
+        # Each is a reason that begins with a verb.
+        raise ModelError(f"{path} {str(error).rstrip('.')}.") from error.__cause__
+    except Exception as error:  # of whatever kind: torch raises any
+        raise ModelError(
+            f"{path} is damaged, or was made by a newer version of PyTorch: "
+            f"{_first_line(error)}"
+        ) from error
+    return model
+
+
+def read_layer(model: nn.Module, network: Network, layer: str) -> nn.Module:
+    """The network itself: a file has one output."""
+    if layer == network.layer or (layer == LOGITS and network.classes):
+        return model
+    raise ValueError(
+        f"the file has one output, so there is no layer '{layer}', only "
+        f"'{network.layer}'"
+    )
+
+
+def stages(network: Network) -> tuple[str, ...]:
+    """None: only the output can be read."""
+    return ()
+
+
+def _load_program(path: str) -> FileNetwork:
+    stream = clean_program(_read(path))
+    # torch reads one program at a time.
+    with _LOADING, _QuietHere("torch.export", "torch.export.pt2_archive._package"):
+        program = torch.export.load(stream)
+        module = program.module()
+    shape, dtype = _find_input(program)
+
+    def run_by(module):
+        return lambda x: module(x.to(dtype))
+
+    def move(device):
+        from torch.export.passes import move_to_device_pass
+
+        moved = move_to_device_pass(program, str(device))
+        return run_by(moved.module())
+
+    return FileNetwork(run_by(module), shape, *_find_limits(program, shape[0]), move)
+
+
+def _find_input(program):
+    """Shape and dtype of a program's only input."""
+    names = program.graph_signature.user_inputs
+    nodes = [node for node in program.graph.nodes if node.name in names]
+    values = [node.meta.get("val") for node in nodes if node.op == "placeholder"]
+    if len(values) != 1 or not isinstance(values[0], Tensor):
+        raise ModelError(f"takes {len(names)} inputs, not pictures alone")
+    (value,) = values
+    if value.ndim != 4 or not value.dtype.is_floating_point:
+        raise ModelError(
+            f"takes {_describe(value)}, not pictures (float, n x 3 x size x size)"
+        )
+    return value.shape, value.dtype
+
+
+def _find_limits(program, n) -> tuple[int | None, int | None]:
+    """The fewest and the most pictures that a program takes, if it says so."""
+    limits = None
+    if not isinstance(n, int):
+        limits = program.range_constraints.get(n.node.expr)
+    if limits is None:
+        return None, None
+    most = int(limits.upper) if limits.upper < 2**31 else None
+    return int(limits.lower), most
+
+
+def _load_script(path: str) -> FileNetwork:
+    stream = clean_torchscript(_read(path))
+    # Nothing that users could do about. Not with catch_warnings, which would change
+    # what other threads do about theirs.
+    for category in (FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", r"`torch\.jit\.load` is ", category)
+    module = torch.jit.load(stream, map_location="cpu").eval()
+    check_operations(module)
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return FileNetwork(module, move=module.to)
+
+
+def _load_onnx(path: str) -> FileNetwork:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelError(
+            'needs onnxruntime: pip install "Orange3-ImageAnalytics[onnx]"'
+        ) from error
+    content = _read(path)
+    # It finds other files by the path alone.
+    source = path if find_external_data(content) else content
+    options = onnxruntime.SessionOptions()
+    # Batches run in several threads instead.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime's own have no base of their own
+        raise ModelError(
+            f"cannot be read by onnxruntime: {_first_line(error)}"
+        ) from error
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        raise ModelError(f"takes {len(inputs)} inputs, not pictures alone")
+    dtype = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}.get(
+        inputs[0].type
+    )
+    if dtype is None or len(inputs[0].shape) != 4:
+        shape = " x ".join(map(str, inputs[0].shape))
+        raise ModelError(
+            f"takes {inputs[0].type} of shape {shape}, not pictures "
+            "(float, n x 3 x size x size)"
+        )
+
+    def run(x):
+        try:
+            outputs = session.run(None, {inputs[0].name: x.to(dtype).numpy()})
+        except Exception as error:  # as above
+            # What the engine knows how to handle when memory is short.
+            raise RuntimeError(_first_line(error)) from error
+        return [
+            torch.from_numpy(output) if hasattr(output, "dtype") else output
+            for output in outputs
+        ]
+
+    return FileNetwork(run, inputs[0].shape)
+
+
+LOADERS = {".pt2": _load_program, ".pt": _load_script, ".onnx": _load_onnx}
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}") from error
+
+
+class _QuietHere:
+    """While it is entered, loggers say nothing in this thread.
+
+    torch logs what it then raises, and that a program is of an older version.
+    """
+
+    def __init__(self, *names: str):
+        self._loggers = [logging.getLogger(name) for name in names]
+
+    def __enter__(self):
+        self._thread = threading.get_ident()
+        for logger in self._loggers:
+            logger.addFilter(self._is_elsewhere)
+
+    def __exit__(self, *_):
+        for logger in self._loggers:
+            logger.removeFilter(self._is_elsewhere)
+
+    def _is_elsewhere(self, _record) -> bool:
+        return threading.get_ident() != self._thread
+
+
+# -- Whether a network turns pictures into vectors --------------------------------
+
+
+def _check(model: FileNetwork, network: Network) -> None:
+    """Try one picture and then two; find how many a traced network takes."""
+    size = network.input_size
+    shape = (3, size, size)
+    if any(
+        takes and takes != has for takes, has in zip(model.picture, shape, strict=True)
+    ):
+        takes = " x ".join(str(length or "any") for length in model.picture)
+        raise ModelError(
+            f"takes pictures of {takes} numbers, not 3 x {size} x {size}: "
+            "the size that is said of it may be wrong"
+        )
+    given = f"a picture of 3 x {size} x {size} numbers"
+    try:
+        output = _try(model, 1, size)
+        if model.most is None and not _takes(model, 2, size):
+            model.fewest = model.most = 1
+    except Exception as error:  # of whatever kind: the network may be anyone's
+        n_pictures = next((n for n in BATCHES[1:] if _takes(model, n, size)), None)
+        if n_pictures is None or model.most is not None:
+            if isinstance(error, ModelError):
+                raise
+            raise ModelError(f"does not take {given}: {_reason(error)}") from error
+        model.fewest = model.most = n_pictures
+        output = _try(model, 1, size)
+    _check_output(output, given, network.classes)
+
+
+def _try(model, n, size) -> Tensor:
+    with torch.inference_mode():
+        return model(torch.zeros(n, 3, size, size))
+
+
+def _takes(model, n, size) -> bool:
+    try:
+        return len(_try(model, n, size)) == n
+    except Exception:  # of whatever kind: the network may be anyone's
+        return False
+
+
+def _check_output(output, given, classes):
+    expected = "a vector of real numbers is expected"
+    if not output.dtype.is_floating_point:
+        raise ModelError(f"gives {_describe(output)}; {expected}")
+    if output.ndim < 2 or len(output) != 1 or not output.numel():
+        raise ModelError(f"makes {_describe(output)} from {given}; {expected}")
+    vectors = layers.pool(output)
+    if not vectors.isfinite().any():
+        raise ModelError(f"makes nothing but undefined numbers (NaN) from {given}")
+    if classes and vectors.shape[1] != len(classes):
+        raise ModelError(
+            f"gives {vectors.shape[1]} numbers, but there are names of "
+            f"{len(classes)} classes"
+        )
+
+
+def _describe(value) -> str:
+    if isinstance(value, Tensor):
+        shape = " x ".join(map(str, value.shape)) or "none"
+        return f"a tensor of {str(value.dtype).removeprefix('torch.')}, shape {shape}"
+    if isinstance(value, list | tuple | dict):
+        return f"{len(value)} outputs"
+    return f"a {type(value).__name__}"
+
+
+MAX_REASON = 160
+
+
+def _first_line(error) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    return text if len(text) <= MAX_REASON else text[:MAX_REASON] + "..."
+
+
+def _reason(error) -> str:
+    """What torch says in the end: of an error in TorchScript, the last line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    says = [line for line in lines if line.startswith("RuntimeError: ")]
+    return says[-1].removeprefix("RuntimeError: ") if says else _first_line(error)

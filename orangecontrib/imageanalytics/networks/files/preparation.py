@@ -1,0 +1,224 @@
+"""How pictures are prepared for the file of a network, as its owner writes it down.
+
+In a file NAME.json or NAME.toml beside NAME.pt2, or in a dictionary with the same
+keys::
+
+    {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.preprocessing import FITS, Preprocessing
+
+MAX_SIZE = 4096
+EXAMPLE = """\
+{"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}"""
+HELP = f"""\
+It needs the keys size, mean and std, and may have channels, range, resize, \
+interpolation, fit and classes; for example:
+{EXAMPLE}"""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is written beside the file of a network.
+
+    Attributes
+    ----------
+    preprocessing : Preprocessing
+    classes : tuple of str
+        Names of the network's outputs; empty where they are not given.
+    """
+
+    preprocessing: Preprocessing
+    classes: tuple[str, ...] = ()
+
+
+def read_preparation(path: str) -> dict | None:
+    """What stands in the JSON or TOML file beside the file of a network.
+
+    Parameters
+    ----------
+    path : str
+        Of the network.
+
+    Returns
+    -------
+    dict or None
+        Not checked, see `prepare`; None when there is no such file.
+
+    Raises
+    ------
+    ModelError
+        When there are both files, or one cannot be read.
+    """
+    files = find_preparation(path)
+    if len(files) > 1:
+        raise ModelError(
+            f"There are both {files[0]} and {files[1]}, and only one can say how "
+            "pictures are prepared: remove the other."
+        )
+    return _parse(files[0]) if files else None
+
+
+def find_preparation(path: str) -> list[str]:
+    """Paths of the files beside that of a network that say how to prepare pictures."""
+    stem = os.path.splitext(path)[0]
+    return [stem + end for end in (".json", ".toml") if os.path.isfile(stem + end)]
+
+
+def _parse(file: str) -> dict:
+    try:
+        with open(file, encoding="utf-8") as stream:
+            text = stream.read()
+        values = json.loads(text) if file.endswith(".json") else _toml(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{file} holds no keys. {HELP}")
+    return values
+
+
+def _toml(text: str) -> dict:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def prepare(values: dict, where: str) -> Preparation:
+    """Check what is said about the preparation of pictures.
+
+    Parameters
+    ----------
+    values : dict
+        ``size`` in pixels, ``mean`` and ``std`` of three channels on the scale 0
+        to 1, or to ``range``; optional: ``range`` (1 or 255), ``channels`` (RGB
+        or BGR), ``resize`` in pixels, ``interpolation`` (bilinear or bicubic),
+        ``fit`` (crop, stretch or pad) and ``classes``, a list of names.
+    where : str
+        In which file or dialog, for messages.
+
+    Raises
+    ------
+    ModelError
+        When anything is missing, unknown or cannot be meant; names `where`, the
+        key and the reason.
+    """
+    if missing := [key for key in REQUIRED if key not in values]:
+        raise ModelError(f"{where} lacks {', '.join(missing)}. {HELP}")
+    for key, value in values.items():
+        if key not in KEYS:
+            raise ModelError(f"{where} has the unknown key '{key}'. {HELP}")
+        requirement, is_right = KEYS[key]
+        if not is_right(value):
+            shown = _shorten(repr(value))
+            raise ModelError(f"{where}: {key} must be {requirement}, not {shown}.")
+    if reason := _find_contradiction(values):
+        raise ModelError(f"{where}: {reason}")
+    # Tables of weights are on the scale 0 to 1, Preprocessing on that of pixels.
+    scale = 255 / values.get("range", 1)
+    preprocessing = Preprocessing(
+        size=values["size"],
+        resize=values.get("resize"),
+        mean=tuple(scale * value for value in values["mean"]),
+        std=tuple(scale * value for value in values["std"]),
+        **{
+            key: values.get(key, default)
+            for key, default in (
+                ("interpolation", "bilinear"),
+                ("channels", "RGB"),
+                ("fit", "crop"),
+            )
+        },
+    )
+    return Preparation(preprocessing, tuple(values.get("classes", ())))
+
+
+def _find_contradiction(values) -> str:
+    """What cannot be meant in values that are of the right types; may be empty."""
+    top = values.get("range", 1)
+    for key in ("mean", "std"):
+        value = values[key]
+        if max(value) > top:
+            hint = '; for 0 to 255 add "range": 255.' if top == 1 else "."
+            return f"{key} {list(value)} is not on the scale 0 to {top}{hint}"
+        if top == 255 and (min(value) < 1 if key == "std" else 0 < max(value) <= 1):
+            return (
+                f"{key} {list(value)} cannot be meant on the scale 0 to 255; "
+                'without "range" the scale is 0 to 1.'
+            )
+    if values.get("resize", values["size"]) < values["size"]:
+        return f"resize {values['resize']} is less than size {values['size']}."
+    return ""
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _is_number(value) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
+def _are_channels(value) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(map(_is_number, value))
+    )
+
+
+def _is_length(value) -> bool:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and 1 <= value <= MAX_SIZE
+
+
+def _are_names(value) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) > 0
+        and all(isinstance(name, str) and name.strip() for name in value)
+        and len(set(value)) == len(value)
+    )
+
+
+def _one_of(*choices) -> tuple[str, Callable[[object], bool]]:
+    # By type too: True equals 1, and 255.0 equals 255.
+    known = {(type(choice), choice) for choice in choices}
+    text = " or ".join(map(str, choices))
+    return (
+        text,
+        lambda value: isinstance(value, str | int) and ((type(value), value) in known),
+    )
+
+
+_PIXELS = (f"a whole number of pixels from 1 to {MAX_SIZE}", _is_length)
+REQUIRED = ("size", "mean", "std")
+KEYS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "size": _PIXELS,
+    "mean": (
+        "a list of three numbers, none negative",
+        lambda value: _are_channels(value) and min(value) >= 0,
+    ),
+    "std": (
+        "a list of three numbers above 0",
+        lambda value: _are_channels(value) and min(value) > 0,
+    ),
+    "range": _one_of(1, 255),
+    "channels": _one_of("RGB", "BGR"),
+    "resize": _PIXELS,
+    "interpolation": _one_of("bilinear", "bicubic"),
+    "fit": _one_of(*FITS),
+    "classes": ("a list of different names", _are_names),
+}

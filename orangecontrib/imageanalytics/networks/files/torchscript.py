@@ -1,0 +1,109 @@
+"""TorchScript made harmless before torch opens it: it may not reach files."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.files.archives import (
+    FORBIDDEN_OPERATIONS,
+    describe,
+    is_torchscript,
+    pickled_names,
+    read_members,
+    say_unknown,
+    without_root,
+    write_members,
+)
+
+SCRIPT_NAMESPACES = ("aten", "prim", "prims", "quantized", "torchvision")
+SCRIPT_CLASSES = ("quantized", "rnn")
+SCRIPT_PARTS = re.compile(
+    r"data\.pkl|constants\.pkl|version|byteorder|\.data/\w+"
+    r"|(data|constants)/\d+|code/[\w./]+\.py"
+)
+OPERATION = re.compile(r"(?:= |^ *)(\w+)::(\w+)", re.MULTILINE)
+GETATTR = re.compile(r'\bgetattr\([\w.()]+, "[^"\\\n]*"\)', re.ASCII)
+
+
+def clean_torchscript(content: bytes) -> io.BytesIO:
+    """The same network as an archive for ``torch.jit.load``.
+
+    Raises
+    ------
+    ModelError
+        When it is none, or could do more than compute.
+    """
+    if content[:2] != b"PK":
+        raise ModelError(describe(content, ".pt"))
+    members = read_members(content)
+    if not is_torchscript(members):
+        raise ModelError(describe(content, ".pt"))
+    members = without_root(members)
+    members = {n: c for n, c in members.items() if SCRIPT_PARTS.fullmatch(n)}
+    for name, part in members.items():
+        if name.endswith(".py"):
+            _check_script(part)
+        elif name.endswith(".pkl"):
+            for pickled in pickled_names(io.BytesIO(part)):
+                _check_script_class(pickled)
+    return write_members({f"network/{name}": c for name, c in members.items()})
+
+
+def _check_script(code: bytes) -> None:
+    """Refuse code that names what reaches beyond the network.
+
+    Names are written as they are in TorchScript, other than in strings, so the text
+    alone tells. It may be named in vain, as by a comment, and is refused then too.
+    """
+    text = code.decode("utf-8")
+    _check_getattr(text)
+    for name in re.findall(r"[A-Za-z_]\w*", text, re.ASCII):
+        if name in FORBIDDEN_OPERATIONS:
+            raise ModelError(say_unknown(name))
+    for match in re.finditer(r"(?<![\w.])ops\b(\.(\w+)\.)?", text, re.ASCII):
+        if match[2] not in SCRIPT_NAMESPACES:
+            raise ModelError(say_unknown(match[2] or "ops"))
+    # Whole names only: a part of one could be given another name and go on there.
+    for match in re.finditer(r"\b__torch__((?:\.\w+)*)", text, re.ASCII):
+        if match[1] in ("", ".torch"):
+            raise ModelError(say_unknown(match[0]))
+        _check_script_class(match[0])
+
+
+def _check_getattr(text: str) -> None:
+    """Refuse names in strings that are not written as they are."""
+    n_found = 1
+    while n_found:  # from the innermost to the outermost
+        text, n_found = GETATTR.subn("_", text)
+    if re.search(r"\bgetattr\b", text, re.ASCII):
+        raise ModelError(say_unknown("getattr"))
+
+
+def _check_script_class(name: str) -> None:
+    match = re.match(r"__torch__\.torch\.classes\b\.?(\w*)", name)
+    if match and match[1] not in SCRIPT_CLASSES:
+        raise ModelError(say_unknown(name))
+
+
+def check_operations(module) -> None:
+    """Refuse a loaded network that calls what `clean_torchscript` means to refuse.
+
+    Parameters
+    ----------
+    module : torch.jit.ScriptModule
+
+    Raises
+    ------
+    ModelError
+        When it does: then its text hid them, in a way that is not known yet.
+    """
+    graph = str(module.inlined_graph)
+    for namespace, name in OPERATION.findall(graph):
+        if (
+            namespace not in SCRIPT_NAMESPACES
+            or name in FORBIDDEN_OPERATIONS
+            or name == "CallMethod"  # of what is known only when it runs
+        ):
+            raise ModelError(say_unknown(f"{namespace}::{name}"))

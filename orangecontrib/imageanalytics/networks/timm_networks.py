@@ -1,0 +1,310 @@
+"""Any pretrained network of timm, by its name there.
+
+Also the loader of their weights; its three functions are described in `checkpoints`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+import pickle
+import re
+
+import torch
+from torch import Tensor, nn
+
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks import layers
+from orangecontrib.imageanalytics.networks.hub_weights import INSTALL, HubWeights
+from orangecontrib.imageanalytics.networks.network import (
+    LOGITS,
+    PENULTIMATE,
+    Network,
+)
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.weights import (
+    DownloadedWeights,
+    read_checkpoint,
+)
+
+PREFIX = "timm:"
+FITS = {"center": "crop", "squash": "stretch", "border": "pad"}
+UNKNOWN = "unknown"  # timm's word for licences
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Names of all networks, such as ``"timm:resnet18.a1_in1k"``.
+
+    With the name of the weights. Without those that cannot be used: that have no
+    public weights, or a download that cannot be checked, or look at anything but
+    squares in colour.
+
+    Raises
+    ------
+    ModelError
+        When timm is not installed.
+    """
+    timm = _import_timm()
+    return tuple(
+        PREFIX + name
+        for name in timm.list_pretrained()
+        if _is_usable(timm.get_pretrained_cfg(name))
+    )
+
+
+def find(name: str) -> Network:
+    """A network with its weights.
+
+    Parameters
+    ----------
+    name : str
+        As timm has it: ``"resnet18.a1_in1k"``, or ``"resnet18"`` for timm's
+        default weights.
+
+    Raises
+    ------
+    ValueError
+        When timm has no such network or no such weights; names similar ones.
+    ModelError
+        When timm is not installed.
+    """
+    timm = _import_timm()
+    full = name if "." in name else _with_default(name)
+    if PREFIX + full not in names():
+        raise ValueError(_advice(name))
+    return _network(full, timm.get_pretrained_cfg(full))
+
+
+def load(network: Network, path: str) -> nn.Module:
+    """The whole network with its weights, on the CPU; see `checkpoints.load`.
+
+    Batch norms are not folded: timm's may contain an activation.
+    """
+    timm = _import_timm()
+    # Read here and not by timm, some versions of which unpickle whatever there is.
+    state = _read_state(network, path)
+    try:
+        model = timm.create_model(
+            network.id.removeprefix(PREFIX),
+            pretrained=True,
+            pretrained_cfg_overlay={"state_dict": state},
+        )
+    except Exception as error:  # whatever timm's filters raise on others' tensors
+        raise ModelError(
+            f"{network.name}: the weights in {path} are not for this network: {error}"
+        ) from error
+    # timm keeps a copy there, as large as the network.
+    model.pretrained_cfg.pop("state_dict", None)
+    model.eval().requires_grad_(False)
+    return model.to(memory_format=torch.channels_last)
+
+
+def read_layer(model: nn.Module, network: Network, layer: str) -> nn.Module:
+    """The part of a loaded network that ends with a layer.
+
+    As `checkpoints.read_layer`. A stage that timm names gives a map, shape
+    (n, features, side, side), without the class token of a transformer.
+
+    Raises
+    ------
+    ValueError
+        When there is no such layer, as the logits of a network that was trained
+        without a classifier.
+    """
+    if layer == LOGITS:
+        if not model.num_classes:
+            raise ValueError("it has no classifier, and so no logits")
+        return model
+    if layer == PENULTIMATE:
+        if model.num_classes:
+            model.reset_classifier(0)
+        return model
+    stage_names = _stage_names(model)
+    if layer in stage_names and hasattr(model, "forward_intermediates"):
+        return Intermediate(model, stage_names.index(layer))
+    return layers.read_layer(model, layer)
+
+
+def stages(network: Network) -> tuple[str, ...]:
+    """Names of layers that are offered beside the penultimate and the logits.
+
+    Does without the weights. Takes seconds the first time.
+    """
+    model = _build(network)
+    # Some have two branches whose stages bear the same names: the first is read.
+    stage_names = tuple(name for name in dict.fromkeys(_stage_names(model)) if name)
+    return stage_names or layers.find_stages(model, network.input_size)
+
+
+class Intermediate(nn.Module):
+    """A network of timm up to one of its stages.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    index : int
+        Of the stage, as timm numbers them.
+    """
+
+    def __init__(self, model: nn.Module, index: int):
+        super().__init__()
+        self.model = model
+        self.index = index
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The stage's map, shape (n, features, side, side)."""
+        (output,) = self.model.forward_intermediates(
+            x,
+            indices=[self.index],
+            stop_early=True,
+            output_fmt="NCHW",
+            intermediates_only=True,
+        )
+        return output
+
+
+def _import_timm():
+    try:
+        import timm
+    except ImportError as error:
+        raise ModelError(
+            f"Networks of timm need the package timm: {INSTALL} ({error})"
+        ) from error
+    return timm
+
+
+def _with_default(architecture: str) -> str:
+    """The name with that of timm's default weights.
+
+    They are part of the id, since another version of timm may have others.
+    """
+    config = _import_timm().get_pretrained_cfg(architecture)
+    return f"{architecture}.{config.tag}" if config else architecture
+
+
+def _is_usable(config) -> bool:
+    channels, height, width = config.input_size
+    whole = config.crop_mode != "border" or config.crop_pct == 1
+    return (
+        channels == 3
+        and height == width
+        and config.interpolation in ("bilinear", "bicubic")
+        and config.crop_mode in FITS
+        and whole
+        and bool(config.hf_hub_id or _has_hash(config.url))
+    )
+
+
+def _has_hash(url) -> bool:
+    return bool(re.search(r"-[0-9a-f]{8,}\.pth$", url or ""))
+
+
+def _advice(name: str) -> str:
+    known = [entry.removeprefix(PREFIX) for entry in names()]
+    architecture, _, tag = name.partition(".")
+    others = [entry for entry in known if entry.partition(".")[0] == architecture]
+    if others:
+        text = f"timm has no weights '{tag}' of '{architecture}' that can be used here"
+        return f"{text}, only: {', '.join(others)}"
+    text = f"timm has no pretrained network '{name}' that can be used here"
+    architectures = dict.fromkeys(entry.partition(".")[0] for entry in known)
+    near = difflib.get_close_matches(architecture, architectures, 6)
+    return f"{text}; similar: {', '.join(near)}" if near else text
+
+
+def _network(name, config) -> Network:
+    architecture, _, tag = name.partition(".")
+    preprocessing = _preprocessing(config)
+    return Network(
+        id=PREFIX + name,
+        name=f"{architecture} ({tag})",
+        description="From timm.",
+        input_size=preprocessing.size,
+        weights=_weights(name, config),
+        preprocessing=preprocessing,
+        classes=_class_names(config.num_classes),
+        loader=__name__,
+    )
+
+
+def _preprocessing(config) -> Preprocessing:
+    from timm.data import resolve_data_config
+
+    data = resolve_data_config(pretrained_cfg=config.to_dict())
+    size = data["input_size"][-1]
+    return Preprocessing(
+        size=size,
+        resize=math.floor(size / data["crop_pct"]),
+        mean=tuple(255 * value for value in data["mean"]),
+        std=tuple(255 * value for value in data["std"]),
+        interpolation=data["interpolation"],
+        fit=FITS[data["crop_mode"]],
+    )
+
+
+def _weights(name, config) -> HubWeights | DownloadedWeights:
+    licence = "" if config.license in (None, UNKNOWN) else config.license
+    if config.hf_hub_id:
+        return HubWeights(config.hf_hub_id, licence, name)
+    return DownloadedWeights(
+        url=config.url,
+        megabytes=float("nan"),
+        licence=licence,
+        source=config.origin_url or config.url,
+    )
+
+
+@functools.cache
+def _class_names(number: int) -> tuple[str, ...]:
+    """Names of the scores, of several synonyms the first."""
+    from timm.data import ImageNetInfo, infer_imagenet_subset
+
+    subset = infer_imagenet_subset({"num_classes": number})
+    if subset is None:
+        return ()
+    synonyms = ImageNetInfo(subset).label_descriptions()
+    return tuple(names.partition(",")[0].strip() for names in synonyms)
+
+
+def _read_state(network: Network, path: str) -> dict:
+    if isinstance(network.weights, DownloadedWeights):
+        return read_checkpoint(path, network.weights.sha256)
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.endswith(".safetensors"):
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        pickle.UnpicklingError,
+        SafetensorError,
+    ) as error:
+        raise ModelError(
+            f"{network.name}: the weight file {path} cannot be read: {error}"
+        ) from error
+    if not isinstance(state, dict):
+        raise ModelError(f"{network.name}: the weight file {path} holds no state dict")
+    return state
+
+
+def _build(network: Network) -> nn.Module:
+    """The network without its weights; if it can be, without memory."""
+    timm = _import_timm()
+    name = network.id.removeprefix(PREFIX)
+    try:
+        with torch.device("meta"):
+            model = timm.create_model(name)
+    except (NotImplementedError, RuntimeError):  # computes while it is built
+        model = timm.create_model(name)
+    return model.eval()
+
+
+def _stage_names(model) -> list[str]:
+    return [stage["module"] for stage in getattr(model, "feature_info", ())]

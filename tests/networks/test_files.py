@@ -1,0 +1,1097 @@
+import contextlib
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import warnings
+import zipfile
+
+import pytest
+import torch
+from torch import nn
+
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.backbone import find_stages, load_backbone
+from orangecontrib.imageanalytics.networks.files import (
+    loader,
+    network_file,
+    torchscript,
+)
+from orangecontrib.imageanalytics.networks.files.network_file import find
+from orangecontrib.imageanalytics.networks.files.preparation import read_preparation
+from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.registry import find_network
+
+SIZE = 16
+WRITTEN = {"size": SIZE, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
+onnx = pytest.importorskip("onnx")
+
+
+def make_network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 5),
+    ).eval()
+
+
+def export(model, path, n=2, dynamic=True, channels=3):
+    x = torch.zeros(n, channels, SIZE, SIZE)
+    shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
+    program = torch.export.export(model, (x,), dynamic_shapes=shapes, strict=False)
+    torch.export.save(program, path)
+    return str(path)
+
+
+def trace(model, path, n=2):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        script = torch.jit.trace(model, torch.zeros(n, 3, SIZE, SIZE))
+        torch.jit.save(script, str(path))
+    return str(path)
+
+
+def script(model, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(model), str(path))
+    return str(path)
+
+
+def make_onnx(path, n="batch", nodes=None, output=("batch", 3), weights=None, **kwargs):
+    """Means of the channels, unless there are other nodes."""
+    helper, f32 = onnx.helper, onnx.TensorProto.FLOAT
+    mean = helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)
+    graph = helper.make_graph(
+        nodes or [mean],
+        "network",
+        [helper.make_tensor_value_info("x", f32, [n, 3, SIZE, SIZE])],
+        [helper.make_tensor_value_info("y", kwargs.get("type", f32), output)],
+        weights or [],
+    )
+    opset = helper.make_opsetid("", 13)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The same network as a program and as TorchScript."""
+    folder = tmp_path_factory.mktemp("networks")
+    model = make_network()
+    return {
+        "program": export(model, folder / "dynamic.pt2"),
+        "fixed": export(model, folder / "fixed.pt2", n=3, dynamic=False),
+        "traced": trace(model, folder / "traced.pt"),
+        "scripted": script(model, folder / "scripted.pt"),
+    }
+
+
+@pytest.fixture
+def trap(tmp_path):
+    """A folder that a harmful file would make, and a pickle of such a file."""
+    return Trap(str(tmp_path / "sprung"))
+
+
+class Trap:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+    @property
+    def sprung(self):
+        return os.path.exists(self.path)
+
+    @property
+    def code(self):
+        return f"__import__('os').mkdir({self.path!r})"
+
+    def pickled(self):
+        stream = io.BytesIO()
+        torch.save({"weight": self}, stream)
+        return stream.getvalue()
+
+
+def load(path, **values):
+    return load_backbone(find(str(path), WRITTEN | values))
+
+
+def run(backbone, x):
+    with torch.inference_mode():
+        return backbone(x.to(memory_format=torch.channels_last))
+
+
+def refusal(path, **values):
+    with pytest.raises(ModelError) as caught:
+        load(path, **values)
+    message = str(caught.value)
+    assert os.path.basename(str(path)) in message
+    assert len(message) < 600 and "\n" not in message
+    return message
+
+
+# -- Networks that work ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["program", "fixed", "traced", "scripted"])
+@pytest.mark.parametrize("n", [1, 3, 7])
+def test_any_number_of_pictures(made, kind, n):
+    x = torch.randn(n, 3, SIZE, SIZE)
+    with torch.inference_mode():
+        expected = make_network()(x)
+    torch.testing.assert_close(run(load(made[kind]), x), expected)
+
+
+def test_onnx(tmp_path):
+    x = torch.randn(5, 3, SIZE, SIZE)
+    backbone = load(make_onnx(tmp_path / "a.onnx"))
+    torch.testing.assert_close(run(backbone, x), x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_onnx_for_so_many_pictures(tmp_path, n):
+    backbone = load(make_onnx(tmp_path / "a.onnx", n=n, output=(n, 3)))
+    x = torch.randn(6, 3, SIZE, SIZE)
+    torch.testing.assert_close(run(backbone, x), x.mean((2, 3)))
+
+
+class Reshaped(nn.Module):
+    """Traced, works for as many pictures only as it was traced with."""
+
+    def forward(self, x):
+        return x.mean((2, 3)).view(int(x.shape[0]), 3) * 2
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_traced_for_so_many_pictures(tmp_path, n):
+    backbone = load(trace(Reshaped(), tmp_path / "a.pt", n=n))
+    x = torch.randn(6, 3, SIZE, SIZE)
+    torch.testing.assert_close(run(backbone, x), 2 * x.mean((2, 3)))
+
+
+def test_dynamic_between_limits(tmp_path):
+    batch = torch.export.Dim("batch", min=2, max=4)
+    program = torch.export.export(
+        make_network(),
+        (torch.zeros(3, 3, SIZE, SIZE),),
+        dynamic_shapes=({0: batch},),
+        strict=False,
+    )
+    torch.export.save(program, tmp_path / "a.pt2")
+    x = torch.randn(9, 3, SIZE, SIZE)
+    vectors = run(load(tmp_path / "a.pt2"), x)
+    with torch.inference_mode():
+        torch.testing.assert_close(vectors, make_network()(x))
+
+
+@pytest.mark.parametrize("kind", ["program", "fixed", "traced", "onnx"])
+def test_many_threads(made, kind, tmp_path):
+    backbone = load(made.get(kind) or make_onnx(tmp_path / "a.onnx", n=3))
+    x = torch.randn(8, 3, SIZE, SIZE)
+    expected = run(backbone, x)
+    results = []
+
+    def work():
+        for _ in range(20):
+            results.append(run(backbone, x))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 80
+    for result in results:
+        torch.testing.assert_close(result, expected)
+
+
+@pytest.mark.parametrize("kind", ["program", "traced"])
+def test_is_a_plain_module_for_torch(made, kind):
+    """It can be moved, evaluated, and hooked, as the engine does."""
+    backbone = load(made[kind]).eval().to("cpu").to(torch.device("cpu"))
+    calls = []
+    for module in backbone.modules():
+        if not list(module.children()):
+            module.register_forward_pre_hook(lambda *_: calls.append(1))
+    run(backbone, torch.zeros(2, 3, SIZE, SIZE))
+    assert len(calls) == 1
+
+
+def test_is_moved(made):
+    """To the one other device that there always is."""
+    model = load(made["program"]).model
+    device = torch.device("meta")
+    model.to(device)
+    with torch.inference_mode():
+        assert model(torch.zeros(2, 3, SIZE, SIZE, device=device)).device == device
+
+
+class Means(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+class Named(nn.Module):
+    def forward(self, x):
+        return {"logits": x.mean((2, 3))}
+
+
+class Half(nn.Module):
+    def forward(self, x):
+        assert x.dtype == torch.float16
+        return x.mean((2, 3))
+
+
+def test_program_that_names_its_output(tmp_path):
+    backbone = load(export(Named(), tmp_path / "a.pt2"))
+    assert run(backbone, torch.zeros(2, 3, SIZE, SIZE)).shape == (2, 3)
+
+
+def test_program_of_half_precision(tmp_path):
+    x = torch.zeros(2, 3, SIZE, SIZE, dtype=torch.float16)
+    program = torch.export.export(Half(), (x,), strict=False)
+    torch.export.save(program, tmp_path / "a.pt2")
+    assert run(load(tmp_path / "a.pt2"), x.float()).shape == (2, 3)
+
+
+def test_nothing_is_said_to_users(made, recwarn, caplog):
+    for path in made.values():
+        load(path)
+    assert not [w for w in recwarn if "torch.jit" in str(w.message)]
+    assert not caplog.records
+
+
+# -- What is known before a network is loaded ------------------------------------
+
+
+def test_network(made):
+    network = find_network(made["program"], WRITTEN)
+    assert network.id == made["program"]
+    assert network.name == "dynamic.pt2"
+    assert network.input_size == SIZE
+    assert network.layer == PENULTIMATE
+    assert network.classes == ()
+    assert (network.megabytes, network.licence) == (0, "")
+    assert network.origin == f"file {made['program']}"
+    assert network.available()
+    assert not network.cpu_only
+    assert find_stages(network) == ()
+    assert network.preprocessing.mean == pytest.approx((127.5, 102, 76.5))
+    assert network.preprocessing.std == pytest.approx((51, 63.75, 76.5))
+
+
+def test_relative_path_becomes_absolute(made, monkeypatch):
+    folder, name = os.path.split(made["program"])
+    monkeypatch.chdir(folder)
+    assert find(name, WRITTEN).id == os.path.join(os.getcwd(), name)
+
+
+def test_onnx_is_for_the_cpu_only(tmp_path):
+    assert find(make_onnx(tmp_path / "a.onnx"), WRITTEN).cpu_only
+
+
+def test_layers(made):
+    network = find(made["program"], WRITTEN)
+    load_backbone(network, PENULTIMATE)
+    with pytest.raises(ValueError, match=r"one output.*no layer 'logits'"):
+        load_backbone(network, LOGITS)
+    named = find(made["program"], WRITTEN | {"classes": list("abcde")})
+    assert named.layer == LOGITS
+    assert named.classes == tuple("abcde")
+    load_backbone(named, LOGITS)
+    with pytest.raises(ValueError, match="no layer 'penultimate'"):
+        load_backbone(named, PENULTIMATE)
+
+
+def test_fingerprint_is_of_the_content(made, tmp_path):
+    first, second = tmp_path / "a.pt2", tmp_path / "b.pt2"
+    for path in (first, second):
+        path.write_bytes(b"one")
+    weights = find(str(first), WRITTEN).weights
+    before = weights.fingerprint
+    assert before == find(str(second), WRITTEN).weights.fingerprint
+    assert before.startswith("sha256:")
+    first.write_bytes(b"another")
+    assert weights.fingerprint != before
+
+
+def test_fingerprint_is_computed_once(tmp_path, monkeypatch):
+    (tmp_path / "a.pt2").write_bytes(b"one")
+    weights = find(str(tmp_path / "a.pt2"), WRITTEN).weights
+    before = weights.fingerprint
+    monkeypatch.setattr(network_file.hashlib, "sha256", None)
+    assert weights.fingerprint == before
+
+
+def test_weights_are_pickled_by_path(made):
+    weights = find(made["program"], WRITTEN).weights
+    assert pickle.loads(pickle.dumps(weights)) == weights
+    assert len(pickle.dumps(weights)) < 1000
+
+
+def test_file_of_another_computer(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    there = r"C:\networks\cells.pt2"
+    weights = find(there, WRITTEN).weights
+    assert not weights.available()
+    with pytest.raises(ModelError) as caught:
+        weights.ensure("cells")
+    assert there in str(caught.value)
+    assert str(folder / "cells.pt2") in str(caught.value)
+    with open(made["program"], "rb") as file:
+        (folder / "cells.pt2").write_bytes(file.read())
+    (folder / "cells.json").write_text(json.dumps(WRITTEN))
+    network = find(there)
+    assert network.available()
+    assert network.weights.path == str(folder / "cells.pt2")
+    assert network.id == there
+    load_backbone(network)
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    (tmp_path / "empty.pt2").touch()
+    (tmp_path / "folder.pt2").mkdir()
+    assert "is empty" in refusal(tmp_path / "empty.pt2")
+    assert "is a folder" in refusal(tmp_path / "folder.pt2")
+    assert "is neither at" in refusal(tmp_path / "missing" / "missing.pt2")
+
+
+# -- How pictures are prepared ---------------------------------------------------
+
+
+def test_beside_the_file(tmp_path):
+    path = tmp_path / "cells.pt2"
+    path.write_bytes(b"one")
+    with pytest.raises(ModelError, match=r"(?s)cells.json.*size, mean and std.*0.485"):
+        find(str(path))
+    assert read_preparation(str(path)) is None
+    (tmp_path / "cells.json").write_text(
+        json.dumps(
+            WRITTEN
+            | {
+                "resize": 20,
+                "channels": "BGR",
+                "interpolation": "bicubic",
+                "fit": "pad",
+                "classes": ["a", "b"],
+            }
+        )
+    )
+    network = find(str(path))
+    assert network.classes == ("a", "b")
+    assert network.preprocessing == Preprocessing(
+        size=SIZE,
+        resize=20,
+        mean=tuple(255 * value for value in WRITTEN["mean"]),
+        std=tuple(255 * value for value in WRITTEN["std"]),
+        interpolation="bicubic",
+        channels="BGR",
+        fit="pad",
+    )
+    (tmp_path / "cells.toml").touch()
+    with pytest.raises(ModelError, match=r"cells\.json and .*cells\.toml"):
+        find(str(path))
+
+
+def test_toml(tmp_path):
+    (tmp_path / "cells.onnx").write_bytes(b"one")
+    (tmp_path / "cells.toml").write_text(
+        "size = 16\nrange = 255\nmean = [104, 117, 123]\nstd = [1, 1, 1]\n"
+    )
+    preprocessing = find(str(tmp_path / "cells.onnx")).preprocessing
+    assert preprocessing.mean == (104, 117, 123)
+    assert preprocessing.std == (1, 1, 1)
+    assert (preprocessing.channels, preprocessing.fit) == ("RGB", "crop")
+
+
+def test_given_preprocessing_wins(tmp_path):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    (tmp_path / "cells.json").write_text("{}")
+    given = Preprocessing(8, None, (0, 0, 0), (1, 1, 1), "bilinear")
+    assert find(str(tmp_path / "cells.pt2"), given).preprocessing is given
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"size": None}, "size must be a whole number of pixels from 1 to 4096"),
+        ({"size": 0}, "size must be"),
+        ({"size": 5000}, "size must be"),
+        ({"size": 16.5}, "size must be"),
+        ({"size": True}, "size must be"),
+        ({"resize": "20"}, "resize must be"),
+        ({"resize": 8}, "resize 8 is less than size 16"),
+        ({"mean": 0.5}, "mean must be a list of three numbers"),
+        ({"mean": [0.5, 0.5]}, "mean must be"),
+        ({"mean": [0.5, 0.5, "0.5"]}, "mean must be"),
+        ({"mean": [0.5, 0.5, float("nan")]}, "mean must be"),
+        ({"mean": [124, 116, 104]}, 'add "range": 255'),
+        ({"std": [58, 57, 57]}, 'add "range": 255'),
+        ({"std": [0, 0.2, 0.2]}, "std must be a list of three numbers above 0"),
+        ({"std": [-1, 0.2, 0.2]}, "std must be"),
+        ({"std": [float("inf"), 0.2, 0.2]}, "std must be"),
+        ({"range": 255}, "cannot be meant on the scale 0 to 255"),
+        ({"range": 255, "mean": [300, 0, 0]}, "not on the scale 0 to 255"),
+        ({"range": 1.0}, "range must be 1 or 255"),
+        ({"range": [1]}, "range must be 1 or 255"),
+        ({"channels": "rgb"}, "channels must be RGB or BGR, not 'rgb'"),
+        ({"interpolation": "nearest"}, "interpolation must be bilinear or bicubic"),
+        ({"fit": ["crop"]}, "fit must be crop or stretch or pad"),
+        ({"classes": "ab"}, "classes must be a list of different names"),
+        ({"classes": ["a", "a"]}, "classes must be"),
+        ({"classes": ["a", 1]}, "classes must be"),
+        ({"classes": [["a"]]}, "classes must be"),
+        ({"channel": "BGR"}, "unknown key 'channel'"),
+    ],
+)
+def test_wrong_preparation(tmp_path, values, reason):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    (tmp_path / "cells.json").write_text(json.dumps(WRITTEN | values))
+    with pytest.raises(ModelError) as caught:
+        find(str(tmp_path / "cells.pt2"))
+    assert str(tmp_path / "cells.json") in str(caught.value)
+    assert reason in str(caught.value)
+    with pytest.raises(ModelError):
+        find(str(tmp_path / "cells.pt2"), WRITTEN | values)
+
+
+@pytest.mark.parametrize("key", list(WRITTEN))
+def test_required_keys(tmp_path, key):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    values = {name: value for name, value in WRITTEN.items() if name != key}
+    with pytest.raises(ModelError, match=f"lacks {key}"):
+        find(str(tmp_path / "cells.pt2"), values)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cells.json", b"{"),
+        ("cells.json", b"\xff"),
+        ("cells.json", b"[" * 100_000),
+        ("cells.json", b"[1, 2]"),
+        ("cells.toml", b"size 16"),
+    ],
+)
+def test_damaged_preparation(tmp_path, name, content):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=name):
+        find(str(tmp_path / "cells.pt2"))
+
+
+# -- Networks that do not turn pictures into vectors -----------------------------
+
+
+class Output(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: (x.mean((2, 3)), x.mean((2, 3))), "gives 2 outputs, not one"),
+        (lambda x: x.mean((2, 3)).long(), "gives a tensor of int64"),
+        (lambda x: torch.complex(x, x).mean((2, 3)), "gives a tensor of complex64"),
+        (lambda x: x.mean(), "shape none"),
+        (lambda x: x.mean((1, 2, 3)), "makes a tensor of float32, shape"),
+        (lambda x: x[:, :, :4, :7], "no vector"),
+        (lambda x: x.mean((2, 3)) * float("nan"), "undefined numbers (NaN)"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["program", "traced"])
+def test_wrong_output(tmp_path, kind, function, reason):
+    if kind == "program":
+        path = export(Output(function), tmp_path / "a.pt2", dynamic=False)
+    else:
+        path = trace(Output(function), tmp_path / "a.pt")
+    assert reason in refusal(path)
+
+
+@pytest.mark.parametrize("kind", ["fixed", "program"])
+def test_wrong_size_of_program(made, kind):
+    message = refusal(made[kind], size=32)
+    assert "takes pictures of 3 x 16 x 16 numbers, not 3 x 32 x 32" in message
+
+
+def test_wrong_number_of_channels(tmp_path):
+    grey = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    message = refusal(export(grey, tmp_path / "a.pt2", channels=1))
+    assert "takes pictures of 1 x 16 x 16 numbers, not 3 x 16 x 16" in message
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(grey, torch.zeros(1, 1, SIZE, SIZE))
+        torch.jit.save(traced, str(tmp_path / "a.pt"))
+    message = refusal(tmp_path / "a.pt")
+    assert "does not take a picture of 3 x 16 x 16 numbers" in message
+    assert "channels" in message
+
+
+def test_wrong_size_of_onnx(tmp_path):
+    message = refusal(make_onnx(tmp_path / "a.onnx"), size=32)
+    assert "takes pictures of 3 x 16 x 16 numbers, not 3 x 32 x 32" in message
+
+
+def test_wrong_output_of_onnx(tmp_path):
+    node = onnx.helper.make_node("ArgMax", ["x"], ["y"], axis=1)
+    path = make_onnx(
+        tmp_path / "a.onnx",
+        nodes=[node],
+        output=None,
+        type=onnx.TensorProto.INT64,
+    )
+    assert "gives a tensor of int64" in refusal(path)
+
+
+def test_wrong_number_of_classes(made):
+    message = refusal(made["program"], classes=["a", "b"])
+    assert "gives 5 numbers, but there are names of 2 classes" in message
+
+
+class Two(nn.Module):
+    def forward(self, x, y):
+        return (x + y).mean((2, 3))
+
+
+def test_two_inputs(tmp_path):
+    x = torch.zeros(2, 3, SIZE, SIZE)
+    program = torch.export.export(Two(), (x, x), strict=False)
+    torch.export.save(program, tmp_path / "a.pt2")
+    assert "takes 2 inputs" in refusal(tmp_path / "a.pt2")
+
+
+# -- Files that are refused -------------------------------------------------------
+
+
+def test_refused_before_anything_is_asked_about_it(tmp_path):
+    path = tmp_path / "network.pt"
+    torch.save(make_network(), path)
+    with pytest.raises(ModelError, match=r"network\.pt holds a pickled object"):
+        find(str(path))  # nothing lies beside it
+
+
+def test_the_trap_springs(trap):
+    pickle.loads(pickle.dumps(trap))
+    assert trap.sprung
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.pth", "a.pkl", "a.bin", "a.ckpt"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_state_dict(tmp_path, name, zipped):
+    state = make_network().state_dict()
+    torch.save(state, tmp_path / name, _use_new_zipfile_serialization=zipped)
+    message = refusal(tmp_path / name)
+    assert "holds weights without a network" in message
+    assert "torch.export.save" in message
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.pth", "a.pkl", "a.bin", "a.ckpt"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickled_module(tmp_path, name, zipped):
+    torch.save(make_network(), tmp_path / name, _use_new_zipfile_serialization=zipped)
+    message = refusal(tmp_path / name)
+    assert "torch.nn.modules.container.Sequential" in message
+    assert "weights_only=False, which would run any code" in message
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.pt2", "a.pth", "a.pkl", "a.ckpt"])
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_pickled_trap(tmp_path, trap, name, protocol):
+    (tmp_path / name).write_bytes(pickle.dumps(trap, protocol))
+    message = refusal(tmp_path / name)
+    assert not trap.sprung
+    if protocol and name != "a.pt2":
+        assert "mkdir), which can only be opened with weights_only=False" in message
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.pt2", "a.pth"])
+def test_zipped_trap(tmp_path, trap, name):
+    (tmp_path / name).write_bytes(trap.pickled())
+    assert "mkdir), which can only be opened with weights_only=False" in refusal(
+        tmp_path / name
+    )
+    assert not trap.sprung
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.h5"])
+def test_other_weights(tmp_path, name):
+    (tmp_path / name).write_bytes(b"weights")
+    assert "holds weights without a network" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.pt", "a.pt2", "a.onnx", "a.pth", "a.pkl", "a.ckpt", "a.bin"]
+)
+@pytest.mark.parametrize("content", [b"PK\x03\x04 no", b"\x80 no", b"no", b"\0" * 999])
+def test_no_network(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    refusal(tmp_path / name)
+
+
+def test_wrong_ending(made, tmp_path):
+    for kind, name, right in (
+        ("program", "a.pt", ".pt2"),
+        ("traced", "a.pt2", ".pt"),
+        ("traced", "a.pth", ".pt"),
+    ):
+        with open(made[kind], "rb") as file:
+            (tmp_path / name).write_bytes(file.read())
+        assert f"give it the ending {right}." in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["program", "traced", "onnx"])
+def test_damaged_files(made, tmp_path, kind):
+    path = made.get(kind) or make_onnx(tmp_path / "whole.onnx")
+    with open(path, "rb") as file:
+        content = file.read()
+    name = "a" + os.path.splitext(path)[1]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        (position,) = torch.randint(len(content), (1,), generator=generator).tolist()
+        for damaged in (
+            content[:position],
+            content[:position] + b"\0\xff@" + content[position + 3 :],
+        ):
+            (tmp_path / name).write_bytes(damaged)
+            try:
+                load(tmp_path / name)
+            except ModelError as error:
+                assert "\n" not in str(error)
+
+
+def edit(path, target, edits):
+    """A copy of an archive with some parts edited; whether there were any."""
+    found = set()
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as copy:
+        for name in source.namelist():
+            content = source.read(name)
+            for ending, change in edits.items():
+                if name.endswith(ending):
+                    content = change(content) if callable(change) else change
+                    found.add(ending)
+            copy.writestr(name, content)
+    return found
+
+
+PROGRAM = ("models/model.json", "serialized_exported_program.json")
+STATE = ("data/weights/weight_0", "serialized_state_dict.pt")
+CONSTANTS = ("data/constants/tensor_0", "serialized_constants.pt")
+SAMPLES = ("data/sample_inputs/model.pt", "serialized_example_inputs.pt")
+CONFIGS = ("model_weights_config.json", "model_constants_config.json")
+
+
+class Constant(nn.Module):
+    """With a constant that is no part of the state."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+        self.constant = torch.arange(3.0)
+
+    def forward(self, x):
+        return x.mean((2, 3)) * self.weight + self.constant
+
+
+def pickle_all(content):
+    """Say of weights that they are pickled."""
+    return content.replace(b'"use_pickle": false', b'"use_pickle": true')
+
+
+@pytest.mark.parametrize("members", [STATE, CONSTANTS, SAMPLES])
+def test_trap_in_a_program(tmp_path, trap, members):
+    path = export(Constant(), tmp_path / "whole.pt2")
+    edits = dict.fromkeys(members, trap.pickled())
+    if members is not SAMPLES:
+        edits |= dict.fromkeys(CONFIGS, pickle_all)
+        # So that those that are not harmful are not in the way.
+        stream = io.BytesIO()
+        torch.save(torch.ones(3), stream)
+        others = set(STATE[:1] + CONSTANTS[:1]) - set(members)
+        edits |= dict.fromkeys(others, stream.getvalue())
+    assert edit(path, tmp_path / "a.pt2", edits) & set(members)
+    message = refusal(tmp_path / "a.pt2")
+    assert "holds a pickled object in " in message
+    assert "weights_only=False, which would run any code" in message
+    assert not trap.sprung
+
+
+def test_trap_in_parts_that_are_not_pickled(tmp_path, trap):
+    """What is of two kinds at once is refused."""
+    path = export(Constant(), tmp_path / "whole.pt2")
+
+    def twice(content):
+        config = json.loads(content)
+        (entry,) = config["config"].values()
+        config["config"]["again"] = entry | {"use_pickle": True}
+        return json.dumps(config).encode()
+
+    edits = {STATE[0]: trap.pickled(), CONFIGS[0]: twice}
+    if not edit(path, tmp_path / "a.pt2", edits):
+        pytest.skip("this version of PyTorch pickles all of them")
+    refusal(tmp_path / "a.pt2")
+    assert not trap.sprung
+
+
+def change_graph(change):
+    def edited(content):
+        program = json.loads(content)
+        change(program)
+        return json.dumps(program).encode()
+
+    return edited
+
+
+def set_expression(program, code):
+    sizes = program["graph_module"]["graph"]["tensor_values"]["relu"]["sizes"]
+    sizes[0]["as_expr"]["expr_str"] = code
+
+
+def set_target(program, code):
+    node = program["graph_module"]["graph"]["nodes"][-1]
+    node["target"] = "torch.serialization.os.mkdir"
+    node["inputs"] = [{"name": "path", "arg": {"as_string": code}}]
+
+
+def set_file_target(program, code):
+    node = program["graph_module"]["graph"]["nodes"][-1]
+    node["target"] = "torch.ops.aten.from_file.default"
+
+
+def set_library_target(program, code):
+    node = program["graph_module"]["graph"]["nodes"][-1]
+    node["target"] = "torch.ops.load_library"
+
+
+def set_operator(program, code):
+    node = program["graph_module"]["graph"]["nodes"][-1]
+    node["inputs"][0]["arg"] = {"as_operator": "torch.os.mkdir"}
+
+
+def set_name(program, code):
+    text = json.dumps(program).replace('"relu"', json.dumps(f"relu = {code}; relu"))
+    program |= json.loads(text)
+
+
+def set_argument(program, code):
+    (entry,) = (e for e in program["graph_module"]["module_call_graph"] if not e["fqn"])
+    entry["signature"]["forward_arg_names"] = [f"x={code}"]
+
+
+def set_keyword(program, code):
+    (entry,) = (e for e in program["graph_module"]["module_call_graph"] if not e["fqn"])
+    spec = json.loads(entry["signature"]["in_spec"])
+    spec[1]["children_spec"][1]["context"] = json.dumps([f"x={code}"])
+    entry["signature"]["in_spec"] = json.dumps(spec)
+
+
+def set_enum(program, code):
+    (entry,) = (e for e in program["graph_module"]["module_call_graph"] if not e["fqn"])
+    spec = json.loads(entry["signature"]["out_spec"])
+    spec[1] = {
+        "type": "collections.defaultdict",
+        "context": json.dumps({"__enum__": True, "fqn": "antigravity:x", "name": "x"}),
+        "children_spec": [],
+    }
+    entry["signature"]["out_spec"] = json.dumps(spec)
+
+
+def set_parameter(program, code):
+    specs = program["graph_module"]["signature"]["input_specs"]
+    specs[0]["parameter"]["parameter_name"] = f'a"); {code} #'
+
+
+def set_range(program, code):
+    program["range_constraints"] = {code: {"min_val": 0, "max_val": 9}}
+
+
+def set_many_symbols(program, code):
+    program["range_constraints"] = {"u999999999": {"min_val": 0, "max_val": 9}}
+
+
+def set_power(program, code):
+    set_expression(program, "Pow(Pow(Integer(9), Integer(99999)), Integer(99999))")
+
+
+def set_nested_expression(program, code):
+    set_expression(program, {"as_string": code})
+
+
+def set_custom_object(program, code):
+    node = program["graph_module"]["graph"]["nodes"][-1]
+    node["inputs"][0]["arg"] = {"as_custom_obj": {"name": "x", "class_fqn": "x"}}
+
+
+def set_text_input(program, code):
+    graph = program["graph_module"]["graph"]
+    graph["inputs"].append({"as_string": f"' or {code} or '"})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (set_expression, "is not plain arithmetic"),
+        (set_nested_expression, "expr_str is no text"),
+        (set_power, "is not plain arithmetic"),
+        (set_target, "uses 'torch.serialization.os.mkdir'"),
+        (set_file_target, "uses 'torch.ops.aten.from_file.default'"),
+        (set_library_target, "uses 'torch.ops.load_library'"),
+        (set_operator, "uses 'torch.os.mkdir'"),
+        (set_name, "is not a plain name"),
+        (set_argument, "is not a plain name"),
+        (set_keyword, "is not a plain name"),
+        (set_parameter, "is not a plain name"),
+        (set_range, "is not a plain name"),
+        (set_many_symbols, "is not a plain name"),
+        (set_enum, "takes or gives a 'collections.defaultdict'"),
+        (set_custom_object, "uses a custom object"),
+        (set_text_input, "takes more than pictures"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_harmful_graph(made, tmp_path, trap, change, reason):
+    edited = change_graph(lambda program: change(program, trap.code))
+    edits = dict.fromkeys(PROGRAM, edited)
+    assert edit(made["program"], tmp_path / "a.pt2", edits)
+    assert reason in refusal(tmp_path / "a.pt2")
+    assert not trap.sprung
+
+
+def test_conditions_are_left_out(made, tmp_path, trap):
+    def change(program):
+        program["guards_code"] = [trap.code]
+
+    edits = dict.fromkeys(PROGRAM, change_graph(change))
+    assert edit(made["program"], tmp_path / "a.pt2", edits)
+    with contextlib.suppress(ModelError):  # torch 2.6 does not know of them
+        run(load(tmp_path / "a.pt2"), torch.zeros(2, 3, SIZE, SIZE))
+    assert not trap.sprung
+
+
+def test_compiled_code(made, tmp_path):
+    edit(made["program"], tmp_path / "a.pt2", {})
+    with zipfile.ZipFile(tmp_path / "a.pt2", "a") as archive:
+        root = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{root}/data/aotinductor/model/code.so", b"code")
+    if any("models/" in name for name in zipfile.ZipFile(made["program"]).namelist()):
+        assert "holds compiled machine code" in refusal(tmp_path / "a.pt2")
+
+
+def test_custom_operation(made, tmp_path):
+    def change(program):
+        program["graph_module"]["graph"]["nodes"][0]["target"] = (
+            "torch.ops.my.op.default"
+        )
+
+    edit(
+        made["program"],
+        tmp_path / "a.pt2",
+        dict.fromkeys(PROGRAM, change_graph(change)),
+    )
+    assert "uses 'torch.ops.my.op.default'" in refusal(tmp_path / "a.pt2")
+
+
+@pytest.mark.parametrize("kind", ["program", "traced"])
+def test_enormous_part(made, tmp_path, kind):
+    path = tmp_path / ("a" + os.path.splitext(made[kind])[1])
+    with zipfile.ZipFile(made[kind]) as source:
+        root = source.namelist()[0].partition("/")[0]
+        parts = {name: source.read(name) for name in source.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+        archive.writestr(f"{root}/data/99", bytes(70 * 10**6))
+    assert path.stat().st_size < 10**6
+    assert "would grow enormously" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ('torch.save(x, "{}")', "save"),
+        ('torch.from_file("{}", True, 16)', "from_file"),
+        ('ops.aten.from_file("{}", True, 16)', "from_file"),
+        ('ops.image.write_file("{}", x)', "image"),
+        (r'getattr(torch, "\163ave")(x, "{}")', "getattr"),
+        ('getattr(torch, "sa" "ve")(x, "{}")', "getattr"),
+        ('getattr(getattr(self, "0"), "save")(x, "{}")', "save"),
+        ("ops .aten.relu(x)", "ops"),
+        ("__torch__.torch.classes.dist_c10d.TCPStore(x)", "classes.dist_c10d"),
+        ("__torch__ .torch.relu(x)", "__torch__"),
+    ],
+)
+def test_harmful_torchscript(made, tmp_path, trap, code, name):
+    line = code.format(trap.path)
+    marker = b"  def forward("
+
+    def change(content):
+        method = f"  def harm(self, x: Tensor) -> Tensor:\n    {line}\n    return x\n"
+        return content.replace(marker, method.encode() + marker)
+
+    assert edit(made["scripted"], tmp_path / "a.pt", {".py": change})
+    message = refusal(tmp_path / "a.pt")
+    assert name in message
+    assert "is refused" in message
+    assert not trap.sprung
+
+
+@pytest.mark.parametrize(
+    "line", ['torch.save(x, "{}")', 'getattr(torch, "\\163ave")(x, "{}")']
+)
+def test_torchscript_that_hides_what_it_does(tmp_path, trap, monkeypatch, line):
+    """What gets past the check of the text is found in the loaded network."""
+    monkeypatch.setattr(torchscript, "_check_script", lambda text: None)
+    path = script(nn.Sequential(nn.ReLU(), Means()), tmp_path / "whole.pt")
+
+    def change(content):
+        head = b"    _0 = getattr(self, "
+        harm = "    x = input\n    _9 = " + line.format(trap.path) + "\n"
+        return content.replace(head, harm.encode() + head)
+
+    assert edit(path, tmp_path / "a.pt", {".py": change})
+    assert "uses 'aten::save'" in refusal(tmp_path / "a.pt")
+    assert not trap.sprung
+
+
+def test_all_operations_that_reach_files_are_known():
+    """In the version of torch that is installed."""
+    reaching = {
+        name
+        for schema in torch._C._jit_get_all_schemas()
+        for namespace, name in [schema.name.split("::")]
+        if namespace in torchscript.SCRIPT_NAMESPACES
+        and any("file" in argument.name for argument in schema.arguments)
+    }
+    assert reaching
+    assert reaching <= torchscript.FORBIDDEN_OPERATIONS
+
+
+def test_harmful_class_in_torchscript(made, tmp_path):
+    edits = {"constants.pkl": b"\x80\x02c__torch__.torch.classes.dist_c10d\nStore\n."}
+    assert edit(made["scripted"], tmp_path / "a.pt", edits)
+    assert "dist_c10d" in refusal(tmp_path / "a.pt")
+
+
+def test_trap_in_torchscript(made, tmp_path, trap):
+    edits = {"data.pkl": pickle.dumps(trap, 2), "constants.pkl": pickle.dumps(trap, 2)}
+    assert edit(made["scripted"], tmp_path / "a.pt", edits)
+    refusal(tmp_path / "a.pt")
+    assert not trap.sprung
+
+
+def test_what_was_checked_is_what_is_loaded(made, tmp_path, monkeypatch):
+    """A file that changes after it was checked is not read again."""
+    path = tmp_path / "a.pt2"
+    with open(made["program"], "rb") as file:
+        path.write_bytes(file.read())
+    check = loader.clean_program
+
+    def change_afterwards(content):
+        stream = check(content)
+        path.write_bytes(b"harm")
+        return stream
+
+    monkeypatch.setattr(loader, "clean_program", change_afterwards)
+    load(path)
+
+
+# -- ONNX ------------------------------------------------------------------------
+
+
+def external(location):
+    """Weights that lie in another file."""
+    tensor = onnx.TensorProto(
+        name="w", data_type=onnx.TensorProto.FLOAT, dims=[3], data_location=1
+    )
+    for key, value in (("location", location), ("offset", "0"), ("length", "12")):
+        tensor.external_data.add(key=key, value=value)
+    mean = onnx.helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3], keepdims=0)
+    add = onnx.helper.make_node("Add", ["m", "w"], ["y"])
+    return {"weights": [tensor], "nodes": [mean, add]}
+
+
+def test_onnx_data_beside_the_file(tmp_path):
+    data = tmp_path / "a.onnx.data"
+    data.write_bytes(torch.ones(3).numpy().tobytes())
+    path = make_onnx(tmp_path / "a.onnx", **external("a.onnx.data"))
+    assert run(load(path), torch.zeros(1, 3, SIZE, SIZE)).tolist() == [[1, 1, 1]]
+    before = find(path, WRITTEN).weights.fingerprint
+    data.write_bytes(torch.zeros(3).numpy().tobytes())
+    os.utime(path, ns=(1, 1))
+    assert find(path, WRITTEN).weights.fingerprint != before
+
+
+@pytest.mark.parametrize("where", ["../secret", "absolute"])
+def test_onnx_data_elsewhere(tmp_path, where):
+    (tmp_path / "secret").write_bytes(torch.ones(3).numpy().tobytes())
+    (tmp_path / "folder").mkdir()
+    location = str(tmp_path / "secret") if where == "absolute" else where
+    path = make_onnx(tmp_path / "folder" / "a.onnx", **external(location))
+    message = refusal(path)
+    assert "keeps weights in" in message
+    assert "not in its folder" in message
+
+
+@pytest.mark.parametrize("inside", ["attribute", "function", "sparse"])
+def test_onnx_data_in_hidden_places(tmp_path, inside):
+    parts = external("../secret")
+    (tensor,) = parts["weights"]
+    make = onnx.helper
+    node = make.make_node("Constant", [], ["w"], value=tensor)
+    graph = make.make_graph([node], "network", [], [])
+    if inside == "sparse":
+        graph = make.make_graph([], "network", [], [])
+        graph.sparse_initializer.add().values.CopyFrom(tensor)
+    if inside == "attribute":
+        branch = make.make_graph([node], "branch", [], [])
+        outer = make.make_node("If", ["c"], ["y"], then_branch=branch)
+        graph = make.make_graph([outer], "network", [], [])
+    model = make.make_model(graph)
+    if inside == "function":
+        del model.graph.node[:]
+        opset = make.make_opsetid("", 13)
+        function = make.make_function("my", "f", [], ["w"], [node], [opset])
+        model.functions.append(function)
+    path = tmp_path / "a.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert "keeps weights in '../secret'" in refusal(path)
+
+
+def test_onnx_with_operations_of_a_library(tmp_path):
+    node = onnx.helper.make_node("Harm", ["x"], ["y"], domain="my.library")
+    path = make_onnx(tmp_path / "a.onnx", nodes=[node])
+    assert "cannot be read by onnxruntime" in refusal(path)
+
+
+def test_without_onnxruntime(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    message = refusal(make_onnx(tmp_path / "a.onnx"))
+    assert 'pip install "Orange3-ImageAnalytics[onnx]"' in message
+
+
+def test_finding_imports_neither_torch_nor_onnxruntime(tmp_path):
+    path = make_onnx(tmp_path / "a.onnx")
+    code = (
+        "import sys\n"
+        "from orangecontrib.imageanalytics.networks.registry import find_network\n"
+        f"find_network({path!r}, {WRITTEN!r}).weights.fingerprint\n"
+        "assert not {'torch', 'onnxruntime'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
