@@ -441,6 +441,17 @@ def test_a_network_from_a_file(old, new, own, fresh_cache):
     assert again.attributes == expected.domain.attributes
 
 
+def test_a_network_from_a_file_that_names_its_classes(old, new, own, fresh_cache):
+    values = {**PREPARED, "classes": list("abcde")}
+    named = embed_with(own / "cells.pt2", old, preprocessing=values, layer="logits")
+    plain = embed_with(own / "cells.pt2", old, preprocessing=values)
+    assert [v.name for v in named.domain.attributes] == list("abcde")
+    assert [v.name for v in plain.domain.attributes] == [f"n{i}" for i in range(5)]
+    for domain in (named.domain, plain.domain):
+        domain = pickle.loads(pickle.dumps(domain))
+        assert np.isfinite(new.transform(domain).X).all()
+
+
 def test_where_the_file_lies_makes_no_difference(old, new, own, fresh_cache, forward):
     embedded = embed_with(own / "cells.pt2", old)
     os.mkdir(own / "elsewhere")

@@ -22,7 +22,7 @@ from orangecontrib.imageanalytics.networks.files import (
 )
 from orangecontrib.imageanalytics.networks.files.network_file import find
 from orangecontrib.imageanalytics.networks.files.preparation import read_preparation
-from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
+from orangecontrib.imageanalytics.networks.network import LOGITS
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.registry import find_network
 
@@ -280,7 +280,7 @@ def test_network(made):
     assert network.id == made["program"]
     assert network.name == "dynamic.pt2"
     assert network.input_size == SIZE
-    assert network.layer == PENULTIMATE
+    assert network.layer == LOGITS
     assert network.classes == ()
     assert (network.megabytes, network.licence) == (0, "")
     assert network.origin == f"file {made['program']}"
@@ -301,17 +301,12 @@ def test_onnx_is_for_the_cpu_only(tmp_path):
     assert find(make_onnx(tmp_path / "a.onnx"), WRITTEN).cpu_only
 
 
-def test_layers(made):
+@pytest.mark.parametrize("layer", ["penultimate", "0"])
+def test_the_output_is_the_only_layer(made, layer):
     network = find(made["program"], WRITTEN)
-    load_backbone(network, PENULTIMATE)
-    with pytest.raises(ValueError, match=r"one output.*no layer 'logits'"):
-        load_backbone(network, LOGITS)
-    named = find(made["program"], WRITTEN | {"classes": list("abcde")})
-    assert named.layer == LOGITS
-    assert named.classes == tuple("abcde")
-    load_backbone(named, LOGITS)
-    with pytest.raises(ValueError, match="no layer 'penultimate'"):
-        load_backbone(named, PENULTIMATE)
+    load_backbone(network, LOGITS)
+    with pytest.raises(ValueError, match=f"one output, so it has no layer '{layer}'"):
+        load_backbone(network, layer)
 
 
 def test_fingerprint_is_of_the_content(made, tmp_path):

@@ -122,12 +122,9 @@ def load(network: Network, path: str) -> nn.Module:
 
 def read_layer(model: nn.Module, network: Network, layer: str) -> nn.Module:
     """The network itself: a file has one output."""
-    if layer == network.layer or (layer == LOGITS and network.classes):
+    if layer == LOGITS:
         return model
-    raise ValueError(
-        f"the file has one output, so there is no layer '{layer}', only "
-        f"'{network.layer}'"
-    )
+    raise ValueError(f"a file has one output, so it has no layer '{layer}'")
 
 
 def stages(network: Network) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from orangecontrib.imageanalytics.networks.files.preparation import (
     prepare,
     read_preparation,
 )
-from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
+from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.weights import checkpoints_folder
 
@@ -183,7 +183,7 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
         input_size=preparation.preprocessing.size,
         weights=weights,
         preprocessing=preparation.preprocessing,
-        layer=LOGITS if preparation.classes else PENULTIMATE,
+        layer=LOGITS,  # its only output, whatever that is
         classes=preparation.classes,
         loader="orangecontrib.imageanalytics.networks.files.loader",
         cpu_only=ending == ".onnx",
