@@ -74,7 +74,8 @@ def test_help_names_inputs_and_outputs(descriptions):
 
 
 def test_help_lists_the_models():
-    lines = [x for x in read(DOC, "models.md").splitlines() if x.startswith("| `")]
+    first, *_ = read(DOC, "models.md").split("\n## ")
+    lines = [line for line in first.splitlines() if line.startswith("| `")]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert rows == [
         [

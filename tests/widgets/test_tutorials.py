@@ -17,12 +17,22 @@ from orangecanvas.preview.scanner import preview_parse
 from orangecanvas.scheme.readwrite import loads, parse_ows_stream
 
 from orangecontrib.imageanalytics import tutorials
+from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.import_images import ImportImages
 
 FOLDER = os.path.dirname(tutorials.__file__)
 WORKFLOWS = list_workflows(tutorials)
 KINDS = ["buildings", "cats", "coffee", "flowers", "people", "rockets"]
 N_PHOTOS = 23
+NEW_PHOTOS = {
+    "charminar": "buildings",
+    "golden-temple": "buildings",
+    "kitten": "cats",
+    "orange-flower": "flowers",
+    "palace-of-winds": "buildings",
+    "playing-cat": "cats",
+    "yellow-flower": "flowers",
+}
 
 
 @pytest.fixture
@@ -181,6 +191,29 @@ def test_save_a_cluster(installed, open_workflow, tmp_path, monkeypatch):
     assert saved == {path.name: path.read_bytes() for path in photos}
 
 
+def test_predict_another_folder(installed, open_workflow, fresh_cache, monkeypatch):
+    batches = []
+    forward = Runner.__call__
+
+    def count(runner, squares, cancelled):
+        batches.append(len(squares))
+        return forward(runner, squares, cancelled)
+
+    monkeypatch.setattr(Runner, "__call__", count)
+    widgets = open_workflow(installed / "6-predict-another-folder.ows")
+    assert not no_messages(widgets)
+    assert widgets["Known photos"].folder == str(installed / "photos")
+    assert widgets["New photos"].folder == str(installed / "new-photos")
+    viewer = widgets["What they are"]
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
+    photos = viewer.data
+    predicted = photos.domain["Logistic Regression"]
+    assert viewer.title_attr == predicted
+    assert list(predicted.values) == KINDS
+    assert {str(row["image name"]): str(row[predicted]) for row in photos} == NEW_PHOTOS
+    assert sum(batches) == N_PHOTOS + len(NEW_PHOTOS)
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_nothing_of_this_machine_is_in_workflows(workflow):
     for properties in settings(workflow).values():
@@ -228,3 +261,14 @@ def test_photos_are_credited():
         (line,) = (line for line in lines if f"`{name}`" in line)
         assert str(row["author"]) in line
         assert str(row["licence"]) in line
+
+
+def test_new_photos_are_credited():
+    table, n_skipped = ImportImages()(os.path.join(FOLDER, "new-photos"))
+    assert n_skipped == 0
+    assert table.domain.class_var is None
+    assert set(table.get_column("image name")) == set(NEW_PHOTOS)
+    assert table.get_column("size").sum() < 500_000
+    with open(os.path.join(FOLDER, "CREDITS.md"), encoding="utf-8") as file:
+        named = re.findall(r"`([\w-]+\.jpg)` \|", file.read())
+    assert sorted(named) == sorted(table.get_column("image"))

@@ -1,0 +1,54 @@
+"""The examples in the documentation, run as they stand there."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from orangecontrib.imageanalytics import tutorials
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TUTORIALS = os.path.dirname(tutorials.__file__)
+
+
+def example(page, mark):
+    """The code that follows the line ``<!-- mark -->`` of a page."""
+    with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+        text = file.read()
+    (code,) = re.findall(rf"<!-- {mark} -->\n```python\n(.*?\n)```\n", text, re.DOTALL)
+    return code
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder, into which examples write."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of Orange's arguments
+def test_a_model_for_new_images(folder, capsys):
+    for name in ("photos", "new-photos"):
+        shutil.copytree(os.path.join(TUTORIALS, name), folder / name)
+    exec(example("doc/scripting.md", "train"), {})
+    exec(example("doc/scripting.md", "predict"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == len(os.listdir(folder / "new-photos"))
+    assert {"charminar.jpg buildings", "kitten.jpg cats"} < set(printed)
+
+
+@pytest.mark.parametrize("page", ["README.md", "doc/models.md"])
+def test_a_network_in_a_file(page, folder, photos):
+    import torch
+    from torch import nn
+
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+    pool = nn.AdaptiveAvgPool2d(1)
+    network = nn.Sequential(nn.Conv2d(3, 8, 7, stride=4), pool, nn.Flatten())
+    exec(example(page, "export"), {"network": network.train()})
+    with ImageEmbedder(folder / "cells.pt2", cache=False) as embedder:
+        vectors = embedder(photos)
+    assert [vector.shape for vector in vectors] == 6 * [(8,)]
+    assert torch.tensor(vectors[0]).isfinite().all()
