@@ -73,20 +73,9 @@ class HubWeights:
         return self._cached() is not None
 
     def ensure(self, name: str, callback=None) -> str:
-        """Path of the file, which is downloaded unless it is there.
+        """Path of the file, which is downloaded first if need be.
 
-        Parameters
-        ----------
-        name : str
-            Of the network, for messages.
-        callback : callable, optional
-            Called ten times a second with the fraction done, 0 to 1; 0 while it is
-            unknown. What it raises ends the waiting.
-
-        Raises
-        ------
-        ModelError
-            When it cannot be had; says how to put it there by hand.
+        As `network.Weights.ensure`; the fraction is 0 while it is unknown.
         """
         if path := self._cached():
             return path

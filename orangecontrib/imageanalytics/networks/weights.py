@@ -142,25 +142,9 @@ class DownloadedWeights:
         return os.path.isfile(self.path)
 
     def ensure(self, name: str, callback=None) -> str:
-        """Download the file unless it is there.
+        """Path of the file, which is downloaded first if need be.
 
-        Parameters
-        ----------
-        name : str
-            Of the network, for messages.
-        callback : callable, optional
-            Called with the fraction done, 0 to 1. What it raises stops the
-            download and leaves no file behind.
-
-        Returns
-        -------
-        str
-            Path of the file.
-
-        Raises
-        ------
-        ModelError
-            When it cannot be had; says how to put it there by hand.
+        As `network.Weights.ensure`; a download that is stopped leaves no file.
         """
         if self.available():
             return self.path
