@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -28,10 +29,13 @@ from orangecontrib.imageanalytics.embedding_columns import (
     EmbedPictures,
 )
 from orangecontrib.imageanalytics.engine import pipeline
+from orangecontrib.imageanalytics.engine import runner as runner_module
 from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.backbone import load_backbone
+from orangecontrib.imageanalytics.networks.weights import PackagedWeights
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +182,7 @@ def test_without_the_pictures_values_are_missing(data, old, forward, fresh_cache
     attributes = Domain(features(embed(old)))
     assert np.isnan(table.transform(attributes).X).all()
     assert np.isnan(table.transform(domain).X).all()
-    assert np.isnan([table[0, 0], *table.transform(attributes)[0].x[:3]][1:]).all()
+    assert np.isnan(domain["n0"].compute_value(table[0]))
     assert not forward
 
 
@@ -210,7 +214,132 @@ def test_none_of_the_pictures_can_be_read(old, fresh_cache):
     )
     with pytest.warns(RuntimeWarning, match="could not be embedded: 1, the first"):
         assert np.isnan(table.transform(domain).X).all()
-    assert np.isnan(table[:0].transform(domain).X).all()
+    assert table[:0].transform(domain).X.shape == (0, len(domain.attributes))
+
+
+def test_vectors_that_were_saved_as_text(old, fresh_cache, forward, tmp_path):
+    """Such columns know nothing; they serve where the pictures are gone."""
+    model = LogisticRegressionLearner()(embed(old))
+    embed(old).save(str(tmp_path / "vectors.tab"))
+    table = Table(str(tmp_path / "vectors.tab"))
+    assert table.domain["n0"].compute_value is None
+    table = table.transform(
+        Domain(table.domain.attributes, table.domain.class_vars, ())
+    )
+    del forward[:]
+    domain = embed(old).domain
+    np.testing.assert_allclose(table.transform(domain).X, embed(old).X, rtol=1e-4)
+    assert domain["n0"].compute_value(table[3]) == table[3]["n0"]
+    np.testing.assert_array_equal(model(table), old.Y)
+    assert not forward
+
+
+def test_sparse_tables(old, new, fresh_cache):
+    domain = embed(old).domain
+    extra = [ContinuousVariable(f"x{number}") for number in range(5)]
+    with_extra = Domain([*extra, *domain.attributes], metas=domain.metas)
+    sparse = new.transform(Domain(extra, metas=new.domain.metas)).to_sparse()
+    transformed = sparse.transform(with_extra)
+    X = transformed.X.toarray() if hasattr(transformed.X, "toarray") else transformed.X
+    np.testing.assert_array_equal(X[:, 5:], embed(new).X)
+
+
+def test_more_rows_than_orange_transforms_at_once(old, new, fresh_cache, loads):
+    domain = embed(old).domain
+    many = new[np.arange(12_000) % 8]
+    del loads[:]
+    transformed = many.transform(domain)
+    assert len(loads) <= 1
+    np.testing.assert_array_equal(transformed.X[-8:], embed(new).X)
+
+
+# Networks are loaded when they are needed ----------------------------------------------
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Names of the networks that were loaded; none is kept from before."""
+    monkeypatch.setattr(embedding_columns, "_keeper", embedding_columns._Keeper())
+    names = []
+
+    def load(network, *args):
+        names.append(network.id)
+        return load_backbone(network, *args)
+
+    monkeypatch.setattr(runner_module, "load_backbone", load)
+    return names
+
+
+def test_row_by_row_one_network_is_loaded(old, new, fresh_cache, loads):
+    model = LogisticRegressionLearner()(embed(old))
+    del loads[:]
+    assert [int(model(row)) for row in new] == new.Y.astype(int).tolist()
+    assert loads == ["squeezenet"]
+
+
+def test_the_network_is_not_kept_for_ever(old, new, fresh_cache, loads, monkeypatch):
+    monkeypatch.setattr(embedding_columns, "KEPT_SECONDS", 0.01)
+    new.transform(embed(old).domain)
+    keeper = embedding_columns._keeper
+    keeper._timer.join()
+    assert keeper._kept is None
+
+
+def test_two_threads_embed_once(old, new, fresh_cache, forward, loads):
+    domain = embed(old).domain
+    del forward[:], loads[:]
+    with ThreadPoolExecutor(4) as pool:
+        tables = list(pool.map(lambda _: new.transform(domain), range(4)))
+    assert sum(forward) == 8
+    assert loads == ["squeezenet"]
+    for table in tables:
+        np.testing.assert_array_equal(table.X, tables[0].X)
+
+
+def test_who_waits_for_another_thread_may_stop(old, new, fresh_cache, monkeypatch):
+    domain = embed(old).domain
+
+    @contextmanager
+    def stop(_n_pictures):
+        def callback(_fraction):
+            raise Cancelled
+
+        yield callback
+
+    monkeypatch.setattr(embedding_columns, "watch", stop)
+    keeper = embedding_columns._keeper
+    with ThreadPoolExecutor(1) as other:
+        other.submit(keeper._lock.acquire).result()
+        with pytest.raises(DomainTransformationError, match="cancelled"):
+            new.transform(domain)
+        other.submit(keeper._lock.release).result()
+
+
+def test_without_the_weights_while_none_are_needed(
+    old, new, fresh_cache, monkeypatch, tmp_path
+):
+    domain = embed(old).domain
+    expected = new[:4].transform(domain)
+    monkeypatch.setattr(embedding_columns, "_keeper", embedding_columns._Keeper())
+    monkeypatch.setattr(PackagedWeights, "available", lambda self: False)
+    np.testing.assert_array_equal(new[:4].transform(domain).X, expected.X)
+    assert len(new[:0].transform(domain)) == 0
+    with pytest.raises(DomainTransformationError, match="not on this computer"):
+        new.transform(domain)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("odd"), OSError("odd"), MemoryError()])
+def test_whatever_fails_is_what_orange_expects(
+    error, old, new, fresh_cache, monkeypatch
+):
+    domain = embed(old).domain
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(Runner, "__call__", fail)
+    with pytest.raises(DomainTransformationError, match="odd|memory"):
+        new.transform(domain)
 
 
 # Neither twice nor by accident --------------------------------------------------------
@@ -315,7 +444,8 @@ def test_features_differ_by_their_index(old, fresh_cache):
     one, other = features(embed(old))[:2]
     assert one.compute_value != other.compute_value
     assert one.compute_value.compute_shared is other.compute_value.compute_shared
-    assert one.compute_value == EmbeddingFeature(one.compute_value.compute_shared, 0)
+    shared = one.compute_value.compute_shared
+    assert one.compute_value == EmbeddingFeature(shared, 0, "n0")
 
 
 # Pickles ----------------------------------------------------------------------------
@@ -366,7 +496,7 @@ def test_a_network_that_is_not_here(old, new, fresh_cache, monkeypatch, tmp_path
     values = {**vars(shared), "model": "resnet50", "layer": "penultimate"}
     values["weights"] = "resnet50-11ad3fa6.pth"
     variable = ContinuousVariable(
-        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0)
+        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0, "n0")
     )
     with pytest.raises(
         DomainTransformationError,
@@ -380,7 +510,7 @@ def test_other_weights_than_those_trained_on(old, new, fresh_cache):
     shared = embed(old).domain["n0"].compute_value.compute_shared
     values = {**vars(shared), "weights": "of before"}
     variable = ContinuousVariable(
-        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0)
+        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0, "n0")
     )
     with pytest.raises(DomainTransformationError, match=r"SqueezeNet.*changed"):
         new.transform(Domain([variable]))
@@ -390,7 +520,7 @@ def test_a_network_of_a_later_version(old, new, fresh_cache):
     shared = embed(old).domain["n0"].compute_value.compute_shared
     values = {**vars(shared), "model": "of-2031"}
     variable = ContinuousVariable(
-        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0)
+        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0, "n0")
     )
     with pytest.raises(DomainTransformationError, match="'of-2031' is not a valid"):
         new.transform(Domain([variable]))

@@ -7,6 +7,7 @@ their domain (a trained model, Apply Domain) embeds the pictures of that table.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import warnings
 import weakref
@@ -29,13 +30,20 @@ from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
-from orangecontrib.imageanalytics.networks.registry import is_file_name
+from orangecontrib.imageanalytics.networks.registry import (
+    find_network,
+    is_file_name,
+)
 
 #: Called with the number of pictures whenever a transformation embeds some; gives
 #: the callback that is told the fraction done and may raise `Cancelled`. Programs
 #: with windows set it to show what keeps them busy.
 watch: Callable[[int], AbstractContextManager[Callable[[float], None]]]
 watch = lambda _n_pictures: contextlib.nullcontext(lambda _fraction: None)  # noqa: E731
+
+# For how long the network of a transformation is kept for the next.
+KEPT_SECONDS = 30
+POLL_SECONDS = 0.1
 
 _last = threading.local()
 
@@ -44,8 +52,9 @@ _last = threading.local()
 class EmbedPictures:
     """What the columns of one embedding share: how they are computed.
 
-    Pickles hold these few values, never weights. Two are equal when they give the
-    same picture the same vector, wherever a file with the network lies.
+    Pickles hold these few values, never weights. (What is added later must have a
+    default, for the sake of older ones.) Two are equal when they give the same
+    picture the same vector, wherever a file with the network lies.
 
     Attributes
     ----------
@@ -53,12 +62,13 @@ class EmbedPictures:
         Name of the column with the pictures, wherever it is in a table.
     weights : str
         Fingerprint of the network's weights.
-    layer, fit : str
-        As for `Extractor.choose`.
+    layer : str
+        As for `Extractor`.
+    preprocessing : Preprocessing
+        With its fit. Another version of the package that has the network may have
+        another.
     precision : str or None
         None: as suits the device, which may be another one each time.
-    preprocessing : Preprocessing or None
-        Of a network from a file: what it expects of its input.
     model : str
         Where to find the network: as for `find_network`.
     """
@@ -66,25 +76,20 @@ class EmbedPictures:
     column: str
     weights: str
     layer: str
-    fit: str
+    preprocessing: Preprocessing
     precision: str | None
-    preprocessing: Preprocessing | None
     model: str = field(compare=False)
 
     @classmethod
     def of(cls, extractor: Extractor, column: str, precision: str | None):
         """How `extractor` embeds the pictures of a column."""
-        network = extractor.network
         return cls(
             column=column,
-            weights=network.weights.fingerprint,
+            weights=extractor.network.weights.fingerprint,
             layer=extractor.layer,
-            fit=extractor.preprocessing.fit,
+            preprocessing=extractor.preprocessing,
             precision=precision,
-            preprocessing=(
-                extractor.preprocessing if is_file_name(network.id) else None
-            ),
-            model=network.id,
+            model=extractor.network.id,
         )
 
     def __call__(self, data: Table | Instance):
@@ -93,12 +98,13 @@ class EmbedPictures:
         Returns
         -------
         Embedded or None
-            None when the table has no such column.
+            None when the table has no such column, or nothing in it.
 
         Raises
         ------
         DomainTransformationError
-            When the network is not on this computer or is another one by now.
+            When pictures cannot be embedded since the network is not on this
+            computer, is another one by now, or fails.
         """
         if isinstance(data, Instance):
             return self._embed_instance(data)
@@ -106,25 +112,28 @@ class EmbedPictures:
             sources = column_sources(data, self.column)
         except ValueError:  # as Orange does where columns are missing
             return None
+        if not any(sources):
+            return None
         try:
             with watch(len(sources)) as callback:
                 return self._embed(sources, callback)
-        except (ModelError, ValueError) as error:
-            raise DomainTransformationError(str(error)) from error
         except Cancelled as error:
             raise DomainTransformationError("Embedding was cancelled.") from error
+        except (ModelError, ValueError, RuntimeError, OSError, MemoryError) as error:
+            raise DomainTransformationError(str(error) or "no memory") from error
 
     def _embed_instance(self, instance):
         # Orange asks each column by itself.
+        cell = str(instance[self.column]) if self.column in instance.domain else None
         last = getattr(_last, "embedded", None)
-        if last is None or last[0]() is not instance or last[1] != self:
+        if last is None or last[0]() is not instance or last[1:3] != (self, cell):
             table = Table.from_list(instance.domain, [instance])
-            _last.embedded = last = weakref.ref(instance), self, self(table)
-        return last[2]
+            _last.embedded = last = weakref.ref(instance), self, cell, self(table)
+        return last[3]
 
     def _embed(self, sources, callback):
-        embedder = Embedder(self._extractor(), precision=self.precision)
-        embedded = embedder(sources, callback)
+        with _keeper.lend(self, callback) as embedder:
+            embedded = embedder(sources, callback)
         if embedded.failures:
             source, reason = next(iter(embedded.failures.items()))
             warnings.warn(
@@ -135,24 +144,65 @@ class EmbedPictures:
             )
         return embedded
 
-    def _extractor(self) -> Extractor:
-        extractor = Extractor.choose(
-            self.model, self.layer, self.fit, self.preprocessing
-        )
-        network = extractor.network
+    def make_embedder(self) -> Embedder:
+        """What embeds so; it never downloads a network.
+
+        Raises
+        ------
+        ModelError, ValueError
+            When there is no such network, or its weights are others.
+        """
+        of_file = self.preprocessing if is_file_name(self.model) else None
+        network = find_network(self.model, of_file)
         if network.weights.fingerprint != self.weights:
             raise ModelError(
                 f"{network.name} has changed: it is not the network with which "
                 "these columns were made"
             )
-        if not network.available():
-            # Not downloaded unasked.
-            raise ModelError(
-                f"The network {network.name} is not on this computer. Choose it in "
-                "the widget Image Embedding, or run: python -m "
-                f"orangecontrib.imageanalytics download {network.id}"
-            )
-        return extractor
+        network = dataclasses.replace(network, preprocessing=self.preprocessing)
+        extractor = Extractor(network, self.layer, None)
+        return Embedder(extractor, precision=self.precision, may_download=False)
+
+
+class _Keeper:
+    """Keeps the network of the last transformation for a while.
+
+    Orange may ask for the same table several times, in parts, or row by row. One
+    thread at a time embeds: what it has embedded is in the cache for the others.
+    """
+
+    def __init__(self):
+        # The GUI's thread may come again while it shows a window.
+        self._lock = threading.RLock()
+        self._kept = None
+        self._timer = None
+
+    @contextlib.contextmanager
+    def lend(self, compute: EmbedPictures, callback):
+        """An embedder; `callback` is called while another thread has it."""
+        while not self._lock.acquire(timeout=POLL_SECONDS):
+            callback(0)
+        try:
+            if self._timer is not None:
+                self._timer.cancel()
+            embedder = compute.make_embedder()
+            if self._kept is None or self._kept[0] != compute:
+                self._kept = compute, embedder
+            yield self._kept[1]
+        finally:
+            self._timer = threading.Timer(KEPT_SECONDS, self._drop)
+            self._timer.daemon = True
+            self._timer.start()
+            self._lock.release()
+
+    def _drop(self):
+        # Whoever has the lock starts the time anew.
+        if self._lock.acquire(blocking=False):
+            self._kept = None
+            self._lock.release()
+
+
+_keeper = _Keeper()
 
 
 class EmbeddingFeature(SharedComputeValue):
@@ -163,11 +213,15 @@ class EmbeddingFeature(SharedComputeValue):
     compute_shared : EmbedPictures
     index : int
         Which one.
+    name : str
+        Of the column. Pictures that cannot be embedded have the value of a plain
+        column by this name, as a table has it that was saved in a file of text.
     """
 
-    def __init__(self, compute_shared: EmbedPictures, index: int):
+    def __init__(self, compute_shared: EmbedPictures, index: int, name: str):
         super().__init__(compute_shared)
         self.index = index
+        self.name = name
 
     def compute(self, data, shared_data):
         """Its values for the rows of a table, nan where there is no vector.
@@ -183,10 +237,24 @@ class EmbeddingFeature(SharedComputeValue):
             Shape (n rows,).
         """
         if isinstance(data, Instance):
-            return np.nan if shared_data is None else shared_data.feature(self.index)[0]
-        if shared_data is None:
-            return np.full(len(data), np.nan)
-        return shared_data.feature(self.index)
+            value = np.nan
+            if shared_data is not None:
+                (value,) = shared_data.feature(self.index)
+            is_lacking = np.isnan(value) and self._is_plain(data.domain)
+            return float(data[self.name] if is_lacking else value)
+        values = np.full(len(data), np.nan)
+        if shared_data is not None:
+            values = shared_data.feature(self.index)
+        missing = np.isnan(values)
+        if missing.any() and self._is_plain(data.domain):
+            values[missing] = data.get_column(self.name)[missing]
+        return values
+
+    def _is_plain(self, domain) -> bool:
+        variable = domain[self.name] if self.name in domain else None
+        return (
+            isinstance(variable, ContinuousVariable) and variable.compute_value is None
+        )
 
     def __eq__(self, other):
         return super().__eq__(other) and self.index == other.index
@@ -278,7 +346,7 @@ def _column_names(domain, n_features, names) -> list[str]:
 
 def _variables(names, compute, hidden):
     for index, name in enumerate(names):
-        feature = None if compute is None else EmbeddingFeature(compute, index)
+        feature = None if compute is None else EmbeddingFeature(compute, index, name)
         variable = ContinuousVariable(name, compute_value=feature)
         if hidden:
             # Keeps them out of the long lists in which attributes are chosen.

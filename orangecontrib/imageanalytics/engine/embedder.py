@@ -21,6 +21,8 @@ class Embedder:
         As for `Runner`.
     use_cache : bool
         Whether vectors are kept on disk and those kept are used.
+    may_download : bool
+        As for `Runner`.
     """
 
     def __init__(
@@ -30,11 +32,13 @@ class Embedder:
         batch_size: int | None = None,
         precision: str | None = None,
         use_cache: bool = True,
+        may_download: bool = True,
     ):
         self.extractor = extractor
-        self._options = (device, batch_size, precision)
+        self._options = (device, batch_size, precision, may_download)
         self._use_cache = use_cache
         self._runner = None
+        self._lock = threading.Lock()
 
     @property
     def runner(self):
@@ -47,9 +51,10 @@ class Embedder:
         """
         from orangecontrib.imageanalytics.engine.runner import Runner
 
-        if self._runner is None:
-            self._runner = Runner(self.extractor, *self._options)
-        return self._runner
+        with self._lock:
+            if self._runner is None:
+                self._runner = Runner(self.extractor, *self._options)
+            return self._runner
 
     def close(self) -> None:
         """Give back the memory that the network takes."""

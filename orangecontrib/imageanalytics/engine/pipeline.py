@@ -8,6 +8,7 @@ are being decoded.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
@@ -104,7 +105,7 @@ class Run:
     Parameters
     ----------
     runner : Runner
-        Loaded when there is something to compute.
+        Loads the network when the first picture is to go through it.
     space : callable
         From a precision to the key of the cache's space.
     cache : VectorCache or None
@@ -131,6 +132,9 @@ class Run:
             When stopped by `cancelled`; what was finished is in the cache.
         """
         start = time.perf_counter()
+        # A file with the network that is changed meanwhile does not matter, and
+        # finding its key again for each picture would take time.
+        self.space = functools.cache(self.space)
         unique = list(dict.fromkeys(s for s in sources if s is not None))
         self._sources = unique
         self._vectors = np.empty((len(unique), 0), np.float32)
@@ -199,7 +203,6 @@ class Run:
     def _compute(self, indices):
         if not indices:
             return
-        self.runner.load(lambda _fraction: self._tick())
         workers = min(processors(), MOST_THREADS, len(indices))
         size = max(1, min(self.runner.batch_size, len(indices) // workers))
         pool = ThreadPoolExecutor(

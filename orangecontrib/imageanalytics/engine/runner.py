@@ -27,10 +27,9 @@ GPU_BATCH = 64
 
 
 class Runner:
-    """A network on a device.
+    """A network on a device, loaded when it is first needed.
 
-    Safe to use from several threads at once, once it is loaded; on a GPU they take
-    turns.
+    Safe to use from several threads at once; on a GPU they take turns.
 
     Parameters
     ----------
@@ -41,6 +40,8 @@ class Runner:
         Pictures a batch; by default what suits the device.
     precision : str, optional
         As for `choose_precision`.
+    may_download : bool
+        Whether weights that are not on this computer are downloaded.
 
     Attributes
     ----------
@@ -54,7 +55,12 @@ class Runner:
     """
 
     def __init__(
-        self, extractor: Extractor, device="auto", batch_size=None, precision=None
+        self,
+        extractor: Extractor,
+        device: str = "auto",
+        batch_size: int | None = None,
+        precision: str | None = None,
+        may_download: bool = True,
     ):
         self.device = choose_device("cpu" if extractor.network.cpu_only else device)
         self._asked_precision = precision
@@ -62,12 +68,14 @@ class Runner:
         self._set_defaults()
         self.preprocessing = extractor.preprocessing
         self._extractor = extractor
+        self._may_download = may_download
         self._module = None
+        self._loading = threading.Lock()
         self._lock = threading.Lock()
         self._run = threading.local()
 
     def load(self, callback=None) -> None:
-        """Load the network, unless that was done; to be called before it is used.
+        """Load the network, unless that was done.
 
         Parameters
         ----------
@@ -81,17 +89,27 @@ class Runner:
         ValueError
             When it has no such layer.
         """
-        if self._module is not None:
-            return
-        extractor = self._extractor
-        self._module = load_backbone(extractor.network, extractor.layer, callback)
-        self._watch_for_cancel()
+        with self._loading:
+            if self._module is None:
+                self._module = self._load(callback)
+
+    def _load(self, callback):
+        network = self._extractor.network
+        if not (self._may_download or network.available()):
+            raise ModelError(
+                f"The network {network.name} is not on this computer. Choose it in "
+                "the widget Image Embedding, or run: python -m "
+                f"orangecontrib.imageanalytics download {network.id}"
+            )
+        module = load_backbone(network, self._extractor.layer, callback)
+        self._watch_for_cancel(module)
         try:
-            self._module.to(self.device)
-        except RuntimeError as error:
+            return module.to(self.device)
+        except Exception as error:  # also of programs, of which any may come
             if self.device.type == "cpu":
                 raise
-            self._move_to_cpu(error)
+            self._move_to_cpu(module, error)
+            return module
 
     def _set_defaults(self):
         self.precision = choose_precision(self._asked_precision, self.device)
@@ -103,16 +121,16 @@ class Runner:
         """The device for people."""
         return describe_device(self.device)
 
-    def _watch_for_cancel(self):
+    def _watch_for_cancel(self, module):
         """Ask before every layer, since a batch of a large network takes long."""
 
         def check(*_):
             if self._run.cancelled.is_set():
                 raise Cancelled
 
-        for module in self._module.modules():
-            if not list(module.children()):
-                module.register_forward_pre_hook(check)
+        for part in module.modules():
+            if not list(part.children()):
+                part.register_forward_pre_hook(check)
 
     def __call__(self, squares, cancelled: threading.Event):
         """Vectors of a batch.
@@ -136,8 +154,16 @@ class Runner:
         Cancelled
             When `cancelled` is set.
         ModelError
-            When the CPU's memory does not suffice for one picture.
+            When the CPU's memory does not suffice for one picture; as `load`.
+        ValueError
+            As `load`.
         """
+
+        def look(_fraction):
+            if cancelled.is_set():
+                raise Cancelled
+
+        self.load(look)
         self._run.cancelled = cancelled
         # The device may change under way: then all of the batch is done again,
         # so that its vectors are of one precision.
@@ -187,7 +213,7 @@ class Runner:
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
             elif device.type != "cpu":
-                self._move_to_cpu(error)
+                self._move_to_cpu(self._module, error)
             elif memory:
                 raise ModelError(
                     "There is not enough memory for this network; "
@@ -196,9 +222,9 @@ class Runner:
             else:
                 raise error
 
-    def _move_to_cpu(self, error):
+    def _move_to_cpu(self, module, error):
         name = self.device_name
-        self._module.to("cpu")
+        module.to("cpu")
         self.device = torch.device("cpu")
         self._set_defaults()
         reason = str(error).strip().partition("\n")[0]

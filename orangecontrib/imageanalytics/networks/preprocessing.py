@@ -50,6 +50,11 @@ class Preprocessing:
     channels: str = "RGB"
     fit: str = "crop"
 
+    def __post_init__(self):
+        # Lists could not be hashed, which Orange does with all that columns know.
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
     @classmethod
     def from_torchvision(cls, transforms) -> Preprocessing:
         """The same from the transforms of a torchvision weights entry.

@@ -244,18 +244,17 @@ def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
     """
     name = os.fspath(model)
     family, colon, member = name.partition(":")
-    if preprocessing is None:
-        for network in NETWORKS:
-            if network.id == name:
-                return network
-        if colon and family in FAMILIES:
-            return importlib.import_module(FAMILIES[family]).find(member)
     if isinstance(model, os.PathLike) or is_file_name(name):
         from orangecontrib.imageanalytics.networks.files import network_file
 
         return network_file.find(name, preprocessing)
     if preprocessing is not None:
         raise ValueError("preprocessing can be given for the file of a network only")
+    if colon and family in FAMILIES:
+        return importlib.import_module(FAMILIES[family]).find(member)
+    for network in NETWORKS:
+        if network.id == name:
+            return network
     raise ValueError(_advice(name))
 
 
@@ -276,6 +275,8 @@ def family_names(family: str) -> tuple[str, ...]:
 
 def is_file_name(model: str) -> bool:
     """Whether a model is meant as a file, by its ending."""
+    if model.partition(":")[0] in FAMILIES:  # some names end so, too
+        return False
     return os.path.splitext(model)[1].lower() in FILE_ENDINGS
 
 

@@ -103,8 +103,8 @@ def load(network: Network, path: str) -> nn.Module:
     Raises
     ------
     ModelError
-        When the file is damaged or refused, or does not turn pictures of the
-        network's input size into vectors.
+        When the file is damaged or refused, has changed since it was chosen, or
+        does not turn pictures of the network's input size into vectors.
     """
     try:
         model = LOADERS[os.path.splitext(path)[1].lower()](path)
@@ -117,6 +117,8 @@ def load(network: Network, path: str) -> nn.Module:
             f"{path} is damaged, or was made by a newer version of PyTorch: "
             f"{_first_line(error)}"
         ) from error
+    # Else its vectors would be kept as those of the file as it was.
+    network.weights.check_unchanged()
     return model
 
 

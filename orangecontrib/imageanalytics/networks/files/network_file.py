@@ -68,15 +68,28 @@ class FileWeights:
         """Where it comes from, in words."""
         return f"file {self.path}"
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the content.
+        """SHA-256 of the content when it was first asked for.
 
         Raises
         ------
         ModelError
             When the file cannot be read.
         """
+        return self._fingerprint_now()
+
+    def check_unchanged(self) -> None:
+        """
+        Raises
+        ------
+        ModelError
+            When the content is another one than that of `fingerprint`.
+        """
+        if self._fingerprint_now() != self.fingerprint:
+            raise ModelError(f"{self.path} has changed since it was chosen.")
+
+    def _fingerprint_now(self) -> str:
         path = self.ensure(ntpath.basename(self.file))
         try:
             return "sha256:" + _fingerprint(path)
@@ -172,10 +185,11 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
     if not (os.path.isabs(path) or ntpath.isabs(path)):
         path = os.path.abspath(path)
     weights = FileWeights(path)
+    found = weights.ensure(ntpath.basename(path))
     ending = os.path.splitext(path)[1].lower()
     if ending not in FORMATS:
-        raise ModelError(explain_refusal(weights.ensure(ntpath.basename(path))))
-    preparation = _find_preparation(weights, preprocessing)
+        raise ModelError(explain_refusal(found))
+    preparation = _find_preparation(found, preprocessing)
     return Network(
         id=path,
         name=ntpath.basename(path),
@@ -190,12 +204,11 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
     )
 
 
-def _find_preparation(weights, given) -> Preparation:
+def _find_preparation(path, given) -> Preparation:
     if isinstance(given, Preprocessing):
         return Preparation(given)
     if given is not None:
-        return prepare(given, f"Preparation for {ntpath.basename(weights.file)}")
-    path = weights.ensure(ntpath.basename(weights.file))
+        return prepare(given, f"Preparation for {os.path.basename(path)}")
     values = read_preparation(path)
     if values is None:
         if path.lower().endswith(".pt") and not may_be_torchscript(path):

@@ -114,6 +114,8 @@ def prepare(values: dict, where: str) -> Preparation:
         When anything is missing, unknown or cannot be meant; names `where`, the
         key and the reason.
     """
+    if not isinstance(values, dict):
+        raise ModelError(f"{where} must be a dictionary, not {_shorten(repr(values))}.")
     if missing := [key for key in REQUIRED if key not in values]:
         raise ModelError(f"{where} lacks {', '.join(missing)}. {HELP}")
     for key, value in values.items():

@@ -80,7 +80,7 @@ class Choice:
     @property
     def is_file(self) -> bool:
         """Whether it is the file of a network."""
-        return not self.family and is_file_name(self.model)
+        return is_file_name(self.model)
 
     @property
     def label(self) -> str:
