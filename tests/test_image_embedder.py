@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -823,6 +825,105 @@ def test_no_network_is_loaded_for_vectors_that_are_known(
         np.testing.assert_array_equal(embedder(photos), expected)
         with pytest.raises(AssertionError, match="loaded"):
             embedder.load()
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Names of the networks that are loaded."""
+    from orangecontrib.imageanalytics.engine import runner
+
+    names, load = [], runner.load_backbone
+
+    def remember(network, *args):
+        names.append(network.id)
+        return load(network, *args)
+
+    monkeypatch.setattr(runner, "load_backbone", remember)
+    return names
+
+
+def test_no_network_is_loaded_for_known_pictures_in_another_place(
+    photos, tmp_path, fresh_cache, loads
+):
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        expected = embedder(photos)
+    assert loads == ["squeezenet"]
+    copies = [str(tmp_path / f"{number}.jpg") for number in range(len(photos))]
+    for photo, path in zip(photos, copies, strict=True):
+        shutil.copy(photo, path)
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        np.testing.assert_array_equal(embedder(copies), expected)
+    assert loads == ["squeezenet"]
+
+
+def test_no_network_is_loaded_or_downloaded_for_bad_pictures(
+    tmp_path, monkeypatch, fresh_cache, loads
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    with ImageEmbedder("resnet50", "cpu") as embedder:
+        paths = [str(tmp_path / "bad.jpg"), str(tmp_path / "missing.jpg")]
+        assert embedder(paths) == [None, None]
+        assert "file not found" in embedder.failures[paths[1]]
+    assert not loads
+    assert not (tmp_path / "torch").exists()
+
+
+def test_threads_share_one_network(photos, fresh_cache, loads):
+    with (
+        ImageEmbedder("squeezenet", "cpu", cache=False) as embedder,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        results = list(pool.map(embedder, [photos] * 3))
+    assert loads == ["squeezenet"]
+    for result in results:
+        np.testing.assert_allclose(result, results[0], rtol=1e-4, atol=1e-4)
+
+
+def test_cancel_while_the_network_is_loaded(photos, fresh_cache, monkeypatch):
+    from orangecontrib.imageanalytics.engine import runner
+
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(*_):
+        loading.set()
+        go_on.wait(20)
+        raise ModelError("too late")
+
+    monkeypatch.setattr(runner, "load_backbone", load)
+    with ImageEmbedder("squeezenet", "cpu") as embedder, ThreadPoolExecutor(1) as pool:
+        result = pool.submit(embedder, photos)
+        assert loading.wait(20)
+        start = time.perf_counter()
+        embedder.cancel()
+        with pytest.raises(Cancelled):
+            result.result()
+        assert time.perf_counter() - start < SOON
+        go_on.set()
+
+
+def test_a_file_that_changes_under_way_spoils_no_cache(photos, tmp_path, fresh_cache):
+    """Vectors are kept as those of the network that made them."""
+    first, second = tmp_path / "first.pt", tmp_path / "second.pt"
+    expects = {"size": 16, "mean": [0.5] * 3, "std": [0.2] * 3}
+    make_network_file(first, seed=1)
+    make_network_file(second, seed=2)
+    with ImageEmbedder(second, "cpu", preprocessing=expects) as embedder:
+        expected = embedder(photos)
+    module.clear_cache()
+    with ImageEmbedder(first, "cpu", preprocessing=expects) as embedder:
+        embedder(photos[:3])
+        shutil.copy(second, first)
+        embedder(photos[3:])
+    with ImageEmbedder(first, "cpu", preprocessing=expects) as embedder:
+        np.testing.assert_allclose(embedder(photos), expected, rtol=1e-5)
+        assert embedder.statistics.n_cached == 0
+    with ImageEmbedder(first, "cpu", preprocessing=expects, cache=False) as embedder:
+        embedder.clear_cache()  # which asks for the content
+        make_network_file(first, seed=3)
+        with pytest.raises(ModelError, match=r"first\.pt has changed"):
+            embedder(photos)
 
 
 def test_none_of_the_pictures(tmp_path, fresh_cache):

@@ -196,10 +196,12 @@ def test_models_by_name(capsys, monkeypatch):
         return ("torchvision:regnet_y_8gf", "torchvision:resnet18")
 
     monkeypatch.setattr(module, "family_names", names)
-    assert run("models", "regnet") == 0
+    assert run("models", "RegNet") == 0
     output = capsys.readouterr()
     assert output.out == "torchvision:regnet_y_8gf\n"
     assert output.err == "warning: timm is not installed\n"
+    assert run("models", "resnet") == 0
+    assert capsys.readouterr().out == "resnet50\ntorchvision:resnet18\n"
     assert run("models", "no such") == 1
     assert "no model's name contains 'no such'" in capsys.readouterr().err
 

@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         "text",
         metavar="TEXT",
         nargs="?",
-        help="list those of torchvision and timm whose names contain this",
+        help="list all whose names contain this, also of torchvision and timm",
     )
 
     command = commands.add_parser("download", help="fetch the weights of models")
@@ -226,12 +226,13 @@ def models(options: argparse.Namespace) -> int:
 
 
 def _search(text: str) -> int:
-    found = []
+    names = [network.id for network in NETWORKS]
     for family in FAMILIES:
         try:
-            found += [name for name in family_names(family) if text in name]
+            names += family_names(family)
         except ModelError as error:
             _tell(f"warning: {error}", sys.stderr)
+    found = [name for name in names if text.casefold() in name.casefold()]
     for name in found:
         _tell(name)
     if not found:

@@ -251,10 +251,10 @@ class EmbeddingFeature(SharedComputeValue):
         return values
 
     def _is_plain(self, domain) -> bool:
-        variable = domain[self.name] if self.name in domain else None
-        return (
-            isinstance(variable, ContinuousVariable) and variable.compute_value is None
-        )
+        if self.name not in domain:
+            return False
+        variable = domain[self.name]
+        return variable.is_continuous and variable.compute_value is None
 
     def __eq__(self, other):
         return super().__eq__(other) and self.index == other.index

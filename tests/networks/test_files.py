@@ -318,15 +318,18 @@ def test_fingerprint_is_of_the_content(made, tmp_path):
     assert before == find(str(second), WRITTEN).weights.fingerprint
     assert before.startswith("sha256:")
     first.write_bytes(b"another")
-    assert weights.fingerprint != before
+    assert weights.fingerprint == before  # of what was chosen
+    with pytest.raises(ModelError, match=r"a\.pt2 has changed since it was chosen"):
+        weights.check_unchanged()
+    assert find(str(first), WRITTEN).weights.fingerprint != before
 
 
 def test_fingerprint_is_computed_once(tmp_path, monkeypatch):
     (tmp_path / "a.pt2").write_bytes(b"one")
-    weights = find(str(tmp_path / "a.pt2"), WRITTEN).weights
-    before = weights.fingerprint
+    path = str(tmp_path / "a.pt2")
+    before = find(path, WRITTEN).weights.fingerprint
     monkeypatch.setattr(network_file.hashlib, "sha256", None)
-    assert weights.fingerprint == before
+    assert find(path, WRITTEN).weights.fingerprint == before
 
 
 def test_weights_are_pickled_by_path(made):
@@ -340,10 +343,9 @@ def test_file_of_another_computer(made, tmp_path, monkeypatch):
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     there = r"C:\networks\cells.pt2"
-    weights = find(there, WRITTEN).weights
-    assert not weights.available()
+    assert not network_file.FileWeights(there).available()
     with pytest.raises(ModelError) as caught:
-        weights.ensure("cells")
+        find(there, WRITTEN)
     assert there in str(caught.value)
     assert str(folder / "cells.pt2") in str(caught.value)
     with open(made["program"], "rb") as file:

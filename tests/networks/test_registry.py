@@ -8,6 +8,7 @@ from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
     find_network,
+    is_file_name,
 )
 from orangecontrib.imageanalytics.networks.weights import (
     DownloadedWeights,
@@ -88,3 +89,17 @@ def test_listing_does_not_import_torch():
 def test_fit():
     for network in NETWORKS:
         assert network.fit == load_preprocessing(network).fit
+
+
+def test_names_that_end_like_files():
+    """Some of timm's do; nothing else with a family is a file."""
+    assert not is_file_name("timm:beit3_base_patch16_224.pt")
+    assert is_file_name("beit3_base_patch16_224.PT")
+    assert is_file_name(r"C:\networks\cells.pt2")
+    assert not is_file_name("efficientnet-lite0")
+
+
+def test_preprocessing_is_for_files_only():
+    for model in ("squeezenet", "torchvision:resnet18", "timm:resnet18"):
+        with pytest.raises(ValueError, match="for the file of a network only"):
+            find_network(model, {"size": 224})

@@ -41,16 +41,23 @@ def load_backbone(
         When there is no such layer.
     """
     loader = importlib.import_module(network.loader)
+    layer = layer or network.layer
+    if layer != network.layer and network.megabytes and not network.available():
+        # Before anybody waits for a download.
+        _read_layer(loader, loader.build(network), network, layer)
     path = network.weights.ensure(network.name, callback)
-    model = loader.load(network, path)
-    try:
-        model = loader.read_layer(model, network, layer or network.layer)
-    except ValueError as error:
-        known = ", ".join(loader.stages(network)) or "none"
-        raise ValueError(f"{network.name}: {error}; named stages: {known}") from error
+    model = _read_layer(loader, loader.load(network, path), network, layer)
     backbone = Pooled(model).eval()
     _probe(backbone, network)
     return backbone
+
+
+def _read_layer(loader, model, network, layer):
+    try:
+        return loader.read_layer(model, network, layer)
+    except ValueError as error:
+        known = ", ".join(loader.stages(network)) or "none"
+        raise ValueError(f"{network.name}: {error}; named stages: {known}") from error
 
 
 def count_features(network: Network, layer: str | None = None) -> int:

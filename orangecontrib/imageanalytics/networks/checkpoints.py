@@ -1,6 +1,6 @@
 """Networks whose weights are a state dict: the packaged ones and torchvision's.
 
-The three functions that other modules use are those that each loader has.
+The functions that other modules use are those that each loader has.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ def load(network: Network, path: str) -> nn.Module:
     -------
     torch.nn.Module
         In evaluation mode, from a float32 batch, shape (n, 3, size, size).
-        Convolutions and batch norms are fused.
 
     Raises
     ------
@@ -42,16 +41,14 @@ def load(network: Network, path: str) -> nn.Module:
     state = _read_state(network, path)
     # Built without memory: the weights take their places, so the random ones
     # would be drawn in vain, which takes seconds for the VGGs.
-    model = build(network, "meta")
+    model = build(network)
     try:
         model.load_state_dict(state, assign=True)
     except (RuntimeError, ValueError) as error:  # the latter of MNASNets
         raise ModelError(
             f"{network.name}: the weights in {path} are not for this network: {error}"
         ) from error
-    model.eval().requires_grad_(False)
-    fuse_batch_norms(model)
-    return model.to(memory_format=torch.channels_last)
+    return model.requires_grad_(False)
 
 
 def read_layer(model: nn.Module, network: Network, layer: str) -> nn.Module:
@@ -68,13 +65,16 @@ def read_layer(model: nn.Module, network: Network, layer: str) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        Its output is what `layers.pool` takes.
+        Its output is what `layers.pool` takes. Convolutions and batch norms are
+        fused.
 
     Raises
     ------
     ValueError
         When there is no such layer.
     """
+    fuse_batch_norms(model, keep=layer)
+    model.to(memory_format=torch.channels_last)
     return layers.read_layer(model, layer)
 
 
@@ -83,32 +83,41 @@ def stages(network: Network) -> tuple[str, ...]:
 
     Does without the weights. Takes seconds the first time.
     """
-    return layers.find_stages(build(network, "meta").eval(), network.input_size)
+    return layers.find_stages(build(network), network.input_size)
 
 
-def build(network: Network, device: str = "cpu") -> nn.Module:
-    """The network without its weights."""
+def build(network: Network, device: str = "meta") -> nn.Module:
+    """The network without its weights, and by default without memory for them."""
     module, _, function = network.builder.partition(":")
     # Before the device is set: torchvision cannot be imported on "meta" by torch 2.6.
     builder = getattr(importlib.import_module(module), function)
     options = dict(network.options)
     try:
         with torch.device(device):
-            return builder(**options)
+            return builder(**options).eval()
     except NotImplementedError:
         # RegNets compute with tensors while they are built.
-        return builder(**options).to(device)
+        return builder(**options).to(device).eval()
 
 
-def fuse_batch_norms(model: nn.Module) -> None:
+def fuse_batch_norms(model: nn.Module, keep: str = "") -> None:
     """Fold each batch norm into the convolution that stands before it.
 
     Not with torch.fx, which while it traces one network breaks those that run in
     other threads.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode; changed in place.
+    keep : str
+        Name of a convolution to leave alone, since its own output is read.
     """
-    for parent in list(model.modules()):
+    for path, parent in list(model.named_modules()):
         children = list(parent.named_children())
         for (name, layer), (norm_name, norm) in itertools.pairwise(children):
+            if keep == f"{path}.{name}".lstrip("."):
+                continue
             # Not of subclasses, which may do more: an activation, other weights.
             if type(layer) is nn.Conv2d and type(norm) is nn.BatchNorm2d:
                 setattr(parent, name, fuse_conv_bn_eval(layer, norm))
@@ -123,7 +132,7 @@ def _read_state(network: Network, path: str) -> dict:
 
 def _by_position(network: Network, state: dict) -> dict:
     """Names of our modules for tensors that are stored in the same order."""
-    names = list(build(network, "meta").state_dict())
+    names = list(build(network).state_dict())
     if len(names) != len(state):
         raise ModelError(f"{network.name}: {len(names)} tensors expected")
     return dict(zip(names, state.values(), strict=True))

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.quiet import QuietHere
 from orangecontrib.imageanalytics.networks.weights import Background
 
 SAFE = "model.safetensors"
@@ -149,7 +150,9 @@ class _HubDownload(Background):
 
     def work(self):
         try:
-            self.path = self._download()
+            # It logs each of its attempts.
+            with QuietHere("huggingface_hub.utils._http"):
+                self.path = self._download()
         except Exception as error:  # the hub's client raises those of several others
             raise _Failed from error
 

@@ -83,8 +83,9 @@ class Network:
         string names the torchvision weights that list them.
     loader : str
         The module that reads such weight files, imported at first use. It has
-        ``load(network, path)``, ``read_layer(model, network, layer)`` and
-        ``stages(network)``, which are described in `checkpoints`.
+        ``load(network, path)``, ``read_layer(model, network, layer)``,
+        ``stages(network)`` and, if weights are downloaded, ``build(network)``,
+        which are described in `checkpoints`.
     builder : str
         For `loader`: ``module:function`` that makes the network.
     options : tuple of (str, object)

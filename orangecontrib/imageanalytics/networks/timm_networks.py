@@ -1,6 +1,6 @@
 """Any pretrained network of timm, by its name there.
 
-Also the loader of their weights; its three functions are described in `checkpoints`.
+Also the loader of their weights; its functions are described in `checkpoints`.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def stages(network: Network) -> tuple[str, ...]:
 
     Does without the weights. Takes seconds the first time.
     """
-    model = _build(network)
+    model = build(network)
     # Some have two branches whose stages bear the same names: the first is read.
     stage_names = tuple(name for name in dict.fromkeys(_stage_names(model)) if name)
     return stage_names or layers.find_stages(model, network.input_size)
@@ -294,8 +294,8 @@ def _read_state(network: Network, path: str) -> dict:
     return state
 
 
-def _build(network: Network) -> nn.Module:
-    """The network without its weights; if it can be, without memory."""
+def build(network: Network) -> nn.Module:
+    """The network without its weights; if it can be, without memory for them."""
     timm = _import_timm()
     name = network.id.removeprefix(PREFIX)
     try:

@@ -5,7 +5,6 @@ What the three functions do that other modules use is said in `checkpoints`.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import warnings
@@ -23,6 +22,7 @@ from orangecontrib.imageanalytics.networks.files.torchscript import (
     clean_torchscript,
 )
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
+from orangecontrib.imageanalytics.networks.quiet import QuietHere
 
 # Numbers of pictures for which a traced network may be made.
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -137,7 +137,8 @@ def stages(network: Network) -> tuple[str, ...]:
 def _load_program(path: str) -> FileNetwork:
     stream = clean_program(_read(path))
     # torch reads one program at a time.
-    with _LOADING, _QuietHere("torch.export", "torch.export.pt2_archive._package"):
+    # It logs what it then raises, and that a program is of an older version.
+    with _LOADING, QuietHere("torch.export", "torch.export.pt2_archive._package"):
         program = torch.export.load(stream)
         module = program.module()
     shape, dtype = _find_input(program)
@@ -251,28 +252,6 @@ def _read(path: str) -> bytes:
             return file.read()
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}") from error
-
-
-class _QuietHere:
-    """While it is entered, loggers say nothing in this thread.
-
-    torch logs what it then raises, and that a program is of an older version.
-    """
-
-    def __init__(self, *names: str):
-        self._loggers = [logging.getLogger(name) for name in names]
-
-    def __enter__(self):
-        self._thread = threading.get_ident()
-        for logger in self._loggers:
-            logger.addFilter(self._is_elsewhere)
-
-    def __exit__(self, *_):
-        for logger in self._loggers:
-            logger.removeFilter(self._is_elsewhere)
-
-    def _is_elsewhere(self, _record) -> bool:
-        return threading.get_ident() != self._thread
 
 
 # -- Whether a network turns pictures into vectors --------------------------------

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
@@ -82,7 +82,7 @@ def _parse(file: str) -> dict:
         values = json.loads(text) if file.endswith(".json") else _toml(text)
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
-    if not isinstance(values, dict):
+    if not isinstance(values, Mapping):
         raise ModelError(f"{file} holds no keys. {HELP}")
     return values
 
@@ -114,7 +114,7 @@ def prepare(values: dict, where: str) -> Preparation:
         When anything is missing, unknown or cannot be meant; names `where`, the
         key and the reason.
     """
-    if not isinstance(values, dict):
+    if not isinstance(values, Mapping):
         raise ModelError(f"{where} must be a dictionary, not {_shorten(repr(values))}.")
     if missing := [key for key in REQUIRED if key not in values]:
         raise ModelError(f"{where} lacks {', '.join(missing)}. {HELP}")

@@ -1,0 +1,29 @@
+"""What other packages log and users could do nothing about."""
+
+import logging
+import threading
+
+
+class QuietHere:
+    """While it is entered, loggers say nothing in this thread.
+
+    Parameters
+    ----------
+    *names : str
+        Of the loggers.
+    """
+
+    def __init__(self, *names: str):
+        self._loggers = [logging.getLogger(name) for name in names]
+
+    def __enter__(self):
+        self._thread = threading.get_ident()
+        for logger in self._loggers:
+            logger.addFilter(self._is_elsewhere)
+
+    def __exit__(self, *_):
+        for logger in self._loggers:
+            logger.removeFilter(self._is_elsewhere)
+
+    def _is_elsewhere(self, _record) -> bool:
+        return threading.get_ident() != self._thread
