@@ -265,12 +265,31 @@ class TestFromFile(Base):
         }
         assert self.closed()
 
-    def test_relative_to_the_workflow(self):
+    def test_values_given_before(self):
         path = make_network_file(self.tmp / "cells.pt")
-        self.open(path, places=[("basedir", str(self.tmp))])
-        self.use()
-        assert self.taken[0].prefix == "basedir"
-        assert self.taken[0].relpath == "cells.pt"
+        given = IMAGENET | {"size": 40, "mean": [0.5] * 3, "channels": "BGR"}
+        self.open(path, own=[Choice("timm:a"), Choice(path, given)])
+        values = self.page.values()
+        assert (values["size"], values["channels"]) == (40, "BGR")
+        assert values["mean"] == [0.5] * 3
+        assert self.page.form.isEnabled()
+        self.page.set_file(make_network_file(self.tmp / "other.pt"))
+        self.until(lambda: not self.page._reading.busy)
+        assert self.page.values()["size"] == 224
+
+    def test_odd_values_given_before(self):
+        path = make_network_file(self.tmp / "cells.pt")
+        for given in ({"size": "a"}, {**IMAGENET, "mean": 3}, {"nonsense": 1}):
+            dialog = self.open(path, own=[Choice(path, given)])
+            assert self.page.values()["size"] == 224
+            assert dialog.use_button.isEnabled()
+            dialog.reject()
+
+    def test_missing_file(self):
+        dialog = self.open(self.tmp / "gone.pt")
+        assert str(self.tmp / "gone.pt") in self.problem()
+        assert not dialog.use_button.isEnabled()
+        assert not self.page.form.isEnabled()
 
     def test_values_beside_the_file(self):
         path = make_network_file(self.tmp / "cells.pt")
@@ -337,8 +356,14 @@ class TestFromFile(Base):
         assert self.page.busy_bar.isVisible()
         assert not dialog.use_button.isEnabled()
         assert not self.page.form.isEnabled()
+        assert not dialog.tabs.isTabEnabled(0)
         gate.set()
         self.until(lambda: self.taken)
+
+    def test_other_tab_after_it_was_refused(self):
+        dialog = self.open(make_network_file(self.tmp / "grey.pt", channels=1))
+        self.use()
+        assert dialog.tabs.isTabEnabled(0)
 
     def test_closed_while_it_is_tried(self):
         gate = threading.Event()
@@ -380,6 +405,25 @@ class TestFromFile(Base):
         self.page.browse_button.click()
         assert self.page.path == path
         assert asked == [str(self.tmp)] * 2 + [os.path.dirname(path)]
+
+    def test_large_fonts(self):
+        from AnyQt.QtWidgets import QApplication
+
+        font = QApplication.font()
+        large = QApplication.font()
+        large.setPointSize(40)
+        QApplication.setFont(large)
+        try:
+            dialog = self.open(make_network_file(self.tmp / "cells.pt"))
+            QTest.qWait(20)
+            height = dialog.height()
+        finally:
+            QApplication.setFont(font)
+        assert height <= dialog.screen().availableGeometry().height()
+
+    def test_progress_is_named(self):
+        self.open()
+        assert self.page.busy_bar.accessibleName()
 
     def test_every_field_has_a_label(self):
         self.open()

@@ -341,13 +341,13 @@ class TestRuns(Base):
         self.widget.onDeleteWidget()
         assert future.done()
 
-    def test_deletion_waits_a_second_at_most(self):
+    def test_deletion_waits_little(self):
         """As when the thread is importing torch."""
         with patch.object(FakeEmbedder, "__enter__", lambda _: time.sleep(3)):
             self.send_signal("Images", self.data)
             start = time.perf_counter()
             self.widget.onDeleteWidget()
-            assert time.perf_counter() - start < 2.5
+            assert time.perf_counter() - start < 0.8
 
     def test_same_choice_computes_nothing(self):
         self.embed(self.data)
@@ -451,11 +451,32 @@ class TestDownload(Base):
         assert "https://download.pytorch.org" in question.informativeText()
         self.answer("Cancel")
         assert len(self.fake.made) == 1
+        assert self.widget._question is None
         assert self.widget.Warning.download_needed.is_shown()
         assert self.get_output("Embeddings") is None
         self.choose(self.widget.network_combo, DEFAULT)
         self.wait_until_finished()
         assert self.get_output("Embeddings") is self.data
+
+    def test_question_is_asked_once(self):
+        self.embed(self.data)
+        self.choose(self.widget.network_combo, "vgg19")
+        question = self.widget._question
+        self.widget.download_button.click()
+        assert self.widget._question is question
+        assert self.widget.findChildren(QMessageBox) == [question]
+        question.reject()
+        assert self.widget._question is None
+        self.widget.download_button.click()
+        assert self.widget._question is not None
+        self.answer("Cancel")
+
+    def test_question_goes_with_the_widget(self):
+        self.embed(self.data)
+        self.choose(self.widget.network_combo, "vgg19")
+        question = self.widget._question
+        self.widget.onDeleteWidget()
+        assert not question.isVisible()
 
     def test_consent_holds_for_the_session(self):
         self.agreed.add("vgg19")
@@ -590,6 +611,38 @@ class TestSettings(Base):
         assert widget.fit == ""
         assert widget.fit_combo.currentText() == "As trained (crop)"
 
+    def test_settings_of_other_types(self):
+        settings = {
+            "own_networks": 5,
+            "old_column_index": "a",
+            "last_dir": 5,
+            "layer": 5,
+            "fit": [],
+        }
+        widget = self.opened(**settings, __version__=3)
+        assert widget.own_networks == []
+        assert widget.image_column.name == "image"
+        assert widget.last_dir == ""
+        assert self.get_output("Embeddings") is self.data
+
+    def test_networks_of_other_types(self):
+        for odd in (5, None, [], {"a": 1}):
+            widget = self.opened(embedder=odd, __version__=3)
+            assert widget.embedder == DEFAULT
+            assert str(odd) in str(widget.Warning.network_replaced)
+        for odd in ([], "a", {}, -1, 2.5):
+            widget = self.opened(cb_embedder_current_id=odd, __version__=1)
+            assert widget.embedder == DEFAULT
+            assert widget.Warning.network_replaced.is_shown()
+
+    def test_place_without_a_name(self):
+        own = [{"model": "/some/cells.pt", "prefix": "basedir"}]
+        settings = {"embedder": "squeezenet", "own_networks": own, "__version__": 3}
+        self.widget = self.create_widget(
+            OWImageEmbedding, settings, env={"basedir": os.getcwd()}
+        )
+        assert self.widget.own_networks == []
+
     def test_unknown_device(self):
         assert self.opened(device="abacus", __version__=2).device == "auto"
 
@@ -659,6 +712,12 @@ class TestLayerAndFit(Base):
         assert f"{n} features" in self.widget.network_label.text()
         self.widget.send_report()
         assert "Stage 2 of 5" in self.widget.report_html
+        self.widget = self.create_widget(
+            OWImageEmbedding, self.widget.settingsHandler.pack_data(self.widget)
+        )
+        assert self.widget.layer_combo.currentText() == "Stage features.3"
+        self.embed(self.data)
+        assert self.widget.layer_combo.currentText() == "Stage 2 of 5 (early)"
         # Of another network it would be another stage, or none.
         self.choose(self.widget.network_combo, "squeezenet")
         assert self.widget.layer == ""
@@ -703,6 +762,9 @@ class TestLayerAndFit(Base):
         self.choose(self.widget.network_combo, "squeezenet")
         assert combo.itemText(0) == "As trained (stretch)"
         assert self.widget.fit == "crop"
+
+    def test_progress_is_named(self):
+        assert self.widget.progress_bar.accessibleName()
 
     def test_known_vectors_need_no_network(self):
         embedded, _ = self.embed(self.data)
@@ -803,9 +865,7 @@ class TestFile(OwnBase):
         self.opened(env={"basedir": str(old)})
         self.use(self.network("old", "nets", "cells.pt"))
         settings = self.widget.settingsHandler.pack_data(self.widget)
-        assert settings["own_networks"][0]["relpath"] == os.path.join(
-            "nets", "cells.pt"
-        )
+        assert settings["own_networks"][0]["relpath"] == "nets/cells.pt"
         os.rename(old, new)
         self.opened(env={"basedir": str(new)}, **settings)
         assert self.widget.embedder == str(new / "nets" / "cells.pt")
@@ -818,7 +878,8 @@ class TestFile(OwnBase):
         with patch.object(self.widget, "workflowEnv", return_value=env):
             self.widget.workflowEnvChanged("basedir", str(self.tmp), None)
             self.widget.workflowEnvChanged("else", "", None)
-        (own,) = self.widget.own_networks
+            packed = self.widget.settingsHandler.pack_data(self.widget)
+        (own,) = packed["own_networks"]
         assert (own["prefix"], own["relpath"]) == ("basedir", "cells.pt")
         assert own["preprocessing"] == self.VALUES
 
@@ -885,15 +946,127 @@ class TestFile(OwnBase):
         assert self.own_of_another(other) == expected
 
     def own_of_another(self, model):
+        settings = {"embedder": model, "own_networks": [], "__version__": 3}
+        self.widget = self.another(settings)
+        return self.own()
+
+    def another(self, settings=None, **env):
         # Of the very class: those that tests create share no settings.
         cls = type(self.widget)
-        settings = {"embedder": model, "own_networks": [], "__version__": 3}
-        self.widget = cls.__new__(
-            cls, signal_manager=self.signal_manager, stored_settings=settings
+        widget = cls.__new__(
+            cls,
+            signal_manager=self.signal_manager,
+            stored_settings=settings,
+            env=env,
         )
-        self.widget.__init__()
-        self.addCleanup(self.widget.onDeleteWidget)
-        return self.own()
+        widget.__init__()
+        self.addCleanup(widget.onDeleteWidget)
+        return widget
+
+    def test_same_name_beside_another_workflow(self):
+        """A network is chosen in one workflow, then another workflow is begun."""
+        first, second = str(self.tmp / "first"), str(self.tmp / "second")
+        self.opened(env={"basedir": first})
+        chosen = self.network("first", "cells.pt")
+        self.network("second", "cells.pt")
+        self.use(chosen)
+        self.widget.saveSettings()
+        assert self.another(basedir=second).embedder == chosen.model
+        other = self.another({"embedder": "squeezenet"}, basedir=second)
+        assert [choice.model for choice in other._own] == [chosen.model]
+        os.remove(chosen.model)
+        assert self.another(basedir=second).embedder == chosen.model
+        assert "relpath" not in str(self.widget.settingsHandler.defaults)
+
+    def test_saved_beside_another_of_the_same_name(self):
+        chosen = self.network("first", "cells.pt")
+        self.network("second", "cells.pt")
+        self.use(chosen)
+        env = {"basedir": str(self.tmp / "second")}
+        with patch.object(self.widget, "workflowEnv", return_value=env):
+            self.widget.workflowEnvChanged("basedir", env["basedir"], None)
+        assert self.widget.embedder == chosen.model
+
+    def test_only_the_chosen_file_is_looked_at(self):
+        names = [f"{number}.pt" for number in range(3)]
+        self.use(*(self.network(name) for name in names))
+        self.widget.saveSettings()
+        looked_at = []
+        settings = self.widget.settingsHandler.pack_data(self.widget)
+        with patch.object(os.path, "exists", looked_at.append):
+            new = self.another()
+            assert not looked_at
+            new.workflowEnvChanged("basedir", str(self.tmp), None)
+            assert not looked_at
+            self.another(settings, basedir=str(self.tmp))
+        assert {os.path.basename(path) for path in looked_at} == {"2.pt"}
+
+    def test_chosen_in_another_widget(self):
+        other = self.another()
+        self.use(self.network("cells.pt"))
+        self.widget.saveSettings()
+        other.saveSettings()
+        self.widget = self.another()
+        assert self.own() == ["cells.pt"]
+
+    def test_recent_one_is_chosen_again(self):
+        self.use(*(self.network(name) for name in ("a.pt", "b.pt", "c.pt")))
+        combo = self.widget.network_combo
+        with patch.object(combo, "show_own", wraps=combo.show_own) as show_own:
+            self.choose(combo, str(self.tmp / "a.pt"))
+        assert show_own.call_count == 1
+        assert self.own() == ["a.pt", "c.pt", "b.pt"]
+        assert combo.currentText() == "a.pt"
+        self.widget.saveSettings()
+        self.widget = self.another()
+        assert self.own() == ["a.pt", "c.pt", "b.pt"]
+
+    def test_other_expectation_while_it_works(self):
+        """Without automatic apply the result is that of the choice before."""
+        self.widget.controls._auto_apply.click()
+        choice, gate = self.network("cells.pt"), threading.Event()
+        self.use(choice)
+        self.send_signal("Images", self.data)
+        with patch.object(
+            embedding_task, "look_up", lambda c: gate.wait(10) and look_up(c)
+        ):
+            self.widget.apply_box.button.click()
+            other = Choice(choice.model, {**self.VALUES, "size": 32})
+            self.use(other)
+            gate.set()
+            self.wait_until_finished(timeout=60000)
+        self.until(lambda: not self.widget._looking_up.busy)
+        assert self.widget._choice == other
+        assert self.widget._facts.network.preprocessing.size == 32
+        assert self.widget._n_features is None
+
+    def test_error_is_about_its_own_file(self):
+        self.widget.controls._auto_apply.click()
+        self.use(self.network("cells.pt"))
+        self.send_signal("Images", self.data)
+        gate = threading.Event()
+
+        def fail(_):
+            gate.wait(10)
+            raise ModelError("cells.pt is odd.")
+
+        with patch.object(embedding_task, "look_up", fail):
+            self.widget.apply_box.button.click()
+            self.use(Choice("/gone/other.pt", dict(self.VALUES)))
+            gate.set()
+            self.wait_until_finished()
+        assert str(self.widget.Error.network_missing) == "cells.pt is odd."
+
+    def test_reason_without_automatic_apply(self):
+        self.widget.controls._auto_apply.click()
+        width = self.widget.sizeHint().width()
+        self.use(Choice(f"/gone/{'long' * 60}.pt", dict(self.VALUES)))
+        label = self.widget.network_label
+        self.until(lambda: "/gone/long" in label.text())
+        assert "/gone/long" in label.toolTip()
+        assert self.widget.sizeHint().width() == width
+        self.choose(self.widget.network_combo, "squeezenet")
+        assert label.toolTip() == ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -1048,6 +1221,58 @@ class TestByName(OwnBase):
         self.opened(embedder="timm:a.b")
         self.embed(self.data)
         assert "pip install" in str(self.widget.Error.network_missing)
+
+    def test_looked_up_and_asked_once(self):
+        looked_up, asked = [], []
+
+        def find(name):
+            looked_up.append(name)
+            return self.find(name)
+
+        self.embed(self.data)
+        target = "orangecontrib.imageanalytics.networks.torchvision_networks.find"
+        ask = self.widget.ask_to_download
+        self.monkeypatch.setattr(
+            self.widget, "ask_to_download", lambda: asked.append(1) or ask()
+        )
+        with patch(target, find):
+            self.use(Choice("torchvision:tiny"))
+            self.until(lambda: self.widget._question is not None)
+            self.wait_until_finished()
+            self.until(lambda: not self.widget._looking_up.busy)
+        assert len(looked_up) == 1
+        assert len(asked) == 1
+        self.answer("Cancel")
+
+    def test_facts_come_with_the_result_alone(self):
+        self.widget.controls._auto_apply.click()
+        self.send_signal("Images", self.data)
+        choice = Choice("torchvision:tiny")
+        self.use(choice)
+        self.until(lambda: self.widget._question is not None)
+        self.answer("Cancel")
+        self.widget._forget_facts()
+        self.widget.on_done(look_up(choice))
+        assert self.widget.Warning.download_needed.is_shown()
+
+    def test_layer_is_looked_for_before_the_download(self):
+        self.agreed.add("torchvision:tiny.V2")
+
+        def fail(_):
+            raise ModelError("no stages")
+
+        with patch.object(embedding_task, "look_up_stages", fail):
+            self.opened(embedder="torchvision:tiny", layer="features.1")
+            self.embed(self.data)
+        assert "no stages" in str(self.widget.Error.network_missing)
+        assert not os.path.exists(self.file)
+
+    def test_other_is_clicked_twice(self):
+        self.widget.choose_other()
+        dialog = self.widget._dialog
+        self.widget.choose_other()
+        assert self.widget._dialog is dialog
+        assert self.widget.findChildren(type(dialog)) == [dialog]
 
     def test_deleted_while_the_dialog_is_open(self):
         self.widget.choose_other()

@@ -50,6 +50,7 @@ from orangecontrib.imageanalytics.widgets.utils.network_choice import (
     look_up,
     look_up_stages,
     most_recent,
+    read_choices,
 )
 from orangecontrib.imageanalytics.widgets.utils.network_combo import (
     FitCombo,
@@ -92,14 +93,40 @@ scanners lose their rim. Stretch and Pad keep all of it.</p>"""
 
 
 class _SettingsHandler(DomainContextHandler):
-    """Keeps out of workflows, which go to others, where else networks lie."""
+    """Keeps the last networks for all widgets, and their places out of workflows.
+
+    A workflow goes to others: it has the network that it uses alone, with where that
+    lies from the workflow. Among the defaults are the paths alone, as the same place
+    beside another workflow is another network.
+    """
+
+    def initialize(self, instance, data=None):
+        super().initialize(instance, data)
+        instance.is_new = not data
 
     def pack_data(self, widget):
         data = super().pack_data(widget)
-        own = data["own_networks"]
-        data["own_networks"] = [o for o in own if o["model"] == widget.embedder]
+        data["own_networks"] = widget.network_to_save()
         del data["last_dir"]
         return data
+
+    @property
+    def recent(self) -> list[Choice]:
+        """The last networks that were chosen in any widget, the newest first."""
+        return read_choices(self.defaults.get("own_networks"))
+
+    def remember(self, choice: Choice, instead: Choice | None = None):
+        """Put a network in front of the last ones."""
+        self._set_recent(choice, *(c for c in self.recent if c != instead))
+
+    def _set_recent(self, *choices):
+        self.defaults["own_networks"] = _as_settings(most_recent(*choices))
+
+    def _prepare_defaults(self, widget):
+        # The widget does not know what was chosen in others since it was made.
+        recent = self.recent
+        super()._prepare_defaults(widget)
+        self._set_recent(*recent, *read_choices(widget.own_networks))
 
 
 class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
@@ -173,18 +200,19 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.skipped_images: list[tuple[str, str]] = []
         self._question = self._dialog = None
         self._used_column = None
+        self._run_choice: Choice | None = None
+        self._may_ask = False  # only after a choice, not when a workflow is opened
         self._gave_up = False
         self._facts: Facts | None = None
         self._stages: tuple[str, ...] | None = None
         self._n_features: int | None = None
-        self._looking_up = Background(self, self._looked_up, self._not_looked_up)
+        self._looking_up = Background(self, self._take_facts, self._not_looked_up)
         self._finding_stages = Background(self, self._show_stages, self._no_stages)
         self._check_settings()
-        self._own = self._recall_own()
+        self._recall_own()
         self._make_network_box()
         self._make_status_box()
         self._make_buttons()
-        self._relocate()
         self._forget_facts()
         self._show_network()
         self._show_text("No data.")
@@ -196,6 +224,14 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.fit = ""
         if not isinstance(self.layer, str):
             self.layer = ""
+        if not isinstance(self.last_dir, str):
+            self.last_dir = ""
+        if not isinstance(self.old_column_index, int):
+            self.old_column_index = None
+        self._check_network()
+
+    def _check_network(self):
+        self.embedder = str(self.embedder)
         choice = Choice(self.embedder)
         if not (choice.is_listed or choice.family or choice.is_file):
             default = find_network(DEFAULT).name
@@ -204,21 +240,27 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.embedder = DEFAULT
             self.layer = ""
 
-    def _recall_own(self) -> list[Choice]:
+    def _recall_own(self):
         """Networks of the user's own from the workflow, then from other times."""
-        kept = map(Choice.from_settings, self.own_networks or [])
-        others = self.settingsHandler.defaults.get("own_networks") or []
-        own = [*kept, *map(Choice.from_settings, others)]
-        current = [c for c in own if c is not None and c.model == self.embedder]
-        return most_recent(*(current or [Choice(self.embedder)]), *own)
+        own = [*read_choices(self.own_networks), *self.settingsHandler.recent]
+        known = (choice for choice in own if choice.model == self.embedder)
+        current = next(known, Choice(self.embedder))
+        if self.is_new:
+            current = current.absolute()
+        else:  # others are looked at when they are chosen: their disk may be slow
+            current = current.relocated(self._search_paths())
+        self.embedder = current.model
+        self._set_own(current, *(choice.absolute() for choice in own))
 
     @classmethod
     def migrate_settings(cls, settings, version):
         if version is None or version < 2:
             number = settings.pop("cb_embedder_current_id", None)
             if number is not None:
-                known = dict(enumerate(OLD_NETWORKS))
-                settings["embedder"] = known.get(number, f"Network {number}")
+                known = isinstance(number, int) and 0 <= number < len(OLD_NETWORKS)
+                settings["embedder"] = (
+                    OLD_NETWORKS[number] if known else f"Network {number}"
+                )
             index = settings.pop("cb_image_attr_current_id", None)
             settings["old_column_index"] = index
 
@@ -246,6 +288,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         )
         self.network_label = QLabel()
         self.network_label.setMinimumWidth(self._widest_network())
+        # A long reason is wrapped or cut off instead of making the window wider.
+        self.network_label.setWordWrap(True)
+        self.network_label.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
         self.layer_combo = LayerCombo()
         self.layer_combo.setToolTip(LAYER_TIP)
         self.layer_combo.stages_wanted.connect(self._find_stages)
@@ -293,6 +338,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.status_label.setTextInteractionFlags(Qt.TextBrowserInteraction)
         self.status_label.linkActivated.connect(self.show_skipped)
         self.progress_bar = QProgressBar(minimum=0, maximum=1000)
+        self.progress_bar.setAccessibleName("Progress")
         self.download_button = QPushButton(
             "Download…", autoDefault=False, clicked=self.ask_to_download
         )
@@ -335,10 +381,23 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self._facts = look_up(choice) if choice.is_listed else None
         self._stages = self._n_features = None
 
-    def _remember_own(self, *choices: Choice):
+    def _set_own(self, *choices: Choice):
         self._own = most_recent(*choices)
-        self.own_networks = [choice.as_settings() for choice in self._own]
-        self.network_combo.show_own(self._own)
+        self.own_networks = _as_settings(self._own)
+
+    def _remember(self, choice: Choice):
+        """Put a network in front of those of the user's own."""
+        if not choice.is_listed:
+            others = (other for other in self._own if other.model != choice.model)
+            self._set_own(choice, *others)
+            self.settingsHandler.remember(choice)
+
+    def network_to_save(self) -> list[dict]:
+        """What a workflow has to say of a network that is not listed."""
+        choice = self._choice
+        if choice.is_listed:
+            return []
+        return [choice.seen_from(self._search_paths()).as_settings()]
 
     def _show_network(self):
         choice, facts = self._choice, self._facts
@@ -346,6 +405,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.network_combo.choose(self.embedder)
         path = choice.model if choice.is_file else ""
         self.network_combo.setToolTip(path or self.network_combo.currentText())
+        self.network_label.setToolTip("")
         if facts is None:
             text = f"From {choice.origin}" if choice.family else "From a file"
             self.network_label.setText(f"{text}<br/><small>&nbsp;</small>")
@@ -367,28 +427,34 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         return self._facts.network.n_features
 
     def _is_of_choice(self, facts: Facts) -> bool:
-        return self.embedder in (facts.model, facts.network.id)
+        return self._choice in (facts.choice, facts.pinned)
 
     def _take_facts(self, facts: Facts):
         """What was looked up in a thread."""
-        choice, id = self._choice, facts.network.id
-        if choice.family and choice.model != id:
-            # With its weights: another version may have others as the default.
-            pinned = Choice(id)
-            others = (c if c != choice else pinned for c in self._own)
-            self.embedder = id
-            self._remember_own(*others)
+        choice, pinned = self._choice, facts.pinned
+        if choice != pinned:
+            self.embedder = pinned.model
+            self._set_own(*(pinned if c == choice else c for c in self._own))
+            self.settingsHandler.remember(pinned, instead=choice)
         self._facts = facts
         self._show_network()
+        self._ask_if_chosen()
 
-    def _looked_up(self, facts: Facts):
-        self._take_facts(facts)
-        if self.data is not None and self._must_download():
+    def _ask_if_chosen(self):
+        """Ask about the download, once after the user has chosen."""
+        if self._may_ask and self.data is not None and self._must_download():
             self.ask_to_download()
+        self._may_ask = False
 
     def _not_looked_up(self, error):
-        # The run says so in the widget; without data nobody needs to know yet.
         log.info("Looking up %s failed", self.embedder, exc_info=error)
+        self._show_reason(str(error))
+
+    def _show_reason(self, reason):
+        """Say of the chosen network why it cannot be used."""
+        text = f"Cannot be used:<br/><small>{html.escape(reason)}</small>"
+        self.network_label.setText(text)
+        self.network_label.setToolTip(f"<p>{html.escape(reason)}</p>")
 
     def _find_stages(self):
         if not self._finding_stages.busy:
@@ -408,24 +474,20 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         base = self.workflowEnv().get("basedir")
         return [("basedir", base)] if base else []
 
-    def _relocate(self):
-        """See files of networks from where the workflow lies now."""
-        places = self._search_paths()
-        current = self._choice.relocated(places)
-        own = (choice.relocated(places) for choice in self._own)
-        self.embedder = current.model
-        self._remember_own(*own)
-
     def workflowEnvChanged(self, key, value, oldvalue):
         """The workflow was saved in, or opened from, another folder."""
-        if key != "basedir":
+        choice = self._choice
+        # A file that was found stays the same wherever the workflow is saved.
+        if key != "basedir" or not choice.relpath:
             return
-        before = self.embedder
-        self._relocate()
-        if self.embedder != before:
-            self._forget_facts()
-            self.commit.now()
+        found = choice.relocated(self._search_paths())
+        if found == choice:
+            return
+        self.embedder = found.model
+        self._set_own(*(found if c == choice else c for c in self._own))
+        self._forget_facts()
         self._show_network()
+        self.commit.now()
 
     def _show_text(self, text, page=0):
         self.status_label.setText(text)
@@ -457,13 +519,17 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     def _select_network(self, index):
         chosen = self.network_combo.itemData(index)
         if chosen != self.embedder:
-            self._use(chosen)
+            own = (choice for choice in self._own if choice.model == chosen)
+            self._use(next(own, Choice(chosen)))
 
     def choose_other(self):
         """Open the window in which any other network can be chosen."""
+        if self._dialog is not None:
+            _raise(self._dialog)
+            return
         base = self.workflowEnv().get("basedir")
         folder = self.last_dir or base or os.path.expanduser("~")
-        self._dialog = dialog = OtherNetworkDialog(folder, self._search_paths(), self)
+        self._dialog = dialog = OtherNetworkDialog(folder, self._own, self)
         dialog.chosen.connect(self._use_other)
         dialog.finished.connect(self._forget_dialog)
         # Not exec: a loop of its own would run in the middle of the workflow's.
@@ -475,27 +541,29 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     def _use_other(self, choice: Choice):
         if choice.is_file:
             self.last_dir = os.path.dirname(choice.model)
-        changed = choice != self._choice
-        others = (other for other in self._own if other.model != choice.model)
-        self._remember_own(choice, *others)
-        if changed:
-            self._use(choice.model)
+        if choice != self._choice:
+            self._use(choice)
+        else:
+            self._remember(choice)
+            self._show_network()
 
-    def _use(self, model: str):
-        self.embedder = model
+    def _use(self, choice: Choice):
+        self.embedder = choice.model
+        self._remember(choice)
         self.layer = ""
         self.Warning.network_replaced.clear()
         self.Warning.layer_replaced.clear()
         if self.Warning.download_needed.is_shown():  # of the one before
             self.Warning.download_needed.clear()
             self._show_text("Apply embeds the images.")
+        self._may_ask = True
         self._forget_facts()
         self._show_network()
         self.commit.deferred()
-        if self._facts is None:
-            self._looking_up.start(look_up, self._choice)
-        elif self.data is not None and self._must_download():
-            self.ask_to_download()
+        if self._facts is not None:
+            self._ask_if_chosen()
+        elif self.task is None or self._run_choice != choice:  # else the run does it
+            self._looking_up.start(look_up, choice)
 
     def _select_layer(self, index):
         chosen = self.layer_combo.itemData(index)
@@ -521,8 +589,6 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     def _must_download(self) -> bool:
         """Whether to ask first; False while nothing is known of the network."""
         facts = self._facts
-        if facts is not None and self._choice.is_listed:
-            facts = self._facts = look_up(self._choice)
         return (
             facts is not None
             and facts.must_download
@@ -531,6 +597,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def ask_to_download(self):
         """Ask whether the network may be downloaded, and go on if so."""
+        if self._question is not None:
+            _raise(self._question)
+            return
         network, size = self._facts.network, f"({self._facts.size})"
         self._question = question = QMessageBox(
             QMessageBox.Question,
@@ -547,13 +616,13 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         question.setDefaultButton(yes)
         question.setAttribute(Qt.WA_DeleteOnClose)
 
-        def answered(button):
+        def answered():
             self._question = None
-            if button is yes:
+            if question.clickedButton() is yes:
                 self.agreed.add(network.id)
                 self.commit.now()
 
-        question.buttonClicked.connect(answered)
+        question.finished.connect(answered)
         # Not exec: a loop of its own would run in the middle of the workflow's.
         question.open()
 
@@ -564,6 +633,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.cancel()
         self._clear_results()
         self._used_column = self.image_column
+        if self._choice.is_listed:  # its file may have come or gone meanwhile
+            self._facts = look_up(self._choice)
         if self.data is None:
             self._show_text("No data.")
             self._send(None, None)
@@ -605,14 +676,17 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.progress_bar.setRange(0, 0)
         self._show_text("Starting…", page=1)
         self.cancel_button.setEnabled(True)
+        self._looking_up.cancel()
+        self._run_choice = self._choice
         task = Task(
             data=self.data,
             column=self.image_column,
-            choice=self._choice,
+            choice=self._run_choice,
             device=self.device,
             layer=self.layer,
             fit=self.fit,
             agreed=frozenset(self.agreed),
+            places=tuple(self._search_paths()),
         )
         self.start(embed, task)
 
@@ -665,6 +739,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.cancel_button.setEnabled(False)
         if isinstance(result, Facts):
             if self._is_of_choice(result):
+                self._take_facts(result)
                 self._show_download()
             else:
                 self._give_up("Apply embeds the images.")
@@ -689,6 +764,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     def _take_result(self, result: Result):
         """What it tells about the chosen network."""
         self._facts = result.facts
+        if result.stages is not None:
+            self._stages = result.stages
         if result.missing_layer:
             self.Warning.layer_replaced(result.facts.network.name, result.missing_layer)
             self.layer = ""
@@ -702,7 +779,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         text = "No image was embedded."
         if isinstance(ex, ModelError | ValueError):  # the latter: no such layer
             log.info("Embedding failed", exc_info=ex)
-            problem = self._explain(ex)
+            problem = str(ex)
             self.Error.network_missing(problem)
             # A tag makes Qt take it as rich text, in which what is escaped is read.
             text = f"<p>{html.escape(problem)}</p>"
@@ -712,16 +789,6 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             log.exception("Embedding failed", exc_info=ex)
             self.Error.unexpected_error(str(ex) or type(ex).__name__)
         self._give_up(text)
-
-    def _explain(self, error) -> str:
-        text = str(error)
-        choice = self._choice
-        if choice.is_file and not os.path.exists(choice.model):
-            beside = choice.beside_workflow(self._search_paths())
-            if beside and beside not in text:
-                text += f" Seen from the workflow it would be {beside}."
-            text += " Choose it again with Other…"
-        return text
 
     def _send(self, embedded, skipped):
         self.Outputs.embeddings.send(embedded)
@@ -751,11 +818,12 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.report_items("Skipped Images", self.skipped_images[:100])
 
     def onDeleteWidget(self):
-        if self._dialog is not None:
-            self._dialog.reject()
+        for window in (self._dialog, self._question):
+            if window is not None:
+                window.reject()
         self._looking_up.cancel()
         self._finding_stages.cancel()
-        end_task(self)
+        end_task(self, 0.1)  # the thread hands over nothing after the widget is gone
         super().onDeleteWidget()
 
 
@@ -766,6 +834,15 @@ def _add_row(form: QFormLayout, label: str, field: QWidget, beside: QWidget):
     row.addWidget(beside, 1 if isinstance(beside, QLabel) else 0)
     form.addRow(label, row)
     form.labelForField(row).setBuddy(field)
+
+
+def _as_settings(choices) -> list[dict]:
+    return [choice.absolute().as_settings() for choice in choices]
+
+
+def _raise(window: QWidget):
+    window.raise_()
+    window.activateWindow()
 
 
 def _describe(facts: Facts, n_features: int | None) -> str:

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import os
 
@@ -9,6 +10,7 @@ from orangecontrib.imageanalytics.widgets.utils.network_choice import (
     Facts,
     look_up,
     most_recent,
+    read_choices,
 )
 
 
@@ -50,7 +52,9 @@ def test_settings():
         {"model": 3},
         {"model": "nothing known"},
         {"model": "timm:a", "other": 1},
-        {"model": "a.pt", "relpath": 3},
+        {"model": "a.pt", "prefix": "basedir", "relpath": 3},
+        {"model": "a.pt", "prefix": "basedir"},
+        {"model": "a.pt", "relpath": "a.pt"},
         {"model": "a.pt", "preprocessing": [1]},
     ],
 )
@@ -58,10 +62,16 @@ def test_odd_settings(values):
     assert Choice.from_settings(values) is None
 
 
+@pytest.mark.parametrize("values", [None, 5, "timm:a", {"model": "timm:a"}])
+def test_odd_lists(values):
+    assert read_choices(values) == []
+    assert read_choices([{"model": 3}, {"model": "timm:a"}]) == [Choice("timm:a")]
+
+
 def test_most_recent():
     names = [f"timm:{letter}" for letter in "abcdefg"]
     first, *others = map(Choice, names)
-    recent = most_recent(first, None, Choice(DEFAULT), first, *others)
+    recent = most_recent(first, Choice(DEFAULT), first, *others)
     assert [choice.model for choice in recent] == names[:5]
 
 
@@ -71,7 +81,7 @@ def test_moved(tmp_path):
     (old / "nets" / "cells.pt").touch()
     path = str(old / "nets" / "cells.pt")
     choice = Choice.of_file(path, {"size": 8}, [("basedir", str(old))])
-    assert choice.relpath == os.path.join("nets", "cells.pt")
+    assert choice.relpath == "nets/cells.pt"
     assert choice.relocated([]) == Choice(path, {"size": 8})
     old.rename(new)
     places = [("basedir", str(new))]
@@ -86,8 +96,33 @@ def test_moved(tmp_path):
     assert choice.beside_workflow(places) == moved.model
     assert Choice("/gone/x.pt").beside_workflow(places) == str(new / "x.pt")
     assert far.beside_workflow([]) == ""
+    assert moved.seen_from(places).relpath == "nets/cells.pt"
+    assert moved.seen_from([]) == moved
+    assert choice.seen_from(places) is choice  # as it was saved, until it is found
+    assert choice.absolute() == Choice(path, {"size": 8})
     named = Choice("timm:a.b")
+    assert named.seen_from(places) is named
     assert named.relocated(places) is named
+
+
+def test_workflow_from_windows(tmp_path):
+    (tmp_path / "nets").mkdir()
+    places = [("basedir", str(tmp_path))]
+    path = "C:\\Users\\ana\\proj\\nets\\cells.pt"
+    choice = Choice(path, None, "basedir", "nets\\cells.pt")
+    assert choice.label == "cells.pt"
+    assert choice.relocated(places) is choice
+    assert choice.beside_workflow(places) == str(tmp_path / "nets" / "cells.pt")
+    (tmp_path / "nets" / "cells.pt").touch()
+    assert choice.relocated(places).model == str(tmp_path / "nets" / "cells.pt")
+    (tmp_path / "cells.pt").touch()
+    assert Choice(path).relocated(places).model == str(tmp_path / "cells.pt")
+
+
+def test_pinned():
+    network = dataclasses.replace(find_network(DEFAULT), id="torchvision:a.V1")
+    assert Facts(Choice("torchvision:a"), network, True, 0).pinned == Choice(network.id)
+    assert Facts(Choice("a.pt"), network, True, 0).pinned == Choice("a.pt")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +136,7 @@ def test_moved(tmp_path):
     ],
 )
 def test_facts(available, megabytes, n_features, must_download, text):
-    facts = Facts("a", find_network(DEFAULT), available, megabytes)
+    facts = Facts(Choice(DEFAULT), find_network(DEFAULT), available, megabytes)
     assert facts.must_download == must_download
     assert facts.describe(n_features) == text
 
@@ -109,5 +144,5 @@ def test_facts(available, megabytes, n_features, must_download, text):
 def test_look_up():
     facts = look_up(Choice(DEFAULT))
     assert facts.network is find_network(DEFAULT)
-    assert facts.model == DEFAULT
+    assert facts.choice == Choice(DEFAULT)
     assert facts.available

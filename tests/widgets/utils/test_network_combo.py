@@ -91,6 +91,19 @@ class TestLayerCombo(GuiTest):
         self.combo.showPopup()
         assert self.wanted == [1]  # they are known
 
+    def test_highlighted_row_is_kept_when_the_stages_come(self):
+        network = find_network("squeezenet")
+        self.combo.show_layers(network, "", None)
+        self.combo.show()
+        self.combo.showPopup()
+        view = self.combo.view()
+        view.setCurrentIndex(self.combo.model().index(2, 0))
+        self.combo.show_layers(network, "", ("a", "b", "c"))
+        assert view.currentIndex().data() == "Class scores"
+        view.setCurrentIndex(self.combo.model().index(4, 0))
+        self.combo.show_layers(network, "", ("b",))
+        assert view.currentIndex().data(Qt.UserRole) == "b"
+
     def test_file(self):
         self.combo.show_layers(None, "", None, only_output=True)
         assert texts(self.combo) == ["Output of the network"]

@@ -1,6 +1,7 @@
 """The work of Image Embedding, which it does in a thread."""
 
 import dataclasses
+import os
 import sys
 import time
 from collections import deque
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.engine.device import choose_device
-from orangecontrib.imageanalytics.errors import Cancelled
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
@@ -35,6 +36,7 @@ class Task:
     layer: str = ""  # the default
     fit: str = ""  # as trained
     agreed: frozenset[str] = frozenset()  # networks that may be downloaded
+    places: tuple[tuple[str, str], ...] = ()  # where the workflow is
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Result:
     gpu_failed: str = ""
     layer: str = ""
     missing_layer: str = ""
+    stages: tuple[str, ...] | None = None  # where they had to be looked up
 
 
 def embed(task: Task, state) -> Result | Facts:
@@ -71,17 +74,36 @@ def embed(task: Task, state) -> Result | Facts:
     Result or Facts
         The latter when the network has to be downloaded and nobody agreed to it.
     """
+    try:
+        return _embed(task, state)
+    except ModelError as error:
+        choice = task.choice
+        if choice.is_file and not os.path.exists(choice.model):
+            raise ModelError(_say_where_else(str(error), task)) from error
+        raise
+
+
+def _say_where_else(text, task) -> str:
+    beside = task.choice.beside_workflow(task.places)
+    if beside and beside not in text:
+        text += f" Seen from the workflow it would be {beside}."
+    return f"{text} Choose it again with Other…"
+
+
+def _embed(task, state):
     progress = Reporter(task.choice.label, len(task.data), state)
     progress.say("Looking up the network…")
     facts = look_up(task.choice)
     progress.show(facts)
+    # Before the download, which may turn out not to be wanted then.
+    stages = look_up_stages(task.choice) if _needs_stages(task) else None
+    layer, missing_layer = _find_layer(task, facts.network, stages)
     if facts.must_download:
         if facts.network.id not in task.agreed:
             return facts
         progress.megabytes = facts.megabytes
         ImageEmbedder.download(facts.network.id, progress.downloading)
         facts = dataclasses.replace(facts, available=True)
-    layer, missing_layer = _find_layer(task, facts.network)
     progress.say("Starting the network…")
     device, no_gpu = _find_device(task.device)
     with ImageEmbedder(
@@ -107,18 +129,22 @@ def embed(task: Task, state) -> Result | Facts:
             gpu_failed=first_device if changed else "",
             layer=task.layer,
             missing_layer=missing_layer,
+            stages=stages,
         )
 
 
-def _find_layer(task: Task, network: Network) -> tuple[str, str]:
+def _needs_stages(task: Task) -> bool:
+    return not task.choice.is_file and task.layer not in ("", PENULTIMATE, LOGITS)
+
+
+def _find_layer(task: Task, network: Network, stages) -> tuple[str, str]:
     """The layer, and that which is wanted if the network does not have it."""
     layer = task.layer
     if task.choice.is_file:
         # Asked for, class scores are in columns with the names of the classes.
         return LOGITS if network.classes else "", layer
-    if layer in ("", PENULTIMATE, LOGITS) or layer in look_up_stages(task.choice):
-        return layer, ""
-    return "", layer
+    exists = stages is None or layer in stages
+    return (layer, "") if exists else ("", layer)
 
 
 def _find_device(choice: str) -> tuple[str, str]:

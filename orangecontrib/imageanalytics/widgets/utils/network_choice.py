@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import ntpath
 import os
 from dataclasses import dataclass
 
@@ -32,8 +33,9 @@ class Choice:
     preprocessing : dict or None
         Of a file: what was said about its input, if no file beside it says so.
     prefix, relpath : str or None
-        Of a file: as `RecentPath` has them, so that it is found again when it was
-        moved together with the workflow.
+        Of a file: as `RecentPath` has them, but with slashes everywhere, so that it
+        is found again when it was moved together with the workflow. For workflows
+        alone: elsewhere they would lead to another file of the same name.
     """
 
     model: str
@@ -45,7 +47,8 @@ class Choice:
     def of_file(cls, path: str, preprocessing=None, places=()) -> Choice:
         """The network in a file; `places` are search paths as of `RecentPath`."""
         recent = RecentPath.create(path, places)
-        return cls(recent.abspath, preprocessing, recent.prefix, recent.relpath)
+        relpath = recent.relpath and recent.relpath.replace(os.path.sep, "/")
+        return cls(recent.abspath, preprocessing, recent.prefix, relpath)
 
     @classmethod
     def from_settings(cls, values) -> Choice | None:
@@ -58,6 +61,8 @@ class Choice:
         if not all(isinstance(text, str) for text in texts):
             return None
         if not isinstance(choice.preprocessing, dict | None):
+            return None
+        if bool(choice.prefix) != bool(choice.relpath):
             return None
         return choice if choice.family or choice.is_file else None
 
@@ -88,7 +93,7 @@ class Choice:
         if self.is_listed:
             return find_network(self.model).name
         if self.is_file:
-            return os.path.basename(self.model)
+            return ntpath.basename(self.model)  # workflows come from Windows, too
         name = self.model.partition(":")[2]
         # Which weights matters to nobody as long as they stay the same.
         return name.partition(".")[0] if self.family == "torchvision" else name
@@ -102,26 +107,47 @@ class Choice:
         """The file as seen from where the workflow lies now, if it is found."""
         if not self.is_file:
             return self
-        recent = RecentPath(self.model, self.prefix, self.relpath)
-        found = recent.resolve(places)
-        path = found.abspath if found else recent.search(places)
-        return Choice.of_file(path, self.preprocessing, places) if path else self
+        beside = self.beside_workflow(places)
+        paths = (beside, self.model) if self.relpath else (self.model, beside)
+        for path in paths:
+            if path and os.path.exists(path):
+                return Choice.of_file(path, self.preprocessing)
+        return self
+
+    def seen_from(self, places) -> Choice:
+        """The file with where it lies from the workflow, to be saved with that."""
+        is_lost = self.relpath or not os.path.isabs(self.model)
+        if not self.is_file or is_lost:
+            return self
+        return Choice.of_file(self.model, self.preprocessing, places)
+
+    def absolute(self) -> Choice:
+        """Without where it lies from the workflow, for other workflows."""
+        return dataclasses.replace(self, prefix=None, relpath=None)
 
     def beside_workflow(self, places) -> str:
         """Where a file that is missing was looked for from the workflow."""
         for name, base in places:
             if name == "basedir":
                 known = self.prefix == name and self.relpath
-                part = self.relpath if known else os.path.basename(self.model)
+                part = self.relpath.replace("\\", "/") if known else self.label
                 return os.path.normpath(os.path.join(base, part))
         return ""
 
 
-def most_recent(*choices: Choice | None) -> list[Choice]:
+def read_choices(values) -> list[Choice]:
+    """Those in a list of `Choice.as_settings`, without all that is none."""
+    if not isinstance(values, list | tuple):
+        return []
+    choices = map(Choice.from_settings, values)
+    return [choice for choice in choices if choice is not None]
+
+
+def most_recent(*choices: Choice) -> list[Choice]:
     """The first few different ones of networks of one's own."""
     different = {}
     for choice in choices:
-        if choice is not None and not choice.is_listed:
+        if not choice.is_listed:
             different.setdefault(choice.model, choice)
     return list(different.values())[:MOST_RECENT]
 
@@ -132,8 +158,8 @@ class Facts:
 
     Attributes
     ----------
-    model : str
-        Of the choice that was looked up.
+    choice : Choice
+        That which was looked up.
     network : Network
     available : bool
         Whether its weights are on this computer.
@@ -141,10 +167,15 @@ class Facts:
         Size of the download; 0 where there is none, nan where it is unknown.
     """
 
-    model: str
+    choice: Choice
     network: Network
     available: bool
     megabytes: float
+
+    @property
+    def pinned(self) -> Choice:
+        """With its weights: another version may have others as the default."""
+        return Choice(self.network.id) if self.choice.family else self.choice
 
     @property
     def must_download(self) -> bool:
@@ -186,7 +217,7 @@ def look_up(choice: Choice) -> Facts:
     network = find_network(choice.model, choice.preprocessing)
     if choice.is_file:
         network.weights.ensure(network.name)
-    return Facts(choice.model, network, network.available(), network.megabytes)
+    return Facts(choice, network, network.available(), network.megabytes)
 
 
 def look_up_stages(choice: Choice) -> tuple[str, ...]:

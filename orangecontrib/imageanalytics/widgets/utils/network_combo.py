@@ -29,6 +29,11 @@ _STAGE_TIPS = (
 )
 
 
+def _is_offered(network: Network | None, layer: str) -> bool:
+    # By name, class scores have columns with the names of the classes, if known.
+    return network is None or layer == LOGITS or network.layer != layer
+
+
 class NetworkCombo(DetailedCombo):
     """The networks by name, with their details when the list is open.
 
@@ -97,6 +102,7 @@ class LayerCombo(DetailedCombo):
             Whether there is nothing to choose, as with the file of a network.
         """
         was_open = self._open
+        highlighted = self.view().currentIndex().data(Qt.UserRole)
         if was_open:  # its size would not change
             self.hidePopup()
         self._stages = () if only_output else stages
@@ -113,6 +119,12 @@ class LayerCombo(DetailedCombo):
         self.setMaxVisibleItems(20)
         if was_open:
             self.showPopup()
+            self._highlight(highlighted)
+
+    def _highlight(self, layer):
+        index = self.findData(layer)
+        if index >= 0:
+            self.view().setCurrentIndex(self.model().index(index, 0))
 
     def _add_default(self, network):
         if network is None:
@@ -123,8 +135,7 @@ class LayerCombo(DetailedCombo):
 
     def _add_layers(self, network):
         for layer, text in _LAYERS.items():
-            # The class scores by name have columns with the names of the classes.
-            if network is None or layer != PENULTIMATE or network.layer != layer:
+            if _is_offered(network, layer):
                 self.add(text.capitalize(), layer, "", _LAYER_TIPS[layer])
 
     def _add_stages(self, layer, stages):
@@ -133,7 +144,7 @@ class LayerCombo(DetailedCombo):
             text = f"Stage {index + 1} of {len(stages)} ({where})"
             self.add(text, name, name, tip)
         if stages is None and layer not in ("", *_LAYERS):
-            self.add(f"Stage {layer}", layer)
+            self.add(f"Stage {layer}", layer, layer)
 
     def showPopup(self):
         """Open the list; the stages may come later."""

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from AnyQt.QtCore import QEvent, Qt, Signal
+from AnyQt.QtCore import QEvent, QSize, Qt, Signal
 from AnyQt.QtGui import QPalette
 from AnyQt.QtWidgets import (
     QApplication,
@@ -20,6 +20,7 @@ from AnyQt.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QStyle,
@@ -58,20 +59,46 @@ IMAGENET = {
 }
 
 
-def read_beside(path: str) -> tuple[str, dict] | None:
-    """Run in a thread: the file beside that of a network, and what it says.
+def read_expected(path: str, given: dict | None) -> tuple[str, dict]:
+    """Run in a thread: what a network expects of an image.
+
+    Parameters
+    ----------
+    path : str
+        Of the network.
+    given : dict or None
+        What was said by hand when it was chosen before.
+
+    Returns
+    -------
+    tuple of str and dict
+        The name of the file beside that of the network, empty where there is none,
+        and what that says, else what was given.
 
     Raises
     ------
     ModelError
-        When it cannot be read or says anything that cannot be meant.
+        When there is no such network, or the file beside it cannot be read or says
+        anything that cannot be meant.
     """
+    if not os.path.exists(path):
+        raise ModelError(f"There is no file {path}.")
     values = read_preparation(path)
     if values is None:
-        return None
+        return "", _usable(given)
     (file,) = find_preparation(path)
     prepare(values, file)
     return os.path.basename(file), values
+
+
+def _usable(given: dict | None) -> dict:
+    if not given:
+        return {}
+    try:  # it is from settings, which may be anything
+        prepare(given, "what was given before")
+    except ModelError:
+        return {}
+    return given
 
 
 def try_network(path: str, preprocessing: dict | None) -> int:
@@ -86,21 +113,21 @@ class OtherNetworkDialog(QDialog):
     ----------
     folder : str
         In which files are looked for first.
-    places : list of (str, str)
-        Search paths, as for `RecentPath`.
+    own : sequence of Choice
+        Networks that were chosen before.
     parent : QWidget, optional
     """
 
     #: A `Choice` that can be used
     chosen = Signal(object)
 
-    def __init__(self, folder: str = "", places=(), parent=None):
+    def __init__(self, folder: str = "", own=(), parent=None):
         super().__init__(parent)
         self.setAttribute(Qt.WA_DeleteOnClose)
         self.setWindowTitle("Other Network")
         self.tabs = QTabWidget()
         self.by_name = NamePage()
-        self.from_file = FilePage(folder, places)
+        self.from_file = FilePage(folder, own)
         self.tabs.addTab(self.by_name, "By &Name")
         self.tabs.addTab(self.from_file, "From a &File")
         self.tabs.currentChanged.connect(self._update)
@@ -112,7 +139,9 @@ class OtherNetworkDialog(QDialog):
             page.taken.connect(self._take)
         self._update()
         em = self.fontMetrics().horizontalAdvance("m")
-        self.resize(42 * em, max(self.sizeHint().height(), 36 * em))
+        size = QSize(42 * em, max(self.sizeHint().height(), 36 * em))
+        # With large fonts, too, its buttons and its title have to be reached.
+        self.resize(size.boundedTo(0.9 * self.screen().availableGeometry().size()))
         self.by_name.search.setFocus()
         self.by_name.start()
 
@@ -128,6 +157,8 @@ class OtherNetworkDialog(QDialog):
 
     def _update(self):
         self.use_button.setEnabled(self.tabs.currentWidget().is_ready())
+        # A network that works ends the dialog.
+        self.tabs.setTabEnabled(0, not self.from_file.is_busy)
 
     def use(self):
         """Take what is chosen, if that works."""
@@ -279,12 +310,14 @@ class FilePage(QWidget):
     changed = Signal()
     taken = Signal(object)
 
-    def __init__(self, folder, places):
+    def __init__(self, folder, own):
         super().__init__()
         self.path = ""
-        self._folder, self._places = folder, places
+        self._folder = folder
+        self._known = {choice.model: choice.preprocessing for choice in own}
         self._is_read = False
-        self._beside = None
+        self._beside = ""
+        self._is_filled = False
         self._reading = Background(self, self._read, self._failed)
         self._trying = Background(self, self._works, self._failed)
         layout = QVBoxLayout(self)
@@ -292,7 +325,7 @@ class FilePage(QWidget):
         self.source_label = _text_label()
         layout.addWidget(self.source_label)
         self.form = self._make_form()
-        layout.addWidget(self.form)
+        layout.addWidget(_scrolling(self.form))
         self._make_status(layout)
         self._show_values(IMAGENET)
         self._show_source()
@@ -358,6 +391,7 @@ class FilePage(QWidget):
     def _make_status(self, layout):
         self.busy_label = QLabel("Trying the network on an image…")
         self.busy_bar = QProgressBar(minimum=0, maximum=0, textVisible=False)
+        self.busy_bar.setAccessibleName("Trying the network")
         self.problem_label = QLabel("This network cannot be used:")
         self.problem_text = QPlainTextEdit(readOnly=True, tabChangesFocus=True)
         self.problem_text.setAccessibleName("Why it cannot be used")
@@ -369,14 +403,14 @@ class FilePage(QWidget):
 
     def _show_status(self, problem=""):
         for widget in (self.busy_label, self.busy_bar):
-            widget.setVisible(self._trying.busy)
+            widget.setVisible(self.is_busy)
         self.problem_text.setPlainText(problem)
         for widget in (self.problem_label, self.problem_text):
             widget.setVisible(bool(problem))
-        own = self._is_read and self._beside is None
+        own = self._is_read and not self._beside
         self.form.setPalette(_readable(self.palette()) if self._beside else QPalette())
-        self.form.setEnabled(own and not self._trying.busy)
-        self.browse_button.setEnabled(not self._trying.busy)
+        self.form.setEnabled(own and not self.is_busy)
+        self.browse_button.setEnabled(not self.is_busy)
         self.changed.emit()
 
     # The file ---------------------------------------------------------------------
@@ -395,16 +429,17 @@ class FilePage(QWidget):
         self.path = path
         self.path_edit.setText(path)
         self.path_edit.setToolTip(path)
-        if self._beside:  # of another network
+        if self._is_filled:  # for another network
             self._show_values(IMAGENET)
-        self._is_read, self._beside = False, None
-        self._reading.start(read_beside, path)
+        self._is_read, self._beside, self._is_filled = False, "", False
+        self._reading.start(read_expected, path, self._known.get(path))
         self._show_status()
 
     def _read(self, result):
         self._is_read = True
-        if result is not None:
-            self._beside, values = result
+        self._beside, values = result
+        if values:
+            self._is_filled = True
             self._show_values(IMAGENET | values)
         self._show_source()
         self._show_status()
@@ -464,7 +499,12 @@ class FilePage(QWidget):
 
     def is_ready(self) -> bool:
         """Whether there is a file that could be tried."""
-        return self._is_read and not self._trying.busy
+        return self._is_read and not self.is_busy
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a network is being tried."""
+        return self._trying.busy
 
     def take(self):
         """Hand the network over if it works."""
@@ -476,12 +516,22 @@ class FilePage(QWidget):
 
     def _works(self, _n_features):
         self._show_status()
-        self.taken.emit(Choice.of_file(self.path, self._given(), self._places))
+        self.taken.emit(Choice.of_file(self.path, self._given()))
 
     def stop(self):
         """Await nothing any more."""
         self._reading.cancel()
         self._trying.cancel()
+
+
+def _scrolling(widget: QWidget) -> QScrollArea:
+    """As high as it has to be, or as there is room."""
+    area = QScrollArea(widgetResizable=True, frameShape=QScrollArea.NoFrame)
+    area.setWidget(widget)
+    area.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Maximum)
+    area.viewport().setAutoFillBackground(False)
+    widget.setAutoFillBackground(False)
+    return area
 
 
 def _text_label(text="") -> QLabel:
