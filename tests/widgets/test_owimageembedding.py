@@ -763,6 +763,13 @@ class TestLayerAndFit(Base):
         assert combo.itemText(0) == "As trained (stretch)"
         assert self.widget.fit == "crop"
 
+    def test_class_scores_of_a_network_without_a_classifier(self):
+        network = SimpleNamespace(has_classifier=False)
+        task = SimpleNamespace(choice=Choice("timm:a"), layer="logits")
+        assert embedding_task._find_layer(task, network, None) == ("", "logits")
+        network.has_classifier = True
+        assert embedding_task._find_layer(task, network, None) == ("logits", "")
+
     def test_progress_is_named(self):
         assert self.widget.progress_bar.accessibleName()
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 from AnyQt.QtCore import Qt
 from orangewidget.tests.base import GuiTest
 
@@ -103,6 +105,14 @@ class TestLayerCombo(GuiTest):
         view.setCurrentIndex(self.combo.model().index(4, 0))
         self.combo.show_layers(network, "", ("b",))
         assert view.currentIndex().data(Qt.UserRole) == "b"
+
+    def test_no_class_scores_without_a_classifier(self):
+        for has_classifier, expected in ((False, []), (True, ["Class scores"])):
+            network = SimpleNamespace(
+                layer="penultimate", classes="", has_classifier=has_classifier
+            )
+            self.combo.show_layers(network, "", ())
+            assert texts(self.combo)[1:] == expected
 
     def test_file(self):
         self.combo.show_layers(None, "", None, only_output=True)

@@ -143,7 +143,10 @@ def _find_layer(task: Task, network: Network, stages) -> tuple[str, str]:
     if task.choice.is_file:
         # Asked for, class scores are in columns with the names of the classes.
         return LOGITS if network.classes else "", layer
-    exists = stages is None or layer in stages
+    if layer == LOGITS:
+        exists = network.has_classifier
+    else:
+        exists = stages is None or layer in stages
     return (layer, "") if exists else ("", layer)
 
 

@@ -30,8 +30,12 @@ _STAGE_TIPS = (
 
 
 def _is_offered(network: Network | None, layer: str) -> bool:
-    # By name, class scores have columns with the names of the classes, if known.
-    return network is None or layer == LOGITS or network.layer != layer
+    if network is None:
+        return True
+    if layer == LOGITS:
+        # By name they have columns with the names of the classes, if known.
+        return network.has_classifier
+    return network.layer != layer
 
 
 class NetworkCombo(DetailedCombo):
