@@ -8,7 +8,7 @@ _REACHING = "from_file|save|rpc_async|rpc_sync|rpc_remote|manual_seed|set_grad_e
 # for training alone is among them.
 _TRUSTING = (
     r".*backward.*|.*sparse.*|.*_(coo|csr|csc|bsr|bsc)(_.*)?|.*unsafe.*|.*resize.*"
-    r"|set_?|set_data|set_source.*|.*segment_reduce.*|lift.*|.*_copy_from.*|data"
+    r"|set_?|set_data|set_source.*|.*segment_reduce.*|.*_copy_from.*|data"
 )
 REFUSED = re.compile(f"{_REACHING}|{_TRUSTING}")
 # Of those that PyTorch keeps to itself, what ordinary networks are made of.
