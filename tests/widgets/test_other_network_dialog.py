@@ -411,7 +411,7 @@ class TestFromFile(Base):
 
         font = QApplication.font()
         large = QApplication.font()
-        large.setPointSize(40)
+        large.setPointSize(50)
         QApplication.setFont(large)
         try:
             dialog = self.open(make_network_file(self.tmp / "cells.pt"))

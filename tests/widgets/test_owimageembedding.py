@@ -1066,12 +1066,14 @@ class TestFile(OwnBase):
 
     def test_reason_without_automatic_apply(self):
         self.widget.controls._auto_apply.click()
-        width = self.widget.sizeHint().width()
+        self.widget.show()
+        width = self.widget.width()
         self.use(Choice(f"/gone/{'long' * 60}.pt", dict(self.VALUES)))
         label = self.widget.network_label
         self.until(lambda: "/gone/long" in label.text())
         assert "/gone/long" in label.toolTip()
-        assert self.widget.sizeHint().width() == width
+        self.process_events()
+        assert self.widget.width() == width
         self.choose(self.widget.network_combo, "squeezenet")
         assert label.toolTip() == ""
 

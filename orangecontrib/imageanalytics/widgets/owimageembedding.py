@@ -288,9 +288,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         )
         self.network_label = QLabel()
         self.network_label.setMinimumWidth(self._widest_network())
-        # A long reason is wrapped or cut off instead of making the window wider.
+        # A long reason is wrapped instead of making the window wider.
         self.network_label.setWordWrap(True)
-        self.network_label.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
         self.layer_combo = LayerCombo()
         self.layer_combo.setToolTip(LAYER_TIP)
         self.layer_combo.stages_wanted.connect(self._find_stages)
