@@ -1033,11 +1033,10 @@ class TestFile(OwnBase):
         self.widget.controls._auto_apply.click()
         choice, gate = self.network("cells.pt"), threading.Event()
         self.use(choice)
-        self.send_signal("Images", self.data)
         with patch.object(
             embedding_task, "look_up", lambda c: gate.wait(10) and look_up(c)
         ):
-            self.widget.apply_box.button.click()
+            self.send_signal("Images", self.data)
             other = Choice(choice.model, {**self.VALUES, "size": 32})
             self.use(other)
             gate.set()
@@ -1050,7 +1049,6 @@ class TestFile(OwnBase):
     def test_error_is_about_its_own_file(self):
         self.widget.controls._auto_apply.click()
         self.use(self.network("cells.pt"))
-        self.send_signal("Images", self.data)
         gate = threading.Event()
 
         def fail(_):
@@ -1058,7 +1056,7 @@ class TestFile(OwnBase):
             raise ModelError("cells.pt is odd.")
 
         with patch.object(embedding_task, "look_up", fail):
-            self.widget.apply_box.button.click()
+            self.send_signal("Images", self.data)
             self.use(Choice("/gone/other.pt", dict(self.VALUES)))
             gate.set()
             self.wait_until_finished()
