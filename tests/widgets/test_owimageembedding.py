@@ -876,6 +876,7 @@ class TestFile(OwnBase):
         os.rename(old, new)
         self.opened(env={"basedir": str(new)}, **settings)
         assert self.widget.embedder == str(new / "nets" / "cells.pt")
+        assert self.own() == ["cells.pt"]
         embedded, _ = self.embed(self.data)
         assert embedded.X.shape == (6, 4)
 

@@ -244,13 +244,14 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         """Networks of the user's own from the workflow, then from other times."""
         own = [*read_choices(self.own_networks), *self.settingsHandler.recent]
         known = (choice for choice in own if choice.model == self.embedder)
-        current = next(known, Choice(self.embedder))
+        saved = next(known, Choice(self.embedder))
         if self.is_new:
-            current = current.absolute()
+            current = saved.absolute()
         else:  # others are looked at when they are chosen: their disk may be slow
-            current = current.relocated(self._search_paths())
+            current = saved.relocated(self._search_paths())
         self.embedder = current.model
-        self._set_own(current, *(choice.absolute() for choice in own))
+        others = (choice.absolute() for choice in own if choice is not saved)
+        self._set_own(current, *others)
 
     @classmethod
     def migrate_settings(cls, settings, version):
