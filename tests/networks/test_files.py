@@ -21,6 +21,10 @@ from orangecontrib.imageanalytics.networks.files import (
     torchscript,
 )
 from orangecontrib.imageanalytics.networks.files.network_file import find
+from orangecontrib.imageanalytics.networks.files.onnx_data import (
+    check_external_data,
+    find_external_data,
+)
 from orangecontrib.imageanalytics.networks.files.preparation import read_preparation
 from orangecontrib.imageanalytics.networks.network import LOGITS
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
@@ -1044,6 +1048,94 @@ def test_onnx_data_elsewhere(tmp_path, where):
     message = refusal(path)
     assert "keeps weights in" in message
     assert "not in its folder" in message
+
+
+@pytest.mark.parametrize("location", ["", ".", "./", "a\0b"])
+def test_onnx_data_that_is_no_file(tmp_path, location):
+    path = make_onnx(tmp_path / "a.onnx", **external(location))
+    assert "not in its folder" in refusal(path)
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_onnx_data_behind_a_link(tmp_path, linked):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "w").write_bytes(torch.ones(3).numpy().tobytes())
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    target = tmp_path / "secrets"
+    try:
+        if linked == "file":
+            (folder / "w").symlink_to(target / "w")
+        else:
+            (folder / "link").symlink_to(target, target_is_directory=True)
+    except OSError:
+        pytest.skip("links need more rights here")
+    location = "w" if linked == "file" else "link/w"
+    message = refusal(make_onnx(folder / "a.onnx", **external(location)))
+    assert "a link to what is not in its folder" in message
+
+
+def test_onnx_in_a_linked_folder(tmp_path):
+    """What is beside the file is taken, wherever the folder is."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    try:
+        (tmp_path / "link").symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("links need more rights here")
+    (folder / "w").write_bytes(torch.ones(3).numpy().tobytes())
+    make_onnx(folder / "a.onnx", **external("w"))
+    backbone = load(tmp_path / "link" / "a.onnx")
+    assert run(backbone, torch.zeros(1, 3, SIZE, SIZE)).tolist() == [[1, 1, 1]]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_onnx_data_in_what_is_no_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelError, match="keeps weights in 'pipe', which is no file"):
+        check_external_data(["pipe"], str(tmp_path))
+
+
+def varint(value):
+    low = [value >> shift & 0x7F for shift in range(0, value.bit_length(), 7)] or [0]
+    return bytes([byte | 0x80 for byte in low[:-1]] + low[-1:])
+
+
+@pytest.mark.parametrize("high", [1 << 32, 1 << 40, 1 << 63])
+def test_onnx_data_behind_a_tag_that_is_cut_off(tmp_path, high):
+    """Readers that keep 32 bits of a tag would find the graph."""
+    (tmp_path / "folder").mkdir()
+    path = make_onnx(tmp_path / "folder" / "a.onnx", **external("../secret"))
+    model = onnx.load(path, load_external_data=False)
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    tag = varint((7 << 3 | 2) + high)
+    content = model.SerializeToString() + tag + varint(len(graph)) + graph
+    with pytest.raises(ModelError, match="is no ONNX network"):
+        find_external_data(content)
+
+
+@pytest.mark.parametrize("head", [varint(0 << 3 | 2) + b"\0", varint(9 << 3 | 2)])
+def test_onnx_with_fields_that_cannot_be(head):
+    """A field without number, and one that is longer than protobuf allows."""
+    if len(head) == 1:
+        head += varint(2**64 - 1)
+    with pytest.raises(ModelError, match="is no ONNX network"):
+        find_external_data(head)
+
+
+def test_other_format_of_onnxruntime(tmp_path):
+    """It is not read for what it says it is."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "a.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(
+        make_onnx(tmp_path / "whole.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    os.rename(tmp_path / "a.ort", tmp_path / "a.onnx")
+    refusal(tmp_path / "a.onnx")
 
 
 @pytest.mark.parametrize("inside", ["attribute", "function", "sparse"])

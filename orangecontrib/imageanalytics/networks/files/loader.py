@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks import layers
-from orangecontrib.imageanalytics.networks.files.onnx_data import find_external_data
+from orangecontrib.imageanalytics.networks.files.onnx_data import (
+    check_external_data,
+    find_external_data,
+)
 from orangecontrib.imageanalytics.networks.files.program import clean_program
 from orangecontrib.imageanalytics.networks.files.torchscript import (
     check_operations,
@@ -202,12 +205,16 @@ def _load_onnx(path: str) -> FileNetwork:
             'needs onnxruntime: pip install "Orange3-ImageAnalytics[onnx]"'
         ) from error
     content = _read(path)
+    others = find_external_data(content)
+    check_external_data(others, os.path.dirname(path))
     # It finds other files by the path alone.
-    source = path if find_external_data(content) else content
+    source = path if others else content
     options = onnxruntime.SessionOptions()
     # Batches run in several threads instead.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    # Its other format, which it would know by the content, was not checked.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         session = onnxruntime.InferenceSession(
             source, options, providers=["CPUExecutionProvider"]
