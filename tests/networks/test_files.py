@@ -443,6 +443,8 @@ def test_given_preprocessing_wins(tmp_path):
         ({"std": [58, 57, 57]}, 'add "range": 255'),
         ({"std": [0, 0.2, 0.2]}, "std must be a list of three numbers above 0"),
         ({"std": [-1, 0.2, 0.2]}, "std must be"),
+        ({"std": [0.2, 0.2, 9e-7]}, "std must be"),
+        ({"mean": [10**400, 0, 0]}, "mean must be"),
         ({"std": [float("inf"), 0.2, 0.2]}, "std must be"),
         ({"range": 255}, "cannot be meant on the scale 0 to 255"),
         ({"range": 255, "mean": [300, 0, 0]}, "not on the scale 0 to 255"),
@@ -455,6 +457,9 @@ def test_given_preprocessing_wins(tmp_path):
         ({"classes": ["a", "a"]}, "classes must be"),
         ({"classes": ["a", 1]}, "classes must be"),
         ({"classes": [["a"]]}, "classes must be"),
+        ({"classes": ["a\0", "b"]}, "classes must be"),
+        ({"classes": ["a\n", "b"]}, "classes must be"),
+        ({"classes": ["\ud800", "b"]}, "classes must be"),
         ({"channel": "BGR"}, "unknown key 'channel'"),
     ],
 )
@@ -467,6 +472,26 @@ def test_wrong_preparation(tmp_path, values, reason):
     assert reason in str(caught.value)
     with pytest.raises(ModelError):
         find(str(tmp_path / "cells.pt2"), WRITTEN | values)
+
+
+def test_names_of_classes_in_other_languages(tmp_path):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    classes = ("žlahtna vrsta", "細胞", "E. coli (K-12)")
+    network = find(str(tmp_path / "cells.pt2"), WRITTEN | {"classes": classes})
+    assert network.classes == classes
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cells.json", json.dumps(WRITTEN)),
+        ("cells.toml", "size = 16\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n"),
+    ],
+)
+def test_mark_of_windows_editors(tmp_path, name, content):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    assert find(str(tmp_path / "cells.pt2")).input_size == SIZE
 
 
 @pytest.mark.parametrize("key", list(WRITTEN))
@@ -485,12 +510,27 @@ def test_required_keys(tmp_path, key):
         ("cells.json", b"[" * 100_000),
         ("cells.json", b"[1, 2]"),
         ("cells.toml", b"size 16"),
+        ("cells.toml", b"size = 0x" + b"f" * 5000 + b"\nmean = 1\nstd = 1"),
     ],
 )
 def test_damaged_preparation(tmp_path, name, content):
     (tmp_path / "cells.pt2").write_bytes(b"one")
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError, match=name):
+        find(str(tmp_path / "cells.pt2"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("cells.json", json.dumps(WRITTEN) + " " * 10**6, "longer than 1 MB"),
+        ("cells.toml", ".".join(["a"] * 20_000) + " = 1", "more than 5000 dots"),
+    ],
+)
+def test_preparation_that_takes_long_to_read(tmp_path, name, content, reason):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=f"{name} cannot be read: it .*{reason}"):
         find(str(tmp_path / "cells.pt2"))
 
 
