@@ -55,10 +55,11 @@ def export(model, path, n=2, dynamic=True, channels=3):
     return str(path)
 
 
-def trace(model, path, n=2):
+def trace(model, path, n=2, dtype=torch.float32):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        script = torch.jit.trace(model, torch.zeros(n, 3, SIZE, SIZE))
+        x = torch.zeros(n, 3, SIZE, SIZE, dtype=dtype)
+        script = torch.jit.trace(model, x)
         torch.jit.save(script, str(path))
     return str(path)
 
@@ -267,6 +268,21 @@ def test_program_of_half_precision(tmp_path):
     program = torch.export.export(Half(), (x,), strict=False)
     torch.export.save(program, tmp_path / "a.pt2")
     assert run(load(tmp_path / "a.pt2"), x.float()).shape == (2, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["traced", "scripted"])
+def test_torchscript_of_other_precision(tmp_path, kind, dtype):
+    model = make_network().to(dtype)
+    if kind == "traced":
+        trace(model, tmp_path / "a.pt", dtype=dtype)
+    else:
+        script(model, tmp_path / "a.pt")
+    x = torch.randn(3, 3, SIZE, SIZE)
+    with torch.inference_mode():
+        expected = model(x.to(dtype))
+    vectors = run(load(tmp_path / "a.pt"), x)
+    torch.testing.assert_close(vectors, expected, check_dtype=False)
 
 
 def test_nothing_is_said_to_users(made, recwarn, caplog):
@@ -546,10 +562,13 @@ class Output(nn.Module):
         return self.function(x)
 
 
+EXPORT_ONE = "gives 2 outputs, not one tensor: export only the one you want"
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (lambda x: (x.mean((2, 3)), x.mean((2, 3))), "gives 2 outputs, not one"),
+        (lambda x: (x.mean((2, 3)), x.mean((2, 3))), EXPORT_ONE),
         (lambda x: x.mean((2, 3)).long(), "gives a tensor of int64"),
         (lambda x: torch.complex(x, x).mean((2, 3)), "gives a tensor of complex64"),
         (lambda x: x.mean(), "shape none"),
@@ -605,6 +624,32 @@ def test_wrong_output_of_onnx(tmp_path):
 def test_wrong_number_of_classes(made):
     message = refusal(made["program"], classes=["a", "b"])
     assert "gives 5 numbers, but there are names of 2 classes" in message
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_exported_in_training_mode(tmp_path, dynamic):
+    model = make_network().train()
+    message = refusal(export(model, tmp_path / "a.pt2", dynamic=dynamic))
+    assert "mixes the pictures of a batch: it was exported in training mode" in message
+    assert "call eval() before" in message
+
+
+def test_traced_in_training_mode(tmp_path):
+    class Trained(nn.Module):
+        def forward(self, x):
+            return nn.functional.batch_norm(x, None, None, training=True)[:, :, 0, 0]
+
+    message = refusal(trace(Trained(), tmp_path / "a.pt"))
+    assert "mixes the pictures of a batch" in message
+
+
+def test_dropout_in_training_mode(tmp_path):
+    class Dropping(nn.Module):
+        def forward(self, x):
+            return nn.functional.dropout(x, 0.5, training=True)[:, :, 0]
+
+    message = refusal(export(Dropping(), tmp_path / "a.pt2", dynamic=False))
+    assert "another vector each time: it was exported in training mode" in message
 
 
 class Two(nn.Module):
