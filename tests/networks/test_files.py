@@ -1019,6 +1019,15 @@ def test_enormous_part(made, tmp_path, kind):
         ('getattr(torch, "sa" "ve")(x, "{}")', "getattr"),
         ('getattr(getattr(self, "0"), "save")(x, "{}")', "save"),
         ("ops .aten.relu(x)", "ops"),
+        ("y = ops", "ops"),
+        ("torch.manual_seed(5)", "manual_seed"),
+        ('save = torch.save\n    save(x, "{}")', "save"),
+        ('fork(torch.save, x, "{}")', "save"),
+        ('torch.\\\n      save(x, "{}")', "save"),
+        ('y = (torch.\n      save)(x, "{}")', "save"),
+        ('x.save("{}")', "save"),
+        ('self.save("{}")', "save"),
+        ('f = torch.\\\n    save\n    f(x, "{}")', "save"),
         ("__torch__.torch.classes.dist_c10d.TCPStore(x)", "classes.dist_c10d"),
         ("__torch__ .torch.relu(x)", "__torch__"),
     ],
@@ -1036,6 +1045,75 @@ def test_harmful_torchscript(made, tmp_path, trap, code, name):
     assert name in message
     assert "is refused" in message
     assert not trap.sprung
+
+
+class OwnNames(nn.Module):
+    """Some of them are also names of operations or must be quoted."""
+
+    def __init__(self):
+        super().__init__()
+        self.ops = nn.ReLU()
+        self.parts = nn.ModuleDict({"head-1": nn.Sigmoid(), "a b": nn.ReLU()})
+
+    def forward(self, x):
+        save = self.ops(x)
+        from_file = save * 2 + save
+        save = self.parts["a b"](self.parts["head-1"](from_file))
+        return (save + from_file).mean((2, 3))
+
+
+def test_torchscript_with_names_of_its_own(tmp_path):
+    x = torch.randn(2, 3, SIZE, SIZE)
+    backbone = load(script(OwnNames(), tmp_path / "a.pt"))
+    torch.testing.assert_close(run(backbone, x), OwnNames()(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("save", "uses the name 'save', by which PyTorch does more than compute"),
+        ("kopf-ü", "not in plain ASCII characters"),
+    ],
+)
+def test_part_of_torchscript_with_a_name_that_is_refused(tmp_path, name, reason):
+    class Parts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.add_module(name, nn.ReLU())
+
+        def forward(self, x):
+            return getattr(self, name)(x).mean((2, 3))
+
+    message = refusal(trace(Parts(), tmp_path / "a.pt"))
+    assert reason in message
+    assert message.endswith("If it is a part of the network, rename that.")
+
+
+class Switching(nn.Module):
+    """Switches gradients while it is read, and while it runs."""
+
+    @torch.jit.export
+    def __getstate__(self):
+        return (self.training,)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[bool]):
+        self.training = state[0]
+        torch.set_grad_enabled(False)
+
+    def forward(self, x):
+        torch.set_grad_enabled(True)
+        return x.mean((2, 3))
+
+
+def test_torchscript_switches_gradients_for_itself_only(tmp_path):
+    path = script(Switching(), tmp_path / "a.pt")
+    assert torch.is_grad_enabled()
+    load(path)
+    assert torch.is_grad_enabled()
+    with torch.no_grad():
+        run(load(path), torch.zeros(1, 3, SIZE, SIZE))
+        assert not torch.is_grad_enabled()
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,9 @@ def _load_script(path: str) -> FileNetwork:
     # what other threads do about theirs.
     for category in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", r"`torch\.jit\.load` is ", category)
-    module = torch.jit.load(stream, map_location="cpu").eval()
+    # A network may switch gradients while it is read; this switches them back.
+    with torch.no_grad():
+        module = torch.jit.load(stream, map_location="cpu").eval()
     check_operations(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
