@@ -16,6 +16,7 @@ from torch import nn
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.backbone import find_stages, load_backbone
 from orangecontrib.imageanalytics.networks.files import (
+    archives,
     loader,
     network_file,
     torchscript,
@@ -1045,6 +1046,18 @@ def test_harmful_torchscript(made, tmp_path, trap, code, name):
     assert name in message
     assert "is refused" in message
     assert not trap.sprung
+
+
+def test_members_are_dropped_as_they_are_written():
+    large = bytes(range(256)) * (archives.PIECE // 100)
+    members = {"a": large, "b": b"", "c": b"c"}
+    stream = archives.write_members(members, "network/")
+    assert not members
+    assert archives.read_members(stream.getvalue()) == {
+        "network/a": large,
+        "network/b": b"",
+        "network/c": b"c",
+    }
 
 
 class OwnNames(nn.Module):

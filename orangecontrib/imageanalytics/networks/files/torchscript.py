@@ -26,8 +26,8 @@ SCRIPT_PARTS = re.compile(
 OPERATION = re.compile(r"(?:= |^ *)(\w+)::(\w+)", re.MULTILINE)
 GETATTR = re.compile(r'\bgetattr\([\w.()]+, "[^"\\\n]*"\)', re.ASCII)
 
-# Where `save` and the like are names of variables: not after a dot, which would be
-# in the same line, nor after a quote.
+# Where `save` and the like can only be names of variables: they are assigned to, or
+# follow directly what no dot can come before.
 VARIABLE = re.compile(
     r"^ +(?:save|from_file)(?= = )|(?:\(|, |return )(?:save|from_file)(?=[,)]|$)",
     re.MULTILINE,
@@ -48,6 +48,7 @@ def clean_torchscript(content: bytes) -> io.BytesIO:
     members = read_members(content)
     if not is_torchscript(members):
         raise ModelError(describe(content, ".pt"))
+    del content  # large
     members = without_root(members)
     members = {n: c for n, c in members.items() if SCRIPT_PARTS.fullmatch(n)}
     for name, part in members.items():
@@ -56,7 +57,7 @@ def clean_torchscript(content: bytes) -> io.BytesIO:
         elif name.endswith(".pkl"):
             for pickled in pickled_names(io.BytesIO(part)):
                 _check_script_class(pickled)
-    return write_members({f"network/{name}": c for name, c in members.items()})
+    return write_members(members, "network/")
 
 
 def _check_script(code: bytes) -> None:
