@@ -19,6 +19,7 @@ from orangecontrib.imageanalytics.networks.files import (
     archives,
     loader,
     network_file,
+    onnx_data,
     torchscript,
 )
 from orangecontrib.imageanalytics.networks.files.network_file import find
@@ -1228,8 +1229,9 @@ def test_onnx_data_elsewhere(tmp_path, where):
 
 @pytest.mark.parametrize("location", ["", ".", "./", "a\0b"])
 def test_onnx_data_that_is_no_file(tmp_path, location):
-    path = make_onnx(tmp_path / "a.onnx", **external(location))
-    assert "not in its folder" in refusal(path)
+    make_onnx(tmp_path / "a.onnx", **external(location))
+    with pytest.raises(ModelError, match="which is not in its folder"):
+        find_external_data((tmp_path / "a.onnx").read_bytes())
 
 
 @pytest.mark.parametrize("linked", ["file", "folder"])
@@ -1291,17 +1293,23 @@ def test_onnx_data_behind_a_tag_that_is_cut_off(tmp_path, high):
         find_external_data(content)
 
 
-@pytest.mark.parametrize("head", [varint(0 << 3 | 2) + b"\0", varint(9 << 3 | 2)])
-def test_onnx_with_fields_that_cannot_be(head):
-    """A field without number, and one that is longer than protobuf allows."""
-    if len(head) == 1:
-        head += varint(2**64 - 1)
+def test_onnx_with_a_field_without_number():
     with pytest.raises(ModelError, match="is no ONNX network"):
-        find_external_data(head)
+        find_external_data(varint(0 << 3 | 2) + b"\0")
 
 
-def test_other_format_of_onnxruntime(tmp_path):
-    """It is not read for what it says it is."""
+def test_onnx_with_a_field_that_is_too_long(tmp_path, monkeypatch):
+    make_onnx(tmp_path / "a.onnx")
+    content = (tmp_path / "a.onnx").read_bytes()
+    assert find_external_data(content) == ()
+    assert onnx_data.MAX_LENGTH == 2**31 - 1
+    monkeypatch.setattr(onnx_data, "MAX_LENGTH", 50)
+    with pytest.raises(ModelError, match="is no ONNX network"):
+        find_external_data(content)
+
+
+def test_other_format_of_onnxruntime(tmp_path, monkeypatch):
+    """Not read, even if it got past the check of what is ONNX."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -1311,7 +1319,9 @@ def test_other_format_of_onnxruntime(tmp_path):
         make_onnx(tmp_path / "whole.onnx"), options, providers=["CPUExecutionProvider"]
     )
     os.rename(tmp_path / "a.ort", tmp_path / "a.onnx")
-    refusal(tmp_path / "a.onnx")
+    assert "is no ONNX network" in refusal(tmp_path / "a.onnx")
+    monkeypatch.setattr(loader, "find_external_data", lambda content: ())
+    assert "cannot be read by onnxruntime" in refusal(tmp_path / "a.onnx")
 
 
 @pytest.mark.parametrize("inside", ["attribute", "function", "sparse"])
