@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -293,6 +294,36 @@ def test_two_threads_embed_once(old, new, fresh_cache, forward, loads):
     assert loads == ["squeezenet"]
     for table in tables:
         np.testing.assert_array_equal(table.X, tables[0].X)
+
+
+def test_who_waits_for_torch_may_stop(old, new, fresh_cache, monkeypatch):
+    """Its import takes seconds, and may be the GUI thread's to wait for."""
+    domain = embed(old).domain
+    threads, told = [], []
+    go_on = threading.Event()
+    make = EmbedPictures.make_embedder
+
+    def slow(compute):
+        threads.append(threading.current_thread())
+        go_on.wait(20)
+        return make(compute)
+
+    @contextmanager
+    def stop(_n_pictures):
+        def callback(_fraction):
+            told.append(1)
+            if len(told) > 2:
+                raise Cancelled
+
+        yield callback
+
+    monkeypatch.setattr(EmbedPictures, "make_embedder", slow)
+    monkeypatch.setattr(embedding_columns, "watch", stop)
+    with pytest.raises(DomainTransformationError, match="cancelled"):
+        new.transform(domain)
+    go_on.set()
+    assert threads != [threading.current_thread()]
+    threads[0].join()
 
 
 def test_who_waits_for_another_thread_may_stop(old, new, fresh_cache, monkeypatch):

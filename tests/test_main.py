@@ -98,7 +98,7 @@ def test_second_run_is_cached_and_needs_force(photos, out, capsys):
         (["--model", "painters"], 2, "server"),
         (["--device", "abacus"], 2, "abacus"),
         (["--layer", "attic"], 2, "features.17"),
-        (["--model", "torchvision:nonesuch"], 2, "regnet_y_8gf"),
+        (["--model", "torchvision:regnet_y_9gf"], 2, "regnet_y_8gf"),
         (["--model", "nowhere.pt2"], 1, "nowhere.pt2"),
     ],
 )

@@ -34,6 +34,7 @@ from orangecontrib.imageanalytics.networks.registry import (
     find_network,
     is_file_name,
 )
+from orangecontrib.imageanalytics.networks.weights import Background
 
 #: Called with the number of pictures whenever a transformation embeds some; gives
 #: the callback that is told the fraction done and may raise `Cancelled`. Programs
@@ -164,6 +165,21 @@ class EmbedPictures:
         return Embedder(extractor, precision=self.precision, may_download=False)
 
 
+class _Preparation(Background):
+    """Makes an embedder; that takes seconds when torch has to be imported."""
+
+    def __init__(self, compute: EmbedPictures):
+        super().__init__()
+        self._compute = compute
+        self.embedder = None
+
+    def work(self):
+        """As `Background.work`."""
+        embedder = self._compute.make_embedder()
+        _ = embedder.runner
+        self.embedder = embedder
+
+
 class _Keeper:
     """Keeps the network of the last transformation for a while.
 
@@ -185,9 +201,10 @@ class _Keeper:
         try:
             if self._timer is not None:
                 self._timer.cancel()
-            embedder = compute.make_embedder()
+            made = _Preparation(compute)
+            made.wait(lambda _fraction: callback(0))
             if self._kept is None or self._kept[0] != compute:
-                self._kept = compute, embedder
+                self._kept = compute, made.embedder
             yield self._kept[1]
         finally:
             self._timer = threading.Timer(KEPT_SECONDS, self._drop)

@@ -20,8 +20,10 @@ from orangecontrib.imageanalytics.networks.files import (
     loader,
     network_file,
     onnx_data,
+    program_graph,
     torchscript,
 )
+from orangecontrib.imageanalytics.networks.files.expressions import is_plain_arithmetic
 from orangecontrib.imageanalytics.networks.files.network_file import find
 from orangecontrib.imageanalytics.networks.files.onnx_data import (
     check_external_data,
@@ -941,7 +943,7 @@ def set_text_input(program, code):
         (set_target, "uses 'torch.serialization.os.mkdir'"),
         (set_file_target, "uses 'torch.ops.aten.from_file.default'"),
         (set_library_target, "uses 'torch.ops.load_library'"),
-        (set_operator, "uses 'torch.os.mkdir'"),
+        (set_operator, "uses a function as a value (as_operator)"),
         (set_name, "is not a plain name"),
         (set_argument, "is not a plain name"),
         (set_keyword, "is not a plain name"),
@@ -960,6 +962,165 @@ def test_harmful_graph(made, tmp_path, trap, change, reason):
     assert edit(made["program"], tmp_path / "a.pt2", edits)
     assert reason in refusal(tmp_path / "a.pt2")
     assert not trap.sprung
+
+
+# torch makes source code of the graph, in which values are called by their names.
+@pytest.mark.parametrize(
+    "name", ["self", "torch", "getattr", "__class__", "lambda", "inf", "math"]
+)
+def test_names_that_stand_for_something_else(made, tmp_path, name):
+    def rename(program):
+        text = json.dumps(program).replace('"relu"', json.dumps(name))
+        program |= json.loads(text)
+
+    edits = dict.fromkeys(PROGRAM, change_graph(rename))
+    assert edit(made["program"], tmp_path / "a.pt2", edits)
+    assert f"a value is named '{name}'" in refusal(tmp_path / "a.pt2")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "max_pool2d_with_indices_backward.default",
+        "_sparse_coo_tensor_unsafe.default",
+        "_unsafe_index.Tensor",
+        "segment_reduce.default",
+        "resize_.default",
+        "set_.source_Tensor",
+        "_embedding_bag_forward_only.default",
+    ],
+)
+def test_operations_that_trust_what_they_are_given(made, tmp_path, operation):
+    def change(program):
+        node = program["graph_module"]["graph"]["nodes"][-1]
+        node["target"] = f"torch.ops.aten.{operation}"
+
+    edits = dict.fromkeys(PROGRAM, change_graph(change))
+    assert edit(made["program"], tmp_path / "a.pt2", edits)
+    assert f"uses 'torch.ops.aten.{operation}'" in refusal(tmp_path / "a.pt2")
+
+
+class Frozen(nn.Module):
+    """Part of it has another mode, and becomes a graph of its own."""
+
+    def forward(self, x):
+        with torch.no_grad():
+            y = x.relu() + 1
+        with torch.autocast("cpu", enabled=False):
+            y = y * 2
+        return y.mean((2, 3))
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory):
+    with torch.enable_grad():
+        return export(Frozen(), tmp_path_factory.mktemp("frozen") / "frozen.pt2")
+
+
+def wrapped_node(program, kind="wrap_with"):
+    nodes = program["graph_module"]["graph"]["nodes"]
+    return next(node for node in nodes if kind in node["target"])
+
+
+def test_parts_in_another_mode(frozen):
+    x = torch.randn(3, 3, SIZE, SIZE)
+    torch.testing.assert_close(run(load(frozen), x), Frozen()(x))
+
+
+def set_part(program):
+    node = wrapped_node(program)
+    (entry,) = (e for e in node["inputs"] if "as_graph" in e["arg"])
+    entry["arg"]["as_graph"]["name"] = "_reduce_ex_internal"
+
+
+def set_called_value(program):
+    node = wrapped_node(program)
+    (entry,) = (e for e in node["inputs"] if "as_graph" in e["arg"])
+    entry["arg"] = {"as_tensor": {"name": "x"}}
+
+
+def set_called_with_text(program):
+    wrapped_node(program)["inputs"][-1]["arg"] = {"as_string": "eval"}
+
+
+def set_part_elsewhere(program):
+    node = wrapped_node(program)
+    (entry,) = (e for e in node["inputs"] if "as_graph" in e["arg"])
+    program["graph_module"]["graph"]["nodes"][-1]["inputs"][0]["arg"] = entry["arg"]
+
+
+def set_condition(program):
+    wrapped_node(program)["target"] = "torch.ops.higher_order.cond"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (set_part, "'_reduce_ex_internal' is not a plain name"),
+        (set_called_value, "uses as_tensor in an unknown way"),
+        (set_called_with_text, "uses as_string in an unknown way"),
+        (set_part_elsewhere, "uses a function as a value (as_graph)"),
+        (set_condition, "uses a function as a value (as_graph)"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_harmful_parts(frozen, tmp_path, change, reason):
+    edits = dict.fromkeys(PROGRAM, change_graph(change))
+    assert edit(frozen, tmp_path / "a.pt2", edits)
+    assert reason in refusal(tmp_path / "a.pt2")
+
+
+def test_a_loaded_program_is_looked_at_again(made, monkeypatch):
+    """In case that something was hidden from the first look."""
+    monkeypatch.setattr(program_graph, "only_computes", lambda _name: False)
+    program = torch.export.load(made["program"])
+    with pytest.raises(ModelError, match=r"uses 'torch\.ops\.aten\."):
+        program_graph.check_loaded(program)
+    monkeypatch.undo()
+    program_graph.check_loaded(program)
+
+
+class NamedLikeEntries(nn.Module):
+    """Its parts are called as entries of the format are."""
+
+    def __init__(self):
+        super().__init__()
+        self.target = nn.Parameter(torch.ones(3))
+        self.register_buffer("device", torch.ones(3))
+        self.register_buffer("metadata", torch.ones(3))
+
+    def forward(self, path_name):
+        return path_name.mean((2, 3)) * self.target + self.device * self.metadata
+
+
+def test_names_of_the_format_are_no_names_of_parts(tmp_path):
+    path = export(NamedLikeEntries(), tmp_path / "a.pt2")
+    x = torch.randn(2, 3, SIZE, SIZE)
+    with torch.inference_mode():
+        torch.testing.assert_close(run(load(path), x), NamedLikeEntries()(x))
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("s0 + 1", True),
+        ("Add(Mul(Integer(3), Symbol('s0', integer=True)), Integer(-1))", True),
+        ("Pow(Add(Symbol('s0'), Integer(1)), Integer(2))", True),
+        ("Max(1, s0)", True),
+        ("1 << 9999999999", False),
+        ("'s0' * 99999999999", False),
+        ("Symbol('1.1' * 100000000)", False),
+        ("Symbol('s0') * 'x'", False),
+        ("Max(" + ", ".join(f"s{i}" for i in range(400)) + ")", False),
+        ("+".join("s0" for _ in range(400)), False),
+        ("Pow(Integer(9), Integer(9))", False),
+        ("s0 ** s1", False),
+        ("__import__('os')", False),
+        ("s0.real", False),
+    ],
+)
+def test_plain_arithmetic(text, plain):
+    assert is_plain_arithmetic(text) == plain
 
 
 def test_conditions_are_left_out(made, tmp_path, trap):

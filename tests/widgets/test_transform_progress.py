@@ -66,7 +66,7 @@ class TestTransformProgress(GuiTest):
 
     def test_short_work_shows_nothing(self):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(transform_progress, "PATIENCE", 60_000)
+            patch.setattr(transform_progress, "PATIENCE", 60)
             with watch_embedding(10) as tell:
                 for step in range(10):
                     tell(step / 10)

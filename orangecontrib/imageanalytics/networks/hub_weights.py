@@ -65,9 +65,8 @@ class HubWeights:
 
     @property
     def path(self) -> str:
-        """Where the file lies; until it does, where the cache is to have it."""
-        name = self._revision or "main"
-        return self._cached() or os.path.join(self._folder, "snapshots", name, SAFE)
+        """Where the file lies; until it does, the folder that is to have it."""
+        return self._cached() or self._folder
 
     def available(self) -> bool:
         """Whether the file is on this computer; asks no network."""

@@ -90,6 +90,8 @@ class Network:
         For `loader`: ``module:function`` that makes the network.
     options : tuple of (str, object)
         Arguments of `builder`.
+    has_classifier : bool
+        Whether there are logits to be read.
     cpu_only : bool
         Whether it cannot run on a GPU.
     """
@@ -106,6 +108,7 @@ class Network:
     loader: str = "orangecontrib.imageanalytics.networks.checkpoints"
     builder: str = ""
     options: tuple[tuple[str, object], ...] = ()
+    has_classifier: bool = True
     cpu_only: bool = False
 
     @property

@@ -225,6 +225,7 @@ def _network(name, config) -> Network:
         weights=_weights(name, config),
         preprocessing=preprocessing,
         classes=_class_names(config.num_classes),
+        has_classifier=bool(config.num_classes),
         loader=__name__,
     )
 

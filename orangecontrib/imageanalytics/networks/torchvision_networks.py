@@ -5,6 +5,7 @@ Importing this imports torchvision.
 
 from __future__ import annotations
 
+import difflib
 import functools
 
 from torchvision import models
@@ -39,10 +40,7 @@ def find(name: str) -> Network:
     """
     name, _, tag = name.partition(".")
     if PREFIX + name not in names():
-        raise ValueError(
-            f"torchvision has no classification network '{name}'; its networks: "
-            + ", ".join(known.removeprefix(PREFIX) for known in names())
-        )
+        raise ValueError(_advice(name))
     choices = _choices(name)
     default = models.get_model_weights(name).DEFAULT.name
     if (tag or default) not in choices:
@@ -57,6 +55,13 @@ def _choices(name) -> dict:
     """Weights by their name there; not those of which a part was never trained."""
     choices = {weights.name: weights for weights in models.get_model_weights(name)}
     return {tag: it for tag, it in choices.items() if it.meta["categories"]}
+
+
+def _advice(name: str) -> str:
+    text = f"torchvision has no classification network '{name}'"
+    known = [entry.removeprefix(PREFIX) for entry in names()]
+    near = difflib.get_close_matches(name, known, 6, 0.5)
+    return f"{text}; similar: {', '.join(near)}" if near else text
 
 
 def _network(name, weights) -> Network:

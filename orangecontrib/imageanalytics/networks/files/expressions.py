@@ -24,12 +24,23 @@ NODES = (
     ast.UnaryOp,
     ast.Compare,
     ast.Load,
-    ast.operator,
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.FloorDiv,
+    ast.Mod,
+    ast.Pow,
     ast.unaryop,
     ast.cmpop,
 )
+TEXTUAL = ("Symbol", "Float", "Integer")  # take a text
+MANY = ("Max", "Min")  # which sympy compares with each other
 MAX_EXPRESSION = 5000
+MAX_NODES = 400
+MAX_COMPARED = 8
 MAX_POWER = 16
+MAX_POWERS = 4
 DOUBLE = 53  # bits of a float's mantissa
 
 
@@ -38,7 +49,13 @@ def is_plain_arithmetic(text: str) -> bool:
     if len(text) > MAX_EXPRESSION or not CHARACTERS.fullmatch(text):
         return False
     try:
-        return all(map(_is_plain, ast.walk(ast.parse(text, mode="eval"))))
+        nodes = list(ast.walk(ast.parse(text, mode="eval")))
+        return (
+            len(nodes) <= MAX_NODES
+            and sum(map(_is_power, nodes)) <= MAX_POWERS
+            and not _has_stray_text(nodes)
+            and all(map(_is_plain, nodes))
+        )
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
 
@@ -57,14 +74,27 @@ def _is_plain(node) -> bool:
         if node.arg == "precision":
             return value == DOUBLE
         return isinstance(value, bool) and bool(ASSUMPTIONS.fullmatch(node.arg or ""))
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-        return _is_small_power(node.left, node.right)
+    if isinstance(node, ast.BinOp):
+        return not _is_power(node) or _is_small_power(node.left, node.right)
     if isinstance(node, ast.Call):
-        if not (isinstance(node.func, ast.Name) and FUNCTIONS.fullmatch(node.func.id)):
-            return False
-        is_power = node.func.id == "Pow"
-        return not is_power or (len(node.args) == 2 and _is_small_power(*node.args))
+        return _is_plain_call(node)
     return isinstance(node, NODES)
+
+
+def _is_plain_call(node) -> bool:
+    name = getattr(node.func, "id", "")
+    if not FUNCTIONS.fullmatch(name):
+        return False
+    if name in MANY and len(node.args) > MAX_COMPARED:
+        return False
+    if name == "Pow":
+        return len(node.args) == 2 and _is_small_power(*node.args)
+    return True
+
+
+def _is_power(node) -> bool:
+    is_call = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Pow"
+    return is_call or isinstance(getattr(node, "op", None), ast.Pow)
 
 
 def _is_plain_constant(value) -> bool:
@@ -76,14 +106,34 @@ def _is_plain_constant(value) -> bool:
 
 
 def _is_small_power(base, exponent) -> bool:
-    """Whether a symbol is raised to a small number: numbers could grow forever."""
-    is_symbol = isinstance(base, ast.Name) or (
-        isinstance(base, ast.Call) and getattr(base.func, "id", "") == "Symbol"
-    )
+    """Whether what has a symbol is raised to a small number: numbers could grow."""
+    names = [node for node in ast.walk(base) if _is_symbol(node)]
     numbers = [n.value for n in ast.walk(exponent) if isinstance(n, ast.Constant)]
     return (
-        is_symbol
+        bool(names)
         and len(numbers) == 1
         and isinstance(numbers[0], int)
         and abs(numbers[0]) <= MAX_POWER
+    )
+
+
+def _is_symbol(node) -> bool:
+    name = getattr(node, "id", getattr(node, "value", None))
+    return isinstance(name, str) and bool(SYMBOL.fullmatch(name))
+
+
+def _has_stray_text(nodes) -> bool:
+    """Whether a text is anywhere but alone in parentheses, as in Symbol('s0')."""
+    right = [
+        node.args[0]
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") in TEXTUAL
+        and len(node.args) == 1
+    ]
+    return any(
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and not any(node is text for text in right)
+        for node in nodes
     )

@@ -20,6 +20,7 @@ from orangecontrib.imageanalytics.networks.files.onnx_data import (
     find_external_data,
 )
 from orangecontrib.imageanalytics.networks.files.program import clean_program
+from orangecontrib.imageanalytics.networks.files.program_graph import check_loaded
 from orangecontrib.imageanalytics.networks.files.torchscript import (
     check_operations,
     clean_torchscript,
@@ -147,6 +148,7 @@ def _load_program(path: str) -> FileNetwork:
     # It logs what it then raises, and that a program is of an older version.
     with _LOADING, QuietHere("torch.export", "torch.export.pt2_archive._package"):
         program = torch.export.load(stream)
+        check_loaded(program)
         module = program.module()
     shape, dtype = _find_input(program)
 

@@ -4,6 +4,7 @@ Predictions and others transform their data in the GUI thread, where the columns
 an embedding then embed pictures. A window tells how far that is and stops it.
 """
 
+import time
 from contextlib import contextmanager
 
 from AnyQt.QtCore import Qt, QThread
@@ -12,7 +13,7 @@ from Orange.widgets.utils.localization import pl
 
 from orangecontrib.imageanalytics.errors import Cancelled
 
-PATIENCE = 1000  # milliseconds after which it appears, if it is to take as long again
+PATIENCE = 1  # seconds after which it appears
 STEPS = 1000
 
 
@@ -35,8 +36,11 @@ def watch_embedding(n_pictures: int):
         yield lambda _fraction: None
         return
     dialog = _make_dialog(n_pictures)
+    start = time.monotonic()
 
     def tell(fraction):
+        if time.monotonic() - start >= PATIENCE:
+            dialog.forceShow()
         # Since it is modal, this also lets it be drawn and Cancel be pressed.
         dialog.setValue(min(round(STEPS * fraction), STEPS - 1))
         if dialog.wasCanceled():
@@ -49,8 +53,12 @@ def watch_embedding(n_pictures: int):
         dialog.deleteLater()
 
 
+class _Dialog(QProgressDialog):
+    """Gives access to `forceShow`, which is protected."""
+
+
 def _make_dialog(n_pictures) -> QProgressDialog:
-    dialog = QProgressDialog(
+    dialog = _Dialog(
         f"Embedding {n_pictures:,} {pl(n_pictures, 'image')} that a model or another "
         "table asks for…",
         "Cancel",
@@ -60,6 +68,7 @@ def _make_dialog(n_pictures) -> QProgressDialog:
     )
     dialog.setWindowTitle("Image Embedding")
     dialog.setWindowModality(Qt.ApplicationModal)
-    dialog.setMinimumDuration(PATIENCE)
+    # Qt's own would wait for the first progress, which may take long to come.
+    dialog.setMinimumDuration(2**30)
     dialog.setAutoReset(False)
     return dialog
