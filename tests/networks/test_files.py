@@ -16,13 +16,19 @@ from torch import nn
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.backbone import find_stages, load_backbone
 from orangecontrib.imageanalytics.networks.files import (
+    archives,
     loader,
     network_file,
+    onnx_data,
     program_graph,
     torchscript,
 )
 from orangecontrib.imageanalytics.networks.files.expressions import is_plain_arithmetic
 from orangecontrib.imageanalytics.networks.files.network_file import find
+from orangecontrib.imageanalytics.networks.files.onnx_data import (
+    check_external_data,
+    find_external_data,
+)
 from orangecontrib.imageanalytics.networks.files.preparation import read_preparation
 from orangecontrib.imageanalytics.networks.network import LOGITS
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
@@ -53,10 +59,11 @@ def export(model, path, n=2, dynamic=True, channels=3):
     return str(path)
 
 
-def trace(model, path, n=2):
+def trace(model, path, n=2, dtype=torch.float32):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        script = torch.jit.trace(model, torch.zeros(n, 3, SIZE, SIZE))
+        x = torch.zeros(n, 3, SIZE, SIZE, dtype=dtype)
+        script = torch.jit.trace(model, x)
         torch.jit.save(script, str(path))
     return str(path)
 
@@ -267,6 +274,21 @@ def test_program_of_half_precision(tmp_path):
     assert run(load(tmp_path / "a.pt2"), x.float()).shape == (2, 3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["traced", "scripted"])
+def test_torchscript_of_other_precision(tmp_path, kind, dtype):
+    model = make_network().to(dtype)
+    if kind == "traced":
+        trace(model, tmp_path / "a.pt", dtype=dtype)
+    else:
+        script(model, tmp_path / "a.pt")
+    x = torch.randn(3, 3, SIZE, SIZE)
+    with torch.inference_mode():
+        expected = model(x.to(dtype))
+    vectors = run(load(tmp_path / "a.pt"), x)
+    torch.testing.assert_close(vectors, expected, check_dtype=False)
+
+
 def test_nothing_is_said_to_users(made, recwarn, caplog):
     for path in made.values():
         load(path)
@@ -441,6 +463,8 @@ def test_given_preprocessing_wins(tmp_path):
         ({"std": [58, 57, 57]}, 'add "range": 255'),
         ({"std": [0, 0.2, 0.2]}, "std must be a list of three numbers above 0"),
         ({"std": [-1, 0.2, 0.2]}, "std must be"),
+        ({"std": [0.2, 0.2, 9e-7]}, "std must be"),
+        ({"mean": [10**400, 0, 0]}, "mean must be"),
         ({"std": [float("inf"), 0.2, 0.2]}, "std must be"),
         ({"range": 255}, "cannot be meant on the scale 0 to 255"),
         ({"range": 255, "mean": [300, 0, 0]}, "not on the scale 0 to 255"),
@@ -453,6 +477,9 @@ def test_given_preprocessing_wins(tmp_path):
         ({"classes": ["a", "a"]}, "classes must be"),
         ({"classes": ["a", 1]}, "classes must be"),
         ({"classes": [["a"]]}, "classes must be"),
+        ({"classes": ["a\0", "b"]}, "classes must be"),
+        ({"classes": ["a\n", "b"]}, "classes must be"),
+        ({"classes": ["\ud800", "b"]}, "classes must be"),
         ({"channel": "BGR"}, "unknown key 'channel'"),
     ],
 )
@@ -465,6 +492,26 @@ def test_wrong_preparation(tmp_path, values, reason):
     assert reason in str(caught.value)
     with pytest.raises(ModelError):
         find(str(tmp_path / "cells.pt2"), WRITTEN | values)
+
+
+def test_names_of_classes_in_other_languages(tmp_path):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    classes = ("žlahtna vrsta", "細胞", "E. coli (K-12)")
+    network = find(str(tmp_path / "cells.pt2"), WRITTEN | {"classes": classes})
+    assert network.classes == classes
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cells.json", json.dumps(WRITTEN)),
+        ("cells.toml", "size = 16\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n"),
+    ],
+)
+def test_mark_of_windows_editors(tmp_path, name, content):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    assert find(str(tmp_path / "cells.pt2")).input_size == SIZE
 
 
 @pytest.mark.parametrize("key", list(WRITTEN))
@@ -483,12 +530,27 @@ def test_required_keys(tmp_path, key):
         ("cells.json", b"[" * 100_000),
         ("cells.json", b"[1, 2]"),
         ("cells.toml", b"size 16"),
+        ("cells.toml", b"size = 0x" + b"f" * 5000 + b"\nmean = 1\nstd = 1"),
     ],
 )
 def test_damaged_preparation(tmp_path, name, content):
     (tmp_path / "cells.pt2").write_bytes(b"one")
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError, match=name):
+        find(str(tmp_path / "cells.pt2"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("cells.json", json.dumps(WRITTEN) + " " * 10**6, "longer than 1 MB"),
+        ("cells.toml", ".".join(["a"] * 20_000) + " = 1", "more than 5000 dots"),
+    ],
+)
+def test_preparation_that_takes_long_to_read(tmp_path, name, content, reason):
+    (tmp_path / "cells.pt2").write_bytes(b"one")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=f"{name} cannot be read: it .*{reason}"):
         find(str(tmp_path / "cells.pt2"))
 
 
@@ -504,10 +566,13 @@ class Output(nn.Module):
         return self.function(x)
 
 
+EXPORT_ONE = "gives 2 outputs, not one tensor: export only the one you want"
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (lambda x: (x.mean((2, 3)), x.mean((2, 3))), "gives 2 outputs, not one"),
+        (lambda x: (x.mean((2, 3)), x.mean((2, 3))), EXPORT_ONE),
         (lambda x: x.mean((2, 3)).long(), "gives a tensor of int64"),
         (lambda x: torch.complex(x, x).mean((2, 3)), "gives a tensor of complex64"),
         (lambda x: x.mean(), "shape none"),
@@ -563,6 +628,32 @@ def test_wrong_output_of_onnx(tmp_path):
 def test_wrong_number_of_classes(made):
     message = refusal(made["program"], classes=["a", "b"])
     assert "gives 5 numbers, but there are names of 2 classes" in message
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_exported_in_training_mode(tmp_path, dynamic):
+    model = make_network().train()
+    message = refusal(export(model, tmp_path / "a.pt2", dynamic=dynamic))
+    assert "mixes the pictures of a batch: it was exported in training mode" in message
+    assert "call eval() before" in message
+
+
+def test_traced_in_training_mode(tmp_path):
+    class Trained(nn.Module):
+        def forward(self, x):
+            return nn.functional.batch_norm(x, None, None, training=True)[:, :, 0, 0]
+
+    message = refusal(trace(Trained(), tmp_path / "a.pt"))
+    assert "mixes the pictures of a batch" in message
+
+
+def test_dropout_in_training_mode(tmp_path):
+    class Dropping(nn.Module):
+        def forward(self, x):
+            return nn.functional.dropout(x, 0.5, training=True)[:, :, 0]
+
+    message = refusal(export(Dropping(), tmp_path / "a.pt2", dynamic=False))
+    assert "another vector each time: it was exported in training mode" in message
 
 
 class Two(nn.Module):
@@ -1091,6 +1182,15 @@ def test_enormous_part(made, tmp_path, kind):
         ('getattr(torch, "sa" "ve")(x, "{}")', "getattr"),
         ('getattr(getattr(self, "0"), "save")(x, "{}")', "save"),
         ("ops .aten.relu(x)", "ops"),
+        ("y = ops", "ops"),
+        ("torch.manual_seed(5)", "manual_seed"),
+        ('save = torch.save\n    save(x, "{}")', "save"),
+        ('fork(torch.save, x, "{}")', "save"),
+        ('torch.\\\n      save(x, "{}")', "save"),
+        ('y = (torch.\n      save)(x, "{}")', "save"),
+        ('x.save("{}")', "save"),
+        ('self.save("{}")', "save"),
+        ('f = torch.\\\n    save\n    f(x, "{}")', "save"),
         ("__torch__.torch.classes.dist_c10d.TCPStore(x)", "classes.dist_c10d"),
         ("__torch__ .torch.relu(x)", "__torch__"),
     ],
@@ -1108,6 +1208,87 @@ def test_harmful_torchscript(made, tmp_path, trap, code, name):
     assert name in message
     assert "is refused" in message
     assert not trap.sprung
+
+
+def test_members_are_dropped_as_they_are_written():
+    large = bytes(range(256)) * (archives.PIECE // 100)
+    members = {"a": large, "b": b"", "c": b"c"}
+    stream = archives.write_members(members, "network/")
+    assert not members
+    assert archives.read_members(stream.getvalue()) == {
+        "network/a": large,
+        "network/b": b"",
+        "network/c": b"c",
+    }
+
+
+class OwnNames(nn.Module):
+    """Some of them are also names of operations or must be quoted."""
+
+    def __init__(self):
+        super().__init__()
+        self.ops = nn.ReLU()
+        self.parts = nn.ModuleDict({"head-1": nn.Sigmoid(), "a b": nn.ReLU()})
+
+    def forward(self, x):
+        save = self.ops(x)
+        from_file = save * 2 + save
+        save = self.parts["a b"](self.parts["head-1"](from_file))
+        return (save + from_file).mean((2, 3))
+
+
+def test_torchscript_with_names_of_its_own(tmp_path):
+    x = torch.randn(2, 3, SIZE, SIZE)
+    backbone = load(script(OwnNames(), tmp_path / "a.pt"))
+    torch.testing.assert_close(run(backbone, x), OwnNames()(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("save", "uses the name 'save', by which PyTorch does more than compute"),
+        ("kopf-ü", "not in plain ASCII characters"),
+    ],
+)
+def test_part_of_torchscript_with_a_name_that_is_refused(tmp_path, name, reason):
+    class Parts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.add_module(name, nn.ReLU())
+
+        def forward(self, x):
+            return getattr(self, name)(x).mean((2, 3))
+
+    message = refusal(trace(Parts(), tmp_path / "a.pt"))
+    assert reason in message
+    assert message.endswith("If it is a part of the network, rename that.")
+
+
+class Switching(nn.Module):
+    """Switches gradients while it is read, and while it runs."""
+
+    @torch.jit.export
+    def __getstate__(self):
+        return (self.training,)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[bool]):
+        self.training = state[0]
+        torch.set_grad_enabled(False)
+
+    def forward(self, x):
+        torch.set_grad_enabled(True)
+        return x.mean((2, 3))
+
+
+def test_torchscript_switches_gradients_for_itself_only(tmp_path):
+    path = script(Switching(), tmp_path / "a.pt")
+    assert torch.is_grad_enabled()
+    load(path)
+    assert torch.is_grad_enabled()
+    with torch.no_grad():
+        run(load(path), torch.zeros(1, 3, SIZE, SIZE))
+        assert not torch.is_grad_enabled()
 
 
 @pytest.mark.parametrize(
@@ -1205,6 +1386,103 @@ def test_onnx_data_elsewhere(tmp_path, where):
     message = refusal(path)
     assert "keeps weights in" in message
     assert "not in its folder" in message
+
+
+@pytest.mark.parametrize("location", ["", ".", "./", "a\0b"])
+def test_onnx_data_that_is_no_file(tmp_path, location):
+    make_onnx(tmp_path / "a.onnx", **external(location))
+    with pytest.raises(ModelError, match="which is not in its folder"):
+        find_external_data((tmp_path / "a.onnx").read_bytes())
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_onnx_data_behind_a_link(tmp_path, linked):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "w").write_bytes(torch.ones(3).numpy().tobytes())
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    target = tmp_path / "secrets"
+    try:
+        if linked == "file":
+            (folder / "w").symlink_to(target / "w")
+        else:
+            (folder / "link").symlink_to(target, target_is_directory=True)
+    except OSError:
+        pytest.skip("links need more rights here")
+    location = "w" if linked == "file" else "link/w"
+    message = refusal(make_onnx(folder / "a.onnx", **external(location)))
+    assert "a link to what is not in its folder" in message
+
+
+def test_onnx_in_a_linked_folder(tmp_path):
+    """What is beside the file is taken, wherever the folder is."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    try:
+        (tmp_path / "link").symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("links need more rights here")
+    (folder / "w").write_bytes(torch.ones(3).numpy().tobytes())
+    make_onnx(folder / "a.onnx", **external("w"))
+    backbone = load(tmp_path / "link" / "a.onnx")
+    assert run(backbone, torch.zeros(1, 3, SIZE, SIZE)).tolist() == [[1, 1, 1]]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_onnx_data_in_what_is_no_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelError, match="keeps weights in 'pipe', which is no file"):
+        check_external_data(["pipe"], str(tmp_path))
+
+
+def varint(value):
+    low = [value >> shift & 0x7F for shift in range(0, value.bit_length(), 7)] or [0]
+    return bytes([byte | 0x80 for byte in low[:-1]] + low[-1:])
+
+
+@pytest.mark.parametrize("high", [1 << 32, 1 << 40, 1 << 63])
+def test_onnx_data_behind_a_tag_that_is_cut_off(tmp_path, high):
+    """Readers that keep 32 bits of a tag would find the graph."""
+    (tmp_path / "folder").mkdir()
+    path = make_onnx(tmp_path / "folder" / "a.onnx", **external("../secret"))
+    model = onnx.load(path, load_external_data=False)
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    tag = varint((7 << 3 | 2) + high)
+    content = model.SerializeToString() + tag + varint(len(graph)) + graph
+    with pytest.raises(ModelError, match="is no ONNX network"):
+        find_external_data(content)
+
+
+def test_onnx_with_a_field_without_number():
+    with pytest.raises(ModelError, match="is no ONNX network"):
+        find_external_data(varint(0 << 3 | 2) + b"\0")
+
+
+def test_onnx_with_a_field_that_is_too_long(tmp_path, monkeypatch):
+    make_onnx(tmp_path / "a.onnx")
+    content = (tmp_path / "a.onnx").read_bytes()
+    assert find_external_data(content) == ()
+    assert onnx_data.MAX_LENGTH == 2**31 - 1
+    monkeypatch.setattr(onnx_data, "MAX_LENGTH", 50)
+    with pytest.raises(ModelError, match="is no ONNX network"):
+        find_external_data(content)
+
+
+def test_other_format_of_onnxruntime(tmp_path, monkeypatch):
+    """Not read, even if it got past the check of what is ONNX."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "a.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(
+        make_onnx(tmp_path / "whole.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    os.rename(tmp_path / "a.ort", tmp_path / "a.onnx")
+    assert "is no ONNX network" in refusal(tmp_path / "a.onnx")
+    monkeypatch.setattr(loader, "find_external_data", lambda content: ())
+    assert "cannot be read by onnxruntime" in refusal(tmp_path / "a.onnx")
 
 
 @pytest.mark.parametrize("inside", ["attribute", "function", "sparse"])

@@ -13,6 +13,7 @@ from orangecontrib.imageanalytics.errors import ModelError
 
 # Code of TorchScript is compressed; all else torch stores as it is.
 MAX_INFLATED = 64 * 10**6
+PIECE = 2**20
 DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -21,10 +22,10 @@ DAMAGED = (
     ValueError,
     RuntimeError,
 )
-# Operations that reach beyond the network, to files and to other computers, have
-# these names or are in other namespaces.
+# Operations that reach beyond the network, to files, to other computers and to the
+# random numbers of others, have these names or are in other namespaces.
 FORBIDDEN_OPERATIONS = frozenset(
-    {"from_file", "save", "rpc_async", "rpc_sync", "rpc_remote"}
+    {"from_file", "save", "rpc_async", "rpc_sync", "rpc_remote", "manual_seed"}
 )
 OLD_PROGRAM = "serialized_exported_program.json"
 PROGRAM = "models/model.json"
@@ -65,12 +66,26 @@ def _check_sizes(infos, n_bytes: int) -> None:
         raise ModelError("is damaged: its parts are longer than the file")
 
 
-def write_members(members: dict[str, bytes]) -> io.BytesIO:
-    """An archive that torch reads as we have read it."""
+def write_members(members: dict[str, bytes], folder: str = "") -> io.BytesIO:
+    """An archive that torch reads as we have read it.
+
+    Parameters
+    ----------
+    members : dict
+        Contents by name; emptied, so that memory does not hold all of them twice.
+    folder : str, optional
+        What their names in the archive begin with.
+    """
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+        for name in list(members):
+            content = memoryview(members.pop(name))
+            info = zipfile.ZipInfo(folder + name)
+            info.file_size = len(content)  # tells whether it needs 64 bits
+            with archive.open(info, "w") as member:
+                # In pieces, between which other threads can run.
+                for start in range(0, len(content), PIECE):
+                    member.write(content[start : start + PIECE])
     stream.seek(0)
     return stream
 

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks import layers
-from orangecontrib.imageanalytics.networks.files.onnx_data import find_external_data
+from orangecontrib.imageanalytics.networks.files.onnx_data import (
+    check_external_data,
+    find_external_data,
+)
 from orangecontrib.imageanalytics.networks.files.program import clean_program
 from orangecontrib.imageanalytics.networks.files.program_graph import check_loaded
 from orangecontrib.imageanalytics.networks.files.torchscript import (
@@ -27,6 +30,8 @@ from orangecontrib.imageanalytics.networks.quiet import QuietHere
 
 # Numbers of pictures for which a traced network may be made.
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
+# Of the greatest number of a vector.
+MIXED = 0.1
 _LOADING = threading.Lock()
 
 
@@ -86,7 +91,9 @@ class FileNetwork(nn.Module):
         while isinstance(output, list | tuple | dict) and len(output) == 1:
             (output,) = output.values() if isinstance(output, dict) else output
         if not isinstance(output, Tensor):
-            raise ModelError(f"gives {_describe(output)}, not one tensor")
+            several = isinstance(output, list | tuple | dict) and len(output) > 1
+            hint = ": export only the one you want" if several else ""
+            raise ModelError(f"gives {_describe(output)}, not one tensor{hint}")
         return output
 
     def _apply(self, fn, recurse=True):
@@ -189,11 +196,19 @@ def _load_script(path: str) -> FileNetwork:
     # what other threads do about theirs.
     for category in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", r"`torch\.jit\.load` is ", category)
-    module = torch.jit.load(stream, map_location="cpu").eval()
+    # A network may switch gradients while it is read; this switches them back.
+    with torch.no_grad():
+        module = torch.jit.load(stream, map_location="cpu").eval()
     check_operations(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    return FileNetwork(module, move=module.to)
+    dtypes = [p.dtype for p in module.parameters() if p.is_floating_point()]
+    dtype = dtypes[0] if dtypes else torch.float32
+
+    def run_by(module):
+        return lambda x: module(x.to(dtype))
+
+    return FileNetwork(run_by(module), move=lambda device: run_by(module.to(device)))
 
 
 def _load_onnx(path: str) -> FileNetwork:
@@ -204,12 +219,16 @@ def _load_onnx(path: str) -> FileNetwork:
             'needs onnxruntime: pip install "Orange3-ImageAnalytics[onnx]"'
         ) from error
     content = _read(path)
+    others = find_external_data(content)
+    check_external_data(others, os.path.dirname(path))
     # It finds other files by the path alone.
-    source = path if find_external_data(content) else content
+    source = path if others else content
     options = onnxruntime.SessionOptions()
     # Batches run in several threads instead.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    # Its other format, which it would know by the content, was not checked.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         session = onnxruntime.InferenceSession(
             source, options, providers=["CPUExecutionProvider"]
@@ -285,11 +304,40 @@ def _check(model: FileNetwork, network: Network) -> None:
         model.fewest = model.most = n_pictures
         output = _try(model, 1, size)
     _check_output(output, given, network.classes)
+    if model.most != 1:
+        _check_mixing(model, size)
 
 
 def _try(model, n, size) -> Tensor:
     with torch.inference_mode():
         return model(torch.zeros(n, 3, size, size))
+
+
+def _check_mixing(model, size) -> None:
+    """Whether the vector of a picture depends on what it comes with."""
+    pictures = torch.randn(
+        (2, 3, size, size), generator=torch.Generator().manual_seed(0)
+    )
+    pictures[1] = 2 * pictures[1] + 1  # far from the first also on average
+    alone, beside = _vector(model, pictures[:1]), _vector(model, pictures)
+    if not _differ(alone, beside):
+        return
+    if _differ(alone, _vector(model, pictures[:1])):
+        does = "gives a picture another vector each time"
+    else:
+        does = "mixes the pictures of a batch"
+    raise ModelError(f"{does}: it was exported in training mode; call eval() before")
+
+
+def _vector(model, pictures) -> Tensor:
+    """Of the first of some pictures."""
+    with torch.inference_mode():
+        return model(pictures)[0].double()
+
+
+def _differ(a, b) -> bool:
+    """Whether vectors differ by much more than what bfloat16 and int8 round off."""
+    return bool((a - b).abs().max() > MIXED * a.abs().max())
 
 
 def _takes(model, n, size) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ntpath
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from orangecontrib.imageanalytics.errors import ModelError
 
@@ -32,6 +32,8 @@ FIELDS = {
     "tensor": {13: "entry"},
 }
 KEY, VALUE = 1, 2  # of an entry
+# Of what is longer, protobuf may only read a part, and so find other fields.
+MAX_TAG, MAX_LENGTH = 2**32 - 1, 2**31 - 1
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # types of fields
 
 
@@ -46,7 +48,7 @@ def find_external_data(content: bytes) -> tuple[str, ...]:
     Raises
     ------
     ModelError
-        When it is damaged, or names a file that is not in its folder.
+        When it is damaged, or names what cannot be a file in its folder.
     """
     try:
         names = set(_find_locations(memoryview(content), "model"))
@@ -54,12 +56,44 @@ def find_external_data(content: bytes) -> tuple[str, ...]:
         raise ModelError("is no ONNX network, or is damaged") from error
     for name in names:
         parts = name.replace("\\", "/").split("/")
-        if posixpath.isabs(name) or ntpath.splitdrive(name)[0] or ".." in parts:
-            raise ModelError(
-                f"keeps weights in {name[:80]!r}, which is not in its folder: "
-                "it is refused"
-            )
+        if (
+            posixpath.isabs(name)
+            or ntpath.splitdrive(name)[0]
+            or ".." in parts
+            or "\0" in name
+            or not set(parts) - {"", "."}
+        ):
+            raise _refuse(name, "which is not in its folder")
     return tuple(sorted(os.path.normpath(name) for name in names))
+
+
+def check_external_data(names: Iterable[str], folder: str) -> None:
+    """Refuse what only looks like files in a folder.
+
+    Parameters
+    ----------
+    names : iterable of str
+        As `find_external_data` gives them.
+    folder : str
+        Of the ONNX file.
+
+    Raises
+    ------
+    ModelError
+        When one is missing, is no regular file, or is reached through a link that
+        leaves the folder.
+    """
+    real_folder = os.path.join(os.path.realpath(folder), "")
+    for name in names:
+        real = os.path.realpath(os.path.join(folder, name))
+        if not os.path.normcase(real).startswith(os.path.normcase(real_folder)):
+            raise _refuse(name, "a link to what is not in its folder")
+        if not os.path.isfile(real):
+            raise _refuse(name, "which is no file in its folder")
+
+
+def _refuse(name: str, reason: str) -> ModelError:
+    return ModelError(f"keeps weights in {name[:80]!r}, {reason}: it is refused")
 
 
 def _find_locations(message: memoryview, kind: str) -> Iterator[str]:
@@ -78,14 +112,16 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     position = 0
     while position < len(message):
         tag, position = _read_varint(message, position)
-        kind = tag & 7
+        number, kind = tag >> 3, tag & 7
+        if number == 0 or tag > MAX_TAG:
+            raise ValueError("unknown field")
         if kind == VARINT:
             _, position = _read_varint(message, position)
         elif kind == BYTES:
             length, position = _read_varint(message, position)
-            if length > len(message) - position:
+            if length > min(len(message) - position, MAX_LENGTH):
                 raise ValueError("cut short")
-            yield tag >> 3, message[position : position + length]
+            yield number, message[position : position + length]
             position += length
         elif kind in (FIXED64, FIXED32):
             position += 8 if kind == FIXED64 else 4

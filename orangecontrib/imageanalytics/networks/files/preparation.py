@@ -19,6 +19,10 @@ from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.preprocessing import FITS, Preprocessing
 
 MAX_SIZE = 4096
+MAX_BYTES = 10**6  # of a JSON or TOML file
+# The time that it takes to read a key of TOML grows with the square of its dots.
+MAX_DOTS = 5000
+MIN_STD = 1e-6  # on the scale 0 to 1
 EXAMPLE = """\
 {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}"""
 HELP = f"""\
@@ -77,8 +81,7 @@ def find_preparation(path: str) -> list[str]:
 
 def _parse(file: str) -> dict:
     try:
-        with open(file, encoding="utf-8") as stream:
-            text = stream.read()
+        text = _read(file)
         values = json.loads(text) if file.endswith(".json") else _toml(text)
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
@@ -87,7 +90,18 @@ def _parse(file: str) -> dict:
     return values
 
 
+def _read(file: str) -> str:
+    with open(file, "rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it is longer than {MAX_BYTES // 10**6} MB")
+    # Windows editors put a mark before the text, which "sig" leaves out.
+    return content.decode("utf-8-sig")
+
+
 def _toml(text: str) -> dict:
+    if text.count(".") > MAX_DOTS:
+        raise ValueError(f"it has more than {MAX_DOTS} dots; write it as JSON instead")
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -115,7 +129,7 @@ def prepare(values: dict, where: str) -> Preparation:
         key and the reason.
     """
     if not isinstance(values, Mapping):
-        raise ModelError(f"{where} must be a dictionary, not {_shorten(repr(values))}.")
+        raise ModelError(f"{where} must be a dictionary, not {_show(values)}.")
     if missing := [key for key in REQUIRED if key not in values]:
         raise ModelError(f"{where} lacks {', '.join(missing)}. {HELP}")
     for key, value in values.items():
@@ -123,8 +137,9 @@ def prepare(values: dict, where: str) -> Preparation:
             raise ModelError(f"{where} has the unknown key '{key}'. {HELP}")
         requirement, is_right = KEYS[key]
         if not is_right(value):
-            shown = _shorten(repr(value))
-            raise ModelError(f"{where}: {key} must be {requirement}, not {shown}.")
+            raise ModelError(
+                f"{where}: {key} must be {requirement}, not {_show(value)}."
+            )
     if reason := _find_contradiction(values):
         raise ModelError(f"{where}: {reason}")
     # Tables of weights are on the scale 0 to 1, Preprocessing on that of pixels.
@@ -153,10 +168,10 @@ def _find_contradiction(values) -> str:
         value = values[key]
         if max(value) > top:
             hint = '; for 0 to 255 add "range": 255.' if top == 1 else "."
-            return f"{key} {list(value)} is not on the scale 0 to {top}{hint}"
+            return f"{key} {_show(list(value))} is not on the scale 0 to {top}{hint}"
         if top == 255 and (min(value) < 1 if key == "std" else 0 < max(value) <= 1):
             return (
-                f"{key} {list(value)} cannot be meant on the scale 0 to 255; "
+                f"{key} {_show(list(value))} cannot be meant on the scale 0 to 255; "
                 'without "range" the scale is 0 to 1.'
             )
     if values.get("resize", values["size"]) < values["size"]:
@@ -164,13 +179,20 @@ def _find_contradiction(values) -> str:
     return ""
 
 
-def _shorten(text: str) -> str:
+def _show(value) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # of a whole number with thousands of digits
+        text = "an enormous number"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _is_number(value) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+    try:
+        return is_number and math.isfinite(value)
+    except OverflowError:  # a whole number that is no float
+        return False
 
 
 def _are_channels(value) -> bool:
@@ -190,9 +212,14 @@ def _are_names(value) -> bool:
     return (
         isinstance(value, list | tuple)
         and len(value) > 0
-        and all(isinstance(name, str) and name.strip() for name in value)
+        and all(map(_is_name, value))
         and len(set(value)) == len(value)
     )
+
+
+def _is_name(value) -> bool:
+    # Lone surrogates are not printable either.
+    return isinstance(value, str) and value.isprintable() and bool(value.strip())
 
 
 def _one_of(*choices) -> tuple[str, Callable[[object], bool]]:
@@ -214,13 +241,13 @@ KEYS: dict[str, tuple[str, Callable[[object], bool]]] = {
         lambda value: _are_channels(value) and min(value) >= 0,
     ),
     "std": (
-        "a list of three numbers above 0",
-        lambda value: _are_channels(value) and min(value) > 0,
+        f"a list of three numbers above 0 ({MIN_STD} or more)",
+        lambda value: _are_channels(value) and min(value) >= MIN_STD,
     ),
     "range": _one_of(1, 255),
     "channels": _one_of("RGB", "BGR"),
     "resize": _PIXELS,
     "interpolation": _one_of("bilinear", "bicubic"),
     "fit": _one_of(*FITS),
-    "classes": ("a list of different names", _are_names),
+    "classes": ("a list of different names of printable characters", _are_names),
 }

@@ -26,6 +26,14 @@ SCRIPT_PARTS = re.compile(
 OPERATION = re.compile(r"(?:= |^ *)(\w+)::(\w+)", re.MULTILINE)
 GETATTR = re.compile(r'\bgetattr\([\w.()]+, "[^"\\\n]*"\)', re.ASCII)
 
+# Where `save` and the like can only be names of variables: they are assigned to, or
+# follow directly what no dot can come before.
+VARIABLE = re.compile(
+    r"^ +(?:save|from_file)(?= = )|(?:\(|, |return )(?:save|from_file)(?=[,)]|$)",
+    re.MULTILINE,
+)
+DECLARED_OPS = re.compile(r"^ +ops(?= : )", re.MULTILINE)
+
 
 def clean_torchscript(content: bytes) -> io.BytesIO:
     """The same network as an archive for ``torch.jit.load``.
@@ -40,6 +48,7 @@ def clean_torchscript(content: bytes) -> io.BytesIO:
     members = read_members(content)
     if not is_torchscript(members):
         raise ModelError(describe(content, ".pt"))
+    del content  # large
     members = without_root(members)
     members = {n: c for n, c in members.items() if SCRIPT_PARTS.fullmatch(n)}
     for name, part in members.items():
@@ -48,7 +57,7 @@ def clean_torchscript(content: bytes) -> io.BytesIO:
         elif name.endswith(".pkl"):
             for pickled in pickled_names(io.BytesIO(part)):
                 _check_script_class(pickled)
-    return write_members({f"network/{name}": c for name, c in members.items()})
+    return write_members(members, "network/")
 
 
 def _check_script(code: bytes) -> None:
@@ -59,12 +68,15 @@ def _check_script(code: bytes) -> None:
     """
     text = code.decode("utf-8")
     _check_getattr(text)
+    text = DECLARED_OPS.sub(" ", VARIABLE.sub(" ", text))
     for name in re.findall(r"[A-Za-z_]\w*", text, re.ASCII):
         if name in FORBIDDEN_OPERATIONS:
-            raise ModelError(say_unknown(name))
+            raise _refuse_name(name)
     for match in re.finditer(r"(?<![\w.])ops\b(\.(\w+)\.)?", text, re.ASCII):
+        if match[2] is None:
+            raise _refuse_name("ops")
         if match[2] not in SCRIPT_NAMESPACES:
-            raise ModelError(say_unknown(match[2] or "ops"))
+            raise ModelError(say_unknown(match[2]))
     # Whole names only: a part of one could be given another name and go on there.
     for match in re.finditer(r"\b__torch__((?:\.\w+)*)", text, re.ASCII):
         if match[1] in ("", ".torch"):
@@ -78,7 +90,17 @@ def _check_getattr(text: str) -> None:
     while n_found:  # from the innermost to the outermost
         text, n_found = GETATTR.subn("_", text)
     if re.search(r"\bgetattr\b", text, re.ASCII):
-        raise ModelError(say_unknown("getattr"))
+        raise ModelError(
+            "uses 'getattr' with a name that is not in plain ASCII characters: it is "
+            "refused. If it is a part of the network, rename that"
+        )
+
+
+def _refuse_name(name: str) -> ModelError:
+    return ModelError(
+        f"uses the name '{name}', by which PyTorch does more than compute: it is "
+        "refused. If it is a part of the network, rename that"
+    )
 
 
 def _check_script_class(name: str) -> None:
