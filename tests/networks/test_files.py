@@ -20,6 +20,7 @@ from orangecontrib.imageanalytics.networks.files import (
     loader,
     network_file,
     onnx_data,
+    operations,
     program_graph,
     torchscript,
 )
@@ -1319,7 +1320,29 @@ def test_all_operations_that_reach_files_are_known():
         and any("file" in argument.name for argument in schema.arguments)
     }
     assert reaching
-    assert reaching <= torchscript.FORBIDDEN_OPERATIONS
+    assert reaching <= operations.REACHING
+
+
+class Trusting(nn.Module):
+    def forward(self, x):
+        indices = torch.full([1, 1, 2, 2], 10**12, dtype=torch.long)
+        y = torch.ops.aten.max_pool2d_with_indices_backward(
+            torch.ones(1, 1, 2, 2),
+            torch.ones(1, 1, 4, 4),
+            [2, 2],
+            [2, 2],
+            [0, 0],
+            [1, 1],
+            False,
+            indices,
+        )
+        return x.mean((2, 3)) + y.sum()
+
+
+def test_torchscript_that_trusts_what_it_is_given(tmp_path):
+    script(Trusting(), tmp_path / "a.pt")
+    message = refusal(tmp_path / "a.pt")
+    assert "uses 'aten::max_pool2d_with_indices_backward'" in message
 
 
 def test_harmful_class_in_torchscript(made, tmp_path):

@@ -22,11 +22,6 @@ DAMAGED = (
     ValueError,
     RuntimeError,
 )
-# Operations that reach beyond the network, to files, to other computers and to the
-# random numbers of others, have these names or are in other namespaces.
-FORBIDDEN_OPERATIONS = frozenset(
-    {"from_file", "save", "rpc_async", "rpc_sync", "rpc_remote", "manual_seed"}
-)
 OLD_PROGRAM = "serialized_exported_program.json"
 PROGRAM = "models/model.json"
 

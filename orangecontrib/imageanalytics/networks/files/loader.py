@@ -33,6 +33,11 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 # Of the greatest number of a vector.
 MIXED = 0.1
 _LOADING = threading.Lock()
+LOGGERS = (
+    "torch.export",
+    "torch.export.pt2_archive._package",
+    "torch._export.serde.serialize",
+)
 
 
 class FileNetwork(nn.Module):
@@ -146,7 +151,7 @@ def _load_program(path: str) -> FileNetwork:
     stream = clean_program(_read(path))
     # torch reads one program at a time.
     # It logs what it then raises, and that a program is of an older version.
-    with _LOADING, QuietHere("torch.export", "torch.export.pt2_archive._package"):
+    with _LOADING, QuietHere(*LOGGERS):
         program = torch.export.load(stream)
         check_loaded(program)
         module = program.module()

@@ -16,7 +16,10 @@ from orangecontrib.imageanalytics.networks.files.archives import (
     explain_refusal,
     may_be_torchscript,
 )
-from orangecontrib.imageanalytics.networks.files.onnx_data import find_external_data
+from orangecontrib.imageanalytics.networks.files.onnx_data import (
+    check_external_data,
+    find_external_data,
+)
 from orangecontrib.imageanalytics.networks.files.preparation import (
     HELP,
     Preparation,
@@ -135,6 +138,7 @@ def _fingerprint(path: str) -> str:
     if path.lower().endswith(".onnx"):
         folder = os.path.dirname(path)
         names = _cached(_external_data, path)
+        check_external_data(names, folder)  # before anything else is opened
         files += [os.path.join(folder, name) for name in names]
     hashes = [_cached(_sha256, file) for file in files]
     if len(hashes) == 1:

@@ -48,6 +48,7 @@ def clean_program(content: bytes) -> io.BytesIO:
     members = read_members(content)
     if not is_program(members):
         raise ModelError(describe(content, ".pt2"))
+    del content  # large
     if OLD_PROGRAM in members:
         return write_members(_clean_old(members))
     members = without_root(members)

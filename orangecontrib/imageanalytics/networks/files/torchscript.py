@@ -7,7 +7,6 @@ import re
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.files.archives import (
-    FORBIDDEN_OPERATIONS,
     describe,
     is_torchscript,
     pickled_names,
@@ -15,6 +14,10 @@ from orangecontrib.imageanalytics.networks.files.archives import (
     say_unknown,
     without_root,
     write_members,
+)
+from orangecontrib.imageanalytics.networks.files.operations import (
+    REACHING,
+    only_computes,
 )
 
 SCRIPT_NAMESPACES = ("aten", "prim", "prims", "quantized", "torchvision")
@@ -70,7 +73,7 @@ def _check_script(code: bytes) -> None:
     _check_getattr(text)
     text = DECLARED_OPS.sub(" ", VARIABLE.sub(" ", text))
     for name in re.findall(r"[A-Za-z_]\w*", text, re.ASCII):
-        if name in FORBIDDEN_OPERATIONS:
+        if name in REACHING:
             raise _refuse_name(name)
     for match in re.finditer(r"(?<![\w.])ops\b(\.(\w+)\.)?", text, re.ASCII):
         if match[2] is None:
@@ -125,7 +128,8 @@ def check_operations(module) -> None:
     for namespace, name in OPERATION.findall(graph):
         if (
             namespace not in SCRIPT_NAMESPACES
-            or name in FORBIDDEN_OPERATIONS
+            or name in REACHING
+            or (namespace in ("aten", "prims") and not only_computes(name))
             or name == "CallMethod"  # of what is known only when it runs
         ):
             raise ModelError(say_unknown(f"{namespace}::{name}"))
