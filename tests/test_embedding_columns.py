@@ -64,6 +64,16 @@ def new(folders):
     return ImportImages()(str(folders / "new"))[0]
 
 
+@contextmanager
+def stop_at_once(_n_pictures):
+    """A `watch` whose user has no patience."""
+
+    def callback(_fraction):
+        raise Cancelled
+
+    yield callback
+
+
 def embed(table, **options):
     with ImageEmbedder("squeezenet", "cpu", **options) as embedder:
         return embedder(table, col="image")[0]
@@ -329,14 +339,7 @@ def test_who_waits_for_torch_may_stop(old, new, fresh_cache, monkeypatch):
 def test_who_waits_for_another_thread_may_stop(old, new, fresh_cache, monkeypatch):
     domain = embed(old).domain
 
-    @contextmanager
-    def stop(_n_pictures):
-        def callback(_fraction):
-            raise Cancelled
-
-        yield callback
-
-    monkeypatch.setattr(embedding_columns, "watch", stop)
+    monkeypatch.setattr(embedding_columns, "watch", stop_at_once)
     keeper = embedding_columns._keeper
     with ThreadPoolExecutor(1) as other:
         other.submit(keeper._lock.acquire).result()
@@ -664,14 +667,7 @@ def test_who_watches_is_told_and_may_stop_it(old, new, fresh_cache, monkeypatch)
     new.transform(domain)
     assert (told[0], told[1], told[-2], told[-1]) == (8, 0, 1, "end")
 
-    @contextmanager
-    def stop(_n_pictures):
-        def callback(_fraction):
-            raise Cancelled
-
-        yield callback
-
-    monkeypatch.setattr(embedding_columns, "watch", stop)
+    monkeypatch.setattr(embedding_columns, "watch", stop_at_once)
     with pytest.raises(DomainTransformationError, match="cancelled"):
         new.transform(domain)
 

@@ -54,16 +54,21 @@ def test_penultimate_layer_of_torchvision_networks(network):
     assert vectors.shape == (1, network.n_features)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
-def test_fused_batch_norms_change_nothing(network):
-    if "vgg" in network.id:
-        pytest.skip("has none, and takes long")
+def build_with_random_norms(network):
     torch.manual_seed(0)
     model = build(network, "cpu")
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return model
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
+def test_fused_batch_norms_change_nothing(network):
+    if "vgg" in network.id:
+        pytest.skip("has none, and takes long")
+    model = build_with_random_norms(network)
     size = 75 if network.id == "inception-v3" else network.input_size
     batch = torch.randn(1, 3, size, size)
     with torch.inference_mode():
@@ -77,12 +82,7 @@ def test_fused_batch_norms_change_nothing(network):
 @pytest.mark.parametrize("layer", ["conv1", "bn1", "layer1.0.conv1", "layer2.0.conv2"])
 def test_a_convolution_is_read_before_its_batch_norm(layer):
     network = find_network("resnet50")
-    torch.manual_seed(0)
-    model = build(network, "cpu")
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    model = build_with_random_norms(network)
     seen = []
     hook = model.get_submodule(layer).register_forward_hook(
         lambda _module, _inputs, output: seen.append(output.clone())
