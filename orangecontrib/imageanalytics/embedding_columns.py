@@ -28,13 +28,13 @@ from scipy import sparse
 from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.images.sources import column_sources
+from orangecontrib.imageanalytics.networks.background import POLL, Background
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.registry import (
     find_network,
     is_file_name,
 )
-from orangecontrib.imageanalytics.networks.weights import Background
 
 #: Called with the number of pictures whenever a transformation embeds some; gives
 #: the callback that is told the fraction done and may raise `Cancelled`. Programs
@@ -44,7 +44,6 @@ watch = lambda _n_pictures: contextlib.nullcontext(lambda _fraction: None)  # no
 
 # For how long the network of a transformation is kept for the next.
 KEPT_SECONDS = 30
-POLL_SECONDS = 0.1
 
 _last = threading.local()
 
@@ -166,18 +165,26 @@ class EmbedPictures:
 
 
 class _Preparation(Background):
-    """Makes an embedder; that takes seconds when torch has to be imported."""
+    """Makes an embedder; that takes seconds when torch has to be imported.
 
-    def __init__(self, compute: EmbedPictures):
+    Parameters
+    ----------
+    compute : EmbedPictures
+    kept : Embedder or None
+        That of before for the same; whether it still holds is found out.
+    """
+
+    def __init__(self, compute: EmbedPictures, kept: Embedder | None):
         super().__init__()
         self._compute = compute
-        self.embedder = None
+        self.embedder = kept
 
     def work(self):
         """As `Background.work`."""
         embedder = self._compute.make_embedder()
-        _ = embedder.runner
-        self.embedder = embedder
+        if self.embedder is None:
+            _ = embedder.runner
+            self.embedder = embedder
 
 
 class _Keeper:
@@ -196,16 +203,16 @@ class _Keeper:
     @contextlib.contextmanager
     def lend(self, compute: EmbedPictures, callback):
         """An embedder; `callback` is called while another thread has it."""
-        while not self._lock.acquire(timeout=POLL_SECONDS):
+        while not self._lock.acquire(timeout=POLL):
             callback(0)
         try:
             if self._timer is not None:
                 self._timer.cancel()
-            made = _Preparation(compute)
+            same = self._kept is not None and self._kept[0] == compute
+            made = _Preparation(compute, self._kept[1] if same else None)
             made.wait(lambda _fraction: callback(0))
-            if self._kept is None or self._kept[0] != compute:
-                self._kept = compute, made.embedder
-            yield self._kept[1]
+            self._kept = compute, made.embedder
+            yield made.embedder
         finally:
             self._timer = threading.Timer(KEPT_SECONDS, self._drop)
             self._timer.daemon = True

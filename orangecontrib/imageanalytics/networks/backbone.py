@@ -40,24 +40,7 @@ def load_backbone(
     ValueError
         When there is no such layer.
     """
-    loader = importlib.import_module(network.loader)
-    layer = layer or network.layer
-    if layer != network.layer and network.megabytes and not network.available():
-        # Before anybody waits for a download.
-        _read_layer(loader, loader.build(network), network, layer)
-    path = network.weights.ensure(network.name, callback)
-    model = _read_layer(loader, loader.load(network, path), network, layer)
-    backbone = Pooled(model).eval()
-    _probe(backbone, network)
-    return backbone
-
-
-def _read_layer(loader, model, network, layer):
-    try:
-        return loader.read_layer(model, network, layer)
-    except ValueError as error:
-        known = ", ".join(loader.stages(network)) or "none"
-        raise ValueError(f"{network.name}: {error}; named stages: {known}") from error
+    return _load(network, layer, callback)[0]
 
 
 def count_features(network: Network, layer: str | None = None) -> int:
@@ -65,7 +48,7 @@ def count_features(network: Network, layer: str | None = None) -> int:
 
     Parameters, and what is raised: as for `load_backbone`.
     """
-    return _probe(load_backbone(network, layer), network)
+    return _load(network, layer)[1]
 
 
 def find_stages(network: Network) -> tuple[str, ...]:
@@ -74,6 +57,27 @@ def find_stages(network: Network) -> tuple[str, ...]:
     Does without the weights. Takes seconds the first time.
     """
     return importlib.import_module(network.loader).stages(network)
+
+
+def _load(network, layer, callback=None) -> tuple[nn.Module, int]:
+    """The network, and the length of the vector of a probe picture."""
+    loader = importlib.import_module(network.loader)
+    layer = layer or network.layer
+    if layer != network.layer and network.megabytes and not network.available():
+        # Before anybody waits for a download.
+        _read_layer(loader, loader.build(network), network, layer)
+    path = network.weights.ensure(network.name, callback)
+    model = _read_layer(loader, loader.load(network, path), network, layer)
+    backbone = Pooled(model).eval()
+    return backbone, _probe(backbone, network)
+
+
+def _read_layer(loader, model, network, layer):
+    try:
+        return loader.read_layer(model, network, layer)
+    except ValueError as error:
+        known = ", ".join(loader.stages(network)) or "none"
+        raise ValueError(f"{network.name}: {error}; named stages: {known}") from error
 
 
 def _probe(backbone, network) -> int:

@@ -10,8 +10,8 @@ import os
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.background import Background
 from orangecontrib.imageanalytics.networks.quiet import QuietHere
-from orangecontrib.imageanalytics.networks.weights import Background
 
 SAFE = "model.safetensors"
 # In the order in which they are looked for, as timm does it.

@@ -123,8 +123,7 @@ def pool(output: Tensor) -> Tensor:
     ModelError
         When the shape is none of those.
     """
-    while isinstance(output, list | tuple | dict) and len(output) == 1:
-        (output,) = output.values() if isinstance(output, dict) else output
+    output = unwrap(output)
     if not isinstance(output, Tensor):
         raise ModelError(f"it gives a {type(output).__name__}, not one tensor")
     if output.ndim == 2:
@@ -134,6 +133,13 @@ def pool(output: Tensor) -> Tensor:
     if (side := _side(output.shape)) is None:
         raise ModelError(f"its output of shape {_text(output.shape)} is no vector")
     return output.mean((2, 3) if output.shape[2:] == (side, side) else (1, 2))
+
+
+def unwrap(output):
+    """What a network gives, out of containers that hold nothing else."""
+    while isinstance(output, list | tuple | dict) and len(output) == 1:
+        (output,) = output.values() if isinstance(output, dict) else output
+    return output
 
 
 def _side(shape) -> int | None:

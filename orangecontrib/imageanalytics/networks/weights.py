@@ -14,14 +14,13 @@ import os
 import pickle
 import re
 import sys
-import threading
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.background import POLL, Background
 
 TIMEOUT = 30  # seconds to connect, and between two pieces of an answer
 CHUNK = 1 << 18
-POLL = 0.1  # seconds between two looks at whether to stop
 
 
 @dataclass(frozen=True)
@@ -167,49 +166,6 @@ class DownloadedWeights:
         )
 
 
-class Background:
-    """Work in a thread of its own, for which a caller waits who may stop it.
-
-    Neither a server that falls silent nor another process that is downloading the
-    same file keeps the caller from stopping.
-    """
-
-    def __init__(self):
-        self.fraction = 0.0
-        self.stop = threading.Event()
-        self._error = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def wait(self, callback) -> None:
-        """Until the work is done; `callback` gets the fraction done.
-
-        Raises
-        ------
-        Exception
-            What ended the work, or what `callback` raises.
-        """
-        self._thread.start()
-        try:
-            while self._thread.is_alive():
-                self._thread.join(POLL)
-                callback(self.fraction)
-        finally:
-            self.stop.set()
-            self._thread.join(POLL)
-        if self._error is not None:
-            raise self._error
-
-    def work(self) -> None:
-        """What is done in the thread; should end soon after `stop` is set."""
-        raise NotImplementedError
-
-    def _run(self):
-        try:
-            self.work()
-        except Exception as error:  # for the thread that waits
-            self._error = error
-
-
 class _Download(Background):
     """A download of one file, which is checked."""
 
@@ -310,7 +266,7 @@ def read_checkpoint(path: str, sha256: str) -> dict:
 
     try:
         with open(path, "rb") as file:
-            if not _sha256(file).startswith(sha256):
+            if not sha256_of(file).startswith(sha256):
                 raise ModelError(
                     f"The weight file {path} is damaged (its SHA-256 is wrong). "
                     "Remove it; it is then downloaded or installed again."
@@ -323,7 +279,8 @@ def read_checkpoint(path: str, sha256: str) -> dict:
         raise ModelError(f"The weight file {path} cannot be read: {error}") from error
 
 
-def _sha256(file) -> str:
+def sha256_of(file) -> str:
+    """In hexadecimal, of what is in an open binary file."""
     digest = hashlib.sha256()
     while chunk := file.read(1 << 20):
         digest.update(chunk)

@@ -92,9 +92,7 @@ class FileNetwork(nn.Module):
         return self._output(x)
 
     def _output(self, x) -> Tensor:
-        output = self._run[0](x)
-        while isinstance(output, list | tuple | dict) and len(output) == 1:
-            (output,) = output.values() if isinstance(output, dict) else output
+        output = layers.unwrap(self._run[0](x))
         if not isinstance(output, Tensor):
             several = isinstance(output, list | tuple | dict) and len(output) > 1
             hint = ": export only the one you want" if several else ""

@@ -29,7 +29,10 @@ from orangecontrib.imageanalytics.networks.files.preparation import (
 )
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
-from orangecontrib.imageanalytics.networks.weights import checkpoints_folder
+from orangecontrib.imageanalytics.networks.weights import (
+    checkpoints_folder,
+    sha256_of,
+)
 
 FORMATS = {
     ".pt2": "A torch.export program",
@@ -154,11 +157,8 @@ def _cached(function, path: str):
 
 @functools.lru_cache(maxsize=64)
 def _sha256(path: str, _size: int, _mtime: int) -> str:
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return sha256_of(file)
 
 
 @functools.lru_cache(maxsize=64)

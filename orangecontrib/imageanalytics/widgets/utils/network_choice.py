@@ -215,8 +215,6 @@ def look_up(choice: Choice) -> Facts:
         When there is no such network.
     """
     network = find_network(choice.model, choice.preprocessing)
-    if choice.is_file:
-        network.weights.ensure(network.name)
     return Facts(choice, network, network.available(), network.megabytes)
 
 
