@@ -10,6 +10,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from AnyQt.QtGui import QTextDocument
+from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QMessageBox
 from helpers import make_network_file, make_picture
 from Orange.data import Domain, StringVariable, Table
@@ -1071,7 +1072,9 @@ class TestFile(OwnBase):
         label = self.widget.network_label
         self.until(lambda: "/gone/long" in label.text())
         assert "/gone/long" in label.toolTip()
-        self.process_events()
+        self.widget._show_text(f"<p>{label.toolTip()}</p>")
+        # Layouts follow at some later turn of the loop.
+        QTest.qWait(300)
         assert self.widget.width() == width
         self.choose(self.widget.network_combo, "squeezenet")
         assert label.toolTip() == ""

@@ -289,8 +289,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         )
         self.network_label = QLabel()
         self.network_label.setMinimumWidth(self._widest_network())
-        # A long reason is wrapped instead of making the window wider.
-        self.network_label.setWordWrap(True)
+        _wrap(self.network_label)
         self.layer_combo = LayerCombo()
         self.layer_combo.setToolTip(LAYER_TIP)
         self.layer_combo.stages_wanted.connect(self._find_stages)
@@ -333,7 +332,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def _make_status_box(self):
         box = gui.vBox(self.controlArea, "Images")
-        self.status_label = QLabel(wordWrap=True)
+        self.status_label = QLabel()
+        _wrap(self.status_label)
         # Whoever fetches a file by hand copies its address from here.
         self.status_label.setTextInteractionFlags(Qt.TextBrowserInteraction)
         self.status_label.linkActivated.connect(self.show_skipped)
@@ -834,6 +834,13 @@ def _add_row(form: QFormLayout, label: str, field: QWidget, beside: QWidget):
     row.addWidget(beside, 1 if isinstance(beside, QLabel) else 0)
     form.addRow(label, row)
     form.labelForField(row).setBuddy(field)
+
+
+def _wrap(label: QLabel):
+    """Break a long text into lines instead of making the window wider for it."""
+    label.setWordWrap(True)
+    # Else it does for a long word, which is cut off instead.
+    label.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
 
 
 def _as_settings(choices) -> list[dict]:
