@@ -1,18 +1,27 @@
 import os
 import random
 import struct
-import sys
 import time
 import warnings
-import zlib
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 
 import numpy as np
 import pytest
+from picture_files import (
+    blotches,
+    encoded,
+    first_row,
+    grey_row,
+    header_reason,
+    pixels,
+    raw_png,
+    raw_tiff,
+    reason,
+)
 from PIL import Image, ImageFile
 
 from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images import colour
 from orangecontrib.imageanalytics.images.decode import (
     MAX_PIXELS,
     Header,
@@ -20,77 +29,10 @@ from orangecontrib.imageanalytics.images.decode import (
     decode,
     read_header,
 )
+from orangecontrib.imageanalytics.images.readers import pillow
 
-# The package has the function of this name.
-module = sys.modules[decode.__module__]
 WHITE = (255, 255, 255)
 ORIENTATION = 274
-
-
-def encoded(image, name, **options):
-    stream = BytesIO()
-    if name == "HEIF":
-        import pillow_heif
-
-        pillow_heif.from_pillow(image).save(stream, quality=90, **options)
-    else:
-        image.save(stream, name, **options)
-    return stream.getvalue()
-
-
-def chunk(name, data):
-    checksum = struct.pack(">I", zlib.crc32(name + data))
-    return struct.pack(">I", len(data)) + name + data + checksum
-
-
-def raw_png(size, bits, colour_type, row, transparent=None):
-    """A PNG, of equal rows, in a layout that Pillow does not write."""
-    header = struct.pack(">IIBBBBB", *size, bits, colour_type, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + (chunk(b"tRNS", transparent) if transparent else b"")
-        + chunk(b"IDAT", zlib.compress((b"\0" + row) * min(size[1], 10)))
-        + chunk(b"IEND", b"")
-    )
-
-
-def raw_tiff(size, bits, photometric, data, order="<"):
-    """An uncompressed grey TIFF in a layout that Pillow does not write."""
-    width, height = size
-    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, photometric)]
-    tags += [(273, 8 + 2 + 12 * 9 + 4), (277, 1), (278, height), (279, len(data))]
-    start = b"II*\0" if order == "<" else b"MM\0*"
-    entries = b"".join(struct.pack(order + "HHII", t, 4, 1, v) for t, v in tags)
-    count = struct.pack(order + "IH", 8, len(tags))
-    return start + count + entries + struct.pack("4x") + data
-
-
-def pixels(content, **kwargs):
-    image = decode(content, **kwargs)
-    assert image.mode == "RGB"
-    return np.asarray(image)
-
-
-def first_row(content):
-    return [tuple(pixel) for pixel in pixels(content)[0].tolist()]
-
-
-def blotches(size=(64, 48)):
-    small = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
-
-
-def reason(content):
-    with pytest.raises(ImageError) as raised:
-        decode(content)
-    return str(raised.value)
-
-
-def header_reason(path):
-    with pytest.raises(ImageError) as raised:
-        read_header(str(path))
-    return str(raised.value)
 
 
 LOSSLESS = ["PNG", "TIFF", "BMP", "PPM", "TGA", "PCX", "SGI", "DIB", "QOI", "DDS"]
@@ -222,17 +164,17 @@ def test_modes(name):
 
 
 def test_modes_that_no_file_here_has():
-    for mode, colour in (("HSV", (0, 255, 255)), ("RGBX", (255, 0, 0, 9))):
-        image = module._to_rgb(Image.new(mode, (1, 1), colour))
+    for mode, red in (("HSV", (0, 255, 255)), ("RGBX", (255, 0, 0, 9))):
+        image = colour.to_rgb(Image.new(mode, (1, 1), red))
         assert image.getpixel((0, 0)) == (255, 0, 0)
     ycbcr = Image.new("YCbCr", (1, 1), (76, 85, 255))
-    assert module._to_rgb(ycbcr).getpixel((0, 0)) == (254, 0, 0)
+    assert colour.to_rgb(ycbcr).getpixel((0, 0)) == (254, 0, 0)
     premultiplied = Image.new("RGBa", (1, 1), (128, 0, 0, 128))
-    assert module._to_rgb(premultiplied).getpixel((0, 0)) == PINK
+    assert colour.to_rgb(premultiplied).getpixel((0, 0)) == PINK
     la = Image.new("LA", (1, 1), (0, 128)).convert("La")
-    assert module._to_rgb(la).getpixel((0, 0)) == (127,) * 3
+    assert colour.to_rgb(la).getpixel((0, 0)) == (127,) * 3
     pa = Image.new("PA", (1, 1), (0, 0))
-    assert module._to_rgb(pa).getpixel((0, 0)) == WHITE
+    assert colour.to_rgb(pa).getpixel((0, 0)) == WHITE
 
 
 def test_lab():
@@ -254,12 +196,6 @@ GREYS = [0, 128 * 257, 65535, 100 * 257]
 LEVELS = [0, 128, 255, 100]
 
 
-def grey_row(content):
-    row = pixels(content)[0]
-    assert (row == row[:, :1]).all()
-    return row[:, 0].tolist()
-
-
 @pytest.mark.parametrize("order", "<>")
 def test_16_bits(order):
     values = np.array([GREYS], dtype=order + "u2")
@@ -278,7 +214,8 @@ def test_16_bits_of_other_formats():
 def test_16_bits_in_part_of_the_range():
     dark = Image.fromarray(np.array([[0, 257, 514]], dtype=np.uint16))
     for name in ("PNG", "TIFF", "PPM"):
-        assert grey_row(encoded(dark, name)) == [0, 1, 2], name
+        assert grey_row(encoded(dark, name)) == [0, 128, 255], name
+        assert grey_row(encoded(dark, name), intensity="full") == [0, 1, 2], name
 
 
 def test_12_bits():
@@ -289,14 +226,14 @@ def test_12_bits():
     ("values", "expected"),
     [
         ([0, 0.5, 1], [0, 128, 255]),
-        ([0.2, 0.4, 0.4], [51, 102, 102]),
+        ([0.2, 0.4, 0.4], [0, 255, 255]),
         ([0, 128, 255], [0, 128, 255]),
         ([100, 300, 500], [0, 128, 255]),
         ([-1, 0, 1], [0, 128, 255]),
-        ([np.nan, 0.4, np.inf], [0, 102, 0]),
+        ([np.nan, 0.4, np.inf, 0.9, 0.1], [0, 102, 0, 229, 26]),
         ([np.nan, -4, 2], [0, 0, 255]),
         ([np.nan] * 3, [0] * 3),
-        ([1000] * 3, [0] * 3),
+        ([1000] * 3, [4] * 3),
         ([-3e38, 0, 3e38], [0, 128, 255]),
     ],
 )
@@ -422,11 +359,13 @@ def test_not_pictures(tmp_path):
     for text in (*texts, b"\0" * 100, b"<html></html>", b"%!PS-Adobe-3.0 EPSF-3.0"):
         path = tmp_path / "text.jpg"
         path.write_bytes(text)
-        if not text.startswith(b"BM"):
-            assert reason(text) == "not a picture"
-            assert header_reason(path) == "not a picture"
+        if text.startswith(b"%!PS"):
+            expected = "PostScript is not read: export it as a picture"
+        elif text.startswith(b"BM"):
+            expected = "the file is cut short"
         else:
-            reason(text)
+            expected = "not a picture"
+        assert reason(text) == header_reason(path) == expected
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "folder.png").mkdir()
     assert header_reason(tmp_path / "empty.jpg") == "file is empty"
@@ -454,7 +393,7 @@ def test_damaged():
 def test_decompression_bombs(tmp_path):
     bomb = raw_png((50_000, 50_000), 8, 2, b"\0" * 150_000)
     assert len(bomb) < 10_000
-    expected = "too many pixels (50000x50000; the limit is 179 million)"
+    expected = "too many pixels (50000x50000; the limit is 268 million)"
     assert reason(bomb) == expected
     (tmp_path / "bomb.png").write_bytes(bomb)
     assert header_reason(tmp_path / "bomb.png") == expected
@@ -489,7 +428,7 @@ def test_no_memory(monkeypatch):
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr(module, "_to_rgb", fail)
+    monkeypatch.setattr(colour, "to_rgb", fail)
     assert reason(encoded(blotches(), "PNG")) == "not enough memory to decode it"
 
 
@@ -517,7 +456,7 @@ def test_many_threads():
             return str(error)
 
     expected = [outcome(content) for content in contents]
-    module._openers.cache_clear()
+    pillow._factory.cache_clear()
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(outcome, contents * 40)) == expected * 40
 

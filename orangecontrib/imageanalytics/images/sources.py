@@ -1,15 +1,18 @@
 """Picture sources: what the cells of a column hold, and the bytes behind them.
 
 A source is the path of a file or an http, https, ftp or data URL. The addresses
-of local files (``file:``) become paths as soon as they are resolved.
+of local files (``file:``) become paths as soon as they are resolved. ``#page=3`` at the
+end of either stands for a page, plane or channel of the file.
 """
 
 import base64
 import binascii
+import contextlib
 import errno
 import os
 import re
 import stat
+from collections.abc import Iterator
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes, urljoin
 
@@ -25,11 +28,46 @@ MAX_BYTES = 1_000_000_000
 _REMOTE = re.compile(r"(https?|ftp)://", re.IGNORECASE)
 _DATA = re.compile(r"data:[^,]*,", re.IGNORECASE)
 _FILE = re.compile(r"file:/", re.IGNORECASE)
+_PAGE = re.compile(r"(.+)#page=([1-9]\d{0,8})", re.DOTALL)
 
 
 def is_remote(source: str) -> bool:
     """Whether the source has to be fetched over a network (http, https, ftp)."""
     return _REMOTE.match(source) is not None
+
+
+def is_data(source: str) -> bool:
+    """Whether the source holds the picture itself (data)."""
+    return _DATA.match(source) is not None
+
+
+def page_source(source: str, page: int) -> str:
+    """The source of one page of a picture, counted from 1."""
+    return f"{source}#page={page}"
+
+
+def split_page(source: str) -> tuple[str, int | None]:
+    """
+    The file or the address of a source, and which of its pages is meant.
+
+    Parameters
+    ----------
+    source : str
+        Path or URL.
+
+    Returns
+    -------
+    str
+        The source without its page.
+    int or None
+        The page, from 1; None where none is named. A file may be called ``#page=1``.
+    """
+    match = _PAGE.fullmatch(source)
+    if match is None or is_data(source):
+        return source, None
+    if not is_remote(source) and os.path.lexists(source):
+        return source, None
+    return match[1], int(match[2])
 
 
 def resolve(value: str, origin: str = "") -> str:
@@ -243,6 +281,54 @@ def read_local(source: str, max_bytes: int = MAX_BYTES) -> bytes:
     if len(content) > max_bytes:
         raise ImageError(f"larger than {max_bytes / 1e6:g} MB")
     return content
+
+
+@contextlib.contextmanager
+def opened(
+    source: str, content: bytes | None = None
+) -> Iterator[tuple[bytes | BinaryIO, int | None]]:
+    """
+    What `decode` takes for a source.
+
+    Parameters
+    ----------
+    source : str
+        Path or data URL; or any URL, if its content is given.
+    content : bytes, optional
+        Content of the file, if it was read already.
+
+    Yields
+    ------
+    bytes or binary file object
+        The content; of a page the file, so that no more of a large one is read than
+        that page takes.
+    int or None
+        The page.
+
+    Raises
+    ------
+    ImageError
+        As `read_local`.
+    """
+    address, page = split_page(source)
+    if content is None and page is None:
+        content = read_local(address)
+    if content is not None:
+        yield content, page
+        return
+    with open_local(address) as file:
+        yield file, page
+
+
+def stamp(source: str) -> tuple[int, int] | None:
+    """Size in bytes and time of change, in ns, of a file; None for what is not one."""
+    if is_remote(source) or is_data(source):
+        return None
+    try:
+        status = os.stat(split_page(source)[0])
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _data_url_content(url: str) -> bytes:

@@ -1,19 +1,23 @@
 """SVG drawings: their size and their pixels.
 
-Drawings come from anywhere, and the renderer (resvg) trusts them: it reads the
-files that they name and, since it runs out of stack or of memory for some, would
-take the whole process along. It is therefore given a copy in which nothing refers
-to anything outside the drawing and whose size is known to be harmless.
+Drawings come from anywhere, and the renderer (resvg) trusts them: it reads the files
+that they name, and draws for hours if they say so. It is therefore given a copy in
+which nothing refers to anything outside the drawing, in a process that can be ended.
 """
 
+from __future__ import annotations
+
 import base64
+import importlib.util
 import math
+import os
 import re
-import threading
+import sys
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from io import BytesIO
+from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
@@ -21,20 +25,24 @@ from xml.sax.saxutils import escape, quoteattr
 from PIL import Image
 
 from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images.formats import Format
+from orangecontrib.imageanalytics.images.picture import (
+    OtherFormat,
+    Picture,
+    Size,
+    check_page,
+)
 
 # The part of a file that is certain to hold the first tag.
 HEAD_BYTES = 1 << 18
 MAX_BYTES = 50_000_000
 MAX_SIDE = 4096
-MAX_DEPTH = 500
 MAX_EMBEDDED_PIXELS = 50_000_000
 MAX_PATTERN_PIXELS = 50_000_000
-# Each may be drawn within another, which costs stack like nesting does.
-MAX_NESTABLE = 5000
-MAX_OCTAVES = 8
 MAX_ENTITY_LENGTH = 200
-# resvg uses 20 to 60 KB for each level of nesting; threads may have only 512 KB.
-_STACK_BYTES = 512 << 20
+# A length in millimetres is so many pixels as in browsers.
+_DOTS_PER_INCH = 96
+_LANGUAGES = ["en"]
 
 # The size that CSS gives to a picture which does not tell its own.
 _DEFAULT_SIZE = 300.0, 150.0
@@ -49,17 +57,40 @@ _SCALE = re.compile(r"(?:scale|matrix)\s*\(([^)]*)\)", re.I)
 _RASTER_URL = re.compile(r"data:image/(png|jpe?g|gif|webp)[;,]", re.I)
 _OUTSIDE_URL = re.compile(r"url\(\s*['\"]?\s*(?!['\"#\s])[^)]*\)?", re.I)
 _IMPORT = re.compile(r"@import[^;]*;?", re.I)
-_NESTABLE = {"clipPath", "mask", "pattern", "marker", "filter"}
 _RASTERS = ("PNG", "JPEG", "GIF", "WEBP")
-_LEFT_OUT = {"script", "foreignObject", "iframe", "audio", "video"}
+_LEFT_OUT = {
+    "script", "foreignObject", "iframe", "audio", "video", "metadata", "desc", "title",
+}  # fmt: skip
 
-_stack_size_lock = threading.Lock()
+
+def open(file: BinaryIO, format: Format) -> SvgPicture:
+    """Read the size of a drawing."""
+    found = size(file.read(HEAD_BYTES))
+    if found is None:
+        raise OtherFormat
+    return SvgPicture(file, found)
 
 
-def may_be_svg(head: bytes) -> bool:
-    """Whether content that starts like this may be XML, plain or compressed."""
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return text.startswith((b"<", b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff"))
+class SvgPicture(Picture):
+    """
+    A drawing.
+
+    Parameters
+    ----------
+    file : binary file object
+    size : (int, int)
+        Width and height in pixels.
+    """
+
+    def __init__(self, file: BinaryIO, size: Size):
+        super().__init__("SVG", size)
+        self._file = file
+
+    def read(self, at_least: Size | None, page: int | None) -> Image.Image:
+        """As `Picture.read`; takes as long as it likes."""
+        check_page(page or 1, 1)
+        self._file.seek(0)
+        return render(self._file.read(), at_least)
 
 
 def size(content: bytes) -> tuple[int, int] | None:
@@ -137,42 +168,41 @@ def render(content: bytes, at_least: tuple[int, int] | None = None) -> Image.Ima
         parser.Parse(xml, True)
     except (expat.ExpatError, LookupError, ValueError) as error:
         raise ImageError("damaged SVG data") from error
-    png = _with_deep_stack(_draw, "".join(copy.parts), copy.has_text)
+    png = _draw("".join(copy.parts), copy.has_text)
     return Image.open(BytesIO(png)).convert("RGBA")
 
 
 def _draw(xml: str, has_text: bool) -> bytes:
     import resvg_py
 
-    return resvg_py.svg_to_bytes(svg_string=xml, skip_system_fonts=not has_text)
-
-
-def _with_deep_stack(function: Callable, *args):
-    outcome = []
-
-    def run():
-        try:
-            outcome.append(function(*args))
-        except BaseException as error:
-            # Panics of the renderer are not Exceptions.
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, name="svg")
+    fonts = _fonts() if has_text else {"skip_system_fonts": True}
     try:
-        with _stack_size_lock:
-            previous = threading.stack_size(_STACK_BYTES)
-            try:
-                thread.start()
-            finally:
-                threading.stack_size(previous)
-    except (RuntimeError, ValueError) as error:
-        raise ImageError("not enough memory to draw it") from error
-    thread.join()
-    if isinstance(outcome[0], ImportError):
-        raise ImageError("drawing SVG needs resvg-py") from outcome[0]
-    if isinstance(outcome[0], BaseException):
-        raise ImageError("damaged SVG data") from outcome[0]
-    return outcome[0]
+        return resvg_py.svg_to_bytes(
+            svg_string=xml, dpi=_DOTS_PER_INCH, languages=_LANGUAGES, **fonts
+        )
+    except ValueError as error:
+        raise ImageError("damaged SVG data") from error
+
+
+@cache
+def _fonts() -> dict:
+    """
+    What text is drawn with whose font is not installed.
+
+    Browsers take another. The renderer knows the names of those of Windows and macOS
+    alone; elsewhere there may be none at all, so these come with matplotlib.
+    """
+    if sys.platform in ("win32", "darwin"):
+        return {}
+    package = importlib.util.find_spec("matplotlib").submodule_search_locations[0]
+    return {
+        "font_dirs": [os.path.join(package, "mpl-data", "fonts", "ttf")],
+        "serif_family": "DejaVu Serif",
+        "sans_serif_family": "DejaVu Sans",
+        "monospace_family": "DejaVu Sans Mono",
+        "cursive_family": "DejaVu Sans",
+        "fantasy_family": "DejaVu Sans",
+    }
 
 
 def _unzipped(content: bytes, limit: int) -> bytes:
@@ -250,13 +280,10 @@ class _HarmlessCopy:
         self._open: list[str] = []
         self._left_out_at: int | None = None
         self._scales = [1.0]
-        self._n_nestable = 0
         self._embedded_pixels = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._open.append(name)
-        if len(self._open) > MAX_DEPTH:
-            raise ImageError("an SVG nested too deeply")
         element = _local(name)
         if self._left_out_at is not None:
             return
@@ -302,9 +329,11 @@ class _HarmlessCopy:
             scale = max(self._at_least[0] / width, self._at_least[1] / height)
         scale = min(scale, MAX_SIDE / max(width, height))
         sized = dict(attributes)
-        # The tolerance keeps rounding errors from adding a row of pixels.
-        sized["width"] = str(max(1, math.ceil(width * scale - 1e-6)))
-        sized["height"] = str(max(1, math.ceil(height * scale - 1e-6)))
+        # Its own size is as `size` says, any other is covered. (The tolerance keeps
+        # rounding errors from adding a row of pixels.)
+        whole = round if scale == 1 else lambda side: math.ceil(side - 1e-6)
+        sized["width"] = str(max(1, whole(width * scale)))
+        sized["height"] = str(max(1, whole(height * scale)))
         box = _view_box(attributes)
         if box is None:
             sized["viewBox"] = f"0 0 {width} {height}"
@@ -325,17 +354,12 @@ class _HarmlessCopy:
                 scale *= max(1.0, *factors, 0.0)
         self._scales.append(scale)
         self._largest_scale = max(self._largest_scale, scale)
-        if element in _NESTABLE:
-            self._n_nestable += 1
         if element == "pattern":
             sides = (_length(attributes.get(side)) or 0 for side in ("width", "height"))
             self._patterns.append(math.prod(sides))
         area = max(self._patterns, default=0) * self._largest_scale**2
-        if self._n_nestable > MAX_NESTABLE or area > MAX_PATTERN_PIXELS:
+        if area > MAX_PATTERN_PIXELS:
             raise ImageError("an SVG that would take too much memory")
-        octaves = _length(attributes.get("numOctaves"))
-        if octaves and octaves > MAX_OCTAVES:
-            attributes["numOctaves"] = str(MAX_OCTAVES)
 
     def _clean(self, element: str, key: str, value: str) -> str | None:
         """The value of an attribute as it may be passed on, None to leave it out."""

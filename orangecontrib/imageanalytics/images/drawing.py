@@ -1,0 +1,180 @@
+"""From an opened picture to its pixels, here or in the helper process.
+
+What is done in the helper process stands here, too: there it is only this module that
+the readers need, and nothing of Orange.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from io import BytesIO
+from threading import BoundedSemaphore
+from typing import BinaryIO
+
+from PIL import Image
+
+from orangecontrib.imageanalytics.images import colour, helper
+from orangecontrib.imageanalytics.images.formats import (
+    FORMATS,
+    MEGAPIXEL,
+    Format,
+    plain,
+)
+from orangecontrib.imageanalytics.images.intensity import (
+    AUTOMATIC,
+    Intensity,
+    Values,
+    apply_range,
+)
+from orangecontrib.imageanalytics.images.picture import (
+    SIDEWAYS,
+    TRANSPOSE,
+    Header,
+    OtherFormat,
+    Picture,
+    Size,
+)
+
+#: How long drawing an SVG may take, and reading what is compressed.
+DRAWING_SECONDS, DECODING_SECONDS = 5, 60
+# Pictures from this size on are decoded one at a time: each takes hundreds of MB.
+_LARGE = 60 * MEGAPIXEL
+_one_large = BoundedSemaphore(1)
+
+# The content of a file, or its path.
+Source = bytes | str
+
+
+def draw(
+    picture: Picture,
+    format: Format,
+    at_least: Size | None,
+    page: int | None,
+    intensity: Intensity,
+) -> Image.Image:
+    """
+    The pixels of an opened picture, decoded in this process.
+
+    Returns
+    -------
+    PIL.Image.Image
+        As `decode` gives it.
+
+    Raises
+    ------
+    ImageError
+        It is damaged or too large.
+    """
+    if at_least is not None and picture.orientation in SIDEWAYS:
+        at_least = at_least[::-1]
+    try:
+        with _room_for(picture.size):
+            pixels = picture.read(at_least, page)
+            if isinstance(pixels, Values):
+                image = colour.to_rgb(pixels.to_image(intensity))
+            else:
+                image = apply_range(colour.to_rgb(pixels), intensity)
+            if picture.orientation in TRANSPOSE:
+                image = image.transpose(TRANSPOSE[picture.orientation])
+            return image
+    except OtherFormat:  # some readers see it late
+        raise
+    except Exception as error:
+        raise plain(error, format) from error
+
+
+def _room_for(size: Size):
+    is_large = size[0] * size[1] >= _LARGE
+    return _one_large if is_large else contextlib.nullcontext()
+
+
+def header_of(picture: Picture, page: int | None = None) -> Header:
+    """What is known of an opened picture, or of a page of it."""
+    size = picture.displayed_size if page is None else picture.page_size(page)
+    return Header(
+        picture.format,
+        *size,
+        has_more=picture.has_more,
+        is_plain=picture.is_plain,
+    )
+
+
+def pages_of(picture: Picture) -> list[tuple[str, int, int]]:
+    """Name, width and height of each page; empty if there is just one."""
+    return [
+        (name, *picture.page_size(number))
+        for number, name in enumerate(picture.page_names(), 1)
+    ]
+
+
+# By the helper process ----------------------------------------------------------------
+
+
+def ask_header(format: Format, source: Source, page: int | None = None) -> Header:
+    """As `header_of`, by the helper process."""
+    return _ask("header_there", format, source, page)
+
+
+def ask_pages(format: Format, source: Source) -> list[tuple[str, int, int]]:
+    """As `pages_of`, by the helper process."""
+    return _ask("pages_there", format, source)
+
+
+def ask_drawing(
+    format: Format,
+    source: Source,
+    at_least: Size | None = None,
+    page: int | None = None,
+    intensity: Intensity = AUTOMATIC,
+) -> Image.Image:
+    """As `draw`, by the helper process."""
+    answer = _ask("draw_there", format, source, at_least, page, intensity)
+    size, content, profile = answer
+    image = Image.frombytes("RGB", size, content)
+    if profile:
+        image.info["icc_profile"] = profile
+    return image
+
+
+def _ask(function: str, format: Format, source: Source, *arguments):
+    seconds = DRAWING_SECONDS if format.reader == "svg" else DECODING_SECONDS
+    answer = helper.call(
+        f"{__name__}:{function}",
+        FORMATS.index(format),
+        source,
+        *arguments,
+        seconds=seconds,
+    )
+    if answer is None:
+        raise OtherFormat
+    return answer
+
+
+# In the helper process ----------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _file_of(source: Source) -> Iterator[BinaryIO]:
+    with open(source, "rb") if isinstance(source, str) else BytesIO(source) as file:
+        yield file
+
+
+def header_there(index: int, source: Source, page: int | None) -> Header | None:
+    """`header_of` a source that has the format of a number; None if it has not."""
+    with _file_of(source) as file, contextlib.suppress(OtherFormat):
+        return header_of(FORMATS[index].open(file), page)
+
+
+def pages_there(index: int, source: Source) -> list[tuple[str, int, int]] | None:
+    """`pages_of` a source that has the format of a number; None if it has not."""
+    with _file_of(source) as file, contextlib.suppress(OtherFormat):
+        return pages_of(FORMATS[index].open(file))
+
+
+def draw_there(index: int, source: Source, *arguments) -> tuple | None:
+    """`draw` a source: the size, the pixels as bytes, and the profile."""
+    with _file_of(source) as file, contextlib.suppress(OtherFormat):
+        format = FORMATS[index]
+        image = draw(format.open(file), format, *arguments)
+        return image.size, image.tobytes(), image.info.get("icc_profile")

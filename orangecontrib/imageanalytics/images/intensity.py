@@ -1,0 +1,329 @@
+"""From the numbers in a picture to the 256 levels that screens and networks take.
+
+Photos have 8 bits a colour and are shown as they are. Microscopes, telescopes and
+scanners give other numbers: 12 bits in 16, floats, counts. Which of them is black and
+which is white is the picture's *intensity range*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+AUTOMATIC, FULL = "auto", "full"
+#: `AUTOMATIC`, `FULL`, or the numbers that become black and white
+Intensity = str | tuple[float, float]
+Range = tuple[float, float]
+
+#: The attribute of a column of images that says how they are to be shown.
+ATTRIBUTE = "intensity"
+
+# Percentiles between which the automatic range lies: one hot pixel in a thousand does
+# not count.
+ROBUST = 0.1, 99.9
+# A range in common use, such as 0 to 4095, is taken when the values fill this much of
+# it: then the picture looks as it does in 8 bits.
+FILLED = 0.75
+SAMPLED = 1_000_000
+STRIP = 1 << 22  # values that are converted at once
+_WHOLE_NUMBERS = tuple(float(2**bits - 1) for bits in (8, 10, 12, 14, 16, 32))
+_FRACTIONS = 1.0, 255.0, 65535.0
+
+# For channels whose file names no colours. Magenta and green come first: the
+# colour-blind tell them apart, too.
+COLOURS = (
+    (255, 0, 255),
+    (0, 255, 0),
+    (0, 255, 255),
+    (255, 255, 0),
+    (255, 0, 0),
+    (0, 0, 255),
+    (255, 255, 255),
+)
+
+
+def as_intensity(value: object) -> Intensity:
+    """
+    What a user has chosen, checked.
+
+    Parameters
+    ----------
+    value : str, (number, number) or None
+        "auto" or None, "full", two numbers, or text with two numbers: "100:700".
+
+    Returns
+    -------
+    "auto", "full" or (float, float)
+
+    Raises
+    ------
+    ValueError
+        It is none of these, or the first number is not below the second.
+    """
+    if value is None:
+        return AUTOMATIC
+    if isinstance(value, str) and value in (AUTOMATIC, FULL):
+        return value
+    ends = value.split(":") if isinstance(value, str) else value
+    try:
+        low, high = (float(end) for end in ends)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"'{value}' is not an intensity range, should be '{AUTOMATIC}', '{FULL}' "
+            "or LOW:HIGH"
+        ) from None
+    if not (low < high and math.isfinite(high - low)):
+        raise ValueError(f"intensity: {low:g} is not below {high:g}")
+    return low, high
+
+
+def intensity_text(intensity: Intensity) -> str:
+    """As `as_intensity` reads it: "auto", "full" or "100:700"."""
+    if isinstance(intensity, str):
+        return intensity
+    return ":".join(f"{end:.17g}" for end in intensity)
+
+
+def column_intensity(variable) -> Intensity:
+    """
+    How the images of a column are to be shown.
+
+    Parameters
+    ----------
+    variable : Orange.data.Variable
+        The column. What its attribute ``intensity`` says is from files, too: what is
+        none is automatic.
+    """
+    try:
+        return as_intensity(variable.attributes.get(ATTRIBUTE))
+    except ValueError:
+        return AUTOMATIC
+
+
+@dataclass
+class Values:
+    """
+    The numbers of a picture, and what is known of their meaning.
+
+    Attributes
+    ----------
+    array : numpy.ndarray
+        Any dtype; shape (height, width), or (height, width, n) of colours or
+        channels.
+    is_colour : bool
+        Whether a third axis holds red, green and blue, rather than channels.
+    declared : sequence of ((float, float) or None)
+        The ranges that the file declares: one for all, or one a channel.
+    full : (float, float) or None
+        The range that the values could have; by default that of the dtype, of floats
+        from their least to their greatest.
+    inverted : bool
+        Whether the least is white.
+    missing : float or None
+        The value of pixels for which there is none; they are black.
+    opacity : numpy.ndarray or None
+        uint8, shape (height, width): laid on white where it is below 255.
+    colours : sequence of (int, int, int)
+        Those of the channels; by default `COLOURS`.
+    is_linear : bool
+        Whether the values are amounts of light, which screens do not take.
+    profile : bytes or None
+        ICC profile of the colours.
+    """
+
+    array: np.ndarray
+    is_colour: bool = False
+    declared: Sequence[Range | None] = (None,)
+    full: Range | None = None
+    inverted: bool = False
+    missing: float | None = None
+    opacity: np.ndarray | None = None
+    colours: Sequence[tuple[int, int, int]] = ()
+    is_linear: bool = False
+    profile: bytes | None = None
+
+    def __post_init__(self):
+        if self.array.dtype.kind == "c":
+            self.array = np.abs(self.array)
+        elif self.array.dtype.kind == "b":
+            self.array = self.array.astype(np.uint8) * np.uint8(255)
+        if not self.array.dtype.isnative:
+            self.array = self.array.astype(self.array.dtype.newbyteorder("="))
+
+    def to_image(self, intensity: Intensity) -> Image.Image:
+        """
+        The picture that these numbers show.
+
+        Parameters
+        ----------
+        intensity : "auto", "full" or (float, float)
+            Automatic is the range that the file declares, else that of bytes, else
+            one that most of the values lie in.
+
+        Returns
+        -------
+        PIL.Image.Image
+            Mode RGB, or L for a single grey; not turned, the profile not applied but
+            in its ``info``.
+        """
+        if self.array.ndim == 2 or self.is_colour:
+            image = Image.fromarray(self._levels(self.array, 0, intensity))
+        elif self.array.shape[2] == 1:
+            image = Image.fromarray(self._levels(self.array[..., 0], 0, intensity))
+        else:
+            image = Image.fromarray(self._composed(intensity))
+        if self.opacity is not None:
+            white = Image.new(image.mode, image.size, "white")
+            white.paste(image, mask=Image.fromarray(self.opacity))
+            image = white
+        if self.profile:
+            image.info["icc_profile"] = self.profile
+        return image
+
+    def _composed(self, intensity) -> np.ndarray:
+        """All channels, each in its colour, added up as light is."""
+        height, width, n_channels = self.array.shape
+        colours = self.colours or COLOURS
+        total = np.zeros((height, width, 3), np.uint16)
+        for index in range(min(n_channels, len(COLOURS))):
+            levels = self._levels(self.array[..., index], index, intensity)
+            for place, part in enumerate(colours[index % len(colours)]):
+                if part:
+                    total[..., place] += levels.astype(np.uint16) * part // 255
+        return np.minimum(total, 255).astype(np.uint8)
+
+    def _levels(self, values: np.ndarray, index: int, intensity) -> np.ndarray:
+        low, high = self._range(values, index, intensity)
+        levels = _scaled(values, low, high, self.is_linear)
+        if self.inverted:
+            np.subtract(255, levels, out=levels)
+        for nothing in self._nothing(values):
+            levels[nothing] = 0
+        return levels
+
+    def _nothing(self, values: np.ndarray):
+        """Masks of the pixels that have no value."""
+        if values.dtype.kind == "f":
+            yield ~np.isfinite(values)
+        if self.missing is not None:
+            yield values == self.missing
+
+    def _range(self, values, index, intensity) -> Range:
+        if isinstance(intensity, tuple):
+            return intensity
+        sample = self._sample(values)
+        if not sample.size:
+            return 0, 1
+        if intensity == FULL:
+            return self.full or _possible(sample)
+        declared = self.declared[index % len(self.declared)]
+        if self.is_linear:
+            return _exposure(sample)
+        return _automatic(sample, declared)
+
+    def _sample(self, values: np.ndarray) -> np.ndarray:
+        step = max(1, math.isqrt(values.size // SAMPLED))
+        sample = values[::step, ::step].ravel()
+        known = np.ones(sample.shape, bool)
+        if self.opacity is not None:
+            known = self.opacity[::step, ::step].ravel() > 0
+            known = np.repeat(known, sample.size // known.size)
+        for nothing in self._nothing(sample):
+            known &= ~nothing
+        return sample[known]
+
+
+def apply_range(image: Image.Image, intensity: Intensity) -> Image.Image:
+    """
+    A picture of 8 bits with other ends; unless they are given, it stays as it is.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Mode RGB.
+    intensity : "auto", "full" or (float, float)
+        The ends are on the scale 0 to 255.
+    """
+    if isinstance(intensity, str):
+        return image
+    levels = _scaled(np.arange(256, dtype=np.uint8), *intensity, False)
+    return image.point(levels.tolist() * len(image.getbands()))
+
+
+def _possible(sample: np.ndarray) -> Range:
+    if sample.dtype.kind == "f":
+        return float(sample.min()), float(sample.max())
+    limits = np.iinfo(sample.dtype)
+    return limits.min, limits.max
+
+
+def _automatic(sample: np.ndarray, declared: Range | None) -> Range:
+    low, high = (float(end) for end in np.percentile(sample, ROBUST, method="nearest"))
+    # A declared range in which nothing would be seen is a mistake of the writer.
+    if declared is not None and declared[0] < high and low < declared[1]:
+        return declared
+    if sample.dtype == np.uint8:
+        return 0, 255
+    if low == high:
+        low, high = float(sample.min()), float(sample.max())
+    usual = _usual(sample.dtype, low, high)
+    if usual is not None and (
+        low == high or high - low >= FILLED * (usual[1] - usual[0])
+    ):
+        return usual
+    return low, high
+
+
+def _usual(dtype: np.dtype, low: float, high: float) -> Range | None:
+    """The least range in common use that holds these values."""
+    if low < 0:
+        return _possible(np.empty(0, dtype)) if dtype.kind == "i" else None
+    tops = _FRACTIONS if dtype.kind == "f" else _WHOLE_NUMBERS
+    return next(((0.0, top) for top in tops if high <= top), None)
+
+
+def _exposure(sample: np.ndarray) -> Range:
+    """For amounts of light, of which lamps and the sun are a thousand times others."""
+    high = float(np.percentile(sample, 99, method="nearest"))
+    return (0.0, 1.0) if 0.5 <= high <= 1.5 or high <= 0 else (0.0, high)
+
+
+def _scaled(values: np.ndarray, low: float, high: float, is_linear: bool) -> np.ndarray:
+    """Bytes, 0 for `low` and 255 for `high`."""
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+        limits = np.iinfo(values.dtype)
+        table = np.arange(limits.min, limits.max + 1, dtype=np.float64)
+        table = _to_bytes(table, low, high, is_linear)
+        # Negative numbers are found at the end, as Python counts from there.
+        return np.roll(table, limits.min)[values.view(f"u{values.dtype.itemsize}")]
+    levels = np.empty(values.shape, np.uint8)
+    n_rows = max(1, STRIP * len(values) // max(1, values.size))
+    for top in range(0, len(values), n_rows):
+        strip = values[top : top + n_rows].astype(np.float64)
+        strip[~np.isfinite(strip)] = low
+        levels[top : top + n_rows] = _to_bytes(strip, low, high, is_linear)
+    return levels
+
+
+def _to_bytes(values: np.ndarray, low, high, is_linear) -> np.ndarray:
+    if not math.isfinite(high - low):
+        values /= 2
+        low, high = low / 2, high / 2
+    values -= low
+    values /= (high - low) or 1
+    np.clip(values, 0, 1, out=values)
+    if is_linear:
+        values = _gamma(values)
+    values *= 255
+    return np.rint(values).astype(np.uint8)
+
+
+def _gamma(light: np.ndarray) -> np.ndarray:
+    """The transfer function of sRGB, IEC 61966-2-1."""
+    return np.where(
+        light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055
+    )

@@ -1,0 +1,175 @@
+"""What all readers of formats give: an opened picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from PIL import Image
+
+from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images.intensity import Values
+
+#: The most that is decoded; phones make pictures of 200 million.
+MAX_PIXELS = 2**28
+LIMIT = f"the limit is {MAX_PIXELS / 1e6:.0f} million"
+
+Size = tuple[int, int]
+
+TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)
+
+
+@dataclass(frozen=True)
+class Header:
+    """
+    What the start of a file says about the picture in it.
+
+    Attributes
+    ----------
+    format : str
+        Name of the format, such as "JPEG" or "SVG".
+    width, height : int
+        Size in pixels, as displayed: after the EXIF orientation.
+    has_more : bool
+        Whether the file has pages, planes or frames that `decode` leaves out unless
+        it is told their number.
+    is_plain : bool
+        Whether every program shows the file as `decode` does: 8 bits, one page.
+    """
+
+    format: str
+    width: int
+    height: int
+    has_more: bool = False
+    is_plain: bool = True
+
+
+class OtherFormat(Exception):
+    """What starts like a format is something else."""
+
+
+@dataclass
+class Picture:
+    """
+    A picture whose header was read; each reader has its own kind.
+
+    Attributes
+    ----------
+    format : str
+        Name of the format.
+    size : (int, int)
+        Width and height in pixels, as stored.
+    orientation : int
+        That of EXIF: how it is to be turned still, 1 for not at all.
+    has_more : bool
+        Whether the file has pages, planes or frames that `read` leaves out.
+    is_plain : bool
+        Whether any program shows it as `read` does: 8 bits, one page.
+    """
+
+    format: str
+    size: Size
+    orientation: int = 1
+    has_more: bool = False
+    is_plain: bool = True
+
+    @property
+    def displayed_size(self) -> Size:
+        """Width and height as displayed: after the orientation."""
+        return self.size[::-1] if self.orientation in SIDEWAYS else self.size
+
+    def page_names(self) -> list[str]:
+        """What the pages, planes and channels are called, if there are several."""
+        return []
+
+    def page_size(self, page: int) -> Size:
+        """Width and height of a page, as displayed; pages count from 1."""
+        return self.displayed_size
+
+    def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
+        """
+        Decode it.
+
+        Parameters
+        ----------
+        at_least : (int, int) or None
+            Width and height, as stored, that suffice.
+        page : int or None
+            Which page, from 1; None is what represents the file best.
+
+        Returns
+        -------
+        PIL.Image.Image or Values
+            Loaded; an image of 8 bits in any mode.
+        """
+        raise NotImplementedError
+
+
+def check_size(width: int, height: int, format: str) -> None:
+    """
+    Raises
+    ------
+    ImageError
+        When nobody could decode so many pixels, or there are none.
+    """
+    if width < 1 or height < 1:
+        raise ImageError(f"damaged {format} data")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"too many pixels ({width}x{height}; {LIMIT})")
+
+
+def check_page(page: int, n_pages: int) -> None:
+    """
+    Raises
+    ------
+    ImageError
+        When there is no such page.
+    """
+    if not 1 <= page <= n_pages:
+        raise ImageError(f"there is no page {page}, the last is {n_pages}")
+
+
+def middle(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The plane of a stack that stands for it: that in the middle of each axis."""
+    return tuple(length // 2 for length in shape)
+
+
+def plane_place(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Where on each axis the plane of a number lies, the last axis the fastest."""
+    place = []
+    for length in reversed(shape):
+        index, at = divmod(index, length)
+        place.insert(0, at)
+    return tuple(place)
+
+
+def plane_number(place: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """The inverse of `plane_place`."""
+    number = 0
+    for at, length in zip(place, shape, strict=True):
+        number = number * length + at
+    return number
+
+
+def covers(size: Size, at_least: Size | None) -> bool:
+    """Whether a smaller version of a picture has enough pixels."""
+    return at_least is not None and all(
+        side >= wanted for side, wanted in zip(size, at_least, strict=True)
+    )
+
+
+def reduction(size: Size, at_least: Size | None, most: int) -> int:
+    """How often a picture may be halved and still cover what suffices."""
+    if at_least is None:
+        return 0
+    ratio = min(s / max(1, w) for s, w in zip(size, at_least, strict=True))
+    return min(most, int(math.log2(ratio))) if ratio >= 2 else 0

@@ -1,0 +1,5 @@
+"""How formats are read: a module has ``open(file, format)``, which gives a `Picture`.
+
+Which module reads what stands in `images.formats`. The libraries are imported when the
+first picture needs them.
+"""

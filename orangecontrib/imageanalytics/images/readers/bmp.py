@@ -1,0 +1,19 @@
+"""BMP: what Pillow reads of it; the rest is left to another reader."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from orangecontrib.imageanalytics.images.formats import Format
+from orangecontrib.imageanalytics.images.picture import OtherFormat, Picture
+from orangecontrib.imageanalytics.images.readers import pillow
+
+
+def open(file: BinaryIO, format: Format) -> Picture:
+    """Open a BMP."""
+    try:
+        return pillow.open(file, format)
+    except OSError as error:
+        if "Unsupported" in str(error):  # a rare number of bits a colour
+            raise OtherFormat from error
+        raise

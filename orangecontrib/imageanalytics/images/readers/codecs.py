@@ -1,0 +1,73 @@
+"""What imagecodecs reads: JPEG XL, JPEG XR, Radiance HDR, rare BMPs."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import imagecodecs
+import numpy as np
+
+from orangecontrib.imageanalytics.images.formats import Format
+from orangecontrib.imageanalytics.images.intensity import Values
+from orangecontrib.imageanalytics.images.picture import (
+    Picture,
+    Size,
+    check_page,
+    check_size,
+)
+
+_DECODERS = {
+    "BMP": imagecodecs.bmp_decode,
+    "JXL": imagecodecs.jpegxl_decode,
+    "JXR": imagecodecs.jpegxr_decode,
+    "HDR": imagecodecs.rgbe_decode,
+}
+_LIGHT = ("HDR",)
+
+
+def open(file: BinaryIO, format: Format) -> CodecPicture:
+    """Decode a picture: the codecs cannot tell its size before."""
+    array = _DECODERS[format.name](file.read())
+    if array.ndim == 4:  # frames of an animation
+        array = array[0]
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    return CodecPicture(format.name, array)
+
+
+class CodecPicture(Picture):
+    """
+    A decoded picture.
+
+    Parameters
+    ----------
+    name : str
+        Of the format.
+    array : numpy.ndarray
+        Shape (height, width) or (height, width, n), with opacity as the last of 2 or 4.
+    """
+
+    def __init__(self, name: str, array: np.ndarray):
+        height, width = array.shape[:2]
+        super().__init__(name, (width, height), is_plain=array.dtype == np.uint8)
+        check_size(width, height, name)
+        self._array = array
+
+    def read(self, at_least: Size | None, page: int | None) -> Values:
+        """As `Picture.read`."""
+        check_page(page or 1, 1)
+        array, opacity = self._array, None
+        if array.ndim == 3 and array.shape[2] in (2, 4):
+            array, opacity = array[..., :-1], _bytes(array[..., -1])
+            array = array[..., 0] if array.shape[2] == 1 else array
+        return Values(
+            array,
+            is_colour=array.ndim == 3,
+            opacity=opacity,
+            is_linear=self.format in _LIGHT,
+        )
+
+
+def _bytes(opacity: np.ndarray) -> np.ndarray:
+    top = 1 if opacity.dtype.kind == "f" else np.iinfo(opacity.dtype).max
+    return np.rint(np.clip(opacity / top, 0, 1) * 255).astype(np.uint8)

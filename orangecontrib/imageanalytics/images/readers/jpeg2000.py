@@ -1,0 +1,134 @@
+"""JPEG 2000: at fewer pixels where they suffice, with deep and signed numbers."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from orangecontrib.imageanalytics.images.formats import Format
+from orangecontrib.imageanalytics.images.intensity import Values
+from orangecontrib.imageanalytics.images.picture import Size, check_size, reduction
+from orangecontrib.imageanalytics.images.readers.pillow import (
+    PillowPicture,
+    open_image,
+    pixels,
+)
+
+_CODESTREAM = b"\xff\x4f\xff\x51"
+_SIZE, _STYLE = 0xFF51, 0xFF52
+_FIRST_TILE = 0xFF90
+_MAX_HEADER = 1 << 20
+
+
+@dataclass
+class _Codestream:
+    """What its header says of the numbers."""
+
+    bits: int = 8
+    signed: bool = False
+    n_components: int = 1
+    n_halvings: int = 0
+
+
+def open(file: BinaryIO, format: Format) -> Jpeg2000Picture:
+    """Open a JPEG 2000."""
+    head = file.read(_MAX_HEADER)
+    return Jpeg2000Picture(file, open_image(file, format.name), _codestream(head))
+
+
+class Jpeg2000Picture(PillowPicture):
+    """
+    A JPEG 2000.
+
+    Parameters
+    ----------
+    file : binary file object
+    image : PIL.Jpeg2KImagePlugin.Jpeg2KImageFile
+        Opened from it.
+    codestream : _Codestream
+    """
+
+    def __init__(self, file: BinaryIO, image, codestream: _Codestream):
+        self._codestream = codestream
+        super().__init__(image)
+        self._file = file
+        self.is_plain = codestream.bits == 8 and not codestream.signed
+
+    def check_size(self) -> None:
+        """Not yet: it is seen when it is known how many pixels are wanted."""
+
+    def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
+        """As `Picture.read`; at 1/2, 1/4 ... of the size if that suffices."""
+        stream = self._codestream
+        n_halvings = reduction(self.size, at_least, stream.n_halvings)
+        check_size(*(side >> n_halvings for side in self.size), self.format)
+        if stream.n_components >= 3 and stream.bits > 8 and not n_halvings:
+            deep = self._deep_colours()
+            if deep is not None:
+                return deep
+        read = self._reduced(n_halvings) if n_halvings else None
+        read = read or super().read(None, page)
+        return self._numbers(read.array) if isinstance(read, Values) else read
+
+    def _reduced(self, n_halvings: int) -> Image.Image | Values | None:
+        """With the finest details left out; None if its tiles do not allow that."""
+        image = open_image(self._file, self.format)
+        image.reduce = n_halvings
+        try:
+            image.load()
+        except (OSError, ValueError):
+            return None
+        return pixels(image)
+
+    def _numbers(self, values: np.ndarray) -> Values:
+        """Undo how Pillow moves greys to fill 16 bits without a sign."""
+        stream = self._codestream
+        # (A bit depth below 16 is a range that the file declares.)
+        values = values >> max(0, 16 - stream.bits)
+        least = 0
+        if stream.signed:
+            least = -(2 ** (stream.bits - 1))
+            dtype = np.int8 if stream.bits <= 8 else np.int16
+            values = (values.astype(np.int32) + least).astype(dtype)
+        whole = least, least + 2**stream.bits - 1
+        declared = whole if stream.bits < 16 else None
+        return Values(values, declared=(declared,), full=whole)
+
+    def _deep_colours(self) -> Values | None:
+        """More than the 8 bits that Pillow gives of colours, if there is a way."""
+        self._file.seek(0)
+        try:
+            import imagecodecs
+
+            array = imagecodecs.jpeg2k_decode(self._file.read())
+        except Exception:  # it is not installed, or cannot
+            return None
+        if array.ndim != 3 or array.shape[2] < 3:
+            return None
+        whole = 0, 2**self._codestream.bits - 1
+        declared = whole if self._codestream.bits < 16 else None
+        return Values(array[..., :3], is_colour=True, declared=(declared,), full=whole)
+
+
+def _codestream(head: bytes) -> _Codestream:
+    found = _Codestream()
+    place = head.find(_CODESTREAM) + 2
+    try:
+        while place >= 2:
+            marker, length = struct.unpack_from(">HH", head, place)
+            if marker == _SIZE:
+                (found.n_components,) = struct.unpack_from(">H", head, place + 38)
+                depth = head[place + 40]
+                found.bits, found.signed = (depth & 127) + 1, depth > 127
+            elif marker == _STYLE:
+                found.n_halvings = head[place + 9]
+            elif marker == _FIRST_TILE:
+                break
+            place += 2 + length
+    except (struct.error, IndexError):
+        pass
+    return found

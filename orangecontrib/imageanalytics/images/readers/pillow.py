@@ -1,0 +1,133 @@
+"""What Pillow reads as it should be: most formats of 8 bits."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from functools import cache
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from orangecontrib.imageanalytics.images.formats import Format
+from orangecontrib.imageanalytics.images.intensity import Values
+from orangecontrib.imageanalytics.images.picture import (
+    Picture,
+    Size,
+    check_page,
+    check_size,
+)
+
+# Whose further frames are pictures like the first. Those of icons are the same in
+# other sizes, those of JPEG what phones measure besides.
+_WITH_FRAMES = ("GIF", "PNG", "WEBP", "AVIF", "HEIF", "FLI", "DCX")
+_ORIENTATION_TAG = 0x0112
+_EXIF_INTEGERS = {1: "B", 3: "H", 4: "I"}
+_lock = threading.Lock()
+
+
+def open(file: BinaryIO, format: Format) -> PillowPicture:
+    """Open a picture of a format that Pillow reads."""
+    return PillowPicture(open_image(file, format.name))
+
+
+def open_image(file: BinaryIO, name: str) -> ImageFile:
+    """
+    Pillow's own image, its pixels not read.
+
+    Not by `Image.open`: that warns of large pictures, which can only be silenced for
+    all threads at once.
+    """
+    file.seek(0)
+    return _factory(name)(file, "")
+
+
+@cache
+def _factory(name: str):
+    if name == "HEIF":
+        from pillow_heif import HeifImageFile
+
+        return HeifImageFile
+    with _lock:
+        Image.init()
+    if name not in Image.OPEN:
+        raise NotImplementedError(f"this Pillow does not read {name}")
+    return Image.OPEN[name][0]
+
+
+class PillowPicture(Picture):
+    """
+    A picture that Pillow has opened.
+
+    Parameters
+    ----------
+    image : PIL.ImageFile.ImageFile
+        Its pixels not read yet.
+    """
+
+    def __init__(self, image: ImageFile):
+        name = image.format or ""
+        super().__init__(name, image.size, orientation(image))
+        self.image = image
+        self.has_more = name in _WITH_FRAMES and getattr(image, "is_animated", False)
+        self.check_size()
+
+    def check_size(self) -> None:
+        """As `check_size` of all pixels; those that read less of them do not ask."""
+        check_size(*self.size, self.format)
+
+    def page_names(self) -> list[str]:
+        """As `Picture.page_names`."""
+        n_frames = self.image.n_frames if self.has_more else 1
+        return [f"frame {n}" for n in range(1, n_frames + 1)] if n_frames > 1 else []
+
+    def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
+        """As `Picture.read`."""
+        if page is not None:
+            check_page(page, self.image.n_frames if self.has_more else 1)
+            if page > 1:
+                self.image.seek(page - 1)
+        extent = self.image.tile[0][1] if self.image.tile else None
+        self.image.load()
+        check_size(*self.image.size, self.format)
+        if self.format == "GIF" and page in (None, 1):
+            return _with_white_rim(self.image, extent)
+        return pixels(self.image)
+
+
+def pixels(image: Image.Image) -> Image.Image | Values:
+    """A loaded image, or its numbers where they are more than 8 bits."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Values(np.asarray(image))
+    return image
+
+
+def _with_white_rim(image: Image.Image, extent: tuple | None) -> Image.Image:
+    """White where the first frame of a GIF does not reach, instead of any colour."""
+    if extent in (None, (0, 0, *image.size)) or image.has_transparency_data:
+        return image
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image.crop(extent).convert("RGB"), extent)
+    return white
+
+
+def orientation(image: ImageFile) -> int:
+    """EXIF orientation, 1 to 8, that is still to be applied."""
+    exif = image.info.get("exif")
+    if not isinstance(exif, bytes):
+        return 1
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = ">" if tiff.startswith(b"MM") else "<"
+    try:
+        (start,) = struct.unpack_from(order + "I", tiff, 4)
+        (n_tags,) = struct.unpack_from(order + "H", tiff, start)
+        for place in range(start + 2, start + 2 + 12 * n_tags, 12):
+            tag, kind = struct.unpack_from(order + "HH", tiff, place)
+            if tag == _ORIENTATION_TAG and kind in _EXIF_INTEGERS:
+                integer = order + _EXIF_INTEGERS[kind]
+                return struct.unpack_from(integer, tiff, place + 8)[0]
+    except struct.error:
+        pass
+    return 1

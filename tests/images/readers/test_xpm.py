@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from picture_files import first_row, pixels, reason
+
+from orangecontrib.imageanalytics.images.decode import Header, content_header
+
+
+def xpm(*colours, rows=None, n_characters=1):
+    keys = [chr(97 + n) * n_characters for n in range(len(colours))]
+    rows = rows or ["".join(keys)]
+    size = f"{len(rows[0]) // n_characters} {len(rows)} {len(colours)} {n_characters}"
+    lines = [size, *map(" ".join, zip(keys, colours, strict=True)), *rows]
+    strings = ",\n".join(f'"{line}"' for line in lines)
+    return f"/* XPM */\nstatic char *a[] = {{\n{strings}}};\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("red", (255, 0, 0)),
+        ("Red", (255, 0, 0)),
+        ("gray50", (127, 127, 127)),
+        ("grey0", (0, 0, 0)),
+        ("gray100", (255, 255, 255)),
+        ("gray", (190, 190, 190)),
+        ("green", (0, 255, 0)),
+        ("green3", (0, 205, 0)),
+        ("maroon", (176, 48, 96)),
+        ("steelblue", (70, 130, 180)),
+        ("SteelBlue1", (99, 184, 255)),
+        ("steelblue4", (54, 100, 139)),
+        ("light goldenrod", (238, 221, 130)),
+        ("LightGoldenrod2", (238, 220, 130)),
+        ("navy blue", (0, 0, 128)),
+        ("gold4", (139, 117, 0)),
+        ("#0f0", (0, 255, 0)),
+        ("#ffa500", (255, 165, 0)),
+        ("#ffffa5a50000", (255, 165, 0)),
+        ("None", (255, 255, 255)),
+    ],
+)
+def test_colours(name, expected):
+    found = first_row(xpm(f"c {name}"))[0]
+    assert np.abs(np.subtract(found, expected)).max() <= 1
+
+
+def test_other_kinds_of_screens():
+    colours = [
+        "m black c red",
+        "s border c lime g gray50",
+        "g gray50 m white",
+        "m white",
+    ]
+    assert first_row(xpm(*colours)) == [
+        (255, 0, 0),
+        (0, 255, 0),
+        (127, 127, 127),
+        (255, 255, 255),
+    ]
+
+
+@pytest.mark.parametrize("n_characters", [1, 2, 3, 7])
+def test_many_characters(n_characters):
+    rows = ["a" * n_characters + "b" * n_characters, "b" * 2 * n_characters]
+    content = xpm("c red", "c blue", rows=rows, n_characters=n_characters)
+    red, blue = [255, 0, 0], [0, 0, 255]
+    assert pixels(content).tolist() == [[red, blue], [blue, blue]]
+    assert content_header(content) == Header("XPM", 2, 2)
+
+
+def test_on_one_line_and_with_remarks():
+    content = xpm("c red", "c blue").replace(b",\n", b', /* a "remark" */ ')
+    assert first_row(content) == [(255, 0, 0), (0, 0, 255)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        xpm("c no such colour"),
+        xpm("c red", rows=["ab"]),
+        xpm("c #12"),
+        xpm("c red").replace(b'"1 1 1 1"', b'"1 1 1 9"'),
+        b"/* XPM */",
+    ],
+)
+def test_damaged(content):
+    assert reason(content) == "damaged XPM data"
+
+
+def test_too_few_rows():
+    content = xpm("c red").replace(b'"1 1 1 1"', b'"1 5 1 1"')
+    assert reason(content) == "the file is cut short"
+
+
+def test_large():
+    content = xpm("c red", rows=["a" * 2000] * 1000)
+    assert pixels(content).shape == (1000, 2000, 3)

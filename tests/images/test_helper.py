@@ -1,0 +1,191 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images import drawing, helper
+from orangecontrib.imageanalytics.images.decode import decode
+
+SLOW = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="900">'
+    b'<filter id="f"><feTurbulence numOctaves="1000000000"/></filter>'
+    b'<rect width="900" height="900" filter="url(#f)"/></svg>'
+)
+FAST = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">'
+    b'<rect width="9" height="9" fill="red"/></svg>'
+)
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="signals of POSIX")
+
+
+def reason(function, *arguments, seconds=20):
+    with pytest.raises(ImageError) as raised:
+        helper.call(function, *arguments, seconds=seconds)
+    return str(raised.value)
+
+
+def pid():
+    return helper.call("os:getpid", seconds=20)
+
+
+def is_running(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_one_process_is_used_again():
+    assert pid() == pid() != os.getpid()
+
+
+def test_what_libraries_print_does_no_harm():
+    assert helper.call("builtins:print", "noise", seconds=20) is None
+    assert helper.call("os:write", 1, b"noise", seconds=20) == 5
+    assert helper.call("os:write", 2, b"noise", seconds=20) == 5
+    assert helper.call("builtins:len", b"1234", seconds=20) == 4
+
+
+def test_errors_come_back():
+    before = pid()
+    assert reason("builtins:int", "x") == "its decoder fails (ValueError)"
+    # As panics of libraries are, no Exception.
+    assert reason("sys:exit") == "its decoder fails (SystemExit)"
+    assert reason("nowhere:nothing") == "its decoder fails (ModuleNotFoundError)"
+    assert pid() == before
+
+
+def test_a_crash_is_of_one_picture():
+    before = pid()
+    assert reason("os:abort") == "its decoder crashes"
+    assert pid() != before
+
+
+@ON_LINUX
+def test_memory_is_limited():
+    assert reason("builtins:bytearray", 100 << 30) == "not enough memory to decode it"
+
+
+def test_it_is_given_up_after_a_time():
+    start = time.monotonic()
+    assert reason("time:sleep", 60, seconds=0.5) == "takes longer than 0.5 s"
+    assert time.monotonic() - start < 10
+    assert helper.call("builtins:abs", -1, seconds=20) == 1
+
+
+def test_a_slow_drawing_lets_everything_else_run(monkeypatch):
+    monkeypatch.setattr(drawing, "DRAWING_SECONDS", 2)
+    outcome = []
+
+    def draw():
+        try:
+            decode(SLOW)
+        except ImageError as error:
+            outcome.append(str(error))
+
+    decode(FAST)
+    thread = threading.Thread(target=draw)
+    thread.start()
+    last, longest, n_drawn = time.monotonic(), 0.0, 0
+    while thread.is_alive():
+        time.sleep(0.01)
+        now = time.monotonic()
+        last, longest = now, max(longest, now - last)
+        assert decode(FAST).getpixel((0, 0)) == (255, 0, 0)
+        n_drawn += 1
+    assert outcome == ["takes longer than 2 s"]
+    assert n_drawn > 5
+    assert longest < 1
+
+
+def test_stopping_a_thread():
+    outcome = []
+    begun = threading.Event()
+
+    def ask():
+        begun.set()
+        try:
+            helper.call("time:sleep", 60, seconds=60)
+        except ImageError as error:
+            outcome.append(error)
+
+    pid()
+    thread = threading.Thread(target=ask)
+    thread.start()
+    begun.wait()
+    time.sleep(0.3)
+    helper.stop({threading.get_ident()})  # another one's is left alone
+    assert thread.is_alive()
+    helper.stop({thread.ident})
+    thread.join(1)
+    assert not thread.is_alive()
+    assert outcome
+
+
+def run(code):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+WORK = """
+    from orangecontrib.imageanalytics.images import helper
+    print(helper.call("os:getpid", seconds=60), flush=True)
+"""
+
+
+@ON_LINUX
+def test_it_ends_with_the_program():
+    program = run(WORK)
+    process = int(program.stdout.readline())
+    program.wait(20)
+    assert not is_running(process)
+
+
+@ON_LINUX
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_it_ends_when_the_program_is_killed(is_busy):
+    last = (
+        'helper.call("time:sleep", 60, seconds=2)'
+        if is_busy
+        else "import time; time.sleep(60)"
+    )
+    program = run(WORK + f"    {last}\n")
+    process = int(program.stdout.readline())
+    time.sleep(0.3)
+    assert is_running(process)
+    program.send_signal(signal.SIGKILL)
+    program.wait()
+    end = time.monotonic() + 10
+    while is_running(process) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(process)
+
+
+def test_a_script_is_not_run_again(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from orangecontrib.imageanalytics.images.decode import decode\n"
+        f"print(decode({FAST!r}).size)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "(9, 9)\n"
+
+
+def test_it_cannot_be_started(monkeypatch):
+    helper._pool.end_idle()
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    assert reason("os:getpid") == "no helper process can be started to read it"
+    monkeypatch.setattr(sys, "executable", None)
+    assert reason("os:getpid") == "no helper process can be started to read it"
