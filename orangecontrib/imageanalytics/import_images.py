@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Sized
 from types import SimpleNamespace
@@ -16,18 +17,68 @@ from Orange.data import (
 )
 
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images.decode import read_header
+from orangecontrib.imageanalytics.images.decode import read_header, read_pages
+from orangecontrib.imageanalytics.images.sources import page_source, split_page
 
 IMG_ATTR_NAME = "image"
+PAGE_NAME = "page"
 CATEGORIES = ("path", "top", "none")
+PAGES = ("first", "all")
 _PROGRESS_EVERY = 100
+
+# What other programs keep among pictures, by the names of folders and files; after a
+# slash, of folders in such a folder. Most of it is the same pictures, but small.
+LEFT_OUT = {
+    "@eadir": "thumbnails of a Synology disk station",
+    ".@__thumb": "thumbnails of a QNAP disk station",
+    "@__thumb": "thumbnails of a QNAP disk station",
+    ".thumbnails": "thumbnails of the desktop",
+    ".thumbcache": "thumbnails of the desktop",
+    "thumbs*.db": "thumbnails of Windows",
+    "ehthumbs*.db": "thumbnails of Windows",
+    "zbthumbnail.info": "thumbnails of Canon's ZoomBrowser",
+    "pspbrwse.jbf": "thumbnails of PaintShop",
+    "*.thm": "thumbnails of a camera",
+    "*.lrdata": "previews of Lightroom",
+    "*.lrprev": "previews of Lightroom",
+    "captureone/cache": "previews of Capture One",
+    "*.cocatalog/cache": "previews of Capture One",
+    "*.photoslibrary/resources": "previews of Apple Photos",
+    "*.photoslibrary/previews": "previews of Apple Photos",
+    "*.photoslibrary/thumbnails": "previews of Apple Photos",
+    "*.aplibrary/previews": "previews of Aperture",
+    "*.aplibrary/thumbnails": "previews of Aperture",
+    "__macosx": "notes of macOS in an archive",
+    ".appledouble": "notes of macOS",
+    "._*": "notes of macOS",
+    "@recycle": "recycle bin",
+    "#recycle": "recycle bin",
+    "$recycle.bin": "recycle bin",
+    ".trash*": "recycle bin",
+    "#snapshot": "snapshots of a disk station",
+    ".snapshot*": "snapshots of a disk station",
+}
+_is_left_out = re.compile("|".join(map(fnmatch.translate, LEFT_OUT))).fullmatch
 
 
 class ImgData(namedtuple("ImgData", ["path", "format", "height", "width", "size"])):
-    """A file with a picture: format's name, sides in pixels, size in bytes."""
+    """A file with a picture: format's name, sides in pixels, size in bytes.
 
-    __slots__ = ()
+    Attributes
+    ----------
+    page : str
+        Name of the page, if this is one of several in the file; then the path is the
+        source of that page.
+    has_more : bool
+        Whether the file has pages that are not used.
+    is_plain : bool
+        Whether every program shows the file like this.
+    """
+
     isvalid = True
+    page = ""
+    has_more = False
+    is_plain = True
 
 
 class ImgDataError(namedtuple("ImgDataError", ["path", "error", "error_str"])):
@@ -49,8 +100,8 @@ class ImportImages:
     ``height`` (pixels, as displayed). Pictures from more than one folder have the
     class ``category``: their folder, relative to the one given.
 
-    Hidden files and folders, whose names start with a dot, are left out. Links to
-    files are followed, links to folders are not.
+    Hidden files and folders, whose names start with a dot, are left out, and so is what
+    `LEFT_OUT` lists. Links to files are followed, links to folders are not.
 
     Parameters
     ----------
@@ -65,12 +116,21 @@ class ImportImages:
         one given, the first part of that path, or nothing.
     subfolders : bool
         Whether to go into the folders within.
+    pages : {"first", "all"}
+        Of files with several pages, planes, channels or frames: one row, whose picture
+        is what represents the file best, or a row for each. Then the path ends in
+        ``#page=`` and its number, and the further meta ``page`` has its name.
 
     Attributes
     ----------
     skipped : list of (str, str)
         Path of each file that the last call left out because it holds no picture
         that can be read, and the reason.
+    left_out : list of (str, str)
+        Path of each file and folder that it left out for its name, without looking at
+        it, and what it is; hidden ones are not told.
+    has_more : list of str
+        Path of each file that has pages which are not used.
     cancelled : bool
         Set it, from any thread, to stop a call.
 
@@ -90,18 +150,25 @@ class ImportImages:
         case_insensitive=True,
         category="path",
         subfolders=True,
+        pages="first",
     ):
-        if category not in CATEGORIES:
-            raise ValueError(
-                f"'{category}' is not a kind of category, should be one of: "
-                + ", ".join(CATEGORIES)
-            )
+        for value, kind, allowed in (
+            (category, "kind of category", CATEGORIES),
+            (pages, "choice of pages", PAGES),
+        ):
+            if value not in allowed:
+                raise ValueError(
+                    f"'{value}' is not a {kind}, should be one of: {', '.join(allowed)}"
+                )
         self.report_progress = report_progress
         self.case_insensitive = case_insensitive
         self.category = category
         self.subfolders = subfolders
+        self.pages = pages
         self.cancelled = False
         self.skipped: list[tuple[str, str]] = []
+        self.left_out: list[tuple[str, str]] = []
+        self.has_more: list[str] = []
 
     def __call__(self, start_dir: str) -> tuple[Table | None, int]:
         """
@@ -125,7 +192,7 @@ class ImportImages:
         FileNotFoundError, NotADirectoryError, PermissionError
             The folder is missing, is a file or cannot be read.
         """
-        self.skipped = []
+        self.skipped, self.left_out, self.has_more = [], [], []
         start_dir = os.path.abspath(os.fspath(start_dir))
         with os.scandir(start_dir):
             # Tells at once what is wrong with the folder; those within it may fail.
@@ -140,13 +207,19 @@ class ImportImages:
             for error in unreadable
         ]
         self.skipped = [(im.path, im.error_str) for im in images if not im.isvalid]
+        self.has_more = [im.path for im in images if im.isvalid and im.has_more]
         folders = {os.path.dirname(image.path) for image in images if image.isvalid}
         categories = {folder: self._category(folder, start_dir) for folder in folders}
-        return create_table(images, categories, start_dir)
+        return create_table(images, categories, start_dir, self.pages == "all")
 
     def _list_files(self, start_dir: str, on_error) -> list[str]:
         paths = []
-        for path in scan(start_dir, on_error=on_error, subfolders=self.subfolders):
+        for path in scan(
+            start_dir,
+            on_error=on_error,
+            subfolders=self.subfolders,
+            on_left_out=lambda path, reason: self.left_out.append((path, reason)),
+        ):
             if self.cancelled:
                 break
             paths.append(path)
@@ -174,34 +247,33 @@ class ImportImages:
         Returns
         -------
         list of (ImgData or ImgDataError) or None
-            One for each file; None if cancelled.
+            One for each file, or for each page; None if cancelled.
         """
         matches = _matcher(patterns, self.case_insensitive)
         total = len(filescanner) if isinstance(filescanner, Sized) else None
+        read = page_meta_data if self.pages == "all" else lambda p: [image_meta_data(p)]
         images: list[ImgData | ImgDataError] = []
-        reported = 0
+        n_files = n_reported = first = 0
         for path in filescanner:
             if self.cancelled:
                 return None
             if matches(path):
-                images.append(image_meta_data(path))
-            if len(images) - reported >= _PROGRESS_EVERY:
-                self._report(images, reported, total)
-                reported = len(images)
+                images += read(path)
+                n_files += 1
+            if n_files - n_reported >= _PROGRESS_EVERY:
+                self._report(images[first:], n_files, total)
+                n_reported, first = n_files, len(images)
         if self.cancelled:
             return None
-        if len(images) > reported:
-            self._report(images, reported, total)
+        if n_files > n_reported:
+            self._report(images[first:], n_files, total)
         return images
 
-    def _report(self, images: list, reported: int, total: int | None) -> None:
+    def _report(self, batch: list, n_files: int, total: int | None) -> None:
         if self.report_progress is not None:
             self.report_progress(
                 SimpleNamespace(
-                    count=len(images),
-                    total=total,
-                    lastpath=images[-1].path,
-                    batch=images[reported:],
+                    count=n_files, total=total, lastpath=batch[-1].path, batch=batch
                 )
             )
 
@@ -213,6 +285,7 @@ def scan(
     case_insensitive: bool = True,
     on_error: Callable[[OSError], None] | None = None,
     subfolders: bool = True,
+    on_left_out: Callable[[str, str], None] | None = None,
 ) -> Iterator[str]:
     """
     Paths of the files in a folder and in the folders within.
@@ -232,6 +305,9 @@ def scan(
         Called with the OSError for each folder that cannot be read.
     subfolders : bool
         Whether to go into the folders within.
+    on_left_out : callable, optional
+        Called with the path of each file and folder that `LEFT_OUT` names, and with
+        what it is.
 
     Yields
     ------
@@ -240,12 +316,34 @@ def scan(
     """
     included = _matcher(include_patterns or ("*",), case_insensitive)
     excluded = _matcher(exclude_patterns, case_insensitive)
+    tell = on_left_out or (lambda _path, _reason: None)
     for folder, inner, names in os.walk(topdir, onerror=on_error):
-        shown = (name for name in inner if not name.startswith("."))
-        inner[:] = sorted(shown) if subfolders else ()
-        for name in sorted(names):
+        inner[:] = sorted(_not_left_out(folder, inner, tell)) if subfolders else ()
+        inner[:] = (name for name in inner if not name.startswith("."))
+        for name in sorted(_not_left_out(folder, names, tell)):
             if included(name) and not excluded(name):
                 yield os.path.join(folder, name)
+
+
+def _not_left_out(folder: str, names: list[str], tell) -> Iterator[str]:
+    """Those names in a folder that are not what other programs keep there."""
+    within = os.path.basename(folder).lower() + "/"
+    for name in names:
+        small = name.lower()
+        if _is_left_out(small) or _is_left_out(within + small):
+            tell(
+                os.path.join(folder, name), _reason_to_leave_out(small, within + small)
+            )
+        else:
+            yield name
+
+
+def _reason_to_leave_out(*names: str) -> str:
+    return next(
+        reason
+        for pattern, reason in LEFT_OUT.items()
+        if any(fnmatch.fnmatchcase(name, pattern) for name in names)
+    )
 
 
 def _matcher(patterns: Iterable[str], case_insensitive: bool) -> Callable[[str], bool]:
@@ -283,13 +381,47 @@ def image_meta_data(path: str) -> ImgData | ImgDataError:
     except UnicodeEncodeError as error:
         # A table with such a path could not be saved.
         return ImgDataError(path, error, "the file's name is not valid text")
-    return ImgData(path, header.format, header.height, header.width, size)
+    image = ImgData(path, header.format, header.height, header.width, size)
+    if header.has_more or not header.is_plain:
+        image.has_more, image.is_plain = header.has_more, header.is_plain
+    return image
+
+
+def page_meta_data(path: str) -> list[ImgData | ImgDataError]:
+    """
+    What a file says about the pages in it.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+
+    Returns
+    -------
+    list of (ImgData or ImgDataError)
+        One for each page, plane, channel and frame, or for the file if there are none.
+    """
+    image = image_meta_data(path)
+    if not image.isvalid or (image.is_plain and not image.has_more):
+        return [image]
+    try:
+        pages = read_pages(path)
+    except ImageError as error:
+        return [ImgDataError(path, error, str(error))]
+    found = []
+    for number, (name, width, height) in enumerate(pages, 1):
+        source = page_source(path, number)
+        page = ImgData(source, image.format, height, width, image.size)
+        page.page = name
+        found.append(page)
+    return found or [image]
 
 
 def create_table(
     image_meta: list[ImgData | ImgDataError] | None,
     categories: dict[str, str] | None = None,
     start_dir: str | None = None,
+    with_pages: bool = False,
 ) -> tuple[Table | None, int]:
     """
     A table of pictures, as `ImportImages` describes it.
@@ -303,6 +435,8 @@ def create_table(
     start_dir : str, optional
         The folder that the paths in the table are to be relative to. Without it,
         they are as in `image_meta`.
+    with_pages : bool
+        Whether there is a column with the names of pages.
 
     Returns
     -------
@@ -316,14 +450,17 @@ def create_table(
     images = [image for image in image_meta if image.isvalid]
     values = sorted(set(categories.values())) if categories else []
     category = DiscreteVariable("category", values=values) if len(values) > 1 else None
-    domain = Domain([], category, _metas(start_dir))
+    domain = Domain([], category, _metas(start_dir, with_pages))
 
-    metas = np.empty((len(images), 5), dtype=object)
+    metas = np.empty((len(images), len(domain.metas)), dtype=object)
     classes = np.empty((len(images), 0 if category is None else 1))
     if images:
         paths, _, heights, widths, sizes = zip(*images, strict=True)
-        names = (os.path.splitext(os.path.basename(path))[0] for path in paths)
-        columns = names, _relative(paths, start_dir), sizes, widths, heights
+        files = (os.path.basename(split_page(path)[0]) for path in paths)
+        names = (os.path.splitext(file)[0] for file in files)
+        columns = [names, _relative(paths, start_dir), sizes, widths, heights]
+        if with_pages:
+            columns.append(image.page for image in images)
         for place, column in enumerate(columns):
             metas[:, place] = list(column)
         if category is not None:
@@ -335,7 +472,7 @@ def create_table(
     return table, len(image_meta) - len(images)
 
 
-def _metas(start_dir: str | None) -> list:
+def _metas(start_dir: str | None, with_pages: bool) -> list:
     image = StringVariable(IMG_ATTR_NAME)
     image.attributes["type"] = "image"
     if start_dir:
@@ -344,7 +481,8 @@ def _metas(start_dir: str | None) -> list:
         ContinuousVariable(name, number_of_decimals=0)
         for name in ("size", "width", "height")
     ]
-    return [StringVariable("image name"), image, *numbers]
+    pages = [StringVariable(PAGE_NAME)] if with_pages else []
+    return [StringVariable("image name"), image, *numbers, *pages]
 
 
 def _relative(paths: Iterable[str], start_dir: str | None) -> list[str]:
