@@ -235,7 +235,7 @@ def test_batch_size_order_and_cache_do_not_matter(photos, fresh_cache):
 def test_second_run_reads_no_file(embedder, photos, fresh_cache, monkeypatch, counted):
     first = embedder(photos)
     assert sum(counted) == 6
-    monkeypatch.setattr(pipeline, "read_local", None)
+    monkeypatch.setattr(pipeline, "opened", None)
     np.testing.assert_array_equal(embedder(photos), first)
     assert sum(counted) == 6
     assert embedder.statistics.n_cached == 6
@@ -295,9 +295,7 @@ def test_reduced_decoding_of_large_jpegs(tmp_path, monkeypatch):
         with ImageEmbedder(model, "cpu", cache=False) as embedder:
             reduced = np.stack(embedder(paths))
             with monkeypatch.context() as patch:
-                patch.setattr(
-                    pipeline, "decode", lambda content, at_least: decode(content)
-                )
+                patch.setattr(pipeline, "decode", lambda content, *_: decode(content))
                 full = np.stack(embedder(paths))
         assert not np.array_equal(reduced, full)
         cosine = (reduced * full).sum(1)

@@ -27,6 +27,13 @@ from scipy import sparse
 
 from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.images.intensity import (
+    ATTRIBUTE,
+    AUTOMATIC,
+    Intensity,
+    column_intensity,
+    intensity_text,
+)
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.networks.background import POLL, Background
 from orangecontrib.imageanalytics.networks.extractor import Extractor
@@ -71,6 +78,8 @@ class EmbedPictures:
         None: as suits the device, which may be another one each time.
     model : str
         Where to find the network: as for `find_network`.
+    intensity : "auto", "full" or (float, float)
+        As for `Extractor`.
     """
 
     column: str
@@ -79,6 +88,7 @@ class EmbedPictures:
     preprocessing: Preprocessing
     precision: str | None
     model: str = field(compare=False)
+    intensity: Intensity = AUTOMATIC
 
     @classmethod
     def of(cls, extractor: Extractor, column: str, precision: str | None):
@@ -90,6 +100,7 @@ class EmbedPictures:
             preprocessing=extractor.preprocessing,
             precision=precision,
             model=extractor.network.id,
+            intensity=extractor.intensity,
         )
 
     def __call__(self, data: Table | Instance):
@@ -160,7 +171,7 @@ class EmbedPictures:
                 "these columns were made"
             )
         network = dataclasses.replace(network, preprocessing=self.preprocessing)
-        extractor = Extractor(network, self.layer, None)
+        extractor = Extractor(network, self.layer, None, self.intensity)
         return Embedder(extractor, precision=self.precision, may_download=False)
 
 
@@ -313,12 +324,30 @@ def split_by_vectors(
     if not has_vector.all():
         skipped = data[~has_vector]
         skipped.name = "Skipped images"
+        _mark_intensity(skipped, compute)
     if has_vector.any():
         rows = data if skipped is None else data[has_vector]
         matrix = np.stack([vector for vector in vectors if vector is not None])
         embedded = append_vectors(rows, matrix, compute, names)
         embedded.name = "Embedded images"
+        _mark_intensity(embedded, compute)
     return embedded, skipped
+
+
+def _mark_intensity(table: Table, compute: EmbedPictures | None) -> None:
+    """Let the widgets that show the images show what the network has seen."""
+    variable = None if compute is None else table.domain[compute.column]
+    if variable is None or column_intensity(variable) == compute.intensity:
+        return
+    marked = variable.copy()
+    marked.attributes[ATTRIBUTE] = intensity_text(compute.intensity)
+    domain = table.domain
+    table.domain = Domain(
+        *(
+            [marked if other is variable else other for other in variables]
+            for variables in (domain.attributes, domain.class_vars, domain.metas)
+        )
+    )
 
 
 def append_vectors(

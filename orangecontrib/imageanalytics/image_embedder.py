@@ -97,6 +97,12 @@ class ImageEmbedder:
         What the file of a network expects of its input, if no file beside it
         says so: ``size`` in pixels, ``mean`` and ``std`` on the scale 0 to 1,
         ``channels``; see `networks.files.preparation`.
+    intensity : "auto", "full" or (float, float), optional
+        Which numbers of pictures of more than 8 bits become black and white: those
+        that the file declares or that nearly all of its numbers lie between; the
+        least and the greatest that it could hold; or two that are given, so that
+        pictures can be compared by brightness. Given ones also hold for pictures of 8
+        bits, on the scale 0 to 255.
 
     Attributes
     ----------
@@ -109,7 +115,7 @@ class ImageEmbedder:
     Raises
     ------
     ValueError
-        When there is no such model or fit; when there is no such device,
+        When there is no such model, fit or intensity; when there is no such device,
         precision or layer, at the first use.
     ModelError
         When the file of a network cannot be used.
@@ -133,6 +139,7 @@ class ImageEmbedder:
         layer: str | None = None,
         fit: str | None = None,
         preprocessing: Preprocessing | dict | None = None,
+        intensity: str | tuple[float, float] | None = None,
     ):
         device = "auto" if device is None else str(device)
         if "://" in device:  # the second argument of earlier versions
@@ -148,7 +155,7 @@ class ImageEmbedder:
         self.model = model
         self.failures: dict[str, str] = {}
         self.statistics = None
-        self._extractor = Extractor.choose(model, layer, fit, preprocessing)
+        self._extractor = Extractor.choose(model, layer, fit, preprocessing, intensity)
         self._precision = precision
         # SqueezeNet's are called n0 ... unless asked for, as they always were.
         self._name_classes = layer == LOGITS
@@ -255,7 +262,7 @@ class ImageEmbedder:
         return True
 
     def clear_cache(self) -> None:
-        """Forget the vectors of this network with this layer and fit."""
+        """Forget the vectors of this network with this layer, fit and intensity."""
         self._embedder.clear_cache()
 
     def load(self, callback=None) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import os
 import queue
 import threading
 import time
@@ -24,9 +23,16 @@ from orangecontrib.imageanalytics.engine.cache import VectorCache, is_settled
 from orangecontrib.imageanalytics.engine.device import processors
 from orangecontrib.imageanalytics.engine.runner import Runner, SingleThreaded
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError
+from orangecontrib.imageanalytics.images import helper
 from orangecontrib.imageanalytics.images.decode import decode
 from orangecontrib.imageanalytics.images.fetch import Fetcher
-from orangecontrib.imageanalytics.images.sources import is_remote, read_local
+from orangecontrib.imageanalytics.images.sources import (
+    is_remote,
+    opened,
+    page_source,
+    split_page,
+    stamp,
+)
 
 MOST_THREADS = 16  # more of them wait for Python's lock
 TICK_SECONDS = 0.2  # between two looks at whether to stop
@@ -34,6 +40,7 @@ TICK_SECONDS = 0.2  # between two looks at whether to stop
 # a batch, and a batch has no more of them.
 FETCHED_AHEAD = 4
 MOST_FETCHED = 4
+_PART_BYTES = 1 << 22
 
 
 @dataclass
@@ -142,6 +149,9 @@ class Run:
         self._stamps: dict[int, tuple[int, int]] = {}
         self._claimed: set[bytes] = set()
         self._claim_lock = threading.Lock()
+        self._digests: dict[str, bytes] = {}  # of files with several pages
+        self._digest_lock = threading.Lock()
+        self._threads: set[int] = set()
         self._settled: dict[bytes, _Picture] = {}
         self._waiting: dict[bytes, list[_Picture]] = {}
         self._pending = set()
@@ -191,11 +201,11 @@ class Run:
     def _find_files(self, indices):
         files = []
         for index in indices:
-            stamp = _stamp(self._sources[index])
-            if stamp is not None:
-                if is_settled(stamp[1]):
-                    self._stamps[index] = stamp
-                files.append((self._sources[index], *stamp))
+            found = stamp(self._sources[index])
+            if found is not None:
+                if is_settled(found[1]):
+                    self._stamps[index] = found
+                files.append((self._sources[index], *found))
         return self.cache.find_files(files, self.space(self.runner.precision))
 
     # The rest ---------------------------------------------------------------------
@@ -205,9 +215,7 @@ class Run:
             return
         workers = min(processors(), MOST_THREADS, len(indices))
         size = max(1, min(self.runner.batch_size, len(indices) // workers))
-        pool = ThreadPoolExecutor(
-            workers, "embedding", initializer=SingleThreaded.start_thread
-        )
+        pool = ThreadPoolExecutor(workers, "embedding", initializer=self._start_thread)
         with SingleThreaded():
             try:
                 for batch in self._batches(indices, size):
@@ -218,11 +226,16 @@ class Run:
                     self._collect()
             except BaseException:
                 self.cancelled.set()
+                helper.stop(self._threads)
                 self._settle_done(self._pending)
                 raise
             finally:
                 # Threads still in a layer or in a decoder end after it, unheard.
                 pool.shutdown(wait=False, cancel_futures=True)
+
+    def _start_thread(self):
+        SingleThreaded.start_thread()
+        self._threads.add(threading.get_ident())
 
     def _batches(self, indices, size):
         """Lists of local pictures, then of remote ones as they arrive."""
@@ -230,7 +243,7 @@ class Run:
         for index in indices:
             source = self._sources[index]
             if is_remote(source):
-                remote[source] = index
+                remote.setdefault(split_page(source)[0], []).append(index)
             else:
                 local.append(_Picture(index, source, stamp=self._stamps.get(index)))
         arriving = self._arriving(remote) if remote else iter(())
@@ -250,12 +263,13 @@ class Run:
         def give():
             while (answer := self._next(arrived)) is not None:
                 url, content = answer
-                picture = _Picture(remote[url], url)
-                if isinstance(content, ImageError):
-                    picture.reason = str(content)
-                else:
-                    picture.content = content
-                yield picture
+                for index in remote[url]:
+                    picture = _Picture(index, self._sources[index])
+                    if isinstance(content, ImageError):
+                        picture.reason = str(content)
+                    else:
+                        picture.content = content
+                    yield picture
 
         return give()
 
@@ -310,20 +324,20 @@ class Run:
     def _load(self, picture):
         """Make the square, unless its vector is known or another makes it."""
         try:
-            content = picture.content
-            if content is None:
-                content = read_local(picture.source)
-            picture.content = None
-            picture.digest = hashlib.sha256(content).digest()
-            if not self._claim(picture.digest):
-                picture.same_as_other = True
-                return
-            picture.vector = self._known(picture.digest)
-            if picture.vector is not None:
-                picture.cached = True
-                return
-            preprocessing = self.runner.preprocessing
-            image = decode(content, at_least=preprocessing.decode_size)
+            with opened(picture.source, picture.content) as (content, page):
+                picture.content = None
+                picture.digest = self._digest(content, page)
+                if not self._claim(picture.digest):
+                    picture.same_as_other = True
+                    return
+                picture.vector = self._known(picture.digest)
+                if picture.vector is not None:
+                    picture.cached = True
+                    return
+                preprocessing = self.runner.preprocessing
+                image = decode(
+                    content, preprocessing.decode_size, page, self.runner.intensity
+                )
             picture.square = preprocessing.square(image)
         except ImageError as error:
             picture.reason = str(error)
@@ -331,6 +345,20 @@ class Run:
             picture.reason = "too large for this computer's memory"
         except RuntimeError as error:  # of torch, also when memory runs out
             picture.reason = f"cannot be scaled ({error})".partition("\n")[0]
+
+    def _digest(self, content, page) -> bytes:
+        """SHA-256 of what is embedded: of a file, or of a page of it."""
+        if isinstance(content, bytes):
+            digest = hashlib.sha256(content).digest()
+        else:
+            # Once a run: the next rows are its next pages.
+            with self._digest_lock:
+                digest = self._digests.get(content.name)
+                if digest is None:
+                    digest = self._digests[content.name] = _digest_of_file(content)
+        if page is None:
+            return digest
+        return hashlib.sha256(page_source(digest.hex(), page).encode()).digest()
 
     def _claim(self, digest) -> bool:
         with self._claim_lock:
@@ -410,12 +438,9 @@ class Run:
         self.callback(self._done / len(self._sources) if self._sources else 1.0)
 
 
-def _stamp(source) -> tuple[int, int] | None:
-    """Size and time of change of a file; None for what is not one."""
-    if is_remote(source) or source[:5].lower() == "data:":
-        return None
-    try:
-        status = os.stat(source)
-    except (OSError, ValueError):
-        return None
-    return status.st_size, status.st_mtime_ns
+def _digest_of_file(file) -> bytes:
+    digest = hashlib.sha256()
+    while part := file.read(_PART_BYTES):
+        digest.update(part)
+    file.seek(0)
+    return digest.digest()

@@ -52,6 +52,8 @@ class Runner:
     batch_size : int
         Shrinks when the device's memory does not suffice.
     preprocessing : Preprocessing
+    intensity : "auto", "full" or (float, float)
+        As for `Extractor`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Runner:
         self._asked_batch_size = batch_size
         self._set_defaults()
         self.preprocessing = extractor.preprocessing
+        self.intensity = extractor.intensity
         self._extractor = extractor
         self._may_download = may_download
         self._module = None

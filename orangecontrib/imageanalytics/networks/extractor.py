@@ -7,6 +7,11 @@ import hashlib
 import os
 from dataclasses import dataclass
 
+from orangecontrib.imageanalytics.images.intensity import (
+    AUTOMATIC,
+    Intensity,
+    as_intensity,
+)
 from orangecontrib.imageanalytics.networks.network import Network
 from orangecontrib.imageanalytics.networks.preprocessing import (
     VERSION,
@@ -27,11 +32,15 @@ class Extractor:
         ``"penultimate"``, ``"logits"`` or the name of a stage.
     fit : str or None
         How pictures meet the square; None: as the network was trained.
+    intensity : "auto", "full" or (float, float)
+        Which numbers of pictures of more than 8 bits are black and white; see
+        `images.intensity`.
     """
 
     network: Network
     layer: str
     fit: str | None
+    intensity: Intensity = AUTOMATIC
 
     @classmethod
     def choose(
@@ -40,6 +49,7 @@ class Extractor:
         layer: str | None = None,
         fit: str | None = None,
         preprocessing: Preprocessing | dict | None = None,
+        intensity: Intensity | None = None,
     ) -> Extractor:
         """Fill in what is not said.
 
@@ -51,19 +61,21 @@ class Extractor:
             By default the network's own.
         fit : {"crop", "stretch", "pad"}, optional
             By default as the network was trained.
+        intensity : "auto", "full", (float, float) or text, optional
+            As `as_intensity` takes it; by default automatic.
 
         Raises
         ------
         ValueError
-            When there is no such network or fit. Whether there is such a layer
-            shows when the network is loaded.
+            When there is no such network, fit or intensity. Whether there is such a
+            layer shows when the network is loaded.
         ModelError
             When a file cannot be used.
         """
         network = find_network(model, preprocessing)
         if fit is not None:
             check_fit(fit)
-        return cls(network, layer or network.layer, fit)
+        return cls(network, layer or network.layer, fit, as_intensity(intensity))
 
     @functools.cached_property
     def preprocessing(self) -> Preprocessing:
@@ -78,6 +90,7 @@ class Extractor:
             self.layer,
             self.preprocessing,
             precision,
+            self.intensity,
         )
         return hashlib.sha256(repr(parts).encode()).digest()[:16]
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-# To be raised whenever the code below changes what comes out of it: it is part
-# of the key under which vectors are cached.
-VERSION = 1
+# To be raised whenever the code below, or that which decodes, changes what comes out of
+# it: it is part of the key under which vectors are cached.
+VERSION = 2
 
 FITS = ("crop", "stretch", "pad")
 
