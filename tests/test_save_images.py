@@ -407,10 +407,10 @@ def test_file_made_meanwhile_is_left_alone(photos, out, monkeypatch):
     encode = Encoding.__call__
     path = os.path.join(out, "photo 0.png")
 
-    def slow(self, content):
+    def slow(self, content, page):
         with open(path, "wb") as file:
             file.write(b"theirs")
-        return encode(self, content)
+        return encode(self, content, page)
 
     monkeypatch.setattr(Encoding, "__call__", slow)
     saving = save_images(table(photos[:1]), out)
@@ -792,7 +792,7 @@ PIXEL = (
 
 
 def test_unexpected_errors_are_of_one_picture(photos, out, monkeypatch):
-    def fail(self, content):
+    def fail(self, content, page):
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(Encoding, "__call__", fail)

@@ -15,8 +15,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from io import BytesIO
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from Orange.data import DiscreteVariable, Table, Variable
@@ -24,17 +25,26 @@ from PIL import Image, ImageOps
 
 from orangecontrib.imageanalytics.engine.device import processors
 from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images import formats, helper
 from orangecontrib.imageanalytics.images.decode import (
     MAX_PIXELS,
+    Header,
     content_header,
     decode,
 )
 from orangecontrib.imageanalytics.images.fetch import Fetcher
+from orangecontrib.imageanalytics.images.intensity import (
+    AUTOMATIC,
+    Intensity,
+    column_intensity,
+)
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     image_columns,
+    is_data,
     is_remote,
-    read_local,
+    opened,
+    split_page,
 )
 from orangecontrib.imageanalytics.networks.registry import find_network
 
@@ -132,6 +142,8 @@ class Encoding:
     fit : {"keep", "stretch", "crop"}
         Scale to within the size and keep the proportions; scale both sides
         apart; or fill the size and cut off what sticks out.
+    intensity : "auto", "full" or (float, float)
+        Of pictures of more than 8 bits, as for `decode`.
 
     Raises
     ------
@@ -143,6 +155,7 @@ class Encoding:
     quality: int = 90
     size: tuple[int, int] | None = None
     fit: str = "keep"
+    intensity: Intensity = AUTOMATIC
 
     def __post_init__(self):
         find_format(self.format)
@@ -155,36 +168,48 @@ class Encoding:
             if min(self.size) < 1 or width * height > MAX_PIXELS:
                 raise ValueError(f"pictures cannot be of {width} x {height} pixels")
 
-    def __call__(self, content: bytes) -> bytes:
+    def __call__(self, content: bytes | BinaryIO, page: int | None = None) -> bytes:
         """The file to write for a picture's file.
 
         Parameters
         ----------
-        content : bytes
+        content : bytes or binary file object
             A picture of any format that `decode` reads.
+        page : int, optional
+            Which of its pages, from 1.
 
         Returns
         -------
         bytes
-            `content` itself if it has the format and the size already. Else the
-            picture as `decode` gives it: upright, RGB, on white. A colour profile
-            is passed on; other metadata, such as the place of a photo, is not.
+            `content` itself if it is what every program shows as `decode` does, in the
+            format and of the size already. Else the picture as `decode` gives it:
+            upright, RGB, on white. A colour profile is passed on unless it was
+            applied; other metadata, such as the place of a photo, is not.
 
         Raises
         ------
         ImageError
             It cannot be read, or the format cannot hold it.
         """
-        header = content_header(content)
+        header = content_header(content, page)
         size = self._new_size(header.width, header.height)
-        if size == (header.width, header.height) and self._is_format(header.format):
+        if size == (header.width, header.height) and self._is_kept(header, content):
             return content
         self._check(size)
-        image = decode(content, size and (2 * size[0], 2 * size[1]))
+        enough = size and (2 * size[0], 2 * size[1])
+        image = decode(content, enough, page, self.intensity)
         profile = image.info.get("icc_profile")
         # Pillow would write of it what no longer holds.
         image.info = {}
         return self._encode(self._scale(image, size), profile)
+
+    def _is_kept(self, header: Header, content: bytes | BinaryIO) -> bool:
+        is_shown_so = header.is_plain and isinstance(self.intensity, str)
+        return (
+            is_shown_so
+            and isinstance(content, bytes)
+            and self._is_format(header.format)
+        )
 
     def _is_format(self, name: str) -> bool:
         # Several JPEGs in a file, as some phones make them, are read as one, too.
@@ -300,22 +325,10 @@ def _numbered(text: str, number: int, extension: str) -> str:
     return stem.rstrip(". ") + ending
 
 
-@cache
-def _extensions() -> frozenset[str]:
-    return frozenset(Image.registered_extensions()) | {
-        ".avif",
-        ".heic",
-        ".heif",
-        ".svg",
-        ".svgz",
-        ".jpe",
-    }
-
-
 def _without_extension(name: str) -> str:
     """Only what is an extension of pictures: ``IMG.2021.06`` has none."""
     stem, extension = os.path.splitext(name)
-    return stem if extension.lower() in _extensions() else name
+    return stem if extension.lower() in formats.extensions() else name
 
 
 def picture_name(source: str) -> str:
@@ -329,15 +342,17 @@ def picture_name(source: str) -> str:
     Returns
     -------
     str
-        "image" if the source holds no name.
+        "image" if the source holds no name. Of a page with its number.
     """
-    if source[:5].lower() == "data:" and "," in source:
+    if is_data(source):
         return "image"
+    source, page = split_page(source)
     if is_remote(source):
         with contextlib.suppress(ValueError):
             source = urlsplit(source).path
         source = unquote(source.rstrip("/"))
-    return _without_extension(os.path.basename(source)) or "image"
+    name = _without_extension(os.path.basename(source)) or "image"
+    return name if page is None else f"{name} page {page}"
 
 
 # From rows to files -------------------------------------------------------------------
@@ -428,12 +443,14 @@ class Saving:
         self.existing = existing
         self.folder = os.path.abspath(folder)
         self.total = len(data)
-        self._encoding = Encoding(format, quality, size, fit)
+        column = _image_column(data, column)
+        sources = column_sources(data, column)
+        intensity = column_intensity(data.domain[column])
+        self._encoding = Encoding(format, quality, size, fit, intensity)
         self._extension = find_format(format).extension
         self._names = _Names()
         self._outcomes: dict[int, _Outcome] = {}
         self._running = threading.Lock()
-        sources = column_sources(data, _image_column(data, column))
         self._sources = [source for source in sources if source is not None]
         self._left = self._plan(
             sources, _texts(data, names), _subfolders(data, subfolders)
@@ -506,7 +523,10 @@ class Saving:
         waiting = iter(list(self._left.values()))
         stopped = threading.Event()
         running: set[Future] = set()
-        with ThreadPoolExecutor(n_threads) as pool:
+        threads: set[int] = set()
+        with ThreadPoolExecutor(
+            n_threads, initializer=lambda: threads.add(threading.get_ident())
+        ) as pool:
             try:
                 while True:
                     callback(self.total - len(self._left), self.total)
@@ -520,6 +540,7 @@ class Saving:
                     self._record(done)
             finally:
                 stopped.set()
+                helper.stop(threads)
                 self._record(wait(running).done)
 
     def _record(self, futures: Iterable[Future]) -> None:
@@ -534,6 +555,8 @@ class Saving:
         try:
             return item.row, self._save(item, fetcher, stopped)
         except ImageError as error:
+            if stopped.is_set():  # perhaps for that reason alone
+                return item.row, None
             reason = str(error)
         except MemoryError:
             reason = "not enough memory"
@@ -546,10 +569,13 @@ class Saving:
         path = self._path(item)
         if self.existing == "skip" and os.path.lexists(path):
             return _Outcome(item.source, path, existed=True)
-        content = None if stopped.is_set() else _read(item.source, fetcher, stopped)
-        if content is None:
+        content = None
+        if is_remote(item.source):
+            content = _fetch(item.source, fetcher, stopped)
+        if stopped.is_set():
             return None
-        content = self._encoding(content)
+        with opened(item.source, content) as (readable, page):
+            content = self._encoding(readable, page)
         try:
             return self._write(item, content)
         except OSError as error:
@@ -593,8 +619,8 @@ class Saving:
 
     @cached_property
     def _protected(self) -> set[tuple[int, int] | None]:
-        identities = {_identity(s) for s in self._sources if not is_remote(s)}
-        return identities - {None}
+        files = {split_page(s)[0] for s in self._sources if not is_remote(s)}
+        return {_identity(file) for file in files} - {None}
 
 
 def save_images(data: Table, folder: str, *args, **options) -> Saving:
@@ -663,10 +689,8 @@ def _subfolders(data: Table, choice: str | Variable | bool) -> list[str]:
     return [known[-1 if value != value else int(value)] for value in values]
 
 
-def _read(source: str, fetcher: Fetcher | None, stopped) -> bytes | None:
-    if not is_remote(source):
-        return read_local(source)
-    for _, result in fetcher.fetch_all([source], stopped):
+def _fetch(source: str, fetcher: Fetcher, stopped) -> bytes | None:
+    for _, result in fetcher.fetch_all([split_page(source)[0]], stopped):
         if isinstance(result, ImageError):
             raise result
         return result
