@@ -7,6 +7,7 @@ error, 2 for a wrong command line, 130 when stopped with Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import os
 import re
@@ -20,6 +21,12 @@ from typing import TextIO
 from tqdm import tqdm
 
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError, ModelError
+from orangecontrib.imageanalytics.images.intensity import (
+    AUTOMATIC,
+    Intensity,
+    as_intensity,
+    intensity_text,
+)
 from orangecontrib.imageanalytics.networks.network import Network
 from orangecontrib.imageanalytics.networks.preprocessing import FITS
 from orangecontrib.imageanalytics.networks.registry import (
@@ -31,6 +38,7 @@ from orangecontrib.imageanalytics.networks.registry import (
 )
 
 USAGE, ERROR, STOPPED = 2, 1, 130
+_STANDARD_ERROR = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code.
     """
     options = _parser().parse_args(arguments)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _without_library_messages():
         warnings.showwarning = _show_warning
         try:
             return options.command(options)
@@ -104,6 +112,20 @@ def _parser() -> argparse.ArgumentParser:
         "(default: as it was trained)",
     )
     command.add_argument(
+        "--intensity",
+        metavar="RANGE",
+        type=_intensity,
+        help="which numbers of pictures of more than 8 bits are black and white: auto, "
+        "full or LOW:HIGH, as in --intensity=-1000:400 (default: auto)",
+    )
+    command.add_argument(
+        "--pages",
+        choices=("first", "all"),
+        default="first",
+        help="of files with several pages, planes or channels: one picture or all "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps ..."
     )
     command.add_argument(
@@ -144,6 +166,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _intensity(text: str) -> Intensity:
+    try:
+        return as_intensity(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def embed(options: argparse.Namespace) -> int:
     """Embed a folder of pictures and save the result."""
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
@@ -161,13 +190,14 @@ def embed(options: argparse.Namespace) -> int:
             cache=options.cache,
             layer=options.layer,
             fit=options.fit,
+            intensity=options.intensity,
         )
         _download(find_network(options.model))
         embedder.load()
     except ValueError as error:
         raise UsageError(error) from error
 
-    reader = ImportImages()
+    reader = ImportImages(pages=options.pages)
     table, _ = reader(options.folder)
     skipped = list(reader.skipped)
     embedded = None
@@ -180,31 +210,44 @@ def embed(options: argparse.Namespace) -> int:
         output.write(embedded)
     for path, reason in skipped:
         _tell(f"skipped: {_in_one_line(path)}: {reason}", sys.stderr)
+    for path, reason in reader.left_out:
+        _tell(f"left out: {_in_one_line(path)}: {reason}", sys.stderr)
     if embedded is None:
         text = f"no picture in {options.folder} could be embedded; nothing was written"
         _tell(f"error: {text}", sys.stderr)
         return ERROR
-    _tell(_summary(options, embedder.statistics, [reason for _, reason in skipped]))
+    _tell(_summary(options, embedder.statistics, skipped, reader))
     return 0
 
 
-def _summary(options, statistics, reasons) -> str:
-    skipped = str(len(reasons))
-    if reasons:
-        counts = Counter(reasons).most_common()
-        skipped += f" ({', '.join(f'{n} {reason}' for reason, n in counts)})"
+def _summary(options, statistics, skipped, reader) -> str:
+    rows = [("skipped", _counted(skipped))]
+    if reader.left_out:
+        rows.append(("left out", _counted(reader.left_out)))
+    if reader.has_more:
+        n_files = len(reader.has_more)
+        have = "file has" if n_files == 1 else "files have"
+        rows.append(("pages", f"{n_files} {have} more than are used"))
     seconds = statistics.seconds
     rate = statistics.n_images / seconds if seconds else 0
     return _columns(
         [
             ("model", _model_text(options)),
             ("embedded", f"{statistics.n_embedded} ({statistics.n_cached} from cache)"),
-            ("skipped", skipped),
+            *rows,
             ("time", f"{seconds:.1f} s, {rate:.0f} pictures/s"),
             ("device", statistics.device),
             ("saved", options.output),
         ]
     )
+
+
+def _counted(reasons: list[tuple[str, str]]) -> str:
+    """How many files there are of which reason."""
+    if not reasons:
+        return "0"
+    counts = Counter(reason for _, reason in reasons).most_common()
+    return f"{len(reasons)} ({', '.join(f'{n} {reason}' for reason, n in counts)})"
 
 
 def _model_text(options) -> str:
@@ -213,6 +256,8 @@ def _model_text(options) -> str:
         parts.append(f"layer {options.layer}")
     if options.fit:
         parts.append(f"fit {options.fit}")
+    if options.intensity not in (None, AUTOMATIC):
+        parts.append(f"intensity {intensity_text(options.intensity)}")
     return ", ".join(parts)
 
 
@@ -330,7 +375,43 @@ def _show_warning(message, *_, **__) -> None:
     _tell(f"warning: {message}", sys.stderr)
 
 
+@contextmanager
+def _without_library_messages() -> Iterator[None]:
+    """Keep out what readers of pictures say: it does not name the file."""
+    warnings.filterwarnings("ignore", module="PIL|pydicom|tifffile")
+    for name in ("PIL", "pydicom", "tifffile"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
+    try:
+        is_own = sys.stderr.fileno() == _STANDARD_ERROR
+    except (AttributeError, OSError, ValueError):
+        is_own = False
+    if not is_own:
+        yield
+        return
+    # Libraries in C write past Python.
+    sys.stderr.flush()
+    ours = os.dup(_STANDARD_ERROR)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    before, encoding, errors = sys.stderr, sys.stderr.encoding, sys.stderr.errors
+    with open(ours, "w", encoding=encoding, errors=errors, buffering=1) as stream:
+        os.dup2(silence, _STANDARD_ERROR)
+        sys.stderr = stream
+        try:
+            yield
+        finally:
+            stream.flush()
+            os.dup2(ours, _STANDARD_ERROR)
+            sys.stderr = before
+            os.close(silence)
+
+
 if __name__ == "__main__":
     # A file name may hold what the terminal's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    if code == STOPPED:
+        # Python would wait for threads that are still in a decoder.
+        os._exit(code)
+    sys.exit(code)
