@@ -56,9 +56,10 @@ class FakeEmbedder:
     device = "CPU"
     device_at_end = "CPU"
 
-    def __init__(self, model, device, layer, fit, preprocessing):
+    def __init__(self, model, device, layer, fit, intensity, preprocessing):
         self.model, self.asked_device = model, device
-        self.layer, self.fit, self.preprocessing = layer, fit, preprocessing
+        self.layer, self.fit, self.intensity = layer, fit, intensity
+        self.preprocessing = preprocessing
         self.failures = {}
         self.cancelled = False
         self.begun = threading.Event()

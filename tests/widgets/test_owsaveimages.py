@@ -95,9 +95,9 @@ class Base(WidgetTest):
         """Make saving wait for the event that is returned."""
         gate = threading.Event()
 
-        def slow(encoding, content):
+        def slow(encoding, content, page):
             gate.wait(20)
-            return ENCODE(encoding, content)
+            return ENCODE(encoding, content, page)
 
         self.monkeypatch.setattr(Encoding, "__call__", slow)
         return gate
@@ -439,9 +439,9 @@ class TestThread(Base):
     def test_nothing_is_decoded_in_the_gui_thread(self):
         threads = set()
 
-        def watch(encoding, content):
+        def watch(encoding, content, page):
             threads.add(threading.current_thread())
-            return ENCODE(encoding, content)
+            return ENCODE(encoding, content, page)
 
         self.monkeypatch.setattr(Encoding, "__call__", watch)
         self.give(self.data)

@@ -29,6 +29,11 @@ from Orange.widgets.utils.widgetpreview import WidgetPreview
 from Orange.widgets.widget import Input, Msg, Output, OWWidget
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.images.intensity import (
+    AUTOMATIC,
+    as_intensity,
+    intensity_text,
+)
 from orangecontrib.imageanalytics.images.sources import image_columns
 from orangecontrib.imageanalytics.networks.preprocessing import FITS
 from orangecontrib.imageanalytics.networks.registry import (
@@ -43,6 +48,9 @@ from orangecontrib.imageanalytics.widgets.utils.embedding_task import (
     Task,
     duration,
     embed,
+)
+from orangecontrib.imageanalytics.widgets.utils.intensity_choice import (
+    IntensityChoice,
 )
 from orangecontrib.imageanalytics.widgets.utils.network_choice import (
     Choice,
@@ -180,6 +188,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     layer: str = Setting("")
     #: How images meet the square that the network sees; empty: as it was trained
     fit: str = Setting("")
+    #: As `intensity_text` writes it
+    intensity: str = Setting(AUTOMATIC)
     #: Where the last file of a network was
     last_dir: str = Setting("")
     device: str = Setting("auto")
@@ -222,6 +232,10 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.device = "auto"
         if self.fit not in FITS:
             self.fit = ""
+        try:
+            as_intensity(self.intensity)
+        except ValueError:
+            self.intensity = AUTOMATIC
         if not isinstance(self.layer, str):
             self.layer = ""
         if not isinstance(self.last_dir, str):
@@ -298,6 +312,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.fit_combo.setToolTip(FIT_TIP)
         self.fit_combo.choose(self.fit)
         self.fit_combo.activated.connect(self._select_fit)
+        self.intensity_choice = IntensityChoice()
+        self.intensity_choice.set_intensity(as_intensity(self.intensity))
+        self.intensity_choice.changed.connect(self._select_intensity)
         self.device_combo = QComboBox(toolTip="The processor that runs the network")
         for text, value in DEVICES:
             self.device_combo.addItem(text, value)
@@ -321,6 +338,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         form.addRow("", self.network_label)
         form.addRow("&Layer:", self.layer_combo)
         form.addRow("&Fit:", self.fit_combo)
+        form.addRow("&Intensity:", self.intensity_choice)
         _add_row(form, "&Device:", self.device_combo, self.device_label)
         box.layout().addLayout(form)
 
@@ -580,6 +598,10 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.fit = chosen
             self.commit.deferred()
 
+    def _select_intensity(self, intensity):
+        self.intensity = intensity_text(intensity)
+        self.commit.deferred()
+
     def _select_device(self, index):
         chosen = self.device_combo.itemData(index)
         if chosen != self.device:
@@ -685,6 +707,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             device=self.device,
             layer=self.layer,
             fit=self.fit,
+            intensity=as_intensity(self.intensity),
             agreed=frozenset(self.agreed),
             places=tuple(self._search_paths()),
         )
@@ -808,6 +831,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
                 ("Network", f"{name}, {length:,} features" if length else name),
                 ("Layer", self.layer_combo.currentText()),
                 ("Fit", self.fit_combo.currentText()),
+                ("Intensity", self.intensity_choice.text),
                 ("Device", self.device_label.text().removeprefix("in use: ")),
             ],
         )

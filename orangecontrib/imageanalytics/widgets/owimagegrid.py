@@ -23,6 +23,7 @@ from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.image_grid import ImageGrid, grid_size
+from orangecontrib.imageanalytics.images.intensity import column_intensity
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
 from orangecontrib.imageanalytics.widgets.utils.gridview import (
     GridView,
@@ -449,6 +450,8 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
             cells,
             (self.grid.size_x, self.grid.size_y),
             self._titles(),
+            # As Image Embedding has seen them.
+            column_intensity(self.imageAttr),
         )
         self.view.set_labelled(self.label_attr is not None)
         self._on_zoomed(1.0)

@@ -9,8 +9,8 @@ from AnyQt.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFileIconProvider,
+    QFormLayout,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -47,6 +47,14 @@ CATEGORIES = (
     ("Top folder", "top"),
     ("None", "none"),
 )
+PAGES = (
+    ("First", "first"),
+    ("All as rows", "all"),
+)
+PAGES_TIP = """\
+<p>What becomes of files with several pages, planes, channels or frames.</p>
+<p>First: one row. Its image is the first page or frame; of a stack it is the plane in
+the middle, with all of its channels in colour. All as rows: a row for each.</p>"""
 MOST_RECENT = 20
 
 
@@ -91,13 +99,18 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
     recent_paths = Setting([])
     category_from: str = Setting("path")
     subfolders: bool = Setting(True)
+    pages: str = Setting("first")
 
     def __init__(self):
         OWUrlDropBase.__init__(self)
         ConcurrentWidgetMixin.__init__(self)
         if self.category_from not in dict(CATEGORIES).values():
             self.category_from = "path"
+        if self.pages not in dict(PAGES).values():
+            self.pages = "first"
         self.skipped: list[tuple[str, str]] = []
+        self.left_out: list[tuple[str, str]] = []
+        self.has_more: list[str] = []
         self._importer = None
         self._make_folder_box()
         self._make_options_box()
@@ -133,19 +146,17 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
 
     def _make_options_box(self):
         box = gui.vBox(self.controlArea, "Options")
-        self.category_combo = combo = QComboBox(
-            toolTip="The part of an image's path that becomes its category"
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.AllNonFixedFieldsGrow)
+        box.layout().addLayout(form)
+        self.category_combo = self._add_choice(
+            form,
+            "Ca&tegory:",
+            CATEGORIES,
+            "category_from",
+            "The part of an image's path that becomes its category",
         )
-        for text, value in CATEGORIES:
-            combo.addItem(text, value)
-        combo.setCurrentIndex(combo.findData(self.category_from))
-        combo.activated.connect(self._select_category)
-        label = QLabel("Ca&tegory:")
-        label.setBuddy(combo)
-        row = QHBoxLayout()
-        row.addWidget(label)
-        row.addWidget(combo, 1)
-        box.layout().addLayout(row)
+        self.pages_combo = self._add_choice(form, "&Pages:", PAGES, "pages", PAGES_TIP)
         gui.checkBox(
             box,
             self,
@@ -154,13 +165,27 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
             callback=self.load,
         )
 
+    def _add_choice(self, form, label, choices, setting, tip) -> QComboBox:
+        combo = QComboBox(toolTip=tip)
+        for text, value in choices:
+            combo.addItem(text, value)
+        combo.setCurrentIndex(combo.findData(getattr(self, setting)))
+        combo.activated.connect(lambda index: self._choose(setting, choices[index][1]))
+        form.addRow(label, combo)
+        return combo
+
+    def _choose(self, setting, value):
+        if value != getattr(self, setting):
+            setattr(self, setting, value)
+            self.load()
+
     def _make_info_box(self):
         box = gui.vBox(self.controlArea, "Images")
         self.info_label = QLabel(wordWrap=True)
         self.info_label.setTextInteractionFlags(
             Qt.LinksAccessibleByMouse | Qt.LinksAccessibleByKeyboard
         )
-        self.info_label.linkActivated.connect(self.show_skipped)
+        self.info_label.linkActivated.connect(self._show_list)
         self.progress_bar = QProgressBar(minimum=0, maximum=100)
         self.cancel_button = QPushButton(
             "Cancel",
@@ -204,12 +229,6 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
 
     def _select_recent(self, index):
         self.set_folder(self.recent_paths[index].abspath)
-
-    def _select_category(self, index):
-        chosen = self.category_combo.itemData(index)
-        if chosen != self.category_from:
-            self.category_from = chosen
-            self.load()
 
     def _show_recent(self):
         provider = QFileIconProvider()
@@ -275,12 +294,12 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
         """Start to read the folder."""
         self._interrupt()
         self.clear_messages()
-        self.skipped = []
+        self.skipped, self.left_out, self.has_more = [], [], []
         if self.folder is None:
             self._show_info("No folder chosen. Choose one, or drop it here.")
             return
         self._importer = ImportImages(
-            category=self.category_from, subfolders=self.subfolders
+            category=self.category_from, subfolders=self.subfolders, pages=self.pages
         )
         self.start(scan_folder, self._importer, self.folder)
         self.progress_bar.setValue(0)
@@ -309,6 +328,8 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
     def on_done(self, result):
         table, _ = result
         self.skipped = self._importer.skipped
+        self.left_out = self._importer.left_out
+        self.has_more = self._importer.has_more
         if not table:
             self.Warning.no_images(self.folder)
             table = None
@@ -340,11 +361,27 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
             text += f" / {n_categories:,} {pl(n_categories, 'category')}"
         if self.skipped:
             text += f', <a href="#skipped">{len(self.skipped):,} skipped</a>'
+        if self.left_out:
+            text += f', <a href="#left-out">{len(self.left_out):,} left out</a>'
+        if self.has_more:
+            n_files = len(self.has_more)
+            have = pl(n_files, "file has|files have")
+            text += f"<br/>{n_files:,} {have} more pages than the one that is used"
         return text
+
+    def _show_list(self, link):
+        if link == "#left-out":
+            self.show_left_out()
+        else:
+            self.show_skipped()
 
     def show_skipped(self):
         """Open the list of skipped files."""
         SkippedDialog(self.skipped, self).show()
+
+    def show_left_out(self):
+        """Open the list of what was left out for its name."""
+        SkippedDialog(self.left_out, self, "Files and Folders Left Out").show()
 
     def send_report(self):
         if self.folder is None:
@@ -356,6 +393,7 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
                 ("Path", self.folder),
                 ("Category", categories[self.category_from]),
                 ("Subfolders", "included" if self.subfolders else "left out"),
+                ("Pages", self.pages_combo.currentText()),
                 ("Images", without_links(self.info_label.text())),
             ],
         )

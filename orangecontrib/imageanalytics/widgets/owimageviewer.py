@@ -15,7 +15,16 @@ from Orange.widgets.widget import Input, Output, OWWidget
 from orangewidget.report.report import get_html_img
 from orangewidget.widget import Message, Msg
 
-from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.images.intensity import (
+    AUTOMATIC,
+    Intensity,
+    column_intensity,
+)
+from orangecontrib.imageanalytics.images.sources import (
+    column_sources,
+    image_columns,
+    is_data,
+)
 from orangecontrib.imageanalytics.widgets.utils import desktop
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
@@ -225,7 +234,7 @@ class OWImageViewer(OWWidget):
         if sources and not self._rows:
             self.Warning.no_pictures(self.image_attr.name)
         self.thumbnailView.model().set_pictures(
-            [sources[row] for row in self._rows], self._titles()
+            [sources[row] for row in self._rows], self._titles(), self._intensity()
         )
         self._restore_selection()
 
@@ -234,6 +243,11 @@ class OWImageViewer(OWWidget):
             return []
         text, values = self.image_attr.str_val, self.data.get_column(self.image_attr)
         return [text(values[row]) for row in self._rows]
+
+    def _intensity(self) -> Intensity:
+        """As Image Embedding has seen the pictures."""
+        attr = self.image_attr
+        return AUTOMATIC if attr is None else column_intensity(attr)
 
     def _titles(self):
         return row_titles(self.data, self.title_attr, self._rows)
@@ -328,15 +342,19 @@ class OWImageViewer(OWWidget):
         source, thumbnail = index.data(SourceRole), index.data(ThumbnailRole)
         # What is not a picture might be a program, and opening would start it.
         shown = thumbnail is not None and thumbnail.image is not None
-        is_file, is_data = desktop.is_file(source), source[:5].lower() == "data:"
+        is_file = desktop.is_file(source)
         menu = QMenu(self.thumbnailView)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for text, slot, enabled in (
             ("Preview", self.preview.open, True),
-            ("Open in Desktop's Viewer", lambda: self._open(source), not is_data),
+            (
+                "Open in Desktop's Viewer",
+                lambda: self._open(source),
+                not is_data(source),
+            ),
             ("Show in Folder", lambda: desktop.show_in_folder(source), is_file),
             (None, None, None),
-            ("Copy Image", lambda: self._copier.request([source], None), shown),
+            ("Copy Image", lambda: self._copy(source), shown),
             (f"Copy {'Path' if is_file else 'Address'}", self._copy_paths, True),
         ):
             if text is None:
@@ -351,6 +369,10 @@ class OWImageViewer(OWWidget):
         self.Warning.cannot_open.clear()
         if not desktop.open_picture(source):
             self.Warning.cannot_open(_short(source))
+
+    def _copy(self, source: str) -> None:
+        self._copier.set_intensity(self.loader.intensity)
+        self._copier.request([source], None)
 
     def _copy_paths(self) -> None:
         model = self.thumbnailView.model()

@@ -42,7 +42,7 @@ def test_rows(model):
 def test_tooltip(model):
     assert tooltip(model, 0) == "<qt><b>Ant</b><br>/photos/0.jpg</qt>"
     model.loader.cache.put(
-        Thumbnail("/photos/0.jpg", None, size=(6000, 4000), stamp=(1, 12_345_678))
+        Thumbnail("/photos/0.jpg", None, size=(6000, 4000), stamp=(12_345_678, 1))
     )
     assert tooltip(model, 0).endswith("<br>6,000 × 4,000 pixels, 12.3 MB</qt>")  # noqa: RUF001
     model.loader.cache.put(Thumbnail("/photos/1.jpg", None, error="is <b>odd"))

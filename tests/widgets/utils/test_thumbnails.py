@@ -37,7 +37,7 @@ class Gate:
         if is_open:
             self.open.set()
 
-    def __call__(self, source, content, box):
+    def __call__(self, source, content, box, intensity):
         self.sources.append(source)
         self.threads.add(threading.get_ident())
         assert self.open.wait(20)
@@ -48,7 +48,6 @@ class Gate:
 def gate(monkeypatch):
     gate = Gate()
     monkeypatch.setattr(thumbnails, "render", gate)
-    monkeypatch.setattr(thumbnails, "read_local", lambda source: b"content")
     yield gate
     gate.open.set()
 
@@ -197,7 +196,7 @@ def test_loads_files_and_data(loader, until, photos):
     assert {thumbnail.source for thumbnail in received} == {*photos, data}
     for source in (*photos, data):
         assert loader.get(source).image is not None
-    assert loader.get(photos[0]).stamp[1] == os.path.getsize(photos[0])
+    assert loader.get(photos[0]).stamp[0] == os.path.getsize(photos[0])
     assert loader.get(data).stamp is None
 
 
@@ -223,7 +222,7 @@ def test_nothing_is_touched_in_the_gui_thread(loader, until, photos, monkeypatch
 
         monkeypatch.setattr(thumbnails, name, spied)
 
-    names = ("_stamp", "read_local", "read_header", "decode", "to_qimage")
+    names = ("stamp", "opened", "read_header", "decode", "to_qimage")
     for name in names:
         spy(name)
     loader.request(photos, BOX)
@@ -343,12 +342,12 @@ def test_closing_ends_the_threads(until, server, photos):
 
 
 def test_unexpected_errors_do_not_end_the_thread(loader, until, gate, monkeypatch):
-    def fail(source):
+    def fail(source, *_):
         if source == "bad":
             raise RuntimeError("no one foresaw this")
-        return b"content"
+        return gate(source, *_)
 
-    monkeypatch.setattr(thumbnails, "read_local", fail)
+    monkeypatch.setattr(thumbnails, "render", fail)
     loader.request(["bad", *"abcdefgh"], BOX)
     until(lambda: loader.idle)
     assert all(loader.get(source) for source in "abcdefgh")

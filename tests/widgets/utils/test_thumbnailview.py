@@ -39,7 +39,7 @@ def renders(monkeypatch):
     """What was rendered; nothing is read."""
     sources = []
 
-    def render(source, content, box):
+    def render(source, content, box, intensity):
         sources.append(source)
         image = QImage(*box, QImage.Format.Format_RGB32)
         image.fill(GREEN)
@@ -48,7 +48,6 @@ def renders(monkeypatch):
     # One thread, so that the order is known.
     monkeypatch.setattr(thumbnails, "DECODERS", 1)
     monkeypatch.setattr(thumbnails, "render", render)
-    monkeypatch.setattr(thumbnails, "read_local", lambda source: b"content")
     return sources
 
 

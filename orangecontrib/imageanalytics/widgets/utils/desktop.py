@@ -6,12 +6,16 @@ import sys
 from AnyQt.QtCore import QDir, QProcess, QUrl
 from AnyQt.QtGui import QDesktopServices
 
-from orangecontrib.imageanalytics.images.sources import is_remote
+from orangecontrib.imageanalytics.images.sources import (
+    is_data,
+    is_remote,
+    split_page,
+)
 
 
 def is_file(source: str) -> bool:
     """Whether a source is the path of a file, rather than a URL."""
-    return not is_remote(source) and source[:5].lower() != "data:"
+    return not (is_remote(source) or is_data(source))
 
 
 def open_picture(source: str) -> bool:
@@ -46,7 +50,7 @@ def show_in_folder(path: str) -> bool:
     bool
         False if there is no file manager.
     """
-    path = os.path.abspath(path)
+    path = os.path.abspath(split_page(path)[0])
     if sys.platform == "win32":
         arguments = ["/select,", QDir.toNativeSeparators(path)]
         return bool(QProcess.startDetached("explorer", arguments))
@@ -56,4 +60,4 @@ def show_in_folder(path: str) -> bool:
 
 
 def _file_url(path: str) -> QUrl:
-    return QUrl.fromLocalFile(os.path.abspath(path))
+    return QUrl.fromLocalFile(os.path.abspath(split_page(path)[0]))

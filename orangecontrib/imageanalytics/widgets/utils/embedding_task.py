@@ -12,6 +12,7 @@ from Orange.data import Table, Variable
 from orangecontrib.imageanalytics.engine.device import choose_device
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
 from orangecontrib.imageanalytics.widgets.utils.network_choice import (
@@ -35,6 +36,7 @@ class Task:
     device: str = "auto"
     layer: str = ""  # the default
     fit: str = ""  # as trained
+    intensity: Intensity = AUTOMATIC
     agreed: frozenset[str] = frozenset()  # networks that may be downloaded
     places: tuple[tuple[str, str], ...] = ()  # where the workflow is
 
@@ -111,6 +113,7 @@ def _embed(task, state):
         device=device,
         layer=layer or None,
         fit=task.fit or None,
+        intensity=task.intensity,
         preprocessing=task.choice.preprocessing,
     ) as embedder:
         progress.device = first_device = embedder.device

@@ -10,6 +10,7 @@ from AnyQt.QtGui import QColor, QPainter, QPalette, QPen, QRegion
 from AnyQt.QtWidgets import QAbstractItemView, QApplication, QRubberBand
 from Orange.widgets.utils.colorpalettes import LimitedDiscretePalette
 
+from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.widgets.utils.thumbnaildelegate import (
     paint_broken,
     paint_image,
@@ -89,6 +90,7 @@ class GridView(QAbstractItemView):
         cells: np.ndarray,
         size: tuple[int, int],
         title: Callable[[int], str],
+        intensity: Intensity = AUTOMATIC,
     ) -> None:
         """
         Show pictures in cells.
@@ -103,6 +105,8 @@ class GridView(QAbstractItemView):
             Columns and lines of the grid.
         title : callable
             Gives the title of a row.
+        intensity : "auto", "full" or (float, float)
+            As for `decode`.
         """
         self._columns, self._lines = size
         self._cells = cells
@@ -110,7 +114,7 @@ class GridView(QAbstractItemView):
         self._groups = np.zeros(len(cells), dtype=int)
         self._dimmed = self._colors = None
         self._zoom = 1.0
-        self.model().set_pictures(sources, title)
+        self.model().set_pictures(sources, title, intensity)
         self._relayout()
 
     def set_message(self, text: str) -> None:

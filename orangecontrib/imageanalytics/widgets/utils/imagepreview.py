@@ -155,6 +155,7 @@ class ImagePreview(QWidget):
         neighbours = [row + step for step in (1, -1)] if self._zoom is None else []
         rows = [row, *(n for n in neighbours if 0 <= n < model.rowCount())]
         sources = [model.index(n, 0).data(SourceRole) for n in rows]
+        self._loader.set_intensity(model.loader.intensity)
         self._loader.request(sources, self._box() if self._zoom is None else None)
 
     def _on_current_changed(self, index: QModelIndex) -> None:

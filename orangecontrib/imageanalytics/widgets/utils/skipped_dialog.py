@@ -1,4 +1,4 @@
-"""The window that lists skipped pictures and why they were skipped."""
+"""The window that lists pictures that are not used, and why."""
 
 import re
 
@@ -25,18 +25,25 @@ class SkippedDialog(QDialog):
     skipped : list of (str, str)
         Picture and reason.
     parent : QWidget, optional
+    title : str
+        Of the window.
     """
 
-    def __init__(self, skipped: list[tuple[str, str]], parent=None):
+    def __init__(
+        self,
+        skipped: list[tuple[str, str]],
+        parent=None,
+        title: str = "Skipped Images",
+    ):
         super().__init__(parent)
         self.setAttribute(Qt.WA_DeleteOnClose)
-        self.setWindowTitle("Skipped Images")
+        self.setWindowTitle(title)
         self.resize(760, 380)
         rows = [[picture[:_LONGEST], reason] for picture, reason in skipped]
         self.model = PyTableModel(rows, parent=self)
         self.model.setHorizontalHeaderLabels(["Image", "Reason"])
         layout = QVBoxLayout(self)
-        layout.addWidget(QLabel(f"Skipped images: {len(rows):,}"))
+        layout.addWidget(QLabel(f"{title.capitalize()}: {len(rows):,}"))
         layout.addWidget(self._make_view())
         layout.addWidget(self._make_buttons())
 

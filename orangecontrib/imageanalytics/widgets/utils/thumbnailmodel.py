@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from AnyQt.QtCore import QAbstractListModel, QModelIndex, Qt
 from Orange.data import Table, Variable
 
+from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
+from orangecontrib.imageanalytics.images.sources import is_data
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Box,
     Thumbnail,
@@ -70,7 +72,10 @@ class ThumbnailModel(QAbstractListModel):
         self._title: Callable[[int], str] = lambda row: ""
 
     def set_pictures(
-        self, sources: Sequence[str], title: Callable[[int], str] = lambda row: ""
+        self,
+        sources: Sequence[str],
+        title: Callable[[int], str] = lambda row: "",
+        intensity: Intensity = AUTOMATIC,
     ) -> None:
         """
         Show these pictures.
@@ -81,8 +86,11 @@ class ThumbnailModel(QAbstractListModel):
             Path or URL for each row.
         title : callable
             Gives the title of a row; called when the row is painted.
+        intensity : "auto", "full" or (float, float)
+            As for `decode`.
         """
         self.beginResetModel()
+        self.loader.set_intensity(intensity)
         self._sources, self._title = sources, title
         self.endResetModel()
         self.loader.refresh()
@@ -146,7 +154,7 @@ class ThumbnailModel(QAbstractListModel):
 
 def shown_source(source: str) -> str:
     """A source as a person would write it: data URLs without the data."""
-    if source[:5].lower() == "data:":
+    if is_data(source):
         return source.partition(",")[0] + ",…"
     return source
 
@@ -156,7 +164,7 @@ def describe(thumbnail: Thumbnail) -> str:
     width, height = thumbnail.size
     text = f"{width:,} × {height:,} pixels"  # noqa: RUF001
     if thumbnail.stamp is not None:
-        text += f", {_bytes(thumbnail.stamp[1])}"
+        text += f", {_bytes(thumbnail.stamp[0])}"
     return text
 
 

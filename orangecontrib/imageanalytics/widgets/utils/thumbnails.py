@@ -22,7 +22,13 @@ from PIL import Image
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.decode import decode, read_header
 from orangecontrib.imageanalytics.images.fetch import Fetcher
-from orangecontrib.imageanalytics.images.sources import is_remote, read_local
+from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
+from orangecontrib.imageanalytics.images.sources import (
+    is_remote,
+    opened,
+    split_page,
+    stamp,
+)
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +65,7 @@ class Thumbnail:
     error : str
         Why the picture cannot be read; otherwise empty.
     stamp : (int, int) or None
-        Modification time and size of the file; None if it is not a file.
+        Size and time of change of the file; None if it is not a file.
     """
 
     source: str
@@ -139,7 +145,9 @@ def to_qimage(picture: Image.Image) -> QImage:
     return image
 
 
-def render(source: str, content: bytes, box: Box) -> Thumbnail:
+def render(
+    source: str, content: bytes | None, box: Box, intensity: Intensity = AUTOMATIC
+) -> Thumbnail:
     """
     Decode a picture and fit it into a box.
 
@@ -147,10 +155,12 @@ def render(source: str, content: bytes, box: Box) -> Thumbnail:
     ----------
     source : str
         Where it is from.
-    content : bytes
-        Content of the file.
+    content : bytes or None
+        Content of the file, if it was read already.
     box : (int, int) or None
         Width and height in device pixels; None for the full size.
+    intensity : "auto", "full" or (float, float)
+        As for `decode`.
 
     Returns
     -------
@@ -159,28 +169,33 @@ def render(source: str, content: bytes, box: Box) -> Thumbnail:
     Raises
     ------
     ImageError
-        It cannot be decoded.
+        It cannot be read or decoded.
     """
-    size = None if is_remote(source) else _size_in_header(source)
-    if size is not None:
-        target = fitted(size, box)
-        picture = decode(content, at_least=target)
-    else:
-        picture = decode(content)
-        size = picture.size
-        target = fitted(size, box)
-        if size[0] < target[0]:
-            # Vector graphics have more detail to show.
-            picture = decode(content, at_least=target)
+    with opened(source, content) as (readable, page):
+
+        def at_least(size):
+            return decode(readable, size, page, intensity)
+
+        size = None if is_remote(source) else _size_in_header(source)
+        if size is not None:
+            target = fitted(size, box)
+            picture = at_least(target)
+        else:
+            picture = at_least(None)
+            size = picture.size
+            target = fitted(size, box)
+            if size[0] < target[0]:
+                # Vector graphics have more detail to show.
+                picture = at_least(target)
     if picture.size != target:
         method = Image.Resampling.LANCZOS
         picture = picture.resize(target, method, reducing_gap=3.0)
     return Thumbnail(source, box, to_qimage(picture), size)
 
 
-def _size_in_header(path: str) -> tuple[int, int] | None:
+def _size_in_header(source: str) -> tuple[int, int] | None:
     try:
-        header = read_header(path)
+        header = read_header(*split_page(source))
     except ImageError:
         return None
     return header.width, header.height
@@ -191,6 +206,7 @@ class _Job:
     source: str
     box: Box
     known: Thumbnail | None
+    intensity: Intensity = AUTOMATIC
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -320,22 +336,25 @@ class _Work:
         self._decoders = threading.BoundedSemaphore(DECODERS)
 
     def __call__(self, job: _Job) -> None:
-        stamp = None
+        changed = content = None
         try:
             if is_remote(job.source):
-                content = self.downloads.fetch(job.source, job.cancelled)
+                address, _ = split_page(job.source)
+                content = self.downloads.fetch(address, job.cancelled)
+                if content is None:
+                    return
             else:
-                stamp = _stamp(job.source)
-                if self._unchanged(job, stamp):
+                changed = stamp(job.source)
+                if self._unchanged(job, changed):
                     self.results.append(job.known)
                     return
-                content = read_local(job.source)
             with self._decoders:
-                if content is None or job.cancelled.is_set():
+                if job.cancelled.is_set():
                     return
-                result = replace(render(job.source, content, job.box), stamp=stamp)
+                thumbnail = render(job.source, content, job.box, job.intensity)
+                result = replace(thumbnail, stamp=changed)
         except ImageError as error:
-            result = Thumbnail(job.source, job.box, error=str(error), stamp=stamp)
+            result = Thumbnail(job.source, job.box, error=str(error), stamp=changed)
         except MemoryError:
             result = Thumbnail(job.source, job.box, error="not enough memory")
         if not job.cancelled.is_set():
@@ -346,22 +365,14 @@ class _Work:
         self.results.append(Thumbnail(job.source, job.box, error=reason))
 
     @staticmethod
-    def _unchanged(job: _Job, stamp: Stamp) -> bool:
+    def _unchanged(job: _Job, changed: Stamp) -> bool:
         known = job.known
         return (
             known is not None
-            and stamp is not None
+            and changed is not None
             and known.image is not None
-            and (known.box, known.stamp) == (job.box, stamp)
+            and (known.box, known.stamp) == (job.box, changed)
         )
-
-
-def _stamp(path: str) -> Stamp:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_mtime_ns, status.st_size
 
 
 class ThumbnailCache:
@@ -422,6 +433,7 @@ class ThumbnailLoader(QObject):
     def __init__(self, parent: QObject | None = None, cache_bytes: int = CACHE_BYTES):
         super().__init__(parent)
         self.cache = ThumbnailCache(cache_bytes)
+        self.intensity: Intensity = AUTOMATIC
         self._work = _Work()
         self._local = _Workers(DECODERS, self._work)
         self._remote = _Workers(DOWNLOADERS, self._work)
@@ -451,10 +463,16 @@ class ThumbnailLoader(QObject):
             known = self.cache.get(source)
             if known is None or not known.suits(box) or source not in self._checked:
                 jobs = remote if is_remote(source) else local
-                jobs.append(_Job(source, box, known))
+                jobs.append(_Job(source, box, known, self.intensity))
         self._local.replace(local)
         self._remote.replace(remote)
         self._collector.start()
+
+    def set_intensity(self, intensity: Intensity) -> None:
+        """Show pictures of more than 8 bits in another way from now on."""
+        if intensity != self.intensity:
+            self.clear()
+            self.intensity = intensity
 
     def refresh(self) -> None:
         """Load anew, when they are wanted, pictures that failed or have changed."""
