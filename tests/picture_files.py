@@ -1,11 +1,13 @@
 """Files of pictures in every layout, and what is read of them."""
 
+import os
 import struct
 import zlib
 from io import BytesIO
 
 import numpy as np
 import pytest
+import tifffile
 from helpers import make_picture
 
 from orangecontrib.imageanalytics.errors import ImageError
@@ -90,3 +92,22 @@ def grey_row(content, **kwargs):
     row = pixels(content, **kwargs)[0]
     assert (row == row[:, :1]).all()
     return row[:, 0].tolist()
+
+
+def save_stack(path, n_planes=5, n_channels=2, seed=0):
+    """An OME-TIFF of 16 bits, all of whose planes differ; shape (z, c, y, x)."""
+    shape = (n_planes, n_channels)
+    planes = [
+        np.asarray(make_picture(seed + number).convert("L")).astype(np.uint16) * 3 + 100
+        for number in range(n_planes * n_channels)
+    ]
+    array = np.stack(planes).reshape(*shape, *planes[0].shape)
+    tifffile.imwrite(
+        path,
+        array,
+        ome=True,
+        photometric="minisblack",
+        metadata={"axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP"][:n_channels]}},
+    )
+    os.utime(path, (1_600_000_000, 1_600_000_000))
+    return array

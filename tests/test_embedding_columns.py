@@ -22,6 +22,7 @@ from Orange.data.table import DomainTransformationError
 from Orange.evaluation import CrossValidation
 from Orange.preprocess import Impute, Normalize
 from Orange.projection import PCA
+from picture_files import save_stack
 
 from orangecontrib.imageanalytics import embedding_columns
 from orangecontrib.imageanalytics.embedding_columns import (
@@ -712,3 +713,59 @@ def test_no_warnings_in_ordinary_use(old, new, fresh_cache):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         new.transform(embed(old).domain)
+
+
+# Deep pictures and pages --------------------------------------------------------------
+
+
+@pytest.fixture
+def stacks(tmp_path):
+    """Two folders of stacks."""
+    for seed, name in enumerate(("first", "second")):
+        (tmp_path / name).mkdir()
+        save_stack(tmp_path / name / "cells.tif", n_planes=3, seed=10 * seed)
+    return tmp_path
+
+
+@pytest.mark.parametrize("intensity", ["auto", "full", (0, 4095)])
+def test_another_folder_is_embedded_with_the_same_intensity(
+    stacks, intensity, fresh_cache
+):
+    first, second = (
+        ImportImages()(str(stacks / name))[0] for name in ("first", "second")
+    )
+    embedded = embed(first, intensity=intensity)
+    compute = embedded.domain.attributes[0].compute_value.compute_shared
+    assert compute.intensity == intensity
+    expected = embed(second, intensity=intensity)
+    domain = pickle.loads(pickle.dumps(embedded.domain))
+    np.testing.assert_array_equal(second.transform(domain).X, expected.X)
+    assert expected.domain == embedded.domain
+
+
+def test_pages_of_another_folder(stacks, fresh_cache):
+    first, second = (
+        ImportImages(pages="all")(str(stacks / name))[0] for name in ("first", "second")
+    )
+    embedded = embed(first)
+    found = second.transform(embedded.domain)
+    assert found.X.shape == (6, 1000)
+    np.testing.assert_array_equal(found.X, embed(second).X)
+    # A single row, as Predictions asks for.
+    row = embedded.domain.attributes[7].compute_value(second[3])
+    assert row == pytest.approx(found.X[3, 7])
+
+
+def test_intensity_makes_a_difference(stacks, fresh_cache):
+    table, _ = ImportImages()(str(stacks / "first"))
+    assert embed(table).domain != embed(table, intensity="full").domain
+
+
+def test_what_was_saved_before_there_was_an_intensity(old, fresh_cache):
+    compute = embed(old).domain.attributes[0].compute_value.compute_shared
+    state = dict(compute.__dict__)
+    assert state.pop("intensity") == "auto"
+    earlier = EmbedPictures.__new__(EmbedPictures)
+    earlier.__dict__.update(state)
+    assert earlier == compute and hash(earlier) == hash(compute)
+    assert earlier.make_embedder().extractor.intensity == "auto"

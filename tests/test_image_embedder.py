@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tifffile
 from helpers import make_network_file, make_picture, serving
 from Orange.data import (
     ContinuousVariable,
@@ -25,6 +26,7 @@ from Orange.data import (
     StringVariable,
     Table,
 )
+from picture_files import save_stack
 from PIL import Image
 from scipy import sparse
 
@@ -37,6 +39,7 @@ from orangecontrib.imageanalytics.image_embedder import (
     cache_info,
     clear_cache,
 )
+from orangecontrib.imageanalytics.images import drawing
 from orangecontrib.imageanalytics.images.decode import decode
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.import_images import ImportImages
@@ -928,3 +931,196 @@ def test_none_of_the_pictures(tmp_path, fresh_cache):
     with ImageEmbedder("squeezenet", "cpu") as embedder:
         assert embedder([str(tmp_path / "no.png"), None, ""]) == [None] * 3
         assert embedder([]) == []
+
+
+# Deep pictures and pages --------------------------------------------------------------
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("name", ["png", "tif"])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_deep_pictures_have_the_vectors_of_those_of_8_bits(
+    embedder, tmp_path, bits, name
+):
+    from skimage import data
+
+    plain, deep = str(tmp_path / "plain.png"), str(tmp_path / f"deep.{name}")
+    for array in (data.camera(), data.coffee()):
+        Image.fromarray(array).save(plain)
+        values = array.astype(np.uint16) * ((2**bits - 1) // 255)
+        tifffile.imwrite(deep, values) if name == "tif" else write_png(deep, values)
+        first, second = embedder([plain, deep])
+        assert cosine(first, second) > 0.99
+
+
+def write_png(path, values):
+    import imagecodecs
+
+    with open(path, "wb") as file:
+        file.write(imagecodecs.png_encode(values))
+
+
+def test_dim_pictures_are_not_black(embedder, tmp_path):
+    from skimage import data
+
+    plain, dim, black = (str(tmp_path / f"{name}.tif") for name in "abc")
+    camera = data.camera()
+    Image.fromarray(camera).save(plain)
+    tifffile.imwrite(dim, (100 + camera.astype(float) * 600 / 255).astype(np.uint16))
+    Image.new("L", (512, 512)).save(black)
+    first, second, third = embedder([plain, dim, black])
+    assert cosine(first, second) > 0.95 > cosine(first, third) + 0.2
+
+
+def test_intensity_decides_and_is_remembered(tmp_path, fresh_cache):
+    path = str(tmp_path / "deep.tif")
+    save_stack(path, n_planes=1, n_channels=1)
+    vectors = {}
+    for intensity in ("auto", "full", (0, 4095), "0:4095", (0, 1000)):
+        with ImageEmbedder("squeezenet", "cpu", intensity=intensity) as embedder:
+            vectors[intensity] = embedder([path])[0]
+            embedder([path])
+            assert embedder.statistics.n_cached == 1
+    assert np.array_equal(vectors[0, 4095], vectors["0:4095"])
+    del vectors["0:4095"]
+    different = {vector.tobytes() for vector in vectors.values()}
+    assert len(different) == len(vectors)
+
+
+def test_no_such_intensity():
+    with pytest.raises(ValueError, match="intensity"):
+        ImageEmbedder(intensity="bright")
+
+
+def test_the_output_says_how_its_images_are_to_be_shown(tmp_path, fresh_cache):
+    save_stack(tmp_path / "a.tif")
+    table, _ = ImportImages()(str(tmp_path))
+    for intensity, expected in (("auto", None), ("full", "full"), ((0, 9), "0:9")):
+        with ImageEmbedder("squeezenet", "cpu", intensity=intensity) as embedder:
+            embedded, _, _ = embedder(table)
+        attributes = embedded.domain["image"].attributes
+        assert attributes.get("intensity") == expected
+        assert attributes["type"] == "image" and attributes["origin"] == str(tmp_path)
+        assert "intensity" not in table.domain["image"].attributes
+    with ImageEmbedder("squeezenet", "cpu") as embedder:  # from "0:9"
+        again, _, _ = embedder(embedded[:, ["image"]])
+    assert again.domain["image"].attributes["intensity"] == "auto"
+
+
+def test_pages(embedder, tmp_path, fresh_cache, counted):
+    save_stack(tmp_path / "a.tif", n_planes=3)
+    table, _ = ImportImages(pages="all")(str(tmp_path))
+    vectors = embedder(table)[0].X
+    assert sum(counted) == 6
+    assert len({vector.tobytes() for vector in vectors}) == 6
+    # Each is the vector of a file with that plane alone.
+    for number, plane in enumerate(
+        tifffile.imread(tmp_path / "a.tif").reshape(6, 48, 64)
+    ):
+        path = str(tmp_path / f"{number}.tif")
+        tifffile.imwrite(path, plane)
+        (vector,) = embedder([path])
+        np.testing.assert_allclose(vector, vectors[number], atol=1e-4)
+    embedder(table)
+    assert embedder.statistics.n_cached == 6
+
+
+def test_a_file_of_many_pages_is_read_once_for_its_digest(
+    embedder, tmp_path, fresh_cache, monkeypatch
+):
+    save_stack(tmp_path / "a.tif", n_planes=6)
+    digests = []
+    original = pipeline._digest_of_file
+    monkeypatch.setattr(
+        pipeline,
+        "_digest_of_file",
+        lambda file: digests.append(file.name) or original(file),
+    )
+    paths = [f"{tmp_path / 'a.tif'}#page={number}" for number in range(1, 13)]
+    assert all(vector is not None for vector in embedder(paths))
+    assert digests == [str(tmp_path / "a.tif")]
+
+
+def test_the_same_page_in_two_files(embedder, tmp_path, fresh_cache, counted):
+    save_stack(tmp_path / "a.tif")
+    shutil.copy(tmp_path / "a.tif", tmp_path / "b.tif")
+    paths = [str(tmp_path / name) for name in ("a.tif#page=2", "b.tif#page=2")]
+    first, second = embedder(paths)
+    assert np.array_equal(first, second) and sum(counted) == 1
+    (other,) = embedder([str(tmp_path / "a.tif#page=3")])
+    assert not np.array_equal(first, other)
+
+
+def test_pages_that_are_not_there(embedder, tmp_path):
+    save_stack(tmp_path / "a.tif", n_planes=1)
+    path = str(tmp_path / "a.tif")
+    vectors = embedder([f"{path}#page=2", f"{path}#page=3", f"{path}x#page=1"])
+    assert [vector is None for vector in vectors] == [False, True, True]
+    assert embedder.failures == {
+        f"{path}#page=3": "there is no page 3, the last is 2",
+        f"{path}x#page=1": "file not found",
+    }
+
+
+def test_pages_from_the_web(embedder, tmp_path, fresh_cache):
+    save_stack(tmp_path / "a.tif", n_planes=2)
+    content = (tmp_path / "a.tif").read_bytes()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.requests.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    with serving(Handler) as server:
+        url = server.url + "a.tif"
+        remote = embedder([f"{url}#page=1", f"{url}#page=4", f"{url}#page=9"])
+        assert server.requests == ["/a.tif"]
+    assert remote[2] is None
+    assert "no page 9" in embedder.failures[f"{url}#page=9"]
+    local = embedder([f"{tmp_path / 'a.tif'}#page={number}" for number in (1, 4)])
+    assert np.array_equal(remote[:2], local)
+
+
+SLOW_SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="900">'
+    b'<filter id="f"><feTurbulence numOctaves="1000000000"/></filter>'
+    b'<rect width="900" height="900" filter="url(#f)"/></svg>'
+)
+
+
+def test_a_drawing_without_end_is_skipped(embedder, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(drawing, "DRAWING_SECONDS", 1)
+    path = tmp_path / "slow.svg"
+    path.write_bytes(SLOW_SVG)
+    vectors = embedder([str(path), *photos])
+    assert [vector is None for vector in vectors] == [True] + 6 * [False]
+    assert embedder.failures == {str(path): "takes longer than 1 s"}
+
+
+def test_cancel_during_a_drawing_without_end(embedder, tmp_path):
+    paths = []
+    for number in range(8):
+        paths.append(str(tmp_path / f"{number}.svg"))
+        with open(paths[-1], "wb") as file:
+            file.write(SLOW_SVG.replace(b"900", b"%d" % (900 + number)))
+    threads = set(threading.enumerate())
+    timer = threading.Timer(1, embedder.cancel)
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(Cancelled):
+        embedder(paths)
+    assert time.monotonic() - start < 1 + SOON / 2
+    # Nothing is left behind that would keep the program from ending.
+    end = time.monotonic() + 2
+    while set(threading.enumerate()) - threads - {timer} and time.monotonic() < end:
+        time.sleep(0.05)
+    left = set(threading.enumerate()) - threads - {timer}
+    assert not [thread for thread in left if thread.name.startswith("embedding")]

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 from Orange.data import Table
+from picture_files import save_stack
 from PIL import Image
 
 from orangecontrib.imageanalytics import import_images as module
@@ -324,3 +325,122 @@ def test_many_files(tmp_path):
     assert len(table) == 500 and n_skipped == 0
     assert np.all(table.get_column("width") == 8)
     assert column(table, "image") == sorted(f"{index}.png" for index in range(500))
+
+
+@pytest.fixture
+def stacks(tmp_path):
+    """A stack of two channels, a deep picture, an animation and a photo."""
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    save_stack(folder / "cells.ome.tif", n_planes=3)
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime")]
+    frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:])
+    save(folder / "photo.jpg", (20, 10))
+    Image.fromarray(np.zeros((4, 5), np.uint16)).save(folder / "scan.png")
+    return folder
+
+
+def test_first_pages(stacks):
+    importer = ImportImages()
+    table, n_skipped = importer(str(stacks))
+    assert n_skipped == 0
+    assert column(table, "image") == [
+        "cells.ome.tif",
+        "film.gif",
+        "photo.jpg",
+        "scan.png",
+    ]
+    assert "page" not in table.domain
+    more = [os.path.basename(path) for path in importer.has_more]
+    assert more == ["cells.ome.tif", "film.gif"]
+
+
+def test_all_pages_as_rows(stacks):
+    progress = []
+    importer = ImportImages(progress.append, pages="all")
+    table, n_skipped = importer(str(stacks))
+    assert n_skipped == 0 and importer.has_more == []
+    names = [f"Z {z}, {channel}" for z in (1, 2, 3) for channel in ("DAPI", "GFP")] + [
+        "frame 1",
+        "frame 2",
+        "",
+        "",
+    ]
+    assert column(table, "page") == names
+    images = [f"cells.ome.tif#page={number}" for number in range(1, 7)]
+    images += ["film.gif#page=1", "film.gif#page=2", "photo.jpg", "scan.png"]
+    assert column(table, "image") == images
+    assert column(table, "image name") == ["cells.ome"] * 6 + ["film"] * 2 + [
+        "photo",
+        "scan",
+    ]
+    assert column(table, "width") == [64] * 6 + [8, 8, 20, 5]
+    # Files are counted, not pages.
+    assert (progress[-1].count, progress[-1].total) == (4, 4)
+    assert len(progress[-1].batch) == 10
+
+
+def test_no_such_choice_of_pages():
+    with pytest.raises(ValueError, match="'some' is not a choice of pages"):
+        ImportImages(pages="some")
+
+
+def test_a_damaged_stack_is_skipped_once(stacks):
+    path = stacks / "cells.ome.tif"
+    content = path.read_bytes()
+    path.write_bytes(content[:20])
+    importer = ImportImages(pages="all")
+    _, n_skipped = importer(str(stacks))
+    assert n_skipped == 1 and "cells.ome.tif" in skipped(importer)
+
+
+LEFT_OUT = {
+    "@eaDir": "thumbnails of a Synology disk station",
+    "__MACOSX": "notes of macOS in an archive",
+    ".thumbnails": "thumbnails of the desktop",
+    "My Catalog Previews.lrdata": "previews of Lightroom",
+    "$RECYCLE.BIN": "recycle bin",
+    "Photos.photoslibrary/resources": "previews of Apple Photos",
+    "CaptureOne/Cache": "previews of Capture One",
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_thumbnails_of_other_programs_are_left_out(tmp_path, name):
+    save(tmp_path / "cat.jpg")
+    save(tmp_path / name / "cat.jpg" / "thumb.jpg")
+    save(tmp_path / "resources" / "dog.jpg")  # whose name alone says nothing
+    importer = ImportImages()
+    table, n_skipped = importer(str(tmp_path))
+    assert column(table, "image") == ["cat.jpg", "resources/dog.jpg"]
+    assert n_skipped == 0
+    assert importer.left_out == [(str(tmp_path / name), LEFT_OUT[name])]
+
+
+def test_files_that_are_left_out(tmp_path):
+    for name in ("Thumbs.db", "ehthumbs_vista.db", "MVI_1.THM", "._cat.jpg", "cat.jpg"):
+        save(tmp_path / name, format="JPEG")
+    importer = ImportImages()
+    table, _ = importer(str(tmp_path))
+    assert column(table, "image") == ["cat.jpg"]
+    assert {os.path.basename(path): reason for path, reason in importer.left_out} == {
+        "Thumbs.db": "thumbnails of Windows",
+        "ehthumbs_vista.db": "thumbnails of Windows",
+        "MVI_1.THM": "thumbnails of a camera",
+        "._cat.jpg": "notes of macOS",
+    }
+
+
+def test_a_folder_that_was_chosen_is_read_whatever_its_name(tmp_path):
+    save(tmp_path / "@eaDir" / "cat.jpg")
+    importer = ImportImages()
+    table, _ = importer(str(tmp_path / "@eaDir"))
+    assert column(table, "image") == ["cat.jpg"] and not importer.left_out
+
+
+def test_what_is_in_folders_that_are_not_read_is_not_told(tmp_path):
+    save(tmp_path / "cat.jpg")
+    save(tmp_path / "@eaDir" / "cat.jpg")
+    importer = ImportImages(subfolders=False)
+    importer(str(tmp_path))
+    assert importer.left_out == []

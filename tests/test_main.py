@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from Orange.data import Table
+from picture_files import save_stack
 from PIL import Image
 
 from orangecontrib.imageanalytics import __main__ as module
@@ -275,3 +276,73 @@ def test_reader_that_goes_away():
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_pages_and_intensity(tmp_path, out, capsys):
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    save_stack(folder / "cells.tif", n_planes=2)
+    arguments = ["--device", "cpu", "--model", "squeezenet"]
+    assert run("embed", folder, "-o", out, *arguments) == 0
+    assert "pages     1 file has more than are used" in capsys.readouterr().out
+    options = ["--pages", "all", "--intensity", "0:4095", "-f"]
+    assert run("embed", folder, "-o", out, *arguments, *options) == 0
+    said = capsys.readouterr().out
+    assert "squeezenet, intensity 0:4095" in said
+    assert "more than are used" not in said
+    table = Table.from_file(str(out))
+    names = [f"Z {z}, {channel}" for z in (1, 2) for channel in ("DAPI", "GFP")]
+    assert list(table.get_column("page")) == names
+    assert table.domain["image"].attributes["intensity"] == "0:4095"
+
+
+@pytest.mark.parametrize("text", ["bright", "5:1", "1:2:3"])
+def test_no_such_intensity(text, photos, out, no_embedding, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run("embed", photos, "-o", out, "--intensity", text)
+    assert stopped.value.code == 2
+    assert "intensity" in capsys.readouterr().err
+
+
+def test_what_is_left_out_is_told(photos, out, capsys):
+    (photos / "@eaDir").mkdir()
+    (photos / "@eaDir" / "thumb.jpg").touch()
+    assert run("embed", photos, "-o", out, "--device", "cpu") == 0
+    said = capsys.readouterr()
+    reason = "thumbnails of a Synology disk station"
+    assert f"left out: {photos / '@eaDir'}: {reason}" in said.err.splitlines()
+    assert f"left out  1 (1 {reason})" in said.out
+
+
+def program(*arguments):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+
+
+def test_libraries_are_not_heard(tmp_path, out):
+    """Neither libtiff, which writes past Python, nor warnings and logs."""
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (99, 99, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "a.tif", compression="tiff_lzw")
+    content = bytearray((folder / "a.tif").read_bytes())
+    content[2000:3000] = bytes(range(250)) * 4
+    (folder / "a.tif").write_bytes(content)
+    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff"
+    Image.fromarray(noise).save(folder / "b.jpg", exif=exif)
+    (folder / "c.tif").write_bytes(b"II*\0\x08\0\0\0\xff\0" + bytes(90))
+    code = f"from PIL import Image; Image.open({str(folder / 'a.tif')!r}).load()"
+    assert "tempfile.tif: " in program("-c", code).stderr
+    done = program(
+        *("-m", "orangecontrib.imageanalytics", "embed", folder, "-o", out),
+        *("--device", "cpu", "--model", "squeezenet"),
+    )
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    for line, name in zip(sorted(lines), ("a.tif", "c.tif"), strict=True):
+        assert line.startswith(f"skipped: {folder / name}: ")
+
+
+def test_errors_are_heard_all_the_same(out):
+    done = program("-m", "orangecontrib.imageanalytics", "embed", "/none", "-o", out)
+    assert done.returncode == 1
+    assert done.stderr == "error: there is no folder /none\n"

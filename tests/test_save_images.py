@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import threading
+import time
 import zlib
 
 import numpy as np
@@ -16,10 +17,12 @@ from Orange.data import (
     Table,
     TimeVariable,
 )
+from picture_files import save_stack
 from PIL import Image, ImageCms
 
 from orangecontrib.imageanalytics import save_images as module
 from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images.decode import decode
 from orangecontrib.imageanalytics.save_images import (
     FORMATS,
     MAX_NAME,
@@ -868,3 +871,96 @@ def test_stopping_does_not_wait_for_servers(photos, out, monkeypatch):
         saving(stop)
     assert saving.n_left == 9
     assert not saving.failures
+
+
+# Deep pictures and pages --------------------------------------------------------------
+
+
+def pixels_of(path):
+    with Image.open(path) as image:
+        assert image.mode == "RGB"
+        return np.asarray(image)
+
+
+def test_pages(tmp_path, out):
+    save_stack(tmp_path / "cells.tif", n_planes=2)
+    path = str(tmp_path / "cells.tif")
+    paths = [f"{path}#page={number}" for number in range(1, 5)]
+    saving = save_images(table([*paths, f"{path}#page=9", path]), out)
+    names = [f"cells page {number}.png" for number in range(1, 5)]
+    assert tree(out) == [*names, "cells.png"]
+    assert [reason for _, reason in saving.failures] == [
+        "there is no page 9, the last is 4"
+    ]
+    for number, name in enumerate(names, 1):
+        expected = np.asarray(decode(read(path), page=number))
+        assert (pixels_of(os.path.join(out, name)) == expected).all()
+    assert (pixels_of(os.path.join(out, "cells.png")) == decode(read(path))).all()
+
+
+@pytest.mark.parametrize("format", ["png", "tiff"])
+def test_what_is_saved_is_what_the_network_sees(tmp_path, out, format):
+    deep, plain = str(tmp_path / f"deep.{format}"), str(tmp_path / f"plain.{format}")
+    values = np.linspace(100, 700, 48 * 64).reshape(48, 64).astype(np.uint16)
+    Image.fromarray(values).save(deep)
+    Image.fromarray(values.astype(np.uint8)).save(plain)
+    data = table([deep, plain])
+    save_images(data, out, format=format)
+    found = pixels_of(os.path.join(out, f"deep.{format}"))
+    assert (found == decode(read(deep))).all()
+    assert found.min() == 0 and found.max() == 255
+    # Of 8 bits it is what it was.
+    assert read(os.path.join(out, f"plain.{format}")) == read(plain)
+    data.domain["image"].attributes["intensity"] = "0:1000"
+    save_images(data, out, format=format, existing="overwrite")
+    found = pixels_of(os.path.join(out, f"deep.{format}"))
+    assert (found == decode(read(deep), intensity=(0, 1000))).all()
+    assert found.max() == 178
+
+
+def test_the_images_of_the_data_are_protected_whatever_page_is_meant(tmp_path):
+    save_stack(tmp_path / "cells.tiff", n_planes=2)
+    path = str(tmp_path / "cells.tiff")
+    before = read(path)
+    data = table([f"{path}#page=1"], name=["cells"])
+    saving = save_images(
+        data, str(tmp_path), names="name", format="tiff", existing="overwrite"
+    )
+    assert [reason for _, reason in saving.failures] == [
+        "it would replace an image of the data"
+    ]
+    assert read(path) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/a/cells.ome.tif#page=3", "cells.ome page 3"),
+        ("http://h/a%20b.tif?x#page=2", "a b page 2"),
+        ("scan.dng", "scan"),
+        ("scan.dcm", "scan"),
+        ("a.jxl", "a"),
+    ],
+)
+def test_names_of_pages_and_formats(source, name):
+    assert picture_name(source) == name
+
+
+def test_stop_during_a_drawing_without_end(tmp_path, out):
+    path = tmp_path / "slow.svg"
+    path.write_bytes(
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="900">'
+        b'<filter id="f"><feTurbulence numOctaves="1000000000"/></filter>'
+        b'<rect width="900" height="900" filter="url(#f)"/></svg>'
+    )
+    saving = Saving(table([str(path)]), out)
+
+    def stop(*_):
+        if time.monotonic() - start > 0.5:
+            raise InterruptedError
+
+    start = time.monotonic()
+    with pytest.raises(InterruptedError):
+        saving(stop)
+    assert time.monotonic() - start < 3
+    assert saving.n_left == 1 and not saving.failures

@@ -17,8 +17,12 @@ from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     image_columns,
     is_remote,
+    opened,
+    page_source,
     read_local,
     resolve,
+    split_page,
+    stamp,
 )
 from orangecontrib.imageanalytics.utils import image_utils
 
@@ -250,3 +254,61 @@ def test_data_urls():
     assert reason("data:image/png;base64,!!!!") == "data URL is damaged"
     assert reason("data:image/png;base64,") == "file is empty"
     assert reason("data:,abc", max_bytes=2) == "larger than 2e-06 MB"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a.tif#page=3", ("a.tif", 3)),
+        ("/b/c d.tif#page=12", ("/b/c d.tif", 12)),
+        ("http://h/a.tif?x=1#page=2", ("http://h/a.tif?x=1", 2)),
+        ("a#page=1.tif", ("a#page=1.tif", None)),
+        ("a.tif#page=0", ("a.tif#page=0", None)),
+        ("a.tif#page=", ("a.tif#page=", None)),
+        ("a.tif#page=1#page=2", ("a.tif#page=1", 2)),
+        ("data:,x#page=1", ("data:,x#page=1", None)),
+        ("#page=1", ("#page=1", None)),
+    ],
+)
+def test_pages_of_sources(source, expected):
+    assert split_page(source) == expected
+    if expected[1]:
+        assert page_source(*expected) == source
+
+
+def test_a_file_of_such_a_name_is_a_file(tmp_path):
+    path = str(tmp_path / "a.tif#page=3")
+    assert split_page(path) == (str(tmp_path / "a.tif"), 3)
+    open(path, "wb").close()
+    assert split_page(path) == (path, None)
+
+
+def test_pages_are_resolved_like_files(tmp_path):
+    uri = (tmp_path / "a b.tif").as_uri()
+    assert resolve(uri + "#page=2") == str(tmp_path / "a b.tif") + "#page=2"
+    assert resolve("a.tif#page=2", "/b") == os.path.join("/b", "a.tif#page=2")
+    assert resolve("a.tif#page=2", "http://h/b") == "http://h/b/a.tif#page=2"
+
+
+def test_opened(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"content")
+    with opened(str(path)) as found:
+        assert found == (b"content", None)
+    with opened(f"{path}#page=2") as (file, page):
+        assert (file.read(), file.name, page) == (b"content", str(path), 2)
+    assert file.closed
+    with opened("http://h/a#page=2", b"other") as found:
+        assert found == (b"other", 2)
+    with pytest.raises(ImageError, match="file not found"), opened("none.tif#page=1"):
+        pass
+
+
+def test_stamp(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"content")
+    size, changed = stamp(str(path))
+    assert size == 7 and changed == os.stat(path).st_mtime_ns
+    assert stamp(f"{path}#page=2") == (size, changed)
+    for source in ("none", "http://h/a", "data:,x", "\0"):
+        assert stamp(source) is None

@@ -56,8 +56,8 @@ class Format:
     vouched : bool
         Whether that is so of so many that among other files the extension must tell.
     isolated : bool
-        Whether files are opened in the helper process alone: the library is not one
-        that every bad file was tried on.
+        Whether files are opened in the helper process alone, since the library may
+        fall over a bad one. Of a name's second entry it is what the first leaves.
     helper_pixels : int or None
         From how many on a picture is decoded in the helper process, since the library
         holds Python's lock for long; None: never.
@@ -218,6 +218,14 @@ FORMATS = (
         title="JPEG 2000",
         extensions=".jp2 .j2k .j2c .jpc .jpx .jpf",
         helper_pixels=MEGAPIXEL,
+    ),
+    Format(
+        "JPEG2000",
+        rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n",
+        "codecs",
+        title="rare JPEG 2000",
+        needs="imagecodecs",
+        isolated=True,
     ),
     Format(
         "JXL",
@@ -395,6 +403,13 @@ _UNSUPPORTED = re.compile(
 _MISSING = re.compile(r"requires the '?imagecodecs", re.I)
 
 
+def is_unsupported(error: Exception) -> bool:
+    """Whether a library says that it does not know such pictures."""
+    text = str(error)
+    is_told = _UNSUPPORTED.search(text) or _MISSING.search(text)
+    return isinstance(error, NotImplementedError) or is_told is not None
+
+
 def plain(error: Exception, format: Format) -> ImageError:
     """Whatever libraries raise for a picture that they cannot read, in plain words."""
     if isinstance(error, ImageError):
@@ -406,7 +421,7 @@ def plain(error: Exception, format: Format) -> ImageError:
         return ImageError(f"too many pixels ({LIMIT})")
     if isinstance(error, ImportError) or _MISSING.search(text):
         return not_installed(format)
-    if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(text):
+    if is_unsupported(error):
         return ImageError(f"{name} of a kind that is not read")
     cut = isinstance(error, EOFError) or _CUT_SHORT.search(text)
     if cut or isinstance(error.__cause__, EOFError | IndexError | struct.error):

@@ -552,3 +552,13 @@ def test_what_only_libtiff_reads():
 def test_too_many_pixels():
     content = raw_tiff((2**15, 2**14), 16, 1, b"")
     assert "too many pixels" in reason(content)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "deflate"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_damaged_is_not_read_in_part(compression, dtype):
+    noise = np.random.default_rng(0).integers(0, 2**16, (99, 99, 3)).astype(dtype)
+    content = bytearray(tif(noise, photometric="rgb", compression=compression))
+    middle = len(content) // 2
+    content[middle : middle + 1000] = bytes(range(250)) * 4
+    assert reason(bytes(content)) == "damaged TIFF data"

@@ -1,4 +1,4 @@
-"""What imagecodecs reads: JPEG XL, JPEG XR, Radiance HDR, rare BMPs."""
+"""What imagecodecs reads: JPEG XL, JPEG XR, Radiance HDR, what Pillow leaves."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from orangecontrib.imageanalytics.images.picture import (
 
 _DECODERS = {
     "BMP": imagecodecs.bmp_decode,
+    "JPEG2000": imagecodecs.jpeg2k_decode,
     "JXL": imagecodecs.jpegxl_decode,
     "JXR": imagecodecs.jpegxr_decode,
     "HDR": imagecodecs.rgbe_decode,

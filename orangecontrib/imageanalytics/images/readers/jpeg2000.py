@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -11,7 +14,12 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Values
-from orangecontrib.imageanalytics.images.picture import Size, check_size, reduction
+from orangecontrib.imageanalytics.images.picture import (
+    OtherFormat,
+    Size,
+    check_size,
+    reduction,
+)
 from orangecontrib.imageanalytics.images.readers.pillow import (
     PillowPicture,
     open_image,
@@ -37,7 +45,20 @@ class _Codestream:
 def open(file: BinaryIO, format: Format) -> Jpeg2000Picture:
     """Open a JPEG 2000."""
     head = file.read(_MAX_HEADER)
-    return Jpeg2000Picture(file, open_image(file, format.name), _codestream(head))
+    with _leaving_rare():
+        image = open_image(file, format.name)
+    return Jpeg2000Picture(file, image, _codestream(head))
+
+
+@contextlib.contextmanager
+def _leaving_rare() -> Iterator[None]:
+    """Leave what Pillow does not read to another reader, if that is there."""
+    try:
+        yield
+    except (OSError, ValueError, SyntaxError) as error:
+        if importlib.util.find_spec("imagecodecs") is not None:
+            raise OtherFormat from error
+        raise
 
 
 class Jpeg2000Picture(PillowPicture):
@@ -71,7 +92,9 @@ class Jpeg2000Picture(PillowPicture):
             if deep is not None:
                 return deep
         read = self._reduced(n_halvings) if n_halvings else None
-        read = read or super().read(None, page)
+        if read is None:
+            with _leaving_rare():
+                read = super().read(None, page)
         return self._numbers(read.array) if isinstance(read, Values) else read
 
     def _reduced(self, n_halvings: int) -> Image.Image | Values | None:

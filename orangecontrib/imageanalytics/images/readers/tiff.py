@@ -19,7 +19,7 @@ import tifffile
 from PIL import Image
 
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images.formats import Format
+from orangecontrib.imageanalytics.images.formats import Format, is_unsupported
 from orangecontrib.imageanalytics.images.intensity import COLOURS, Range, Values
 from orangecontrib.imageanalytics.images.picture import (
     MAX_PIXELS,
@@ -82,11 +82,16 @@ _LIBTIFF = {
     _COMPRESSION.DEFLATE,
     _COMPRESSION.PACKBITS,
 }
-# Whatever it meets in a page that it does not know.
-_PILLOW_FAILS = (OSError, ValueError, TypeError, KeyError, SyntaxError, RuntimeError)
 _ORIENTATION, _PROFILE, _NO_DATA, _DNG_VERSION, _MAKE = 274, 34675, 42113, 50706, 271
 _RANGE_TAGS = ((340, 341), (280, 281))
 _UNSIGNED = 1
+
+
+_JPEG = (_COMPRESSION.JPEG, _COMPRESSION.OJPEG)
+
+
+class _NotOpened(Exception):
+    """Pillow does not know a kind of page."""
 
 
 def open(file: BinaryIO, format: Format) -> Picture:
@@ -204,22 +209,23 @@ class TiffPicture(Picture):
         page = level.page_at(place)
         is_whole_page = channel is None or level.n_channels == 1
         if level.is_plain and is_whole_page:
-            with contextlib.suppress(*_PILLOW_FAILS):
+            try:
                 return self._with_pillow(page)
+            except _NotOpened:
+                pass
+            except OSError:
+                if page.compression != _COMPRESSION.OJPEG:
+                    raise
+                return self._with_libtiff(page)  # of which there are all kinds
         self._check_end(page)
         try:
             return level.values(place, channel)
-        except Exception:
+        except (NotImplementedError, ValueError) as error:
             # What tifffile does not know may be known to libtiff.
-            for read in (
-                (self._with_pillow, self._with_libtiff) if is_whole_page else ()
-            ):
-                with contextlib.suppress(*_PILLOW_FAILS, ImportError):
-                    found = read(page)
-                    if isinstance(found, Values):
-                        return level.described(found.array)
-                    return found
-            raise
+            if not (is_whole_page and is_unsupported(error)):
+                raise
+            found = self._with_libtiff(page)
+        return level.described(found.array) if isinstance(found, Values) else found
 
     def _check_end(self, page) -> None:
         """What is missing at the end, tifffile would make up."""
@@ -228,14 +234,20 @@ class TiffPicture(Picture):
             raise EOFError
 
     def _with_pillow(self, page) -> Image.Image | Values:
-        image = open_image(self._starting_at(page.offset), "TIFF")
+        """What Pillow makes of a page, which says so where it is damaged."""
+        try:
+            image = open_image(self._starting_at(page.offset), "TIFF")
+        except Exception as error:
+            raise _NotOpened from error
         check_size(*image.size, self.format)
         image.load()
         self.orientation = 1  # Pillow has turned it
         return pixels(image)
 
-    def _with_libtiff(self, page) -> Image.Image:
-        """What its authors' library makes of a rare kind of page, in 8 bits."""
+    def _with_libtiff(self, page) -> Image.Image | Values:
+        """A rare kind of page: by Pillow, or in 8 bits by what knows them all."""
+        with contextlib.suppress(_NotOpened, OSError):
+            return self._with_pillow(page)
         import imagecodecs
 
         self._file.seek(0)
@@ -320,6 +332,8 @@ def _is_plain(page) -> bool:
         return False
     if page.photometric == _PHOTOMETRIC.MINISBLACK and samples == 2:
         return bits == 8 and page.extrasamples[:1] in ((1,), (2,))
+    if page.photometric == _PHOTOMETRIC.YCBCR and page.compression != _COMPRESSION.JPEG:
+        return False
     return (
         (page.photometric, samples) in _PLAIN
         and (bits == 8 or (bits < 8 and samples == 1))
