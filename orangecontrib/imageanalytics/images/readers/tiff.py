@@ -332,7 +332,7 @@ def _is_plain(page) -> bool:
         return False
     if page.photometric == _PHOTOMETRIC.MINISBLACK and samples == 2:
         return bits == 8 and page.extrasamples[:1] in ((1,), (2,))
-    if page.photometric == _PHOTOMETRIC.YCBCR and page.compression != _COMPRESSION.JPEG:
+    if page.photometric == _PHOTOMETRIC.YCBCR and page.compression not in _JPEG:
         return False
     return (
         (page.photometric, samples) in _PLAIN
