@@ -30,6 +30,7 @@ from Orange.widgets.unsupervised.owhierarchicalclustering import (
 )
 from Orange.widgets.unsupervised.owtsne import OWtSNE
 from Orange.widgets.utils.filedialogs import RecentPath
+from picture_files import save_stack
 
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
@@ -156,6 +157,34 @@ class TestEmbedding(Base):
         assert self.widget.device_label.text().startswith("in use: ")
         assert not self.widget.cancel_button.isEnabled()
         assert not self.widget.Error.active
+
+    def test_intensity(self):
+        folder = os.path.dirname(os.path.dirname(self.photos[0]))
+        save_stack(os.path.join(folder, "cells.tif"), n_planes=2)
+        data, _ = ImportImages(pages="all")(folder)
+        automatic, _ = self.embed(data)
+        choice = self.widget.intensity_choice
+        choice.combo.setCurrentIndex(2)
+        choice.combo.activated.emit(2)
+        self.wait_until_finished(timeout=60000)
+        ranged = self.get_output("Embeddings")
+        assert self.widget.intensity == "0:4095"
+        assert ranged.domain["image"].attributes["intensity"] == "0:4095"
+        assert "intensity" not in automatic.domain["image"].attributes
+        # The rows of pages, the first four, are others.
+        different = (ranged.X != automatic.X).any(axis=1)
+        assert different[:4].all()
+        settings = self.widget.settingsHandler.pack_data(self.widget)
+        widget = self.create_widget(OWImageEmbedding, settings)
+        assert widget.intensity_choice.text == "from 0 to 4095"
+        self.widget.send_report()
+        assert "from 0 to 4095" in self.widget.report_html
+
+    def test_intensity_that_is_nonsense(self):
+        for value in ("bright", "5:1", None, 7):
+            widget = self.create_widget(OWImageEmbedding, {"intensity": value})
+            assert widget.intensity == "auto"
+            assert widget.intensity_choice.text == "Automatic"
 
     def test_skipped(self):
         with open(self.photos[1], "wb") as file:

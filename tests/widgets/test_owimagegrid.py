@@ -107,6 +107,19 @@ class TestOWImageGrid(WidgetTest):
     def select(self, names, modifiers=NO):
         self.view.select([self.row_of(name) for name in names], modifiers)
 
+    def test_what_the_network_has_seen(self):
+        data = self.data()
+        data.domain["image"].attributes["intensity"] = "100:200"
+        self.send(data)
+        self.widget.show()
+        loader = self.widget.loader
+        assert loader.intensity == (100, 200)
+        source = os.path.join(self.folder, "20.png")  # (200, 90, 200) as it is
+        self.process_events(lambda: loader.get(source) is not None, 20_000)
+        assert loader.get(source).image.pixelColor(1, 1).getRgb()[:3] == (255, 0, 255)
+        self.send(self.data())
+        assert loader.intensity == "auto"
+
     def show(self):
         self.widget.show()
         loader = self.widget.loader

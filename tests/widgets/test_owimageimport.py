@@ -8,6 +8,7 @@ from AnyQt.QtGui import QDropEvent
 from AnyQt.QtWidgets import QApplication, QFileDialog
 from Orange.widgets.tests.base import WidgetTest
 from orangewidget.utils.filedialogs import RecentPath
+from picture_files import save_stack
 
 from orangecontrib.imageanalytics.widgets import owimageimport
 from orangecontrib.imageanalytics.widgets.owimageimport import (
@@ -56,6 +57,36 @@ class TestOWImportImages(WidgetTest):
 
     def paths(self):
         return [recent.abspath for recent in self.widget.recent_paths]
+
+    def test_pages(self):
+        save_stack(os.path.join(self.photos, "cells.tif"), n_planes=2)
+        self.make(self.photos)
+        assert len(self.output()) == 7
+        text = "1 file has more pages than the one that is used"
+        assert text in self.widget.info_label.text()
+        combo = self.widget.pages_combo
+        combo.setCurrentIndex(combo.findData("all"))
+        combo.activated.emit(combo.currentIndex())
+        table = self.output()
+        assert len(table) == 10
+        assert str(table[0]["page"]) == "Z 1, DAPI"
+        assert "more pages" not in self.widget.info_label.text()
+        assert self.widget.settingsHandler.pack_data(self.widget)["pages"] == "all"
+        self.widget.send_report()
+        assert "All as rows" in self.widget.report_html
+
+    def test_left_out(self):
+        folder = os.path.join(self.photos, "@eaDir")
+        os.mkdir(folder)
+        self.make(self.photos)
+        assert len(self.output()) == 6
+        assert "1 left out" in self.widget.info_label.text()
+        self.widget.info_label.linkActivated.emit("#left-out")
+        (dialog,) = self.widget.findChildren(SkippedDialog)
+        assert dialog.windowTitle() == "Files and Folders Left Out"
+        reason = "thumbnails of a Synology disk station"
+        assert list(dialog.model) == [[folder, reason]]
+        dialog.close()
 
     def test_settings_that_are_nonsense(self):
         for nonsense in (None, [None], ["a"]):

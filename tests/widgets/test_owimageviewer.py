@@ -17,12 +17,13 @@ from Orange.data import (
 from Orange.widgets.tests.base import WidgetTest
 from Orange.widgets.tests.utils import simulate
 from orangewidget.settings import Context
+from picture_files import save_stack
 from PIL import Image
 from scipy import sparse
 
 from orangecontrib.imageanalytics.widgets import owimageviewer
 from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
-from orangecontrib.imageanalytics.widgets.utils import thumbnails
+from orangecontrib.imageanalytics.widgets.utils import desktop, thumbnails
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
     ThumbnailRole,
@@ -546,3 +547,58 @@ class TestOWImageViewer(WidgetTest):
             lambda: not set(thumbnails.threading.enumerate()) - decoders
         )
         widget.hide()
+
+
+class TestDeepPictures(WidgetTest):
+    @pytest.fixture(autouse=True)
+    def stack(self, tmp_path):
+        self.path = str(tmp_path / "cells.tif")
+        save_stack(self.path, n_planes=2)
+
+    def setUp(self):
+        self.widget = self.create_widget(OWImageViewer)
+
+    def data(self, intensity=None):
+        image = StringVariable("image")
+        image.attributes["type"] = "image"
+        if intensity:
+            image.attributes["intensity"] = intensity
+        paths = [self.path, f"{self.path}#page=3", f"{self.path}#page=9"]
+        metas = np.array(paths, dtype=object)[:, None]
+        domain = Domain([], None, [image])
+        return Table.from_numpy(domain, np.empty((3, 0)), metas=metas)
+
+    def shown(self, data):
+        self.send_signal("Data", data)
+        self.widget.show()
+        model, loader = self.widget.thumbnailView.model(), self.widget.loader
+        self.process_events(lambda: loader.idle and loader.get(self.path), 20_000)
+        return [model.index(row).data(ThumbnailRole) for row in range(3)]
+
+    def test_pages(self):
+        whole, page, none = self.shown(self.data())
+        assert (whole.size, page.size) == ((64, 48), (64, 48))
+        assert whole.image != page.image
+        assert page.image.convertToFormat(QImage.Format.Format_Grayscale8) is not None
+        assert none.error == "there is no page 9, the last is 4"
+        tooltip = (
+            self.widget.thumbnailView.model().index(1).data(Qt.ItemDataRole.ToolTipRole)
+        )
+        size = os.path.getsize(self.path)
+        assert "#page=3" in tooltip and f"{size / 1e3:.1f} kB" in tooltip
+
+    def test_what_the_network_has_seen(self):
+        automatic = self.shown(self.data())[1]
+        dark = self.shown(self.data("0:60000"))[1]
+        again = self.shown(self.data())[1]
+        greys = [
+            thumbnail.image.pixelColor(20, 20).red()
+            for thumbnail in (automatic, dark, again)
+        ]
+        assert greys[0] == greys[2] > greys[1]
+        assert greys[1] < 6
+
+    def test_the_file_of_a_page(self):
+        assert desktop.is_file(f"{self.path}#page=3")
+        url = desktop._file_url(f"{self.path}#page=3")
+        assert url.toLocalFile() == self.path

@@ -233,7 +233,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         if self.fit not in FITS:
             self.fit = ""
         try:
-            as_intensity(self.intensity)
+            self.intensity = intensity_text(as_intensity(self.intensity))
         except ValueError:
             self.intensity = AUTOMATIC
         if not isinstance(self.layer, str):

@@ -63,7 +63,7 @@ class IntensityChoice(QWidget):
         for field, end in zip(
             self.ends, intensity if is_range else DEFAULT_RANGE, strict=True
         ):
-            field.setText(field.locale().toString(end, "g", 12))
+            field.setText(field.locale().toString(float(end), "g", 12))
         for part in (*self.ends, self._to):
             part.setVisible(is_range)
         self._mark()
