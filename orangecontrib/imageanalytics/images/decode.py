@@ -79,7 +79,7 @@ def _header(file: BinaryIO, vouched: bool, page: int | None = None) -> Header:
     return _attempt(
         file,
         vouched,
-        lambda _, picture: drawing.header_of(picture, page),
+        lambda format, picture: drawing.header_of(picture, format, page),
         lambda format, source: drawing.ask_header(format, source, page),
     )
 
@@ -107,7 +107,7 @@ def read_pages(path: str) -> list[tuple[str, int, int]]:
         return _attempt(
             file,
             formats.vouches(path),
-            lambda _, picture: drawing.pages_of(picture),
+            lambda format, picture: drawing.pages_of(picture, format),
             drawing.ask_pages,
         )
 

@@ -19,7 +19,7 @@ from orangecontrib.imageanalytics.images.formats import (
     FORMATS,
     MEGAPIXEL,
     Format,
-    plain,
+    in_plain_words,
 )
 from orangecontrib.imageanalytics.images.intensity import (
     AUTOMATIC,
@@ -68,20 +68,15 @@ def draw(
     """
     if at_least is not None and picture.orientation in SIDEWAYS:
         at_least = at_least[::-1]
-    try:
-        with _room_for(picture.size):
-            pixels = picture.read(at_least, page)
-            if isinstance(pixels, Values):
-                image = colour.to_rgb(pixels.to_image(intensity))
-            else:
-                image = apply_range(colour.to_rgb(pixels), intensity)
-            if picture.orientation in TRANSPOSE:
-                image = image.transpose(TRANSPOSE[picture.orientation])
-            return image
-    except OtherFormat:  # some readers see it late
-        raise
-    except Exception as error:
-        raise plain(error, format) from error
+    with in_plain_words(format), _room_for(picture.size):
+        pixels = picture.read(at_least, page)
+        if isinstance(pixels, Values):
+            image = colour.to_rgb(pixels.to_image(intensity))
+        else:
+            image = apply_range(colour.to_rgb(pixels), intensity)
+        if picture.orientation in TRANSPOSE:
+            image = image.transpose(TRANSPOSE[picture.orientation])
+        return image
 
 
 def _room_for(size: Size):
@@ -89,23 +84,22 @@ def _room_for(size: Size):
     return _one_large if is_large else contextlib.nullcontext()
 
 
-def header_of(picture: Picture, page: int | None = None) -> Header:
+def header_of(picture: Picture, format: Format, page: int | None = None) -> Header:
     """What is known of an opened picture, or of a page of it."""
-    size = picture.displayed_size if page is None else picture.page_size(page)
+    with in_plain_words(format):
+        size = picture.displayed_size if page is None else picture.page_size(page)
     return Header(
-        picture.format,
-        *size,
-        has_more=picture.has_more,
-        is_plain=picture.is_plain,
+        picture.format, *size, has_more=picture.has_more, is_plain=picture.is_plain
     )
 
 
-def pages_of(picture: Picture) -> list[tuple[str, int, int]]:
+def pages_of(picture: Picture, format: Format) -> list[tuple[str, int, int]]:
     """Name, width and height of each page; empty if there is just one."""
-    return [
-        (name, *picture.page_size(number))
-        for number, name in enumerate(picture.page_names(), 1)
-    ]
+    with in_plain_words(format):
+        return [
+            (name, *picture.page_size(number))
+            for number, name in enumerate(picture.page_names(), 1)
+        ]
 
 
 # By the helper process ----------------------------------------------------------------
@@ -163,13 +157,15 @@ def _file_of(source: Source) -> Iterator[BinaryIO]:
 def header_there(index: int, source: Source, page: int | None) -> Header | None:
     """`header_of` a source that has the format of a number; None if it has not."""
     with _file_of(source) as file, contextlib.suppress(OtherFormat):
-        return header_of(FORMATS[index].open(file), page)
+        format = FORMATS[index]
+        return header_of(format.open(file), format, page)
 
 
 def pages_there(index: int, source: Source) -> list[tuple[str, int, int]] | None:
     """`pages_of` a source that has the format of a number; None if it has not."""
     with _file_of(source) as file, contextlib.suppress(OtherFormat):
-        return pages_of(FORMATS[index].open(file))
+        format = FORMATS[index]
+        return pages_of(format.open(file), format)
 
 
 def draw_there(index: int, source: Source, *arguments) -> tuple | None:

@@ -6,8 +6,8 @@ import importlib
 import importlib.util
 import re
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO, TypeVar
@@ -106,16 +106,17 @@ class Format:
         OtherFormat
             It is of another format, which happens where signatures are loose.
         """
-        try:
+        with in_plain_words(self):
             reader = importlib.import_module(f"{_READERS}.{self.reader}")
             file.seek(0)
-            return reader.open(file, self)
-        except (OtherFormat, ImageError):
-            raise
-        except Exception as error:
-            if self.loose:
-                raise OtherFormat from error
-            raise plain(error, self) from error
+            try:
+                return reader.open(file, self)
+            except ImageError:
+                raise
+            except Exception as error:
+                if self.loose:
+                    raise OtherFormat from error
+                raise
 
 
 # The commonest first. Of Pillow's formats those are left out that run another program
@@ -394,6 +395,26 @@ def attempt(head: bytes, vouched: bool, action: Callable[[Format], Outcome]) -> 
     raise ImageError("not a picture")
 
 
+@contextmanager
+def in_plain_words(format: Format) -> Iterator[None]:
+    """
+    While a picture is read: whatever its library raises becomes an `ImageError`.
+
+    Raises
+    ------
+    ImageError
+        It cannot be read.
+    OtherFormat
+        It is to be tried as another format.
+    """
+    try:
+        yield
+    except (OtherFormat, ImageError):
+        raise
+    except Exception as error:
+        raise plain(error, format) from error
+
+
 _CUT_SHORT = re.compile(
     r"truncat|unexpected end|end of (file|input)|not enough|requires? \d+ bytes", re.I
 )
@@ -412,8 +433,6 @@ def is_unsupported(error: Exception) -> bool:
 
 def plain(error: Exception, format: Format) -> ImageError:
     """Whatever libraries raise for a picture that they cannot read, in plain words."""
-    if isinstance(error, ImageError):
-        return error
     name, text = format.name, str(error)
     if isinstance(error, MemoryError):
         return ImageError("not enough memory to decode it")

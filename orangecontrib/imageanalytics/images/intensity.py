@@ -192,7 +192,9 @@ class Values:
         for index in range(min(n_channels, len(COLOURS))):
             levels = self._levels(self.array[..., index], index, intensity)
             for place, part in enumerate(colours[index % len(colours)]):
-                if part:
+                if part == 255:
+                    total[..., place] += levels
+                elif part:
                     total[..., place] += levels.astype(np.uint16) * part // 255
         return np.minimum(total, 255).astype(np.uint8)
 
@@ -235,6 +237,26 @@ class Values:
         for nothing in self._nothing(sample):
             known &= ~nothing
         return sample[known]
+
+
+def as_opacity(values: np.ndarray) -> np.ndarray:
+    """
+    Opacity on the scale of bytes.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Floats from 0 to 1, or unsigned whole numbers of which the largest of their
+        type is opaque.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, same shape.
+    """
+    top = 1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+    shares = np.clip(np.nan_to_num(values.astype(np.float64)) / top, 0, 1)
+    return np.rint(shares * 255).astype(np.uint8)
 
 
 def apply_range(image: Image.Image, intensity: Intensity) -> Image.Image:

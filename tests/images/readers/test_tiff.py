@@ -22,7 +22,7 @@ from orangecontrib.imageanalytics.images.decode import (
     decode,
     read_pages,
 )
-from orangecontrib.imageanalytics.images.readers import tiff
+from orangecontrib.imageanalytics.images.readers import tiff, tiff_image
 
 COLOURS = np.asarray(blotches())
 GREYS = np.asarray(blotches().convert("L"))
@@ -263,7 +263,7 @@ def test_the_largest_version_that_can_be_read(monkeypatch):
     with tifffile.TiffWriter(file, ome=True) as writer:
         writer.write(BIG, photometric="rgb", subifds=1)
         writer.write(BIG[::2, ::2], photometric="rgb", subfiletype=1)
-    monkeypatch.setattr(tiff, "MAX_PIXELS", 100_000)
+    monkeypatch.setattr(tiff_image, "MAX_PIXELS", 100_000)
     assert decode(file.getvalue()).size == (320, 240)
 
 
@@ -562,3 +562,24 @@ def test_damaged_is_not_read_in_part(compression, dtype):
     middle = len(content) // 2
     content[middle : middle + 1000] = bytes(range(250)) * 4
     assert reason(bytes(content)) == "damaged TIFF data"
+
+
+def test_fewer_strips_than_the_size_needs():
+    content = tif(np.stack([ONE, OTHER]), photometric="minisblack", rowsperstrip=1)
+    with tifffile.TiffFile(BytesIO(content)) as file:
+        tag = file.pages[0].tags["ImageLength"]
+    place = tag.valueoffset
+    longer = content[:place] + struct.pack("<H", 60000) + content[place + 2 :]
+    assert reason(longer) == "the file is cut short"
+
+
+@pytest.mark.parametrize("target", ["first", "itself"])
+def test_a_circle_of_pages(target):
+    content = bytearray(tif(stack(3), photometric="minisblack"))
+    with tifffile.TiffFile(BytesIO(content)) as file:
+        first, last = file.pages[0].offset, file.pages[2].offset
+    (n_tags,) = struct.unpack_from("<H", content, last)
+    following = first if target == "first" else last
+    struct.pack_into("<I", content, last + 2 + 12 * n_tags, following)
+    # (Pillow reads the first page.)
+    assert decode(bytes(content)).size == (64, 48)

@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 
 from orangecontrib.imageanalytics.images.formats import Format
-from orangecontrib.imageanalytics.images.intensity import Values
+from orangecontrib.imageanalytics.images.intensity import Values, as_opacity
 from orangecontrib.imageanalytics.images.picture import (
     Picture,
     Size,
@@ -59,7 +59,7 @@ class CodecPicture(Picture):
         check_page(page or 1, 1)
         array, opacity = self._array, None
         if array.ndim == 3 and array.shape[2] in (2, 4):
-            array, opacity = array[..., :-1], _bytes(array[..., -1])
+            array, opacity = array[..., :-1], as_opacity(array[..., -1])
             array = array[..., 0] if array.shape[2] == 1 else array
         return Values(
             array,
@@ -67,8 +67,3 @@ class CodecPicture(Picture):
             opacity=opacity,
             is_linear=self.format in _LIGHT,
         )
-
-
-def _bytes(opacity: np.ndarray) -> np.ndarray:
-    top = 1 if opacity.dtype.kind == "f" else np.iinfo(opacity.dtype).max
-    return np.rint(np.clip(opacity / top, 0, 1) * 255).astype(np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 import OpenEXR
 
 from orangecontrib.imageanalytics.images.formats import Format
-from orangecontrib.imageanalytics.images.intensity import Values
+from orangecontrib.imageanalytics.images.intensity import Values, as_opacity
 from orangecontrib.imageanalytics.images.picture import (
     Picture,
     Size,
@@ -73,20 +73,13 @@ class ExrPicture(Picture):
 def _colours(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
     """Red, green and blue, or a grey; and the opacity."""
     opacity = channels.get("A")
-    for name in ("RGBA", "RGB"):
-        if name in channels:
-            array = channels[name]
-            if array.shape[2] == 4:
-                opacity = array[..., 3]
-            return array[..., :3].astype(np.float32), _bytes(opacity)
-    if {"R", "G", "B"} <= channels.keys():
+    if "RGBA" in channels:
+        array, opacity = channels["RGBA"][..., :3], channels["RGBA"][..., 3]
+    elif "RGB" in channels:
+        array = channels["RGB"]
+    elif {"R", "G", "B"} <= channels.keys():
         array = np.stack([channels[name] for name in "RGB"], axis=-1)
-        return array.astype(np.float32), _bytes(opacity)
-    grey = next((name for name in _GREYS if name in channels), min(channels))
-    return channels[grey].astype(np.float32), _bytes(opacity)
-
-
-def _bytes(opacity: np.ndarray | None) -> np.ndarray | None:
-    if opacity is None:
-        return None
-    return np.rint(np.clip(opacity.astype(np.float32), 0, 1) * 255).astype(np.uint8)
+    else:
+        array = channels[next((n for n in _GREYS if n in channels), min(channels))]
+    array = array.astype(np.float32)
+    return array, None if opacity is None else as_opacity(opacity)
