@@ -1,9 +1,10 @@
-"""Take the screenshots of the help anew, from the first tutorial as it runs.
+"""Take the screenshots of the help anew: most from the first tutorial as it runs.
 
 xvfb-run -s "-screen 0 1600x1000x24" python scripts/screenshots.py
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 from importlib.metadata import entry_points
@@ -49,6 +50,7 @@ def main():
         widgets = registry()
         take_canvas(widgets, "group-photos")
         take_widgets(run_workflow(widgets))
+        take_microscopy(folder)
 
 
 def registry():
@@ -124,6 +126,31 @@ def take_save_images(data):
     widget.__init__()
     widget.dataset(data)
     take(widget, "save-images")
+
+
+def take_microscopy(folder):
+    """Write the screenshot of a stack, composed, and of its planes and channels."""
+    from orangecontrib.imageanalytics.import_images import ImportImages
+    from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
+
+    script = os.path.join(ROOT, "scripts", "microscopy_stack.py")
+    cells = os.path.join(folder, "cells")
+    subprocess.run([sys.executable, script, cells], check=True)
+    data, _ = ImportImages(pages="all")(cells)
+    data = data[:11]
+    with data.unlocked():  # the first field as a whole, too
+        data.metas[1:11] = data.metas[:10].copy()
+        data[0, "image"] = "field 1.ome.tif"
+        data[0, "page"] = "First"
+    viewer = OWImageViewer()
+    viewer.UserAdviceMessages.clear()
+    viewer.set_data(data)
+    viewer.imageSize = 150
+    viewer.thumbnailView.setEdge(150)
+    viewer.title_attr = data.domain["page"]
+    viewer._on_title_attr_changed()
+    take(viewer, "microscopy", (900, 500))
+    viewer.onDeleteWidget()
 
 
 def take(widget, name, size=None):

@@ -3,10 +3,13 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from orangecontrib.imageanalytics import tutorials
+from orangecontrib.imageanalytics.images.formats import FORMATS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TUTORIALS = os.path.dirname(tutorials.__file__)
@@ -52,3 +55,32 @@ def test_a_network_in_a_file(page, folder, photos):
         vectors = embedder(photos)
     assert [vector.shape for vector in vectors] == 6 * [(8,)]
     assert torch.tensor(vectors[0]).isfinite().all()
+
+
+def test_microscopy(folder, capsys):
+    script = os.path.join(ROOT, "scripts", "microscopy_stack.py")
+    subprocess.run([sys.executable, script, "cells"], check=True)
+    assert len(os.listdir(folder / "cells")) == 4
+    exec(example("doc/microscopy.md", "microscopy"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        "field 1.ome.tif#page=1 Z 1, Nuclei",
+        "field 1.ome.tif#page=2 Z 1, Antibody",
+    ]
+
+
+def test_all_formats_are_listed():
+    with open(os.path.join(ROOT, "doc", "formats.md"), encoding="utf-8") as file:
+        rows = [line for line in file if line.startswith("| ")]
+    for format in FORMATS:
+        if format.refused:
+            continue
+        name = format.title or format.name
+        found = [row for row in rows if name.lower() in row.lower()]
+        assert found, name
+        if format.needs:
+            assert any("`formats`" in row.split("|")[3] for row in found), name
+        else:
+            assert any(
+                row.split("|")[3].strip().startswith("nothing") for row in found
+            ), name

@@ -231,7 +231,10 @@ class TiffPicture(Picture):
     def _with_libtiff(self, page) -> Image.Image | Values:
         """A rare kind of page: by Pillow, or in 8 bits by what knows them all."""
         with contextlib.suppress(_NotOpened, OSError):
-            return self._with_pillow(page)
+            found = self._with_pillow(page)
+            # Of colours of 16 bits it has 8 alone, which may be nothing.
+            if isinstance(found, Values) or page.bitspersample <= 8:
+                return found
         import imagecodecs
 
         self._file.seek(0)
