@@ -7,7 +7,7 @@ import importlib.util
 import re
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO, TypeVar
@@ -172,6 +172,14 @@ FORMATS = (
         extensions=".tif .tiff .btf .stk .lsm .svs .ndpi",
     ),
     Format(
+        "TIFF",
+        rb"II\*\0|MM\0\*|II\+\0|MM\0\+",
+        "tiff",
+        title="rare TIFF",
+        needs="imagecodecs",
+        isolated=True,
+    ),
+    Format(
         "RAW",
         rb"II\*\0|MM\0\*",
         "raw",
@@ -273,7 +281,7 @@ FORMATS = (
     ),
     Format("DDS", rb"DDS ", extensions=".dds"),
     Format("QOI", rb"qoif", extensions=".qoi"),
-    Format("XPM", rb"/\* XPM \*/", "xpm", extensions=".xpm"),
+    Format("XPM", rb"(\xef\xbb\xbf)?\s*/\* *XPM *\*/", "xpm", extensions=".xpm"),
     Format("XBM", rb"\s*#define[ \t]|/\*", extensions=".xbm", loose=True),
     Format("PCX", rb"\x0a[\0\x02\x03\x05]", extensions=".pcx", loose=True),
     Format("DCX", rb"\xb1\x68\xde\x3a", extensions=".dcx"),
@@ -384,14 +392,19 @@ def attempt(head: bytes, vouched: bool, action: Callable[[Format], Outcome]) -> 
     """
     if not head:
         raise ImageError("file is empty")
+    name = ""
     for format in FORMATS:
         # No format has pictures this small.
         if len(head) < 4 or not format.accepts(head) or format.vouched > vouched:
             continue
+        if name and format.name != name:
+            continue
         if format.refused:
             raise ImageError(f"{format.name} is not read: {format.refused}")
-        with suppress(OtherFormat):
+        try:
             return action(format)
+        except OtherFormat as other:
+            name = other.name
     raise ImageError("not a picture")
 
 

@@ -54,7 +54,18 @@ class Header:
 
 
 class OtherFormat(Exception):
-    """What starts like a format is something else."""
+    """
+    What starts like a format is something else, or of a kind that another reader has.
+
+    Parameters
+    ----------
+    name : str, optional
+        Of the format that it is, if that is known.
+    """
+
+    def __init__(self, name: str = ""):
+        super().__init__(name)
+        self.name = name
 
 
 @dataclass
@@ -139,8 +150,8 @@ def check_page(page: int, n_pages: int) -> None:
 
 
 def middle(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The plane of a stack that stands for it: that in the middle of each axis."""
-    return tuple(length // 2 for length in shape)
+    """The plane of a stack that stands for it: the middle one, the earlier of two."""
+    return tuple((length - 1) // 2 for length in shape)
 
 
 def plane_place(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:

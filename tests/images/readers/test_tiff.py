@@ -1,3 +1,4 @@
+import importlib.util
 import struct
 from io import BytesIO
 
@@ -16,13 +17,14 @@ from picture_files import (
 )
 from PIL import Image
 
+from orangecontrib.imageanalytics.images import drawing
 from orangecontrib.imageanalytics.images.decode import (
     Header,
     content_header,
     decode,
     read_pages,
 )
-from orangecontrib.imageanalytics.images.readers import tiff, tiff_image
+from orangecontrib.imageanalytics.images.readers import tiff_image
 
 COLOURS = np.asarray(blotches())
 GREYS = np.asarray(blotches().convert("L"))
@@ -106,9 +108,33 @@ def test_without_imagecodecs(monkeypatch):
     monkeypatch.setattr(tifffile.TiffPage, "asarray", missing)
     # Pillow reads it as well.
     assert likeness(pixels(content)[..., 0], GREYS) > 0.999
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *args: None if name == "imagecodecs" else find_spec(name, *args),
+    )
     rare = tif(stretched("u2"), compression="lerc")
-    monkeypatch.setattr(tiff.TiffPicture, "_with_libtiff", missing)
-    assert reason(rare) == "TIFF: pip install 'Orange3-ImageAnalytics[formats]'"
+    assert reason(rare) == "rare TIFF: pip install 'Orange3-ImageAnalytics[formats]'"
+
+
+def test_rare_compressions_are_left_to_the_helper(monkeypatch):
+    """Their decoders crash over some damaged files, or take for ever."""
+    asked = []
+    original = drawing.ask_drawing
+    monkeypatch.setattr(
+        drawing,
+        "ask_drawing",
+        lambda format, *args: asked.append(format.title) or original(format, *args),
+    )
+    for compression in ("lzw", "deflate", "zstd"):
+        pixels(tif(stretched("u2"), compression=compression))
+    pixels(encoded(blotches(), "TIFF", compression="jpeg"))
+    assert asked == []
+    rare = ("lerc", "webp", "jpeg2000", "jpegxl", "jpegxr")
+    for compression in rare:
+        pixels(tif(COLOURS, photometric="rgb", compression=compression))
+    assert asked == ["rare TIFF"] * len(rare)
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14])
@@ -172,6 +198,87 @@ def test_opacity():
     assert grey_row(content) == [255, 0, 255]
 
 
+@pytest.mark.parametrize("compression", ["none", "deflate"])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_colours_multiplied_by_their_opacity(dtype, planar, compression):
+    top = 1 if dtype == "f4" else np.iinfo(dtype).max
+    colours = COLOURS / 255 * 0.5
+    array = np.concatenate([colours, np.full((48, 64, 1), 0.5)], axis=2) * top
+    array = (array if dtype == "f4" else np.rint(array)).astype(dtype)
+    expected = COLOURS * 0.5 + 127.5
+    if planar == "separate":
+        array = np.moveaxis(array, -1, 0)
+    content = tif(
+        array,
+        photometric="rgb",
+        extrasamples=["assocalpha"],
+        planarconfig=planar,
+        compression=compression,
+    )
+    assert np.abs(pixels(content) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_opacity_in_a_plane_of_its_own(dtype):
+    top = np.iinfo(dtype).max
+    array = np.zeros((4, 1, 2), dtype)
+    array[0], array[3, 0, 1] = top, top
+    content = tif(
+        array, photometric="rgb", extrasamples=["unassalpha"], planarconfig="separate"
+    )
+    assert first_row(content) == [(255, 255, 255), (255, 0, 0)]
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_inks(planar):
+    ink = np.zeros((1, 3, 4), np.uint8)
+    ink[0, 1, 1:3] = ink[0, 2, 0] = 255
+    if planar == "separate":
+        ink = np.moveaxis(ink, -1, 0)
+    content = tif(ink, photometric="separated", planarconfig=planar)
+    assert first_row(content) == [(255,) * 3, (255, 0, 0), (0, 255, 255)]
+
+
+@pytest.mark.parametrize("compression", ["none", "lzw", "deflate", "zstd", "lzma"])
+def test_video_colours(compression):
+    """YCbCr, ITU-R BT.601, as TIFF has it by default."""
+    video = np.asarray(blotches().convert("YCbCr"))
+    content = tif(
+        video, photometric="ycbcr", subsampling=(1, 1), compression=compression
+    )
+    assert np.abs(pixels(content).astype(int) - COLOURS).max() <= 3
+
+
+def test_a_palette_of_bytes():
+    colormap = np.zeros((3, 256), np.uint16)
+    colormap[:, 1], colormap[:, 2] = (255, 0, 0), (0, 128, 255)
+    values = np.array([[0, 1, 2]], np.uint8)
+    content = tif(values, photometric="palette", colormap=colormap)
+    assert first_row(content) == [(0, 0, 0), (255, 0, 0), (0, 128, 255)]
+    # Of 16 bits, as it should be.
+    content = tif(values, photometric="palette", colormap=colormap * 257)
+    assert first_row(content) == [(0, 0, 0), (255, 0, 0), (0, 128, 255)]
+
+
+def test_bits_from_the_lowest_on():
+    bits = np.packbits(GREYS[:, :64] > 128, axis=1)
+    plain = raw_tiff((64, 48), 1, 1, bits.tobytes())
+    turned = np.packbits(GREYS[:, :64] > 128, axis=1, bitorder="little").tobytes()
+    content = raw_tiff((64, 48), 1, 1, turned)
+    # The number of samples is 1 in any case: its place is used to tell the order.
+    tag = struct.pack("<HHII", 277, 4, 1, 1)
+    assert tag in content
+    content = content.replace(tag, struct.pack("<HHII", 266, 4, 1, 2))
+    assert (pixels(content) == pixels(plain)).all()
+    assert 0 < pixels(plain).mean() < 255
+
+
+def test_a_number_of_bits_beyond_reason():
+    content = raw_tiff((4, 4), 2**31 + 1, 1, bytes(100))
+    assert "TIFF" in reason(content)
+
+
 def test_cmyk_of_16_bits():
     ink = np.zeros((1, 2, 4), np.uint16)
     ink[0, 1, 1:3] = 65535
@@ -199,6 +306,22 @@ def test_orientation_of_16_bits(orientation):
     assert ((found > 200) == (expected > 200)).all()
     header = content_header(content)
     assert (header.height, header.width) == expected.shape[:2]
+
+
+def test_orientation_of_each_page():
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for orientation in (1, 6, 3):
+            writer.write(
+                COLOURS,
+                photometric="rgb",
+                metadata=None,
+                extratags=[(274, "H", 1, orientation, True)],
+            )
+    content = file.getvalue()
+    assert (pixels(content) == COLOURS).all()
+    assert (pixels(content, page=2) == np.rot90(COLOURS, -1)).all()
+    assert (pixels(content, page=3) == np.rot90(COLOURS, 2)).all()
 
 
 # Thumbnails ---------------------------------------------------------------------------
@@ -383,12 +506,51 @@ def test_the_middle_plane_stands_for_a_stack(kind, blank):
     )
 
 
+def test_the_lower_of_two_middle_planes():
+    planes = stack(4)
+    assert (
+        pixels(tif(planes, photometric="minisblack"))[..., 0] == levels(planes[1])
+    ).all()
+
+
 def test_the_brightest_plane_stands_for_a_stack_whose_middle_is_blank():
     planes = stack(5)
     planes[2] = 7
     planes[[0, 1, 3]] //= 2
     content = tif(planes, photometric="minisblack")
     assert (pixels(content)[..., 0] == levels(planes[4])).all()
+
+
+def test_a_dim_plane_stands_for_a_stack_rather_than_a_blank_one():
+    """Even if that is of the brightest number of all."""
+    planes = stack(5)
+    planes[1:] = 60000
+    content = tif(planes, photometric="minisblack")
+    assert (pixels(content)[..., 0] == levels(planes[0])).all()
+
+
+@pytest.mark.parametrize("blank", [0, 200])
+def test_blank_pages_of_8_bits(blank):
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for array in (np.full_like(COLOURS, blank), COLOURS, COLOURS[::-1]):
+            writer.write(array, photometric="rgb", metadata=None)
+    assert (pixels(file.getvalue()) == COLOURS).all()
+
+
+def test_a_blank_first_page_of_another_kind():
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(np.zeros_like(COLOURS), photometric="rgb", metadata=None)
+        writer.write(GREYS, photometric="minisblack", metadata=None)
+    assert (pixels(file.getvalue())[..., 0] == GREYS).all()
+
+
+def test_colours_on_an_axis_of_channels():
+    array = np.stack([COLOURS, COLOURS[::-1]])
+    content = tif(array, ome=True, photometric="rgb", metadata={"axes": "CYXS"})
+    assert (pixels(content) == COLOURS).all()
+    assert (pixels(content, page=2) == COLOURS[::-1]).all()
 
 
 def test_planes_and_channels_and_times():

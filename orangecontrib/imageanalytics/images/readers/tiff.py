@@ -36,6 +36,7 @@ from orangecontrib.imageanalytics.images.readers.pillow import (
 )
 from orangecontrib.imageanalytics.images.readers.tiff_image import (
     TiffImage,
+    has_rare_compression,
     is_plain_page,
 )
 
@@ -60,15 +61,14 @@ def open(file: BinaryIO, format: Format) -> Picture:
         # Further files that one names are not opened.
         tiff = tifffile.TiffFile(file, _multifile=False)
         _check_chain(file, tiff)
-        is_raw = _is_raw(tiff)
-        picture = None if is_raw else TiffPicture(file, tiff)
-    except (ImageError, NotImplementedError):
+        if _is_raw(tiff):
+            raise OtherFormat("RAW")
+        picture = TiffPicture(file, tiff, format.isolated)
+    except (ImageError, NotImplementedError, OtherFormat):
         raise
     except Exception:
         # Pillow reads some that are damaged where nothing is seen of it.
         return DamagedTiff(open_image(file, format.name))
-    if picture is None:
-        raise OtherFormat
     return picture
 
 
@@ -129,22 +129,33 @@ class TiffPicture(Picture):
     file : binary file object
     tiff : tifffile.TiffFile
         Opened from it.
+    is_isolated : bool
+        Whether this is the helper process, where decoders may crash or take for ever.
+
+    Raises
+    ------
+    OtherFormat
+        It is not, and should be.
     """
 
-    def __init__(self, file: BinaryIO, tiff: tifffile.TiffFile):
-        self._file, self._tiff = file, tiff
+    def __init__(self, file: BinaryIO, tiff: tifffile.TiffFile, is_isolated: bool):
+        self._file, self._tiff, self._is_isolated = file, tiff, is_isolated
         self._images = [TiffImage(tiff, series) for series in _main_first(tiff)]
+        if any(has_rare_compression(image.page) for image in self._images):
+            self._leave_to_helper()
         self._main = self._images[0]
-        page = self._main.page
-        turned = page.tags.valueof(_ORIENTATION, 1)
         super().__init__(
             "TIFF",
             self._main.size,
-            orientation=turned if isinstance(turned, int) else 1,
+            orientation=self._main.orientation,
             has_more=self._n_pages > self._main.n_channels,
-            is_plain=is_plain_page(page),
+            is_plain=is_plain_page(self._main.page),
         )
         check_size(*(min(side, 2**14) for side in self.size), self.format)
+
+    def _leave_to_helper(self) -> None:
+        if not self._is_isolated:
+            raise OtherFormat("TIFF")
 
     @property
     def _n_pages(self) -> int:
@@ -166,8 +177,8 @@ class TiffPicture(Picture):
 
     def page_size(self, page: int) -> Size:
         """As `Picture.page_size`."""
-        size = self._find(page)[0].size
-        return size[::-1] if self.orientation in SIDEWAYS else size
+        image, _ = self._find(page)
+        return image.size[::-1] if image.orientation in SIDEWAYS else image.size
 
     def _find(self, page: int) -> tuple[TiffImage, int]:
         """The image that a page is of, and its number there, from 0."""
@@ -185,8 +196,8 @@ class TiffPicture(Picture):
             image, index = self._find(page)
             place, channel = image.place(index)
         else:
-            image, channel = self._main, None
-            place = image.default_place()
+            (image, place), channel = self._shown(), None
+        self.orientation = image.orientation
         level = image.level(at_least)
         page = level.page_at(place)
         is_whole_page = channel is None or level.n_channels == 1
@@ -209,6 +220,15 @@ class TiffPicture(Picture):
             found = self._with_libtiff(page)
         return level.described(found.array) if isinstance(found, Values) else found
 
+    def _shown(self) -> tuple[TiffImage, tuple[int, ...]]:
+        """The image that stands for all, which is not blank, and a plane of it."""
+        alike = [image for image in self._images if image.size == self._main.size]
+        places = ((image, image.default_place()) for image in alike)
+        if len(alike) == 1:
+            return next(places)
+        seen = (found for found in places if not found[0].is_blank(found[1]))
+        return next(seen, (self._main, self._main.default_place()))
+
     def _check_end(self, page) -> None:
         """What is missing, tifffile would make up."""
         if len(page.dataoffsets) < math.prod(page.chunked):
@@ -225,7 +245,8 @@ class TiffPicture(Picture):
             raise _NotOpened from error
         check_size(*image.size, self.format)
         image.load()
-        self.orientation = 1  # Pillow has turned it
+        if _ORIENTATION in page.keyframe.tags:  # Pillow has turned it
+            self.orientation = 1
         return pixels(image)
 
     def _with_libtiff(self, page) -> Image.Image | Values:
@@ -235,6 +256,7 @@ class TiffPicture(Picture):
             # Of colours of 16 bits it has 8 alone, which may be nothing.
             if isinstance(found, Values) or page.bitspersample <= 8:
                 return found
+        self._leave_to_helper()
         import imagecodecs
 
         self._file.seek(0)

@@ -15,6 +15,7 @@ from orangecontrib.imageanalytics.images.intensity import (
     Range,
     Values,
     as_opacity,
+    unassociated,
 )
 from orangecontrib.imageanalytics.images.picture import (
     MAX_PIXELS,
@@ -33,14 +34,19 @@ _COLOURS = (
     _PHOTOMETRIC.YCBCR,
     _PHOTOMETRIC.SEPARATED,
     _PHOTOMETRIC.CIELAB,
+    _PHOTOMETRIC.ICCLAB,
 )
-_PROFILE, _NO_DATA = 34675, 42113
+_PROFILE, _NO_DATA, _ORIENTATION = 34675, 42113, 274
 _RANGE_TAGS = ((340, 341), (280, 281))
 _UNSIGNED = 1
+_ASSOCIATED, _UNASSOCIATED = 1, 2
+_PART_OF_DOCUMENT = 2
+_BYTE_COLOURS = 256
+_MOST_BITS = 64
 _MAX_WHOLE_BYTES = 2**31
 # Along which planes are those of a stack, not pages that follow each other.
 _STACK_AXES = "ZTRPAHLQ"
-_NAMED_AXES = "ZTRPAHL"
+_AXIS_NAMES = {axis: axis for axis in "ZTRPAHL"} | {"C": "channel"}
 
 # (photometric, samples) of pages that Pillow reads as they are meant, with 8 bits.
 _PLAIN = {
@@ -67,24 +73,53 @@ _LIBTIFF = {
     _COMPRESSION.PACKBITS,
 }
 _JPEG = (_COMPRESSION.JPEG, _COMPRESSION.OJPEG)
+# Compressions that know nothing of colours; others make them RGB.
+_KEEPING_COLOURS = _LIBTIFF - {*_JPEG} | {_COMPRESSION.ZSTD, _COMPRESSION.LZMA}
+_IN_PLANES = tifffile.PLANARCONFIG.SEPARATE
 
 
 def is_plain_page(page) -> bool:
     """Whether Pillow reads a page as it is meant."""
-    bits = page.bitspersample
-    samples = page.samplesperpixel
-    is_unsigned = page.sampleformat in (None, _UNSIGNED)
-    if not is_unsigned or page.imagedepth > 1 or isinstance(bits, tuple):
+    bits, samples = page.bitspersample, page.samplesperpixel
+    if isinstance(bits, tuple) or not _is_usual(page):
         return False
     if page.photometric == _PHOTOMETRIC.MINISBLACK and samples == 2:
-        return bits == 8 and page.extrasamples[:1] in ((1,), (2,))
-    if page.photometric == _PHOTOMETRIC.YCBCR and page.compression not in _JPEG:
-        return False
-    return (
-        (page.photometric, samples) in _PLAIN
-        and (bits == 8 or (bits < 8 and samples == 1))
-        and page.compression in _LIBTIFF
+        return bits == 8 and page.extrasamples[:1] in ((_ASSOCIATED,), (_UNASSOCIATED,))
+    return (page.photometric, samples) in _PLAIN and (
+        bits == 8 or (bits < 8 and samples == 1)
     )
+
+
+def has_rare_compression(page) -> bool:
+    """Whether the decoder may crash over a damaged page, or take for ever."""
+    if page.compression in _JPEG:
+        return not is_plain_page(page)
+    return page.compression not in _KEEPING_COLOURS
+
+
+def _is_usual(page) -> bool:
+    """Whether Pillow knows how the pixels of a page are stored."""
+    is_rgb = page.photometric == _PHOTOMETRIC.RGB and page.samplesperpixel == 3
+    is_ycbcr = page.photometric == _PHOTOMETRIC.YCBCR
+    is_in_planes = page.planarconfig == _IN_PLANES and page.samplesperpixel > 1
+    is_compressed = page.compression != _COMPRESSION.NONE
+    return (
+        page.compression in _LIBTIFF
+        and page.sampleformat in (None, _UNSIGNED)
+        and page.imagedepth <= 1
+        and (is_compressed or page.fillorder == 1)
+        and (is_rgb or not is_in_planes)
+        and (page.compression in _JPEG or not is_ycbcr)
+        and not _has_byte_palette(page)
+    )
+
+
+def _has_byte_palette(page) -> bool:
+    """Whether the colours are bytes, as old programs write them, not 16 bits."""
+    is_palette = page.photometric == _PHOTOMETRIC.PALETTE
+    if not is_palette or page.colormap is None:
+        return False
+    return int(page.colormap.max(initial=0)) < _BYTE_COLOURS
 
 
 class TiffImage:
@@ -111,7 +146,7 @@ class TiffImage:
         samples = self._lengths.get("S", 1)
         self._has_colours = samples > 1 and self.page.photometric in _COLOURS
         self._opacity_at = self._find_opacity(samples)
-        self._channel_axes = "C" if self._has_colours or samples == 1 else "CS"
+        self._channel_axes = "" if self._has_colours else "C" if samples == 1 else "CS"
         self._plane_axes = [a for a in self.axes if a not in "YXS" + self._channel_axes]
         self._stack = tuple(self._lengths[axis] for axis in self._plane_axes)
         self.is_plain = is_plain_page(self.page) and not self.is_composed
@@ -120,7 +155,18 @@ class TiffImage:
         """Which of the samples says how opaque a pixel is."""
         extra = self.page.extrasamples or ()
         first = samples - len(extra)
-        return next((first + i for i, kind in enumerate(extra) if kind in (1, 2)), None)
+        known = (_ASSOCIATED, _UNASSOCIATED)
+        return next((first + i for i, kind in enumerate(extra) if kind in known), None)
+
+    @property
+    def orientation(self) -> int:
+        """That of EXIF; what hangs below a thumbnail has that of the thumbnail."""
+        if self._main is not None:
+            return self._main.orientation
+        turned = self.page.tags.valueof(_ORIENTATION)
+        if turned is None and all(s is not self._series for s in self._tiff.series):
+            turned = self._tiff.pages.first.tags.valueof(_ORIENTATION)
+        return turned if isinstance(turned, int) else 1
 
     @property
     def n_channels(self) -> int:
@@ -147,7 +193,7 @@ class TiffImage:
         for index in range(self.n_pages):
             place, channel = self.place(index)
             parts = [
-                f"{axis if axis in _NAMED_AXES else 'page'} {at + 1}"
+                f"{_AXIS_NAMES.get(axis, 'page')} {at + 1}"
                 for axis, at in zip(self._plane_axes, place, strict=True)
             ]
             found.append(", ".join(parts + names[channel : channel + 1]))
@@ -174,30 +220,45 @@ class TiffImage:
         The plane that stands for all.
 
         Of a stack it is the middle one, which is in focus more often than the first;
-        of pages the first. If that is blank, the brightest.
+        if that is blank, the brightest that is not. Of pages it is the first that is
+        not blank.
         """
-        place = middle(self._stack) if self._is_stack() else (0,) * len(self._stack)
-        if math.prod(self._stack) > 1 and self._is_blank(place):
-            places = (
-                plane_place(n, self._stack) for n in range(math.prod(self._stack))
-            )
-            place = max(places, key=self._brightness)
+        is_stack = self._is_stack()
+        place = tuple(
+            at if is_stack and axis != "C" else 0
+            for axis, at in zip(self._plane_axes, middle(self._stack), strict=True)
+        )
+        n_planes = math.prod(self._stack)
+        if n_planes > 1 and self.is_blank(place):
+            places = (plane_place(number, self._stack) for number in range(n_planes))
+            others = (other for other in places if not self.is_blank(other))
+            if is_stack:
+                return max(others, key=self._brightness, default=place)
+            return next(others, place)
         return place
 
     def _is_stack(self) -> bool:
+        if (self.page.subfiletype or 0) & _PART_OF_DOCUMENT:
+            return False
         is_deep = self.page.dtype is not None and self.page.dtype.itemsize > 1
         return is_deep or any(axis in _STACK_AXES for axis in self._plane_axes)
 
-    def _is_blank(self, place) -> bool:
+    def is_blank(self, place: tuple[int, ...]) -> bool:
+        """Whether all numbers of a plane are the same; not if it cannot be read."""
         with contextlib.suppress(Exception):  # which shows when it is read
-            array = self._array(place)
+            array = self._smallest._array(place)
             return bool((array == array.flat[0]).all())
         return False
 
     def _brightness(self, place) -> float:
         with contextlib.suppress(Exception):
-            return float(np.nan_to_num(np.abs(self._array(place))).mean())
+            array = self._smallest._array(place)
+            return float(np.nan_to_num(np.abs(array)).mean())
         return 0.0
+
+    @property
+    def _smallest(self) -> TiffImage:
+        return self.level((1, 1))
 
     def level(self, at_least: Size | None) -> TiffImage:
         """The smallest version that suffices, or the largest that can be read."""
@@ -247,7 +308,7 @@ class TiffImage:
         if channel is not None:
             return self._page_array(place, channel)
         n_shown = min(self.n_channels, len(COLOURS))
-        if "C" not in self.axes:  # all of them in one page
+        if "C" not in self._lengths or not self._channel_axes:  # all in one page
             array = self._page_array(place, None)
             return array[..., :n_shown] if self.is_composed else array
         if not self.is_composed:
@@ -300,19 +361,13 @@ class TiffImage:
     ) -> Values | Image.Image:
         """Numbers, with what the file says of them."""
         photometric = self.page.photometric
-        opacity = None
-        if self._opacity_at is not None and array.ndim == 3:
-            if self._opacity_at < array.shape[2]:
-                opacity = as_opacity(array[..., self._opacity_at])
-            if not self._has_colours:
-                array = array[..., 0]
+        array, opacity = self._without_opacity(array)
         if self._has_colours and photometric != _PHOTOMETRIC.RGB:
             other = self._other_colours(array)
             if other is not None:
                 return other
         if photometric == _PHOTOMETRIC.PALETTE and self.page.colormap is not None:
-            numbers = array if array.ndim == 2 else array[..., 0]
-            return Image.fromarray((self.page.colormap.T[numbers] >> 8).astype("u1"))
+            return self._by_palette(array)
         no_data = self.page.tags.valueof(_NO_DATA)
         return Values(
             array[..., :3] if self._has_colours else array,
@@ -326,18 +381,43 @@ class TiffImage:
             profile=self.page.tags.valueof(_PROFILE),
         )
 
+    def _without_opacity(
+        self, array: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Colours or a grey, and how opaque they are."""
+        at = self._opacity_at
+        if at is None or array.ndim < 3:
+            return array, None
+        opacity = None
+        if at < array.shape[2]:
+            alpha = array[..., at]
+            opacity = as_opacity(alpha)
+            kind = self.page.extrasamples[at - self.page.samplesperpixel]
+            if kind == _ASSOCIATED:
+                array = unassociated(array, alpha)
+        return array if self._has_colours else array[..., 0], opacity
+
+    def _by_palette(self, array: np.ndarray) -> Image.Image:
+        colours = self.page.colormap
+        if not _has_byte_palette(self.page):
+            colours = colours >> 8
+        numbers = array if array.ndim == 2 else array[..., 0]
+        return Image.fromarray(colours.T.astype(np.uint8)[numbers])
+
     def _other_colours(self, array: np.ndarray) -> Image.Image | None:
         """CMYK and Lab; None for what was made RGB while it was decoded."""
-        names = {_PHOTOMETRIC.SEPARATED: "CMYK", _PHOTOMETRIC.CIELAB: "LAB"}
-        mode = names.get(self.page.photometric)
-        if mode is None:
+        photometric = self.page.photometric
+        if photometric == _PHOTOMETRIC.YCBCR:
+            if self.page.compression in _KEEPING_COLOURS:
+                raise NotImplementedError("YCbCr, which libtiff converts")
             return None
-        n_bands = len(mode)
+        n_bands = 4 if photometric == _PHOTOMETRIC.SEPARATED else 3
+        mode = "CMYK" if n_bands == 4 else "LAB"
         if array.shape[2] < n_bands or array.dtype.kind != "u":
             raise NotImplementedError(f"{mode} of {array.shape[2]} x {array.dtype}")
         array = array[..., :n_bands] >> 8 * (array.dtype.itemsize - 1)
         array = array.astype(np.uint8)
-        if mode == "LAB":  # a and b are signed
+        if photometric == _PHOTOMETRIC.CIELAB:  # a and b are signed
             array = array ^ np.array([0, 128, 128], np.uint8)
         bands = (np.ascontiguousarray(array[..., i]) for i in range(n_bands))
         return Image.merge(mode, [Image.fromarray(band) for band in bands])
@@ -395,7 +475,8 @@ class TiffImage:
 def _bit_range(page) -> Range | None:
     """Of a number of bits that no type of numbers has."""
     bits = page.bitspersample
-    if isinstance(bits, int) and bits % 8 and page.sampleformat in (None, _UNSIGNED):
+    is_unsigned = page.sampleformat in (None, _UNSIGNED)
+    if isinstance(bits, int) and bits % 8 and bits < _MOST_BITS and is_unsigned:
         return 0, 2**bits - 1
     return None
 
