@@ -36,6 +36,8 @@ def test_opacity():
 def test_jpeg_xr():
     content = imagecodecs.jpegxr_encode(COLOURS, level=100)
     assert np.abs(pixels(content).astype(int) - COLOURS).mean() < 3
+    for n_bytes in (1, 100, len(content) // 2):
+        assert reason(content[:-n_bytes]) == "the file is cut short"
 
 
 def test_radiance():

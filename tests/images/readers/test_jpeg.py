@@ -1,3 +1,4 @@
+import re
 from io import BytesIO
 
 import imagecodecs
@@ -25,6 +26,23 @@ def test_without_the_last_mark(mode, options):
         assert (pixels(content[:-n_bytes]) == pixels(content)).all()
     reduced = pixels(content[:-2], at_least=(40, 30))
     assert (reduced == pixels(content, at_least=(40, 30))).all()
+
+
+def test_without_the_last_mark_but_with_restarts():
+    content = encoded(make_picture(1, (333, 257)), "JPEG", restart_marker_rows=1)
+    assert content.count(b"\xff\xd0") >= 1
+    assert (pixels(content[:-2]) == pixels(content)).all()
+    *_, last = re.finditer(rb"\xff[\xd0-\xd7]", content)
+    for end in (last.start(), last.end()):
+        assert reason(content[:end]) == "the file is cut short"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_scan_is_missing(mode):
+    content = encoded(make_picture(1).convert(mode), "JPEG", progressive=True)
+    scans = [match.start() for match in re.finditer(rb"\xff[\xda\xc4]", content)]
+    for place in scans[-4:]:
+        assert reason(content[:place]) == "the file is cut short"
 
 
 @pytest.mark.parametrize("n_missing", [3, 4, 10, 60, 400])
@@ -58,6 +76,7 @@ def test_12_bits():
     values = np.asarray(blotches().convert("L")).astype(np.uint16) * 16
     content = imagecodecs.jpeg_encode(values, level=99, bitspersample=12)
     assert np.abs(pixels(content)[..., 0].astype(int) - values // 16).mean() < 3
+    assert reason(content[: len(content) // 2]) == "the file is cut short"
     assert content_header(content) == Header("JPEG", 64, 48, is_plain=False)
 
 
@@ -81,3 +100,10 @@ def test_frames():
     assert not frame.is_rare
     for content in (b"", b"\xff\xd8", b"\xff\xd8\xff\xc0\0\x11", b"\xff\xd8nonsense"):
         assert read_frame(BytesIO(content)) is None
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_segment_that_leads_back(length):
+    content = b"\xff\xd8\xff\xe0" + bytes([0, length]) + b"\xff\xe0" * 20
+    assert read_frame(BytesIO(content)) is None
+    assert reason(content) in ("damaged JPEG data", "the file is cut short")

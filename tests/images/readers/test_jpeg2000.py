@@ -35,12 +35,14 @@ def test_signed_numbers_are_what_they_are():
     assert grey_row(j2k(values), intensity=(0, 2000)) == [0, 0, 128, 128]
 
 
-@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("bits", [1, 4, 7, 10, 12])
 def test_bits_declare_the_range(bits):
     top = 2**bits - 1
-    values = np.uint16([[0, top // 4, top // 2, top // 2]] * 8)
+    dtype = np.uint8 if bits < 8 else np.uint16
+    values = np.array([[0, top // 4, top // 2, top // 2]] * 8, dtype)
     found = grey_row(j2k(values, bits))
-    assert np.abs(np.subtract(found, [0, 64, 127, 127])).max() <= 1
+    levels = [255 * (value / top) for value in (0, top // 4, top // 2, top // 2)]
+    assert np.abs(np.subtract(found, levels)).max() <= 1
 
 
 def test_deep_colours():
@@ -86,3 +88,19 @@ def test_large_ones_are_left_to_the_helper(monkeypatch):
     assert asked == []
     assert decode(large).size == (1100, 1000)
     assert asked == ["JPEG2000"]
+
+
+def test_signed_deep_colours():
+    colours = np.asarray(blotches()).astype(np.int16) * 8 - 1000
+    found = pixels(j2k(colours)).astype(int)
+    assert np.corrcoef(found.ravel(), colours.ravel())[0, 1] > 0.999
+    found = pixels(j2k(colours), intensity=(-1000, 1040)).astype(int)
+    assert np.abs(found - np.asarray(blotches())).max() <= 1
+
+
+@pytest.mark.parametrize("n_bands", [1, 3])
+def test_deep_numbers_stay_right_when_few_pixels_suffice(n_bands):
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 2, (256, 256, n_bands)).astype(np.uint16) * 65535
+    content = j2k(values[..., 0] if n_bands == 1 else values)
+    assert (pixels(content, at_least=(32, 32)) == pixels(content)).all()

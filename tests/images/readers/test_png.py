@@ -88,9 +88,11 @@ def test_large_profiles_and_texts():
     text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(large))
     international = chunk(b"iTXt", b"XML\0\1\0\0\0" + zlib.compress(large))
     for chunks in ([profile], [text], [international], [profile, text, international]):
-        content = with_chunks(plain, *chunks)
-        assert (pixels(content) == COLOURS).all()
-        assert content_header(content) == Header("PNG", 64, 48)
+        end = len(plain) - 12
+        after = plain[:end] + b"".join(chunks) + plain[end:]
+        for content in (with_chunks(plain, *chunks), after):
+            assert (pixels(content) == COLOURS).all()
+            assert content_header(content) == Header("PNG", 64, 48)
 
 
 def test_many_texts():

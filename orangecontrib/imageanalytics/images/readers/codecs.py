@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import BinaryIO
 
 import imagecodecs
@@ -24,16 +25,32 @@ _DECODERS = {
     "HDR": imagecodecs.rgbe_decode,
 }
 _LIGHT = ("HDR",)
+_IMAGE_OFFSET, _IMAGE_BYTES = 0xBCC0, 0xBCC1  # tags of JPEG XR
 
 
 def open(file: BinaryIO, format: Format) -> CodecPicture:
     """Decode a picture: the codecs cannot tell its size before."""
-    array = _DECODERS[format.name](file.read())
+    content = file.read()
+    if format.name == "JXR":
+        _check_end(content)
+    array = _DECODERS[format.name](content)
     if array.ndim == 4:  # frames of an animation
         array = array[0]
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     return CodecPicture(format.name, array)
+
+
+def _check_end(content: bytes) -> None:
+    """Miss what is missing of a JPEG XR, which its decoder makes up."""
+    (place,) = struct.unpack_from("<I", content, 4)
+    (n_tags,) = struct.unpack_from("<H", content, place)
+    tags = (
+        struct.unpack_from("<HHII", content, place + 2 + 12 * n) for n in range(n_tags)
+    )
+    values = {tag: value for tag, _, _, value in tags}
+    if values.get(_IMAGE_OFFSET, 0) + values.get(_IMAGE_BYTES, 0) > len(content):
+        raise EOFError
 
 
 class CodecPicture(Picture):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
@@ -26,6 +28,12 @@ _END = b"\xff\xd9"
 _LOSSLESS, _JPEG_LS = 0xC3, 0xF7
 _FRAMES = {*range(0xC0, 0xD0), _JPEG_LS} - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
+_PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
+_SCAN = 0xDA
+# Between data there are others: 0xFF itself, restarts, the end.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd9\xff]", re.DOTALL)
+_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
+_BITS = b"\x55" * 200, b"\xaa" * 200
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,10 @@ def read_frame(file: BinaryIO) -> Frame | None:
         if start[1] == 0xFF:  # filled up
             file.seek(-1, 1)
         elif start[1] not in _WITHOUT_LENGTH:
-            file.seek(int.from_bytes(file.read(2), "big") - 2, 1)
+            length = int.from_bytes(file.read(2), "big")
+            if length < 2:
+                return None
+            file.seek(length - 2, 1)
     return None
 
 
@@ -140,19 +151,60 @@ class JpegPicture(PillowPicture):
         """
         A picture that lacks its last mark alone, as some cameras and servers leave it.
 
-        Decoders make something up for lines that are missing, out of whatever follows:
-        if none is, it does not matter what that is.
+        Decoders make something up for what is missing, out of whatever follows: if
+        nothing is, it does not matter what that is.
         """
         self._file.seek(0)
         content = self._file.read().removesuffix(_END[:1])
-        images = []
-        for filling in (b"\x55", b"\xaa"):
-            file = BytesIO(content + 200 * filling + _END)
-            image = open_image(file, "JPEG")
-            self._reduce(image, at_least)
+        if not _has_all_scans(content):
+            return None
+        check_size(*self.size, self.format)
+        first = None
+        for filling in _fillings(content):
+            image = open_image(BytesIO(content + filling + _END), "JPEG")
             try:
                 image.load()
             except OSError:
                 return None
-            images.append(image)
-        return images[0] if images[0] == images[1] else None
+            if first is not None and image != first:
+                return None
+            first = image
+        image = open_image(BytesIO(content + _END), "JPEG")
+        self._reduce(image, at_least)
+        image.load()
+        return image
+
+
+def _fillings(content: bytes) -> list[bytes]:
+    """What may follow the data of a JPEG, also where a restart is due."""
+    found = _RESTART.findall(content)
+    last = found[-1][0] if found else -1
+    restarts = [bytes([0xFF, 0xD0 + (last + n) % 8]) for n in range(1, 17)]
+    return [*_BITS, *(b"".join(mark + bits for mark in restarts) for bits in _BITS)]
+
+
+def _has_all_scans(content: bytes) -> bool:
+    """Whether the scans of a JPEG have all of its components with all of their bits."""
+    missing: set[tuple[int, int]] = set()  # component, coefficient
+    for marker, segment in _segments(content):
+        if marker in _FRAMES:
+            n_coefficients = 64 if marker in _PROGRESSIVE else 1
+            components = segment[6::3]
+            missing = {(c, k) for c in components for k in range(n_coefficients)}
+        elif marker == _SCAN and len(segment) >= 1 + 2 * segment[0] + 3:
+            components = segment[1 : 1 + 2 * segment[0] : 2]
+            first, last, bits = segment[1 + 2 * segment[0] :][:3]
+            if not bits & 15:  # down to the lowest bit
+                covered = range(first, last + 1)
+                missing -= {(c, k) for c in components for k in covered}
+    return not missing
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Markers with a length, and what follows that."""
+    place = 2
+    while (match := _MARKER.search(content, place)) is not None:
+        place = match.end()
+        length = int.from_bytes(content[place : place + 2], "big")
+        yield match[0][1], content[place + 2 : place + length]
+        place += length

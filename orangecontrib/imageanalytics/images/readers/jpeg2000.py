@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from orangecontrib.imageanalytics.images.formats import Format
-from orangecontrib.imageanalytics.images.intensity import Values
+from orangecontrib.imageanalytics.images.intensity import Range, Values
 from orangecontrib.imageanalytics.images.picture import (
     OtherFormat,
     Size,
@@ -40,6 +40,17 @@ class _Codestream:
     signed: bool = False
     n_components: int = 1
     n_halvings: int = 0
+
+    @property
+    def whole(self) -> Range:
+        """What the numbers could be."""
+        least = -(2 ** (self.bits - 1)) if self.signed else 0
+        return least, least + 2**self.bits - 1
+
+    @property
+    def declared(self) -> Range | None:
+        """The same where the number of bits says something: 16 is that of the type."""
+        return self.whole if self.bits < 16 else None
 
 
 def open(file: BinaryIO, format: Format) -> Jpeg2000Picture:
@@ -85,9 +96,11 @@ class Jpeg2000Picture(PillowPicture):
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
         """As `Picture.read`; at 1/2, 1/4 ... of the size if that suffices."""
         stream = self._codestream
-        n_halvings = reduction(self.size, at_least, stream.n_halvings)
+        # Of deep numbers, some overflow when details are left out.
+        most = stream.n_halvings if stream.bits <= 8 else 0
+        n_halvings = reduction(self.size, at_least, most)
         check_size(*(side >> n_halvings for side in self.size), self.format)
-        if stream.n_components >= 3 and stream.bits > 8 and not n_halvings:
+        if stream.n_components >= 3 and stream.bits > 8:
             deep = self._deep_colours()
             if deep is not None:
                 return deep
@@ -95,7 +108,12 @@ class Jpeg2000Picture(PillowPicture):
         if read is None:
             with _leaving_rare():
                 read = super().read(None, page)
-        return self._numbers(read.array) if isinstance(read, Values) else read
+        if isinstance(read, Values):
+            return self._numbers(read.array)
+        if stream.bits < 8 and read.mode == "L":
+            values = np.asarray(read) >> (8 - stream.bits)
+            return Values(values, declared=(stream.whole,), full=stream.whole)
+        return read
 
     def _reduced(self, n_halvings: int) -> Image.Image | Values | None:
         """With the finest details left out; None if its tiles do not allow that."""
@@ -110,16 +128,12 @@ class Jpeg2000Picture(PillowPicture):
     def _numbers(self, values: np.ndarray) -> Values:
         """Undo how Pillow moves greys to fill 16 bits without a sign."""
         stream = self._codestream
-        # (A bit depth below 16 is a range that the file declares.)
         values = values >> max(0, 16 - stream.bits)
-        least = 0
+        least, _ = stream.whole
         if stream.signed:
-            least = -(2 ** (stream.bits - 1))
             dtype = np.int8 if stream.bits <= 8 else np.int16
             values = (values.astype(np.int32) + least).astype(dtype)
-        whole = least, least + 2**stream.bits - 1
-        declared = whole if stream.bits < 16 else None
-        return Values(values, declared=(declared,), full=whole)
+        return Values(values, declared=(stream.declared,), full=stream.whole)
 
     def _deep_colours(self) -> Values | None:
         """More than the 8 bits that Pillow gives of colours, if there is a way."""
@@ -132,9 +146,13 @@ class Jpeg2000Picture(PillowPicture):
             return None
         if array.ndim != 3 or array.shape[2] < 3:
             return None
-        whole = 0, 2**self._codestream.bits - 1
-        declared = whole if self._codestream.bits < 16 else None
-        return Values(array[..., :3], is_colour=True, declared=(declared,), full=whole)
+        stream = self._codestream
+        return Values(
+            array[..., :3],
+            is_colour=True,
+            declared=(stream.declared,),
+            full=stream.whole,
+        )
 
 
 def _codestream(head: bytes) -> _Codestream:

@@ -32,13 +32,18 @@ _LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 def open(file: BinaryIO, format: Format) -> PngPicture:
     """Open a PNG."""
     try:
-        image = open_image(file, format.name)
+        return PngPicture(file, open_image(file, format.name))
     except ValueError:  # text or a profile that is too large
-        profile = _profile(file)
-        file = _without_large_chunks(file)
-        image = open_image(file, format.name)
-        if profile:
-            image.info["icc_profile"] = profile
+        return _open_lean(file)
+
+
+def _open_lean(file: BinaryIO) -> PngPicture:
+    """Open it without what Pillow refuses."""
+    profile = _profile(file)
+    file = _without_large_chunks(file)
+    image = open_image(file, "PNG")
+    if profile:
+        image.info["icc_profile"] = profile
     return PngPicture(file, image)
 
 
@@ -63,9 +68,15 @@ class PngPicture(PillowPicture):
         """As `Picture.read`."""
         if page is not None:
             check_page(page, self.image.n_frames if self.has_more else 1)
+        try:
+            return self._read(page)
+        except ValueError:  # a text after the pixels
+            return _open_lean(self._file)._read(page)
+
+    def _read(self, page: int | None) -> Image.Image | Values:
         if self.is_plain or (page or 1) > 1:
             self._scale_transparent_colour()
-            return super().read(at_least, page)
+            return super().read(None, page)
         significant = _significant_bits(self._file)
         values, opacity = self._numbers()
         declared = None
@@ -120,12 +131,12 @@ class PngPicture(PillowPicture):
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place of the data and length of the chunks before the pixels."""
+    """Name, place of the data and length of each chunk."""
     place = _SIGNATURE_BYTES
     while True:
         file.seek(place)
         head = file.read(8)
-        if len(head) < 8 or head[4:] == b"IDAT":
+        if len(head) < 8:
             return
         (length,) = struct.unpack(">I", head[:4])
         yield head[4:], place + 8, length
@@ -133,7 +144,10 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _chunk(file: BinaryIO, name: bytes) -> bytes:
+    """What a chunk before the pixels holds; empty if there is none."""
     for found, place, length in _chunks(file):
+        if found == b"IDAT":
+            break
         if found == name:
             file.seek(place)
             return file.read(length)

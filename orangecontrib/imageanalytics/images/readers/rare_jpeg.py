@@ -51,7 +51,10 @@ class RareJpeg(Picture):
         elif self._frame.is_lossless:
             decode = imagecodecs.ljpeg_decode
         self._file.seek(0)
-        array = decode(self._file.read())
+        content = self._file.read()
+        if b"\xff\xd9" not in content[content.rfind(b"\xff\xda") :]:
+            raise EOFError  # which the decoders do not mind
+        array = decode(content)
         # A number of bits below 16 is a range that the file declares.
         whole = (0, 2**self._frame.bits - 1) if self._frame.bits < 16 else None
         return Values(array, is_colour=array.ndim == 3, declared=(whole,), full=whole)
