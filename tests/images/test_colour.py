@@ -111,6 +111,9 @@ def test_grey():
     assert 180 < linear[0, 128, 0] < 195
     usual = pixels(encoded(ramp, "PNG", icc_profile=profile(gamma=2.2, space=b"GRAY")))
     assert usual[0, 128, 0] == 128
+    ramp.putalpha(255)
+    opaque = encoded(ramp, "PNG", icc_profile=profile(gamma=1, space=b"GRAY"))
+    assert (pixels(opaque) == linear).all()
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ import struct
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from picture_files import (
     blotches,
     encoded,
@@ -28,6 +31,7 @@ from orangecontrib.imageanalytics.images.decode import (
     content_header,
     decode,
     read_header,
+    read_pages,
 )
 from orangecontrib.imageanalytics.images.readers import pillow
 
@@ -472,8 +476,7 @@ def damaged(content, rng):
     return bytes(content)
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_damage_of_any_kind_is_an_image_error(tmp_path, capfd):
+def everyday_files():
     contents = [encoded(blotches(), name) for name in (*LOSSLESS[:-2], *LOSSY)]
     contents += [content for content, _ in MODES.values()]
     contents += [encoded(blotches().quantize(), name) for name in ("GIF", "TIFF")]
@@ -485,6 +488,37 @@ def test_damage_of_any_kind_is_an_image_error(tmp_path, capfd):
     contents += [encoded(blotches().convert("RGBA"), name) for name in ("ICO", "ICNS")]
     contents.append(encoded(blotches().convert("1"), "XBM"))
     contents.append(b'<svg xmlns="http://www.w3.org/2000/svg"><rect width="9"/></svg>')
+    return contents
+
+
+def files_of_science():
+    deep = np.asarray(blotches()).astype(np.uint16) * 200
+    contents = [
+        imagecodecs.jpeg2k_encode(deep),
+        imagecodecs.jpegls_encode(deep),
+        imagecodecs.jpegxl_encode(deep),
+        imagecodecs.jpegxr_encode(deep),
+        imagecodecs.png_encode(deep),
+    ]
+    for compression in ("none", "deflate", "lzw", "zstd", "jpeg2000", "jpegxr"):
+        file = BytesIO()
+        tifffile.imwrite(file, deep, photometric="rgb", compression=compression)
+        contents.append(file.getvalue())
+    for array, options in (
+        (np.stack([deep[..., 0]] * 6).reshape(3, 2, 48, 64), {"ome": True}),
+        (deep.astype(np.float32), {"tile": (16, 16)}),
+        (deep[..., 0], {"imagej": True}),
+    ):
+        file = BytesIO()
+        tifffile.imwrite(file, array, **options)
+        contents.append(file.getvalue())
+    return contents
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("files", [everyday_files, files_of_science])
+def test_damage_of_any_kind_is_an_image_error(files, tmp_path, capfd):
+    contents = files()
     rng = random.Random(1)
     path = str(tmp_path / "damaged")
     end = time.monotonic() + 2
@@ -493,9 +527,14 @@ def test_damage_of_any_kind_is_an_image_error(tmp_path, capfd):
         content = damaged(rng.choice(contents), rng)
         with open(path, "wb") as file:
             file.write(content)
-        for read, what in ((decode, content), (read_header, path)):
+        for read, *arguments in (
+            (decode, content),
+            (decode, content, (20, 20), 2, (0, 99)),
+            (read_header, path),
+            (read_pages, path),
+        ):
             try:
-                read(what)
+                read(*arguments)
                 n_decoded += 1
             except ImageError as error:
                 assert str(error) != "damaged data"

@@ -133,6 +133,18 @@ def test_the_declared_range():
     # In these nothing would be seen.
     assert levels(values, declared=[(3000, 4000)]) == levels(values)
     assert levels(values, declared=[(-9, 0)]) == levels(values)
+    # All white is not nothing.
+    assert levels(np.uint16([4095, 4095]), declared=[(0, 4095)]) == [255, 255]
+
+
+@pytest.mark.parametrize("n_values", [64, 100, 5000])
+@pytest.mark.parametrize("hot", [60000, 0])
+def test_one_hot_or_dead_pixel(hot, n_values):
+    values = np.linspace(1000, 2000, n_values).astype(np.uint16)
+    values[3] = hot
+    found = levels(values)
+    assert abs(found[n_values // 2] - 128) <= 4
+    assert found[3] == (255 if hot else 0)
 
 
 def test_full_range():
@@ -161,7 +173,8 @@ def test_white_is_zero():
 
 def test_what_is_transparent_is_white_and_does_not_count():
     values, opacity = np.uint16([60000, 100, 700]), np.uint8([[0, 255, 255]])
-    assert levels(values, opacity=opacity) == [255, 0, 255]
+    image = Values(values[None], opacity=opacity).to_image(AUTOMATIC)
+    assert np.asarray(image)[0].tolist() == [[255, 0], [0, 255], [255, 255]]
 
 
 def test_light():

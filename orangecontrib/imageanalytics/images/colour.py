@@ -33,8 +33,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     if image.mode == "LAB":
         return _from_lab(image)
+    opacity = None
     if image.has_transparency_data:
-        image = _on_white(image)
+        image, opacity = _apart(image)
     elif image.mode not in _SPACES:
         image = image.convert("RGB")
     profile = image.info.get("icc_profile")
@@ -42,7 +43,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if transform is not None:
         image = ImageCms.applyTransform(image, transform)
         image.info.pop("icc_profile", None)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    return image if opacity is None else _on_white(image, opacity)
 
 
 def _from_lab(image: Image.Image) -> Image.Image:
@@ -50,15 +52,17 @@ def _from_lab(image: Image.Image) -> Image.Image:
     return ImageCms.profileToProfile(image, lab, rgb, outputMode="RGB")
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    if image.mode == "La":
-        image = image.convert("LA")
-    image = image.convert("RGBA")
+def _apart(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Colours or greys, to which the profile belongs, and their opacity."""
+    image = image.convert("LA" if image.mode in ("L", "LA", "La") else "RGBA")
+    return image.convert(image.mode[:-1]), image.getchannel("A")
+
+
+def _on_white(image: Image.Image, opacity: Image.Image) -> Image.Image:
     white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image)
-    if profile:
-        white.info["icc_profile"] = profile
+    white.paste(image, mask=opacity)
+    if "icc_profile" in image.info:
+        white.info["icc_profile"] = image.info["icc_profile"]
     return white
 
 

@@ -22,9 +22,11 @@ Range = tuple[float, float]
 #: The attribute of a column of images that says how they are to be shown.
 ATTRIBUTE = "intensity"
 
-# Percentiles between which the automatic range lies: one hot pixel in a thousand does
-# not count.
-ROBUST = 0.1, 99.9
+# The share of values at either end that the automatic range leaves out, and from how
+# many values on it is at least one: so hot pixels do not count.
+OUTLIERS, MANY = 0.001, 64
+# More of them than this are not above a range that is meant to show them.
+NEARLY_ALL = 0.99
 # A range in common use, such as 0 to 4095, is taken when the values fill this much of
 # it: then the picture looks as it does in 8 bits.
 FILLED = 0.75
@@ -126,7 +128,7 @@ class Values:
     missing : float or None
         The value of pixels for which there is none; they are black.
     opacity : numpy.ndarray or None
-        uint8, shape (height, width): laid on white where it is below 255.
+        uint8, shape (height, width): 0 where nothing is seen, 255 where all is.
     colours : sequence of (int, int, int)
         Those of the channels; by default `COLOURS`.
     is_linear : bool
@@ -167,8 +169,8 @@ class Values:
         Returns
         -------
         PIL.Image.Image
-            Mode RGB, or L for a single grey; not turned, the profile not applied but
-            in its ``info``.
+            Mode RGB, or L for a single grey, RGBA or LA with opacity; not turned, the
+            profile not applied but in its ``info``.
         """
         if self.array.ndim == 2 or self.is_colour:
             image = Image.fromarray(self._levels(self.array, 0, intensity))
@@ -177,9 +179,7 @@ class Values:
         else:
             image = Image.fromarray(self._composed(intensity))
         if self.opacity is not None:
-            white = Image.new(image.mode, image.size, "white")
-            white.paste(image, mask=Image.fromarray(self.opacity))
-            image = white
+            image.putalpha(Image.fromarray(self.opacity))
         if self.profile:
             image.info["icc_profile"] = self.profile
         return image
@@ -259,6 +259,31 @@ def as_opacity(values: np.ndarray) -> np.ndarray:
     return np.rint(shares * 255).astype(np.uint8)
 
 
+def unassociated(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """
+    Colours that are not multiplied by their opacity, from such as are.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Colours, shape (height, width, n).
+    alpha : numpy.ndarray
+        Opacity, shape (height, width), as `as_opacity` takes it.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape and dtype as the colours. Where nothing is opaque they stay: such
+        pixels glow.
+    """
+    top = 1 if values.dtype.kind == "f" else np.iinfo(alpha.dtype).max
+    share = alpha.astype(np.float64)[..., None] / top
+    found = np.divide(values, share, out=values.astype(np.float64), where=share > 0)
+    if values.dtype.kind != "f":
+        found = np.clip(np.rint(found), 0, np.iinfo(values.dtype).max)
+    return found.astype(values.dtype)
+
+
 def apply_range(image: Image.Image, intensity: Intensity) -> Image.Image:
     """
     A picture of 8 bits with other ends; unless they are given, it stays as it is.
@@ -284,9 +309,8 @@ def _possible(sample: np.ndarray) -> Range:
 
 
 def _automatic(sample: np.ndarray, declared: Range | None) -> Range:
-    low, high = (float(end) for end in np.percentile(sample, ROBUST, method="nearest"))
-    # A declared range in which nothing would be seen is a mistake of the writer.
-    if declared is not None and declared[0] < high and low < declared[1]:
+    low, high = _robust(sample)
+    if declared is not None and _shows(declared, sample, high):
         return declared
     if sample.dtype == np.uint8:
         return 0, 255
@@ -298,6 +322,23 @@ def _automatic(sample: np.ndarray, declared: Range | None) -> Range:
     ):
         return usual
     return low, high
+
+
+def _robust(sample: np.ndarray) -> Range:
+    """The least and the greatest value but for outliers."""
+    n_outliers = round(OUTLIERS * (sample.size - 1))
+    if sample.size >= MANY:
+        n_outliers = max(1, n_outliers)
+    ends = n_outliers, sample.size - 1 - n_outliers
+    low, high = np.partition(sample, ends)[[*ends]]
+    return float(low), float(high)
+
+
+def _shows(declared: Range, sample: np.ndarray, high: float) -> bool:
+    """Whether anything is seen in a range; else it is a mistake of the writer."""
+    is_white = np.count_nonzero(sample >= declared[1]) > NEARLY_ALL * sample.size
+    is_beyond = is_white and sample.max() > declared[1]
+    return declared[0] < high and not is_beyond
 
 
 def _usual(dtype: np.dtype, low: float, high: float) -> Range | None:

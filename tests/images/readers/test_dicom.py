@@ -104,6 +104,26 @@ def test_full_range():
     assert grey_row(content, intensity="full") == [0, 128, 255]
 
 
+def test_fewer_bits_than_a_byte():
+    values = np.uint8([[0, 5, 10, 15]])
+    content = dicom(values, BitsStored=4, HighBit=3)
+    assert grey_row(content) == [0, 85, 170, 255]
+    colours = np.stack([values] * 3, axis=-1)
+    assert grey_row(dicom(colours, BitsStored=4, HighBit=3)) == [0, 85, 170, 255]
+
+
+def test_inverse_presentation():
+    content = dicom(np.uint8([[0, 100]]), PresentationLUTShape="INVERSE")
+    assert grey_row(content) == [255, 155]
+    # It says the same as the photometric interpretation.
+    content = dicom(
+        np.uint8([[0, 100]]),
+        PhotometricInterpretation="MONOCHROME1",
+        PresentationLUTShape="INVERSE",
+    )
+    assert grey_row(content) == [255, 155]
+
+
 def test_lut():
     table = Dataset()
     table.LUTDescriptor = [3, 0, 16]

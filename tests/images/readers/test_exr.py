@@ -51,6 +51,35 @@ def test_grey_and_opacity(exr):
     assert first_row(exr({"RGBA": half})) == [(255, 0, 0), (255, 255, 255)]
 
 
+def test_colours_multiplied_by_their_opacity(exr):
+    colours = light(COLOURS)
+    opacity = np.full((48, 64, 1), 0.25)
+    content = exr({"RGBA": np.concatenate([colours / 4, opacity], 2).astype("f4")})
+    expected = COLOURS * 0.25 + 255 * 0.75
+    assert np.abs(pixels(content) - expected).max() <= 2
+
+
+def test_the_part_with_colours(tmp_path):
+    depth = OpenEXR.Part(
+        {"type": OpenEXR.scanlineimage}, {"Z": np.ones((48, 64), np.float32)}, "depth"
+    )
+    colours = OpenEXR.Part(
+        {"type": OpenEXR.scanlineimage},
+        {"RGB": light(COLOURS).astype(np.float32)},
+        "colours",
+    )
+    OpenEXR.File([depth, colours]).write(str(tmp_path / "parts.exr"))
+    content = (tmp_path / "parts.exr").read_bytes()
+    assert np.abs(pixels(content).astype(int) - COLOURS).max() <= 2
+    assert content_header(content) == Header("EXR", 64, 48, is_plain=False)
+
+
+def test_colours_of_a_layer(exr):
+    layer = dict(zip("RGB", np.moveaxis(light(COLOURS), -1, 0), strict=True))
+    channels = {f"left.{name}": c.astype(np.float32) for name, c in layer.items()}
+    assert np.abs(pixels(exr(channels)).astype(int) - COLOURS).max() <= 2
+
+
 def test_depth(exr):
     depth = np.linspace(0, 40, 64 * 48, dtype=np.float32).reshape(48, 64)
     found = pixels(exr({"Z": depth}))[..., 0].astype(int)

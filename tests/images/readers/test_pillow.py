@@ -1,5 +1,6 @@
 import struct
 
+import numpy as np
 import pytest
 from picture_files import blotches, encoded, first_row, pixels, reason
 from PIL import Image
@@ -40,6 +41,18 @@ def test_white_where_the_first_frame_does_not_reach(extent, background, transpar
         for column in range(10):
             is_inside = left <= column < right and top <= row < bottom
             assert tuple(found[row, column]) == (RED if is_inside else WHITE)
+
+
+@pytest.mark.parametrize("background", [0, 2])
+def test_white_where_no_frame_has_reached_yet(background):
+    first = gif((10, 8), (0, 0, 3, 8), background=background)
+    then = gif((10, 8), (5, 2, 9, 4), background=background)
+    start = then.index(b",\5\0\2\0")
+    found = pixels(first[:-1] + then[start:], page=2)
+    assert found.shape == (8, 10, 3)
+    for row, column in np.ndindex(8, 10):
+        is_reached = column < 3 or (5 <= column < 9 and 2 <= row < 4)
+        assert tuple(found[row, column]) == (RED if is_reached else WHITE)
 
 
 def test_a_frame_as_large_as_the_screen_stays():

@@ -24,7 +24,14 @@ def packbits(row):
 
 
 def psd(
-    planes, mode=RGB, version=1, compression=0, palette=b"", resources=b"", size=None
+    planes,
+    mode=RGB,
+    version=1,
+    compression=0,
+    palette=b"",
+    resources=b"",
+    size=None,
+    n_layers=0,
 ):
     """A file; the planes of channels one after the other, in the file's own dtype."""
     planes = np.asarray(planes)
@@ -39,7 +46,12 @@ def psd(
         ">4sH6xHIIHH", b"8BPS", version, n_channels, height, width, depth, mode
     )
     length = ">Q" if version == 2 else ">I"
-    layers = struct.pack(length, 10) + bytes(10)
+    layers = struct.pack(length, 2) + struct.pack(">h", n_layers)
+    if depth > 8:  # which are layers of their own kind, after others
+        layers = struct.pack(length, 0) + bytes(4)
+        layers += b"8BIMcinf" + struct.pack(">I", 3) + bytes(4)
+        layers += b"8BIMLr16" + struct.pack(length, 2) + struct.pack(">hxx", n_layers)
+    layers = struct.pack(length, len(layers)) + layers
     data = planes.tobytes()
     if compression == 1:
         rows = [packbits(row.tobytes()) for plane in planes for row in plane]
@@ -85,6 +97,29 @@ def test_a_saved_selection_is_no_transparency(n_more, compression):
     masks[:, :20] = 255
     content = psd(np.concatenate([PLANES, masks]), compression=compression)
     assert (pixels(content) == COLOURS).all()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("is_on_white", [True, False])
+@pytest.mark.parametrize("mode", [RGB, GREY])
+def test_half_transparent(mode, is_on_white, dtype, version):
+    factor = 257 if dtype == np.uint16 else 1
+    colours = PLANES if mode == RGB else PLANES[:1]
+    alpha = np.full((1, *PLANES.shape[1:]), 255, np.uint8)
+    alpha[..., :30] = 128
+    share = alpha / 255
+    on_white = np.rint(colours * share + 255 * (1 - share)).astype(np.uint8)
+    planes = np.concatenate([on_white if is_on_white else colours, alpha])
+    content = psd(
+        planes.astype(dtype) * factor, mode=mode, n_layers=-2, version=version
+    )
+    found = np.moveaxis(pixels(content), -1, 0).astype(int)
+    assert np.abs(found - on_white).max() <= 1
+    # Of a selection nothing is to be seen.
+    selection = psd(planes.astype(dtype) * factor, mode=mode, n_layers=2)
+    found = np.moveaxis(pixels(selection), -1, 0)
+    assert (found[: len(colours)] == planes[:-1]).all()
 
 
 def test_16_bits_are_all_of_them():

@@ -44,6 +44,9 @@ def png(colour, size=(4, 4)):
         ("", (300, 150)),
         ('viewBox="broken" width="auto"', (300, 150)),
         ('width="0.1" height="5"', (1, 5)),
+        ('style="width: 2in; height:50px !important"', (192, 50)),
+        ('width="9" height="20" style="fill:red;width:40px"', (40, 20)),
+        ('width="9" height="20" style="width:100%;stroke-width:7"', (9, 20)),
     ],
 )
 def test_size(attributes, expected):
@@ -340,10 +343,26 @@ def test_lengths_in_units():
 
 
 @pytest.mark.parametrize(
+    "rect",
+    [
+        '<rect width="2rem" height="40q" fill="lime"/>',
+        '<path d="M0 0V37.8" stroke="lime" style="stroke-width:4rem"/>',
+        '<style>#q3 {stroke-width: 4rem}</style><path id="q3" d="M0 0V37.8" '
+        'stroke="lime"/>',
+    ],
+)
+def test_rare_units(rect):
+    image = decode(drawing(rect, 'width="60" height="60"'))
+    assert image.getpixel((30, 36)) == (0, 255, 0)
+    assert image.getpixel((34, 30)) == image.getpixel((30, 40)) == (255,) * 3
+
+
+@pytest.mark.parametrize(
     ("body", "is_drawn"),
     [
         (RED.replace("<rect", '<rect systemLanguage="en"'), True),
         (RED.replace("<rect", '<rect systemLanguage="en-GB, fr"'), True),
+        (RED.replace("<rect", '<rect systemLanguage="EN-us"'), True),
         (RED.replace("<rect", '<rect systemLanguage="fr"'), False),
         (
             f'<switch><g systemLanguage="sl"/>{RED}<g systemLanguage="en"/></switch>',

@@ -37,6 +37,10 @@ def xpm(*colours, rows=None, n_characters=1):
         ("#ffa500", (255, 165, 0)),
         ("#ffffa5a50000", (255, 165, 0)),
         ("None", (255, 255, 255)),
+        ("X11 green", (0, 255, 0)),
+        ("web green", (0, 128, 0)),
+        ("WebGray", (128, 128, 128)),
+        ("DebianRed", (215, 7, 81)),
     ],
 )
 def test_colours(name, expected):
@@ -71,6 +75,34 @@ def test_many_characters(n_characters):
 def test_on_one_line_and_with_remarks():
     content = xpm("c red", "c blue").replace(b",\n", b', /* a "remark" */ ')
     assert first_row(content) == [(255, 0, 0), (0, 0, 255)]
+    content = content.replace(b"static", b'// or "so"\nstatic')
+    assert first_row(content) == [(255, 0, 0), (0, 0, 255)]
+
+
+@pytest.mark.parametrize(
+    "start", [b"/*XPM*/", b"\xef\xbb\xbf/* XPM */", b"\n/* XPM */"]
+)
+def test_other_starts(start):
+    content = xpm("c red").replace(b"/* XPM */", start)
+    assert first_row(content) == [(255, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    "row", [r"ab/*ba*/", r"\\ab\\", r"\"ab\"", "a//b", "*/ab/*"], ids=repr
+)
+def test_any_characters(row):
+    row_ = row.replace("\\\\", "\\").replace('\\"', '"')
+    keys = sorted(set(row_))
+    colours = [(number, 0, 255 - number) for number in range(len(keys))]
+    escaped = [key.replace("\\", "\\\\").replace('"', '\\"') for key in keys]
+    strings = [f"{len(row_)} 1 {len(keys)} 1"]
+    strings += [
+        f"{key} c #{r:02x}{g:02x}{b:02x}"
+        for key, (r, g, b) in zip(escaped, colours, strict=True)
+    ]
+    text = ",".join(f'"{string}"' for string in [*strings, row])
+    content = f"/* XPM */ static char *a[] = {{{text}}};".encode()
+    assert first_row(content) == [colours[keys.index(key)] for key in row_]
 
 
 @pytest.mark.parametrize(

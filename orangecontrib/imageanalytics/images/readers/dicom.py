@@ -122,7 +122,7 @@ def _pixels(data: pydicom.Dataset, index: int) -> np.ndarray:
 
 
 def _colours(array: np.ndarray, bits: int) -> Image.Image | Values:
-    if array.dtype == np.uint8:
+    if array.dtype == np.uint8 and bits == 8:
         return Image.fromarray(np.ascontiguousarray(array[..., :3]))
     whole = 0, 2**bits - 1
     return Values(array[..., :3], is_colour=True, declared=(whole,), full=whole)
@@ -133,6 +133,9 @@ def _greys(stored: np.ndarray, data: pydicom.Dataset, index: int) -> Values:
     window = _window(data, index)
     if window is None and "VOILUTSequence" in data:
         values, window = _looked_up(values, data)
+    whole = _whole(data, index)
+    if window is None and data.get("BitsStored", 8) < 8:  # of bytes, it is known
+        window = whole
     padding = data.get("PixelPaddingValue")
     missing = None
     if isinstance(padding, int):
@@ -140,8 +143,9 @@ def _greys(stored: np.ndarray, data: pydicom.Dataset, index: int) -> Values:
     return Values(
         values,
         declared=(window,),
-        full=_whole(data, index),
-        inverted=data.get("PhotometricInterpretation") == "MONOCHROME1",
+        full=whole,
+        inverted=data.get("PhotometricInterpretation") == "MONOCHROME1"
+        or data.get("PresentationLUTShape") == "INVERSE",
         missing=missing,
     )
 

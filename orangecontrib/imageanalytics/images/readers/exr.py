@@ -10,7 +10,11 @@ import numpy as np
 import OpenEXR
 
 from orangecontrib.imageanalytics.images.formats import Format
-from orangecontrib.imageanalytics.images.intensity import Values, as_opacity
+from orangecontrib.imageanalytics.images.intensity import (
+    Values,
+    as_opacity,
+    unassociated,
+)
 from orangecontrib.imageanalytics.images.picture import (
     Picture,
     Size,
@@ -29,7 +33,7 @@ def open(file: BinaryIO, format: Format) -> ExrPicture:
 
 class ExrPicture(Picture):
     """
-    The first part of an OpenEXR file.
+    An OpenEXR file: the first of its parts that has colours, else the first.
 
     Parameters
     ----------
@@ -39,7 +43,8 @@ class ExrPicture(Picture):
     def __init__(self, file: BinaryIO):
         self._file = file
         with self._opened(header_only=True) as opened:
-            low, high = opened.header()["dataWindow"]
+            self._part = _part_with_colours(opened)
+            low, high = opened.header(self._part)["dataWindow"]
         width, height = (
             int(end) - int(start) + 1 for start, end in zip(low, high, strict=True)
         )
@@ -62,12 +67,21 @@ class ExrPicture(Picture):
         """As `Picture.read`."""
         check_page(page or 1, 1)
         with self._opened(header_only=False) as opened:
-            channels = {name: c.pixels for name, c in opened.channels().items()}
+            found = opened.channels(self._part)
+            channels = {name: channel.pixels for name, channel in found.items()}
         array, opacity = _colours(channels)
         width, height = self.size
         if array.shape[:2] != (height, width):  # some channels have fewer pixels
             raise NotImplementedError("channels of other sizes")
         return Values(array, is_colour=array.ndim == 3, opacity=opacity, is_linear=True)
+
+
+def _part_with_colours(opened: OpenEXR.File) -> int:
+    names = (
+        {channel.name for channel in opened.header(index)["channels"]}
+        for index in range(len(opened.parts))
+    )
+    return next((index for index, n in enumerate(names) if {*"RGB"} <= n), 0)
 
 
 def _colours(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -80,6 +94,15 @@ def _colours(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | 
     elif {"R", "G", "B"} <= channels.keys():
         array = np.stack([channels[name] for name in "RGB"], axis=-1)
     else:
-        array = channels[next((n for n in _GREYS if n in channels), min(channels))]
+        name = next((name for name in _GREYS if name in channels), min(channels))
+        array = channels[name]
+        if array.ndim == 3:  # colours of a layer
+            array, opacity = (
+                array[..., :3],
+                array[..., 3] if array.shape[2] > 3 else None,
+            )
     array = array.astype(np.float32)
-    return array, None if opacity is None else as_opacity(opacity)
+    if opacity is None:
+        return array, None
+    # Colours are multiplied by it. (Technical Introduction to OpenEXR.)
+    return unassociated(array, opacity), as_opacity(opacity)

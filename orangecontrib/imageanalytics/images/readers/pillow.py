@@ -87,13 +87,12 @@ class PillowPicture(Picture):
         """As `Picture.read`."""
         if page is not None:
             check_page(page, self.image.n_frames if self.has_more else 1)
-            if page > 1:
-                self.image.seek(page - 1)
-        extent = self.image.tile[0][1] if self.image.tile else None
+        if self.format == "GIF":
+            return _gif_frame(self.image, page or 1)
+        if page is not None and page > 1:
+            self.image.seek(page - 1)
         self.image.load()
         check_size(*self.image.size, self.format)
-        if self.format == "GIF" and page in (None, 1):
-            return _with_white_rim(self.image, extent)
         return pixels(self.image)
 
 
@@ -104,12 +103,20 @@ def pixels(image: Image.Image) -> Image.Image | Values:
     return image
 
 
-def _with_white_rim(image: Image.Image, extent: tuple | None) -> Image.Image:
-    """White where the first frame of a GIF does not reach, instead of any colour."""
-    if extent in (None, (0, 0, *image.size)) or image.has_transparency_data:
+def _gif_frame(image: ImageFile, page: int) -> Image.Image:
+    """White where no frame has reached yet, instead of any colour."""
+    extents = []
+    for number in range(page):
+        image.seek(number)
+        extents += [tile[1] for tile in image.tile[:1]]
+    image.load()
+    if (0, 0, *image.size) in extents or image.has_transparency_data:
         return image
+    reached = Image.new("L", image.size)
+    for extent in extents:
+        reached.paste(255, extent)
     white = Image.new("RGB", image.size, "white")
-    white.paste(image.crop(extent).convert("RGB"), extent)
+    white.paste(image.convert("RGB"), mask=reached)
     return white
 
 

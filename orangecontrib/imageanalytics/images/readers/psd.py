@@ -1,8 +1,9 @@
 """Photoshop's PSD and PSB: the picture that it keeps beside the layers, merged.
 
-Where it was transparent it was merged with white, so there is none left to lay on
-white; what channels follow the colours are selections and spot colours. (Adobe
-Photoshop File Formats Specification.)
+Where it was transparent Photoshop has laid it on white. Other programs do not, which
+shows, as colours are then darker than their share of white alone. What channels follow
+the colours are selections and spot colours, but for the first if the number of layers
+is negative: then it is opacity. (Adobe Photoshop File Formats Specification.)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.formats import Format
-from orangecontrib.imageanalytics.images.intensity import Values
+from orangecontrib.imageanalytics.images.intensity import Values, as_opacity
 from orangecontrib.imageanalytics.images.picture import (
     Picture,
     Size,
@@ -25,12 +26,17 @@ from orangecontrib.imageanalytics.images.picture import (
     check_size,
 )
 
-_INDEXED, _RGB, _CMYK, _LAB = 2, 3, 4, 9
+_GREY, _INDEXED, _RGB, _CMYK, _LAB = 1, 2, 3, 4, 9
 _N_COLOURS = {_RGB: 3, _CMYK: 4, _LAB: 3}
 _RAW, _PACKBITS, _ZIP, _ZIP_PREDICTED = range(4)
 _DTYPES = {1: "u1", 8: "u1", 16: ">u2", 32: ">f4"}
 _PROFILE, _VERSION = 1039, 1057
 _PALETTE_BYTES = 768
+_DEEP_LAYERS = (b"Lr16", b"Lr32")
+# Of these the large format has lengths of 8 bytes.
+_LONG = (*_DEEP_LAYERS, b"LMsk", b"Layr", b"Mt16", b"Mt32", b"Mtrn", b"Alph", b"FMsk")
+# By so much, of 1, rounding makes a colour darker than white was.
+_ROUNDED = 2.5 / 255
 
 
 @dataclass
@@ -76,10 +82,13 @@ class PsdPicture(Picture):
         self._palette = file.read(_integer(file))
         self._profile, self._is_merged = None, True
         self._read_resources(_integer(file))
-        skipped = (
-            struct.unpack(">Q", file.read(8))[0] if header.large else _integer(file)
-        )
-        self._start = file.tell() + skipped
+        skipped = self._length()
+        self._layers = file.tell()
+        self._start = self._layers + skipped
+
+    def _length(self) -> int:
+        kind = ">Q" if self._header.large else ">I"
+        return struct.unpack(kind, self._file.read(struct.calcsize(kind)))[0]
 
     def _read_resources(self, n_bytes: int) -> None:
         file = self._file
@@ -106,24 +115,58 @@ class PsdPicture(Picture):
                 "Photoshop kept no merged picture in it: save it there with Maximize "
                 "Compatibility"
             )
-        channels = self._channels()
+        channels, opacity = self._channels(), self._opacity()
         mode, depth = self._header.mode, self._header.depth
         if depth > 8 and mode not in (_CMYK, _LAB):
-            return self._values(channels)
+            return self._values(channels, opacity)
         if depth > 8:
             channels = [(channel >> 8).astype(np.uint8) for channel in channels]
         image = self._image(channels, mode)
+        if opacity is not None:
+            image.putalpha(Image.fromarray(opacity))
         if self._profile:
             image.info["icc_profile"] = self._profile
         return image
 
-    def _values(self, channels: list[np.ndarray]) -> Values:
+    def _opacity(self) -> np.ndarray | None:
+        """How opaque it is, in bytes, if it is not yet laid on white."""
+        header = self._header
+        is_known = header.mode in (_RGB, _GREY) and header.depth > 1
+        if not is_known or header.n_channels <= self._n_colours:
+            return None
+        if not self._has_opacity():
+            return None
+        *colours, alpha = self._channels(self._n_colours + 1)
+        top = 1 if header.depth == 32 else np.iinfo(alpha.dtype).max
+        white = 1 - alpha.astype(np.float32) / top
+        is_darker = (c.astype(np.float32) / top < white - _ROUNDED for c in colours)
+        return as_opacity(alpha) if any(d.any() for d in is_darker) else None
+
+    def _has_opacity(self) -> bool:
+        """Whether the number of layers is negative."""
+        self._file.seek(self._layers)
+        if self._layers == self._start:
+            return False
+        n_bytes = self._length()
+        if n_bytes:
+            return struct.unpack(">h", self._file.read(2))[0] < 0
+        self._file.seek(_integer(self._file), 1)
+        while self._file.tell() + 12 <= self._start:
+            _, key = struct.unpack(">4s4s", self._file.read(8))
+            length = self._length() if key in _LONG else _integer(self._file)
+            if key in _DEEP_LAYERS:
+                return struct.unpack(">h", self._file.read(2))[0] < 0
+            self._file.seek(-(-length // 4) * 4, 1)
+        return False
+
+    def _values(self, channels: list[np.ndarray], opacity: np.ndarray | None) -> Values:
         whole = (0, 1) if self._header.depth == 32 else (0, 65535)
         return Values(
             channels[0] if len(channels) == 1 else np.stack(channels, axis=-1),
             is_colour=len(channels) == 3,
             declared=(whole,),
             full=whole,
+            opacity=opacity,
             profile=self._profile,
         )
 
@@ -142,14 +185,19 @@ class PsdPicture(Picture):
         names = {_RGB: "RGB", _CMYK: "CMYK", _LAB: "LAB"}
         return Image.merge(names[mode], bands) if mode in names else bands[0]
 
-    def _channels(self) -> list[np.ndarray]:
-        """The numbers of each colour, shape (height, bytes or numbers in a row)."""
+    def _channels(self, n_channels: int = 0) -> list[np.ndarray]:
+        """
+        The first channels, by default the colours.
+
+        Each has the shape (height, bytes or numbers in a row).
+        """
+        n_channels = n_channels or self._n_colours
         self._file.seek(self._start)
         (compression,) = struct.unpack(">H", self._file.read(2))
         header = self._header
         dtype = np.dtype(_DTYPES[header.depth])
         n_columns = -(-header.width // 8) if header.depth == 1 else header.width
-        n_row, n_rows = n_columns * dtype.itemsize, header.height * self._n_colours
+        n_row, n_rows = n_columns * dtype.itemsize, header.height * n_channels
         if compression == _RAW:
             content = self._file.read(n_row * n_rows)
         elif compression == _PACKBITS:
@@ -161,7 +209,7 @@ class PsdPicture(Picture):
         if len(content) < n_row * n_rows:
             raise EOFError
         numbers = np.frombuffer(content, dtype)
-        numbers = numbers.reshape(self._n_colours, header.height, n_columns)
+        numbers = numbers.reshape(n_channels, header.height, n_columns)
         if compression == _ZIP_PREDICTED:
             if header.depth == 32:
                 raise NotImplementedError("predicted floats")

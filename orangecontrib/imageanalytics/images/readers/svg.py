@@ -51,6 +51,13 @@ _PIXELS = {
     "mm": 96 / 25.4, "q": 96 / 101.6, "em": 16, "rem": 16, "ex": 8,
 }  # fmt: skip
 _LENGTH = re.compile(r"\s*\+?((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*", re.I)
+# Units that the renderer does not know, wherever they stand.
+_RARE_LENGTH = re.compile(
+    r"(?<![\w.#-])([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(q|rem)(?![\w-])", re.I
+)
+_STYLED_SIDE = re.compile(
+    r"(?<![\w-])(width|height)\s*:\s*([^;!]*)(?:!\s*important\s*)?(?:;|$)", re.I
+)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.I)
 _SCALE = re.compile(r"(?:scale|matrix)\s*\(([^)]*)\)", re.I)
 
@@ -61,6 +68,7 @@ _RASTERS = ("PNG", "JPEG", "GIF", "WEBP")
 _LEFT_OUT = {
     "script", "foreignObject", "iframe", "audio", "video", "metadata", "desc", "title",
 }  # fmt: skip
+_NO_LENGTHS = ("id", "class", "d", "systemLanguage")
 
 
 def open(file: BinaryIO, format: Format) -> SvgPicture:
@@ -127,7 +135,7 @@ def size(content: bytes) -> tuple[int, int] | None:
         parser.Parse(xml, False)
     if not found or _local(found[0][0]) != "svg":
         return None
-    width, height = _intrinsic_size(found[0][1])
+    width, height = _intrinsic_size(_with_styled_sides(found[0][1]))
     return max(1, round(width)), max(1, round(height))
 
 
@@ -245,6 +253,20 @@ def _view_box(attributes: dict[str, str]) -> list[float] | None:
     return numbers if len(numbers) == 4 and min(numbers[2:]) > 0 else None
 
 
+def _with_styled_sides(attributes: dict[str, str]) -> dict[str, str]:
+    """With the width and the height that are in its style, and win there."""
+    styled = _STYLED_SIDE.findall(attributes.get("style", ""))
+    if not styled:
+        return attributes
+    sides = {name.lower(): value for name, value in styled if _length(value)}
+    style = _STYLED_SIDE.sub("", attributes["style"])
+    return attributes | sides | {"style": style}
+
+
+def _in_pixels(length: re.Match) -> str:
+    return f"{float(length[1]) * _PIXELS[length[2].lower()]:g}px"
+
+
 def _intrinsic_size(attributes: dict[str, str]) -> tuple[float, float]:
     width, height = (_length(attributes.get(side)) for side in ("width", "height"))
     box = _view_box(attributes)
@@ -291,7 +313,7 @@ class _HarmlessCopy:
             self._left_out_at = len(self._open)
             return
         if len(self._open) == 1:
-            attributes = self._with_size(name, attributes)
+            attributes = self._with_size(name, _with_styled_sides(attributes))
         self._check_cost(element, attributes)
         self.has_text |= element == "text"
         kept = "".join(
@@ -313,6 +335,7 @@ class _HarmlessCopy:
         if self._left_out_at is None:
             if _local(self._open[-1]) == "style":
                 data = _OUTSIDE_URL.sub("none", _IMPORT.sub("", data))
+                data = _RARE_LENGTH.sub(_in_pixels, data)
             self._write(escape(data))
 
     def _write(self, part: str) -> None:
@@ -368,7 +391,10 @@ class _HarmlessCopy:
             return value if inside or self._is_raster(element, value) else None
         if key == "xml:base":
             return None
-        return _OUTSIDE_URL.sub("none", value)
+        if key == "systemLanguage":  # which the renderer compares letter by letter
+            return value.lower()
+        value = _OUTSIDE_URL.sub("none", value)
+        return value if key in _NO_LENGTHS else _RARE_LENGTH.sub(_in_pixels, value)
 
     def _is_raster(self, element: str, value: str) -> bool:
         if element not in ("image", "feImage") or not _RASTER_URL.match(value.strip()):

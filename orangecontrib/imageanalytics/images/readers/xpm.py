@@ -16,8 +16,9 @@ from orangecontrib.imageanalytics.images.picture import (
     check_size,
 )
 
-_COMMENT = re.compile(rb"/\*.*?\*/", re.DOTALL)
-_STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+# Comments may hold quotes, and strings what begins a comment.
+_TOKEN = re.compile(rb'/\*.*?\*/|//[^\n]*|"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 # What a colour is for: colour screens, greys, black and white; "s" is another name.
 _KEYS = (b"c", b"g", b"g4", b"m")
 _MAX_CHARACTERS = 8
@@ -35,6 +36,7 @@ _NAMED = dict(
         "chocolate1=ff7f24",
         "coral1=ff7256",
         "darkgoldenrod1=ffb90f",
+        "debianred=d70751",
         "darkolivegreen1=caff70",
         "darkorange1=ff7f00",
         "darkorchid1=bf3eff",
@@ -92,7 +94,8 @@ _NAMED = dict(
 
 def open(file: BinaryIO, format: Format) -> XpmPicture:
     """Open an XPM."""
-    strings = _STRING.findall(_COMMENT.sub(b"", file.read()))
+    found = (token[1] for token in _TOKEN.finditer(file.read()))
+    strings = [_ESCAPED.sub(rb"\1", text) for text in found if text is not None]
     width, height, n_colours, n_characters = (int(n) for n in strings[0].split()[:4])
     check_size(width, height, format.name)
     if not 1 <= n_characters <= _MAX_CHARACTERS:
@@ -167,6 +170,10 @@ def _colour(text: bytes) -> tuple[int, int, int, int]:
 def _rgb(name: str) -> tuple[int, int, int]:
     if name.startswith("#"):
         return _number(name[1:])
+    # "X11 Green" is "green"; "web green" is that of CSS.
+    if name.startswith("web"):
+        return ImageColor.getrgb(name.removeprefix("web"))
+    name = name.removeprefix("x11")
     if name in _NAMED:
         return _number(_NAMED[name])
     stem = name.rstrip("0123456789")
