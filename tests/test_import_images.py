@@ -399,6 +399,8 @@ LEFT_OUT = {
     "__MACOSX": "notes of macOS in an archive",
     ".thumbnails": "thumbnails of the desktop",
     "My Catalog Previews.lrdata": "previews of Lightroom",
+    "My Catalog.lrcat-data": "previews of Lightroom",
+    "SYNOPHOTO_THUMB_M": "thumbnails of a Synology disk station",
     "$RECYCLE.BIN": "recycle bin",
     "Photos.photoslibrary/resources": "previews of Apple Photos",
     "CaptureOne/Cache": "previews of Capture One",

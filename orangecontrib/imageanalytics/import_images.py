@@ -30,6 +30,8 @@ _PROGRESS_EVERY = 100
 # slash, of folders in such a folder. Most of it is the same pictures, but small.
 LEFT_OUT = {
     "@eadir": "thumbnails of a Synology disk station",
+    "syno*_thumb*": "thumbnails of a Synology disk station",
+    "@synoresource": "thumbnails of a Synology disk station",
     ".@__thumb": "thumbnails of a QNAP disk station",
     "@__thumb": "thumbnails of a QNAP disk station",
     ".thumbnails": "thumbnails of the desktop",
@@ -41,6 +43,7 @@ LEFT_OUT = {
     "*.thm": "thumbnails of a camera",
     "*.lrdata": "previews of Lightroom",
     "*.lrprev": "previews of Lightroom",
+    "*.lrcat-data": "previews of Lightroom",
     "captureone/cache": "previews of Capture One",
     "*.cocatalog/cache": "previews of Capture One",
     "*.photoslibrary/resources": "previews of Apple Photos",
@@ -51,7 +54,9 @@ LEFT_OUT = {
     "__macosx": "notes of macOS in an archive",
     ".appledouble": "notes of macOS",
     "._*": "notes of macOS",
+    "@tmp": "files that a disk station works on",
     "@recycle": "recycle bin",
+    ".dtrash": "recycle bin",
     "#recycle": "recycle bin",
     "$recycle.bin": "recycle bin",
     ".trash*": "recycle bin",

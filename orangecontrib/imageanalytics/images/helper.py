@@ -47,9 +47,8 @@ class _Process:
             It cannot be started.
         """
         # Not by multiprocessing, which would run the user's script anew.
-        code = (
-            f"import sys; sys.path[:] = {sys.path!r}; import {__name__} as h; h.main()"
-        )
+        paths = [str(path) for path in sys.path]
+        code = f"import sys; sys.path[:] = {paths!r}; import {__name__} as h; h.main()"
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
