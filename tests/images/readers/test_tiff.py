@@ -250,6 +250,21 @@ def test_video_colours(compression):
     assert np.abs(pixels(content).astype(int) - COLOURS).max() <= 3
 
 
+def test_video_colours_in_planes():
+    video = np.moveaxis(np.asarray(blotches().convert("YCbCr")), -1, 0)
+    content = tif(
+        video, photometric="ycbcr", subsampling=(1, 1), planarconfig="separate"
+    )
+    assert np.abs(pixels(content).astype(int) - COLOURS).max() <= 3
+
+
+def test_tiles_that_reach_beyond_the_picture():
+    greys = np.asarray(make_picture(0, (100, 70)).convert("L"))
+    content = tif(255 - greys, photometric="miniswhite", tile=(32, 48))
+    assert (pixels(content)[..., 0] == greys).all()
+    assert reason(content[:-3000]) == "the file is cut short"
+
+
 def test_a_palette_of_bytes():
     colormap = np.zeros((3, 256), np.uint16)
     colormap[:, 1], colormap[:, 2] = (255, 0, 0), (0, 128, 255)

@@ -207,9 +207,11 @@ class TiffPicture(Picture):
             except _NotOpened:
                 pass
             except OSError:
-                if page.compression != _COMPRESSION.OJPEG:
+                if page.compression == _COMPRESSION.OJPEG:  # there are all kinds of it
+                    with contextlib.suppress(RuntimeError):
+                        return self._with_libtiff(page)
+                elif page.compression != _COMPRESSION.NONE:
                     raise
-                return self._with_libtiff(page)  # of which there are all kinds
         self._check_end(page)
         try:
             return level.values(place, channel)

@@ -75,6 +75,12 @@ _LIBTIFF = {
 _JPEG = (_COMPRESSION.JPEG, _COMPRESSION.OJPEG)
 # Compressions that know nothing of colours; others make them RGB.
 _KEEPING_COLOURS = _LIBTIFF - {*_JPEG} | {_COMPRESSION.ZSTD, _COMPRESSION.LZMA}
+_MODES = {
+    _PHOTOMETRIC.SEPARATED: "CMYK",
+    _PHOTOMETRIC.YCBCR: "YCbCr",
+    _PHOTOMETRIC.CIELAB: "LAB",
+    _PHOTOMETRIC.ICCLAB: "LAB",
+}
 _IN_PLANES = tifffile.PLANARCONFIG.SEPARATE
 
 
@@ -407,12 +413,13 @@ class TiffImage:
     def _other_colours(self, array: np.ndarray) -> Image.Image | None:
         """CMYK and Lab; None for what was made RGB while it was decoded."""
         photometric = self.page.photometric
-        if photometric == _PHOTOMETRIC.YCBCR:
-            if self.page.compression in _KEEPING_COLOURS:
-                raise NotImplementedError("YCbCr, which libtiff converts")
+        is_video = photometric == _PHOTOMETRIC.YCBCR
+        if is_video and self.page.compression not in _KEEPING_COLOURS:
             return None
-        n_bands = 4 if photometric == _PHOTOMETRIC.SEPARATED else 3
-        mode = "CMYK" if n_bands == 4 else "LAB"
+        if is_video and self.page.planarconfig != _IN_PLANES:
+            raise NotImplementedError("YCbCr, which libtiff converts")
+        mode = _MODES[photometric]
+        n_bands = len(mode) if mode == "CMYK" else 3
         if array.shape[2] < n_bands or array.dtype.kind != "u":
             raise NotImplementedError(f"{mode} of {array.shape[2]} x {array.dtype}")
         array = array[..., :n_bands] >> 8 * (array.dtype.itemsize - 1)
