@@ -5,6 +5,8 @@ import os
 import pytest
 from helpers import make_picture
 
+from orangecontrib.imageanalytics.engine import compiled
+
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_folder(tmp_path_factory):
@@ -16,10 +18,19 @@ def cache_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def fresh_cache(tmp_path, monkeypatch):
-    """An empty cache for one test."""
+def fresh_cache(tmp_path, monkeypatch, cache_folder):
+    """An empty cache for one test; compiled networks are shared, as they take long."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("ORANGE_IMAGEANALYTICS_CACHE_DIR", str(folder))
+    monkeypatch.setattr(compiled, "folder", lambda: str(cache_folder / "networks"))
+    return folder
+
+
+@pytest.fixture
+def nothing_compiled(fresh_cache, tmp_path, monkeypatch):
+    """An empty folder for compiled networks."""
+    folder = tmp_path / "networks"
+    monkeypatch.setattr(compiled, "folder", lambda: str(folder))
     return folder
 
 

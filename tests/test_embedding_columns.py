@@ -30,12 +30,10 @@ from orangecontrib.imageanalytics.embedding_columns import (
     EmbedPictures,
 )
 from orangecontrib.imageanalytics.engine import pipeline
-from orangecontrib.imageanalytics.engine import runner as runner_module
-from orangecontrib.imageanalytics.engine.runner import Runner
+from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
-from orangecontrib.imageanalytics.networks.backbone import load_backbone
 from orangecontrib.imageanalytics.networks.weights import PackagedWeights
 
 
@@ -84,13 +82,13 @@ def embed(table, **options):
 def forward(monkeypatch):
     """Numbers of pictures that went through a network, a batch each."""
     batches = []
-    call = Runner.__call__
+    call = OpenVinoRunner.__call__
 
     def count(runner, squares, cancelled):
         batches.append(len(squares))
         return call(runner, squares, cancelled)
 
-    monkeypatch.setattr(Runner, "__call__", count)
+    monkeypatch.setattr(OpenVinoRunner, "__call__", count)
     return batches
 
 
@@ -121,7 +119,7 @@ def test_all_columns_are_computed_at_once_and_in_batches(
     monkeypatch.setattr(
         EmbedPictures, "__call__", lambda *args: tables.append(1) or call(*args)
     )
-    monkeypatch.setattr(pipeline, "processors", lambda: 1)
+    monkeypatch.setattr(pipeline, "workers", lambda: 1)
     new.transform(domain)
     assert len(tables) == 1
     assert forward == [4, 4]
@@ -271,13 +269,13 @@ def test_more_rows_than_orange_transforms_at_once(old, new, fresh_cache, loads):
 def loads(monkeypatch):
     """Names of the networks that were loaded; none is kept from before."""
     monkeypatch.setattr(embedding_columns, "_keeper", embedding_columns._Keeper())
-    names = []
+    names, load = [], OpenVinoRunner._load
 
-    def load(network, *args):
-        names.append(network.id)
-        return load_backbone(network, *args)
+    def remember(runner, *args):
+        names.append(runner.extractor.network.id)
+        return load(runner, *args)
 
-    monkeypatch.setattr(runner_module, "load_backbone", load)
+    monkeypatch.setattr(OpenVinoRunner, "_load", remember)
     return names
 
 
@@ -350,10 +348,13 @@ def test_who_waits_for_another_thread_may_stop(old, new, fresh_cache, monkeypatc
 
 
 def test_without_the_weights_while_none_are_needed(
-    old, new, fresh_cache, monkeypatch, tmp_path
+    old, new, nothing_compiled, monkeypatch
 ):
     domain = embed(old).domain
     expected = new[:4].transform(domain)
+    # What was found out about it stays, the network does not.
+    for file in nothing_compiled.glob("*.xml"):
+        file.unlink()
     monkeypatch.setattr(embedding_columns, "_keeper", embedding_columns._Keeper())
     monkeypatch.setattr(PackagedWeights, "available", lambda self: False)
     np.testing.assert_array_equal(new[:4].transform(domain).X, expected.X)
@@ -371,7 +372,7 @@ def test_whatever_fails_is_what_orange_expects(
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(Runner, "__call__", fail)
+    monkeypatch.setattr(OpenVinoRunner, "__call__", fail)
     with pytest.raises(DomainTransformationError, match=r"odd|memory"):
         new.transform(domain)
 
@@ -458,7 +459,8 @@ def test_two_tables_embedded_the_same_way_match(old, new, fresh_cache, forward):
     ids=str,
 )
 def test_two_tables_embedded_differently_do_not_match(options, old, fresh_cache):
-    first, second = embed(old), embed(old, **options)
+    first = embed(old, precision="float32")
+    second = embed(old, **{"precision": "float32"} | options)
     one, other = features(first)[0], features(second)[0]
     assert one.name == other.name == "n0"
     assert one != other

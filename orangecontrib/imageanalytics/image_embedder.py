@@ -78,7 +78,9 @@ class ImageEmbedder:
         Pictures that go through the network at once; by default as suits the
         device. It does not change the vectors.
     precision : {"float32", "float16", "bfloat16"}, optional
-        By default float16 on a GPU and float32 on the CPU.
+        By default float16 on a GPU. On the CPU the shorter one for which the
+        processor has instructions, if that keeps the vectors of this network (cosine
+        similarity at least 0.999 on photos), else float32.
     cache : bool, optional
         Whether to keep vectors on disk and to use those kept.
     server_url : str, optional
@@ -103,6 +105,9 @@ class ImageEmbedder:
         least and the greatest that it could hold; or two that are given, so that
         pictures can be compared by brightness. Given ones also hold for pictures of 8
         bits, on the scale 0 to 255.
+    engine : {"auto", "openvino", "torch"}, optional
+        What runs the network: by default OpenVINO on the CPU, torch on GPUs and for
+        what OpenVINO does not take. Vectors of single precision are alike to 1e-4.
 
     Attributes
     ----------
@@ -116,7 +121,7 @@ class ImageEmbedder:
     ------
     ValueError
         When there is no such model, fit or intensity; when there is no such device,
-        precision or layer, at the first use.
+        precision, engine or layer, at the first use.
     ModelError
         When the file of a network cannot be used.
 
@@ -140,6 +145,7 @@ class ImageEmbedder:
         fit: str | None = None,
         preprocessing: Preprocessing | dict | None = None,
         intensity: str | tuple[float, float] | None = None,
+        engine: str = "auto",
     ):
         device = "auto" if device is None else str(device)
         if "://" in device:  # the second argument of earlier versions
@@ -160,7 +166,12 @@ class ImageEmbedder:
         # SqueezeNet's are called n0 ... unless asked for, as they always were.
         self._name_classes = layer == LOGITS
         self._embedder = Embedder(
-            self._extractor, device, batch_size, precision, use_cache=cache
+            self._extractor,
+            device,
+            batch_size,
+            precision,
+            use_cache=cache,
+            engine=engine,
         )
         self._running: set[threading.Event] = set()
 

@@ -178,7 +178,9 @@ def test_preprocessing_is_that_of_timm(name, size):
         pytest.skip("this version of timm has no such network")
     image = Image.fromarray(load_sample_image("china.jpg")).resize(size)
     preprocessing = timm_networks.find(name).preprocessing
-    ours = preprocessing.normalise(preprocessing.square(image)[None])[0]
+    ours = preprocessing.normalise(
+        torch.from_numpy(preprocessing.square(image)[None].copy())
+    )[0]
     config = resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
     theirs = create_transform(**config)(image)
     assert ours.shape == theirs.shape

@@ -807,7 +807,7 @@ class TestLayerAndFit(Base):
     def test_known_vectors_need_no_network(self):
         embedded, _ = self.embed(self.data)
         with patch(
-            "orangecontrib.imageanalytics.engine.runner.load_backbone",
+            "orangecontrib.imageanalytics.networks.backbone.load_backbone",
             side_effect=AssertionError,
         ):
             self.embed(None)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
+import sys
 
+AUTOMATIC = "auto"
 PRECISIONS = ("float32", "float16", "bfloat16")
+#: Names of devices that OpenVINO alone knows, and how it calls them. Nobody has
+#: measured them yet, so they are only taken when asked for.
+OPENVINO_DEVICES = {"intel-gpu": "GPU", "intel-npu": "NPU"}
+MOST_WORKERS = 16  # more of them wait for Python's lock
 
 
 def choose_device(device: str = "auto"):
@@ -69,21 +77,51 @@ def describe_device(device) -> str:
     return {"cpu": "CPU", "mps": "Apple GPU (mps)"}.get(device.type, str(device))
 
 
+def may_have_gpu() -> bool:
+    """Whether torch may find a GPU; asks the drivers, since torch takes seconds."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if os.path.exists("/dev/kfd"):  # AMD's, which torch calls CUDA, too
+        return True
+    try:
+        if sys.platform == "win32":
+            driver = ctypes.WinDLL("nvcuda.dll")
+        else:
+            driver = ctypes.CDLL("libcuda.so.1")
+        count = ctypes.c_int()
+        found = not driver.cuInit(0) and not driver.cuDeviceGetCount(
+            ctypes.byref(count)
+        )
+    except (OSError, AttributeError):
+        return False
+    return found and count.value > 0
+
+
+def check_precision(precision: str | None) -> None:
+    """
+    Raises
+    ------
+    ValueError
+        When it is neither None nor one of `PRECISIONS`.
+    """
+    if precision is not None and precision not in PRECISIONS:
+        raise ValueError(
+            f"'{precision}' is not a precision, should be one of: "
+            + ", ".join(PRECISIONS)
+        )
+
+
 def choose_precision(precision: str | None, device) -> str:
-    """Numbers to compute with: half on a GPU, single on the CPU, or as asked.
+    """Numbers for torch to compute with: half on a GPU, single on the CPU, or as asked.
 
     Raises
     ------
     ValueError
         When `precision` is none of `PRECISIONS`.
     """
+    check_precision(precision)
     if precision is None:
         return "float32" if device.type == "cpu" else "float16"
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"'{precision}' is not a precision, should be one of: "
-            + ", ".join(PRECISIONS)
-        )
     return precision
 
 
@@ -93,3 +131,8 @@ def processors() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on Windows and macOS
         return os.cpu_count() or 1
+
+
+def workers() -> int:
+    """How many threads share out the pictures."""
+    return min(processors(), MOST_WORKERS)

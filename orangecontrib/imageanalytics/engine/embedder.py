@@ -6,7 +6,7 @@ import contextlib
 import threading
 
 from orangecontrib.imageanalytics.engine.cache import VectorCache
-from orangecontrib.imageanalytics.engine.device import PRECISIONS
+from orangecontrib.imageanalytics.engine.device import AUTOMATIC, PRECISIONS
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 
@@ -17,8 +17,8 @@ class Embedder:
     Parameters
     ----------
     extractor : Extractor
-    device, batch_size, precision
-        As for `Runner`.
+    device, batch_size, precision, engine
+        As for `choose_runner`.
     use_cache : bool
         Whether vectors are kept on disk and those kept are used.
     may_download : bool
@@ -33,27 +33,28 @@ class Embedder:
         precision: str | None = None,
         use_cache: bool = True,
         may_download: bool = True,
+        engine: str = AUTOMATIC,
     ):
         self.extractor = extractor
-        self._options = (device, batch_size, precision, may_download)
+        self._options = (device, batch_size, precision, may_download, engine)
         self._use_cache = use_cache
         self._runner = None
         self._lock = threading.Lock()
 
     @property
     def runner(self):
-        """The network on its device, perhaps not loaded yet; imports torch.
+        """The network on its device, perhaps not loaded yet; may import torch.
 
         Raises
         ------
         ValueError
-            When there is no such device or precision.
+            When there is no such device, precision or engine.
         """
-        from orangecontrib.imageanalytics.engine.runner import Runner
+        from orangecontrib.imageanalytics.engine.runner import choose_runner
 
         with self._lock:
             if self._runner is None:
-                self._runner = Runner(self.extractor, *self._options)
+                self._runner = choose_runner(self.extractor, *self._options)
             return self._runner
 
     def close(self) -> None:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from orangecontrib.imageanalytics.engine.cache import VectorCache, is_settled
-from orangecontrib.imageanalytics.engine.device import processors
-from orangecontrib.imageanalytics.engine.runner import Runner, SingleThreaded
+from orangecontrib.imageanalytics.engine.device import workers
+from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError
 from orangecontrib.imageanalytics.images import helper
 from orangecontrib.imageanalytics.images.decode import decode
@@ -34,7 +34,6 @@ from orangecontrib.imageanalytics.images.sources import (
     stamp,
 )
 
-MOST_THREADS = 16  # more of them wait for Python's lock
 TICK_SECONDS = 0.2  # between two looks at whether to stop
 # Downloaded pictures are held in memory until they are decoded: so many wait for
 # a batch, and a batch has no more of them.
@@ -213,14 +212,16 @@ class Run:
     def _compute(self, indices):
         if not indices:
             return
-        workers = min(processors(), MOST_THREADS, len(indices))
-        size = max(1, min(self.runner.batch_size, len(indices) // workers))
-        pool = ThreadPoolExecutor(workers, "embedding", initializer=self._start_thread)
-        with SingleThreaded():
+        n_threads = min(workers(), len(indices))
+        size = max(1, min(self.runner.batch_size, len(indices) // n_threads))
+        pool = ThreadPoolExecutor(
+            n_threads, "embedding", initializer=self._start_thread
+        )
+        with self.runner.sharing():
             try:
                 for batch in self._batches(indices, size):
                     self._pending.add(pool.submit(self._process, batch))
-                    while len(self._pending) >= 2 * workers:
+                    while len(self._pending) >= 2 * n_threads:
                         self._collect()
                 while self._pending:
                     self._collect()
@@ -234,7 +235,7 @@ class Run:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _start_thread(self):
-        SingleThreaded.start_thread()
+        self.runner.start_thread()
         self._threads.add(threading.get_ident())
 
     def _batches(self, indices, size):
@@ -305,8 +306,6 @@ class Run:
 
     def _process(self, batch: list[_Picture]) -> list[_Picture]:
         """Read, decode and embed; failures are in the pictures."""
-        import torch
-
         for picture in batch:
             if self.cancelled.is_set():
                 raise Cancelled
@@ -314,7 +313,7 @@ class Run:
                 self._load(picture)
         decoded = [picture for picture in batch if picture.square is not None]
         if decoded:
-            squares = torch.stack([picture.square for picture in decoded])
+            squares = np.stack([picture.square for picture in decoded])
             vectors, precision = self.runner(squares, self.cancelled)
             for picture, vector in zip(decoded, vectors, strict=True):
                 picture.square = None
@@ -343,8 +342,6 @@ class Run:
             picture.reason = str(error)
         except MemoryError:
             picture.reason = "too large for this computer's memory"
-        except RuntimeError as error:  # of torch, also when memory runs out
-            picture.reason = f"cannot be scaled ({error})".partition("\n")[0]
 
     def _digest(self, content, page) -> bytes:
         """SHA-256 of what is embedded: of a file, or of a page of it."""

@@ -1,82 +1,70 @@
-"""Batches of squares through a network, on whatever device holds up."""
+"""What runs a network, and which of those that can is taken.
+
+Two engines run networks: OpenVINO on the CPU, where it is up to three times as fast as
+torch and starts without it, and torch everywhere else.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import importlib.util
 import threading
-import warnings
+from abc import ABC, abstractmethod
 
-import torch
+import numpy as np
 
 from orangecontrib.imageanalytics.engine.device import (
-    choose_device,
-    choose_precision,
-    describe_device,
+    AUTOMATIC,
+    OPENVINO_DEVICES,
+    check_precision,
+    may_have_gpu,
 )
-from orangecontrib.imageanalytics.errors import Cancelled, ModelError
-from orangecontrib.imageanalytics.networks.backbone import load_backbone
+from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 
-log = logging.getLogger(__name__)
-
-# On a CPU small batches are several times faster than large ones: what passes
-# between the layers stays in the processor's cache. See benchmarks/batch_size.py.
-CPU_BATCH = 4
-GPU_BATCH = 64
+OPENVINO, TORCH = "openvino", "torch"
+ENGINES = (AUTOMATIC, OPENVINO, TORCH)
 
 
-class Runner:
-    """A network on a device, loaded when it is first needed.
+class Runner(ABC):
+    """A network on a processor, loaded when it is first needed.
 
-    Safe to use from several threads at once; on a GPU they take turns.
+    Safe to use from several threads at once.
 
     Parameters
     ----------
     extractor : Extractor
-    device : str
-        As for `choose_device`.
-    batch_size : int, optional
-        Pictures a batch; by default what suits the device.
-    precision : str, optional
-        As for `choose_precision`.
+    batch_size : int
+        Pictures a batch.
     may_download : bool
         Whether weights that are not on this computer are downloaded.
 
     Attributes
     ----------
-    device : torch.device
-        Where it runs now: changes to the CPU when a GPU fails.
-    precision : str
-        One of `PRECISIONS`.
     batch_size : int
-        Shrinks when the device's memory does not suffice.
     preprocessing : Preprocessing
     intensity : "auto", "full" or (float, float)
         As for `Extractor`.
     """
 
-    def __init__(
-        self,
-        extractor: Extractor,
-        device: str = "auto",
-        batch_size: int | None = None,
-        precision: str | None = None,
-        may_download: bool = True,
-    ):
-        self.device = choose_device("cpu" if extractor.network.cpu_only else device)
-        self._asked_precision = precision
-        self._asked_batch_size = batch_size
-        self._set_defaults()
+    def __init__(self, extractor: Extractor, batch_size: int, may_download: bool):
+        self.extractor = extractor
+        self.batch_size = batch_size
+        self.may_download = may_download
         self.preprocessing = extractor.preprocessing
         self.intensity = extractor.intensity
-        self._extractor = extractor
-        self._may_download = may_download
-        self._module = None
-        self._loading = threading.Lock()
-        self._lock = threading.Lock()
-        self._run = threading.local()
 
+    @property
+    @abstractmethod
+    def precision(self) -> str:
+        """One of `PRECISIONS`: what it computes with, as far as is known by now."""
+
+    @property
+    @abstractmethod
+    def device_name(self) -> str:
+        """The device for people."""
+
+    @abstractmethod
     def load(self, callback=None) -> None:
         """Load the network, unless that was done.
 
@@ -92,56 +80,17 @@ class Runner:
         ValueError
             When it has no such layer.
         """
-        with self._loading:
-            if self._module is None:
-                self._module = self._load(callback)
 
-    def _load(self, callback):
-        network = self._extractor.network
-        if not (self._may_download or network.available()):
-            raise ModelError(
-                f"The network {network.name} is not on this computer. Choose it in "
-                "the widget Image Embedding, or run: python -m "
-                f"orangecontrib.imageanalytics download {network.id}"
-            )
-        module = load_backbone(network, self._extractor.layer, callback)
-        self._watch_for_cancel(module)
-        try:
-            return module.to(self.device)
-        except Exception as error:  # also of programs, of which any may come
-            if self.device.type == "cpu":
-                raise
-            self._move_to_cpu(module, error)
-            return module
-
-    def _set_defaults(self):
-        self.precision = choose_precision(self._asked_precision, self.device)
-        default = CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
-        self.batch_size = self._asked_batch_size or default
-
-    @property
-    def device_name(self) -> str:
-        """The device for people."""
-        return describe_device(self.device)
-
-    def _watch_for_cancel(self, module):
-        """Ask before every layer, since a batch of a large network takes long."""
-
-        def check(*_):
-            if self._run.cancelled.is_set():
-                raise Cancelled
-
-        for part in module.modules():
-            if not list(part.children()):
-                part.register_forward_pre_hook(check)
-
-    def __call__(self, squares, cancelled: threading.Event):
+    @abstractmethod
+    def __call__(
+        self, squares: np.ndarray, cancelled: threading.Event
+    ) -> tuple[np.ndarray, str]:
         """Vectors of a batch.
 
         Parameters
         ----------
-        squares : torch.Tensor
-            uint8, shape (n, 3, size, size), RGB.
+        squares : numpy.ndarray
+            uint8, shape (n, size, size, 3), RGB.
         cancelled : threading.Event
             Makes the call raise when set.
 
@@ -157,122 +106,97 @@ class Runner:
         Cancelled
             When `cancelled` is set.
         ModelError
-            When the CPU's memory does not suffice for one picture; as `load`.
+            When the memory does not suffice for one picture; as `load`.
         ValueError
             As `load`.
         """
 
-        def look(_fraction):
-            if cancelled.is_set():
-                raise Cancelled
+    def _load_backbone(self, callback):
+        """The network in torch, on the CPU."""
+        from orangecontrib.imageanalytics.networks import backbone
 
-        self.load(look)
-        self._run.cancelled = cancelled
-        # The device may change under way: then all of the batch is done again,
-        # so that its vectors are of one precision.
-        while True:
-            device, precision = self.device, self.precision
-            try:
-                vectors = self._in_parts(squares, device, precision)
-            except RuntimeError as error:
-                self._recover(error, device, len(squares))
-                continue
-            if precision != "float32" and not vectors.isfinite().all():
-                precision = "float32"
-                vectors = self._in_parts(squares, device, precision)
-            return vectors.numpy(), precision
+        network = self.extractor.network
+        if not (self.may_download or network.available()):
+            raise ModelError(
+                f"The network {network.name} is not on this computer. Choose it in "
+                "the widget Image Embedding, or run: python -m "
+                f"orangecontrib.imageanalytics download {network.id}"
+            )
+        return backbone.load_backbone(network, self.extractor.layer, callback)
 
-    def _in_parts(self, squares, device, precision):
-        size = self.batch_size
-        gpu = device.type != "cpu"
-        with self._lock if gpu else contextlib.nullcontext():
-            parts = [
-                self._forward(part, device, precision) for part in squares.split(size)
-            ]
-        return torch.cat(parts)
+    def sharing(self) -> contextlib.AbstractContextManager:
+        """To be entered while several threads call this."""
+        return contextlib.nullcontext()
 
-    def _forward(self, squares, device, precision):
-        autocast = torch.autocast(
-            device.type, getattr(torch, precision), enabled=precision != "float32"
-        )
-        with torch.inference_mode(), autocast:
-            squares = squares.to(device, non_blocking=True)
-            return self._module(self.preprocessing.normalise(squares)).float().cpu()
-
-    def _recover(self, error, device, n_squares):
-        """Make what failed possible, or raise.
-
-        Out of memory halves the batch; any other failure of a GPU, and a single
-        picture that does not fit there, moves the network to the CPU.
-        """
-        size = min(self.batch_size, n_squares)
-        memory = _is_out_of_memory(error)
-        with self._lock:
-            if self.device != device:
-                return  # another thread has moved it
-            if memory and size > 1:
-                self.batch_size = max(1, size // 2)
-                log.info("Out of memory on %s: batches of %d", device, self.batch_size)
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
-            elif device.type != "cpu":
-                self._move_to_cpu(self._module, error)
-            elif memory:
-                raise ModelError(
-                    "There is not enough memory for this network; "
-                    "choose a smaller one or close other programs."
-                ) from error
-            else:
-                raise error
-
-    def _move_to_cpu(self, module, error):
-        name = self.device_name
-        module.to("cpu")
-        self.device = torch.device("cpu")
-        self._set_defaults()
-        reason = str(error).strip().partition("\n")[0]
-        warnings.warn(
-            f"{name} failed, so the CPU is used: {reason}", RuntimeWarning, stacklevel=2
-        )
+    def start_thread(self) -> None:  # noqa: B027
+        """To be called first in each of these threads; most have nothing to do."""
 
 
-def _is_out_of_memory(error) -> bool:
-    # Neither MPS nor the CPU has an exception of its own for it.
-    message = str(error).lower()
-    return "out of memory" in message or "allocate memory" in message
+def choose_runner(
+    extractor: Extractor,
+    device: str = AUTOMATIC,
+    batch_size: int | None = None,
+    precision: str | None = None,
+    may_download: bool = True,
+    engine: str = AUTOMATIC,
+) -> Runner:
+    """What runs a network best, or as asked.
 
+    Parameters
+    ----------
+    extractor : Extractor
+    device : str
+        ``"auto"``, or as `choose_device` and `OPENVINO_DEVICES` name them.
+    batch_size : int, optional
+        Pictures a batch; by default what suits the device.
+    precision : str, optional
+        One of `PRECISIONS`. By default half on a GPU; on the CPU, half if the
+        processor has instructions for it and it keeps the vectors of this network.
+    may_download : bool
+        As for `Runner`.
+    engine : {"auto", "openvino", "torch"}
+        By default OpenVINO on the CPU if it is installed.
 
-class SingleThreaded:
-    """While any is entered, torch's operations use one thread each.
-
-    On the CPU the pictures are shared out among threads instead, which is faster
-    than sharing out each operation: no thread waits for the others.
-
-    Threads take the number over when they first use torch, so it must be set
-    before they do; torch has one for the whole process, restored by the last to
-    leave.
+    Raises
+    ------
+    ValueError
+        When there is no such device, precision or engine.
     """
+    if engine not in ENGINES:
+        known = ", ".join(ENGINES)
+        raise ValueError(f"'{engine}' is not an engine, should be one of: {known}")
+    check_precision(precision)
+    arguments = batch_size, precision, may_download
+    if engine != TORCH and _is_for_openvino(device, engine):
+        return _openvino_runner(extractor, device, *arguments)
+    from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 
-    _lock = threading.Lock()
-    _entered = 0
-    _before = None
+    runner = TorchRunner(extractor, device, *arguments)
+    no_gpu = device == AUTOMATIC and runner.device.type == "cpu"
+    if no_gpu and engine != TORCH and _has_openvino():
+        return _openvino_runner(extractor, "cpu", *arguments)
+    return runner
 
-    def __enter__(self):
-        cls = type(self)
-        with self._lock:
-            if not cls._entered:
-                cls._before = torch.get_num_threads()
-            cls._entered += 1
-        return self
 
-    def __exit__(self, *_):
-        cls = type(self)
-        with self._lock:
-            cls._entered -= 1
-            if not cls._entered:
-                torch.set_num_threads(cls._before)
+def _openvino_runner(extractor, device, *arguments) -> Runner:
+    from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 
-    @staticmethod
-    def start_thread():
-        """To be called first in each thread that works under this."""
-        torch.set_num_threads(1)
+    return OpenVinoRunner(extractor, device, *arguments)
+
+
+def _is_for_openvino(device: str, engine: str) -> bool:
+    """Whether that is known without torch."""
+    is_asked = device in OPENVINO_DEVICES or engine == OPENVINO
+    if is_asked and not _has_openvino():
+        raise ValueError("OpenVINO is not installed: pip install openvino")
+    if device == AUTOMATIC:
+        return _has_openvino() and (engine == OPENVINO or not may_have_gpu())
+    if device == "cpu" or device in OPENVINO_DEVICES:
+        return _has_openvino()
+    if engine == OPENVINO:
+        raise ValueError(f"OpenVINO does not run on '{device}'")
+    return False
+
+
+def _has_openvino() -> bool:
+    return importlib.util.find_spec("openvino") is not None

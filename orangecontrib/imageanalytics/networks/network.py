@@ -94,6 +94,8 @@ class Network:
         Whether there are logits to be read.
     cpu_only : bool
         Whether it cannot run on a GPU.
+    compiles : bool
+        Whether it can be traced, to be run by another engine than torch.
     """
 
     id: str
@@ -110,6 +112,7 @@ class Network:
     options: tuple[tuple[str, object], ...] = ()
     has_classifier: bool = True
     cpu_only: bool = False
+    compiles: bool = True
 
     @property
     def megabytes(self) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL.Image import Resampling
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # it: it is part of the key under which vectors are cached.
 VERSION = 2
 
+_RESAMPLING = {"bilinear": Resampling.BILINEAR, "bicubic": Resampling.BICUBIC}
 FITS = ("crop", "stretch", "pad")
 
 
@@ -91,7 +93,7 @@ class Preprocessing:
         side = 2 * (self.resize or self.size)
         return side, side
 
-    def square(self, image: Image) -> Tensor:
+    def square(self, image: Image) -> np.ndarray:
         """Scale and cut a picture.
 
         Parameters
@@ -101,45 +103,52 @@ class Preprocessing:
 
         Returns
         -------
-        torch.Tensor
-            uint8, shape (3, size, size), channels in the order RGB.
+        numpy.ndarray
+            uint8, shape (size, size, 3), channels in the order RGB.
         """
-        import torch
-        from torchvision.transforms import InterpolationMode
-        from torchvision.transforms.v2 import functional
-
         if self.fit == "crop":
             image = _middle(image)
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        # Torch's kernel for bytes gives Pillow's result within one grey level in
-        # a quarter of the time, and runs outside Python's lock.
-        scaled = functional.resize(
-            pixels,
-            self._scaled_size(*image.size),
-            InterpolationMode(self.interpolation),
-            antialias=True,
-        )
         if self.fit == "pad":
-            return self._pad(scaled)
-        return functional.center_crop(scaled, [self.size, self.size])
+            return self._padded(image)
+        width, height = self._scaled_size(*image.size)
+        # As torchvision rounds.
+        left, top = (round((side - self.size) / 2) for side in (width, height))
+        window = left, top, left + self.size, top + self.size
+        return self._window(image, (width, height), window)
 
-    def _scaled_size(self, width, height) -> list[int]:
-        """Height and width, or the shorter side alone."""
-        if self.fit == "crop":
-            return [self.resize or self.size]
+    def _scaled_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height to which a picture is scaled."""
+        side = self.resize or self.size
         if self.fit == "stretch":
-            return [self.resize or self.size] * 2
-        scale = self.size / max(width, height)
-        return [max(1, round(scale * height)), max(1, round(scale * width))]
+            return side, side
+        if self.fit == "pad":
+            scale = self.size / max(width, height)
+            return max(1, round(scale * width)), max(1, round(scale * height))
+        shorter = min(width, height)
+        return side * width // shorter, side * height // shorter
 
-    def _pad(self, pixels: Tensor) -> Tensor:
-        from torchvision.transforms.v2 import functional
+    def _window(self, image: Image, size: tuple[int, int], window) -> np.ndarray:
+        """Left, top, right and bottom of a picture scaled to a size.
 
-        height, width = pixels.shape[1:]
-        left, top = (self.size - width) // 2, (self.size - height) // 2
-        sides = [left, top, self.size - width - left, self.size - height - top]
+        Only what is in the window is computed.
+        """
+        scales = [old / new for old, new in zip(image.size, size, strict=True)] * 2
+        ends = (end * scale for end, scale in zip(window, scales, strict=True))
+        box = [min(end, most) for end, most in zip(ends, image.size * 2, strict=True)]
+        left, top, right, bottom = window
+        method = _RESAMPLING[self.interpolation]
+        return np.asarray(image.resize((right - left, bottom - top), method, box))
+
+    def _padded(self, image: Image) -> np.ndarray:
+        width, height = self._scaled_size(*image.size)
         mean = self.mean if self.channels == "RGB" else self.mean[::-1]
-        return functional.pad(pixels, sides, fill=[round(value) for value in mean])
+        square = np.empty((self.size, self.size, 3), np.uint8)
+        square[:] = [round(value) for value in mean]
+        left, top = (self.size - width) // 2, (self.size - height) // 2
+        square[top : top + height, left : left + width] = self._window(
+            image, (width, height), (0, 0, width, height)
+        )
+        return square
 
     def normalise(self, squares: Tensor) -> Tensor:
         """Bytes to the numbers that the network takes.
@@ -147,15 +156,16 @@ class Preprocessing:
         Parameters
         ----------
         squares : torch.Tensor
-            uint8, shape (n, 3, size, size), RGB.
+            uint8, shape (n, size, size, 3), RGB.
 
         Returns
         -------
         torch.Tensor
-            float32, same shape and device, channels last in memory.
+            float32, shape (n, 3, size, size), same device, channels last in memory.
         """
         import torch
 
+        squares = squares.permute(0, 3, 1, 2)
         if self.channels == "BGR":
             squares = squares.flip(1)
         batch = squares.to(torch.float32, memory_format=torch.channels_last)

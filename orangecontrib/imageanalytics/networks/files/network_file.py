@@ -205,6 +205,7 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
         classes=preparation.classes,
         loader="orangecontrib.imageanalytics.networks.files.loader",
         cpu_only=ending == ".onnx",
+        compiles=False,  # what it does may depend on the image
     )
 
 

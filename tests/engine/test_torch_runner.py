@@ -6,9 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from orangecontrib.imageanalytics.engine import runner as module
-from orangecontrib.imageanalytics.engine.runner import Runner, SingleThreaded
+from orangecontrib.imageanalytics.engine import torch_runner as module
+from orangecontrib.imageanalytics.engine.torch_runner import (
+    SingleThreaded,
+    TorchRunner,
+)
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.networks import backbone
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 
 LITE = Extractor.choose("efficientnet-lite0")
@@ -33,7 +37,7 @@ class Toy(nn.Module):
 @pytest.fixture
 def toy(monkeypatch):
     toy = Toy()
-    monkeypatch.setattr(module, "load_backbone", lambda *_, **__: toy)
+    monkeypatch.setattr(backbone, "load_backbone", lambda *_, **__: toy)
     return toy
 
 
@@ -56,27 +60,26 @@ def gpu(toy, monkeypatch):
     monkeypatch.setattr(module, "describe_device", lambda device: "Toy GPU")
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(toy, "to", lambda device: toy)
-    forward = Runner._forward
+    forward = TorchRunner._forward
 
     def on_cpu(self, squares, device, precision):
         return forward(self, squares, torch.device("cpu"), precision)
 
-    monkeypatch.setattr(Runner, "_forward", on_cpu)
+    monkeypatch.setattr(TorchRunner, "_forward", on_cpu)
     return toy
 
 
 def squares(n):
-    generator = torch.Generator().manual_seed(n)
-    shape = (n, 3, 8, 8)
-    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    rng = np.random.default_rng(n)
+    return rng.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
 
 
 def expected(batch):
-    return ((batch.float() - 127) / 128).mean((2, 3)).numpy()
+    return ((batch.astype(np.float32) - 127) / 128).mean((1, 2))
 
 
 def loaded(*args, **kwargs):
-    runner = Runner(LITE, *args, **kwargs)
+    runner = TorchRunner(LITE, *args, **kwargs)
     runner.load()
     return runner
 
@@ -137,7 +140,7 @@ def test_networks_that_know_no_gpu_run_on_the_cpu(gpu, monkeypatch):
         module, "choose_device", lambda name: asked.append(name) or torch.device("cpu")
     )
     network = dataclasses.replace(LITE.network, cpu_only=True)
-    Runner(dataclasses.replace(LITE, network=network), "cuda")
+    TorchRunner(dataclasses.replace(LITE, network=network), "cuda")
     assert asked == ["cpu"]
 
 
@@ -177,16 +180,14 @@ def test_cancel_is_heard_between_layers():
     layers[8].register_forward_hook(lambda *_: seen.append(1))
     size = LITE.network.input_size
     with pytest.raises(Cancelled):
-        runner(torch.zeros((1, 3, size, size), dtype=torch.uint8), cancelled)
+        runner(np.zeros((1, size, size, 3), np.uint8), cancelled)
     assert not seen
 
 
 def test_bfloat16_is_close():
     size = LITE.network.input_size
-    generator = torch.Generator().manual_seed(0)
-    batch = torch.randint(
-        0, 256, (2, 3, size, size), dtype=torch.uint8, generator=generator
-    )
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     single, _ = run(loaded("cpu"), batch)
     half, precision = run(loaded("cpu", precision="bfloat16"), batch)
     assert precision == "bfloat16"

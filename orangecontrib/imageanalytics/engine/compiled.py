@@ -1,0 +1,277 @@
+"""Networks as OpenVINO takes them: made from those of torch, and kept on disk.
+
+A network that is kept starts without torch and without its weights. It lies in the
+cache folder: the graph, its weights, and a JSON with what was found out about it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import os
+import sys
+import tempfile
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from orangecontrib.imageanalytics.cache_folder import user_cache
+from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.quiet import QuietHere
+
+log = logging.getLogger(__name__)
+
+# To be raised whenever the code below changes what is kept.
+VERSION = 1
+# Whose code is in a network that is kept.
+_PACKAGES = ("openvino", "torch", "torchvision", "timm")
+_MOST_BYTES = 4 << 30  # of all networks that are kept
+_PART_BYTES = 1 << 22
+#: By how much, of the greatest number of a vector, it may differ from torch's.
+TOLERANCE = 1e-4
+
+
+class Refused(Exception):
+    """OpenVINO does not take a network, or computes something else."""
+
+
+def library():
+    """OpenVINO, imported without what tells its makers of each use."""
+    sys.modules.setdefault("openvino_telemetry", None)
+    import openvino
+
+    return openvino
+
+
+@dataclass
+class Compiled:
+    """A network for OpenVINO.
+
+    Attributes
+    ----------
+    model : openvino.Model
+        From a float32 picture, shape (1, 3, size, size), to its vector, shape
+        (1, n_features).
+    path : str
+        Of its JSON, which is there if the network could be kept.
+    cosines : dict of str to float
+        Precision to the least cosine similarity of vectors with those of float32.
+    """
+
+    model: object
+    path: str
+    cosines: dict[str, float] = field(default_factory=dict)
+
+    def remember(self, precision: str, cosine: float) -> None:
+        """Keep what was measured."""
+        self.cosines[precision] = cosine
+        try:
+            about = _read_about(self.path)
+            _write(self.path, json.dumps(about | {"cosines": self.cosines}).encode())
+        except (OSError, ValueError) as error:
+            log.info("%s cannot be written: %s", self.path, error)
+
+
+def kept_cosines(extractor: Extractor) -> dict[str, float]:
+    """`Compiled.cosines` of a network that is kept; empty if it is not."""
+    try:
+        return _read_about(_path(extractor))["cosines"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def find_compiled(extractor: Extractor) -> Compiled | None:
+    """The network, if it is kept and not damaged."""
+    path = _path(extractor)
+    try:
+        about = _read_about(path)
+        graph, weights = _files(path)
+        if about["checksums"] != [_checksum(graph), _checksum(weights)]:
+            raise ValueError("a checksum is wrong")
+        model = library().Core().read_model(graph)
+        for file in (path, graph, weights):  # for `_make_room`
+            os.utime(file)
+        return Compiled(model, path, dict(about["cosines"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        log.warning("The compiled network %s is made anew: %s", path, error)
+        return None
+
+
+def compile_network(extractor: Extractor, module) -> Compiled:
+    """Make the network from that of torch, and keep it if the disk allows that.
+
+    Parameters
+    ----------
+    extractor : Extractor
+    module : torch.nn.Module
+        As `load_backbone` gives it.
+
+    Raises
+    ------
+    Refused
+        When it cannot be made, or gives other vectors.
+    """
+    model = _convert(module, extractor.network.input_size)
+    _compare(model, module, extractor.network.input_size)
+    compiled = Compiled(model, _path(extractor))
+    try:
+        _keep(compiled)
+    except (OSError, RuntimeError) as error:
+        log.warning("The compiled network is not kept in %s: %s", compiled.path, error)
+    return compiled
+
+
+def probe_squares(preprocessing: Preprocessing) -> np.ndarray:
+    """Photos, and parts of them, to try a network on.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (10, size, size, 3).
+    """
+    # Those of scikit-learn, which Orange needs; importing it would take a second.
+    (package,) = importlib.util.find_spec("sklearn").submodule_search_locations
+    squares = []
+    for name in ("china.jpg", "flower.jpg"):
+        path = os.path.join(package, "datasets", "images", name)
+        with Image.open(path) as image:
+            photo = image.convert("RGB")
+        width, height = photo.width // 2, photo.height // 2
+        corners = [(x, y) for x in (0, width) for y in (0, height)]
+        parts = [photo.crop((x, y, x + width, y + height)) for x, y in corners]
+        squares += [preprocessing.square(part) for part in (photo, *parts)]
+    return np.stack(squares)
+
+
+# Making -----------------------------------------------------------------------------
+
+
+def _convert(module, size: int):
+    import torch
+
+    openvino = library()
+    generator = torch.Generator().manual_seed(0)
+    example = torch.randn(1, 3, size, size, generator=generator)
+    try:
+        with QuietHere("openvino", "torch.jit"):
+            model = openvino.convert_model(
+                module, example_input=example, input=[1, 3, size, size]
+            )
+    except Exception as error:  # of whatever kind: the network may be anyone's
+        raise Refused(f"it cannot be converted ({_first_line(error)})") from error
+    if len(model.outputs) != 1:
+        raise Refused(f"it has {len(model.outputs)} outputs")
+    return model
+
+
+def _compare(model, module, size: int) -> None:
+    """Miss what tracing has lost, on a picture that was not traced."""
+    import torch
+
+    generator = torch.Generator().manual_seed(1)
+    probe = torch.randn(1, 3, size, size, generator=generator)
+    with torch.inference_mode():
+        expected = module(probe).float().numpy()
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        network = library().Core().compile_model(model, "CPU", options)
+        found = network([probe.numpy()])[0]
+    except RuntimeError as error:
+        raise Refused(f"it does not run ({_first_line(error)})") from error
+    if found.shape != expected.shape:
+        raise Refused(f"its vectors have the shape {found.shape}")
+    difference = np.abs(found - expected).max() / (np.abs(expected).max() or 1)
+    if not difference <= TOLERANCE:
+        raise Refused(f"its vectors differ by {difference:.2g}")
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+# Keeping ----------------------------------------------------------------------------
+
+
+def folder() -> str:
+    """Where compiled networks are kept; it may not exist."""
+    return os.path.join(user_cache(), "networks")
+
+
+def _path(extractor: Extractor) -> str:
+    network = extractor.network
+    parts = (
+        VERSION,
+        network.weights.fingerprint,
+        extractor.layer,
+        network.input_size,
+        [_version(package) for package in _PACKAGES],
+    )
+    name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    return os.path.join(folder(), f"{name}.json")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _files(path: str) -> tuple[str, str]:
+    stem = os.path.splitext(path)[0]
+    return f"{stem}.xml", f"{stem}.bin"
+
+
+def _read_about(path: str) -> dict:
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def _keep(compiled: Compiled) -> None:
+    os.makedirs(folder(), exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder()) as scratch:
+        made = _files(os.path.join(scratch, "network.json"))
+        library().save_model(compiled.model, made[0], compress_to_fp16=False)
+        about = {"checksums": [_checksum(file) for file in made], "cosines": {}}
+        _make_room(sum(os.path.getsize(file) for file in made))
+        for source, target in zip(made, _files(compiled.path), strict=True):
+            os.replace(source, target)
+    # The last, as it says that the others are whole.
+    _write(compiled.path, json.dumps(about).encode())
+
+
+def _write(path: str, content: bytes) -> None:
+    handle, partial = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    os.replace(partial, path)
+
+
+def _make_room(n_bytes: int) -> None:
+    """Drop what was not used for longest."""
+    with os.scandir(folder()) as entries:
+        files = [(e.stat().st_mtime, e.stat().st_size, e.path) for e in entries]
+    files = [entry for entry in files if entry[2].endswith((".xml", ".bin", ".json"))]
+    excess = sum(size for _, size, _ in files) + n_bytes - _MOST_BYTES
+    for _, size, path in sorted(files):
+        if excess <= 0:
+            return
+        os.remove(path)
+        excess -= size
+
+
+def _checksum(path: str) -> int:
+    checksum = 0
+    with open(path, "rb") as file:
+        while part := file.read(_PART_BYTES):
+            checksum = zlib.crc32(part, checksum)
+    return checksum

@@ -1,0 +1,278 @@
+"""Networks in OpenVINO, which is the fastest on the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from orangecontrib.imageanalytics.engine.compiled import (
+    Compiled,
+    Refused,
+    compile_network,
+    find_compiled,
+    kept_cosines,
+    library,
+    probe_squares,
+)
+from orangecontrib.imageanalytics.engine.device import (
+    OPENVINO_DEVICES,
+    processors,
+    workers,
+)
+from orangecontrib.imageanalytics.engine.runner import Runner
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+
+log = logging.getLogger(__name__)
+
+# Between two of them a run can be cancelled, and its progress seen.
+BATCH = 4
+#: A shorter precision has to keep vectors this alike, as cosine, to be taken unasked.
+LEAST_COSINE = 0.999
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+# What the processor has instructions for, as OpenVINO calls it; the fastest first.
+_CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
+_LOOK_MILLISECONDS = 100
+
+
+class OpenVinoRunner(Runner):
+    """A network in OpenVINO; in torch if OpenVINO does not take it.
+
+    Pictures go through one by one, each on a thread of its own: nothing is gained by
+    batches, and networks need not take any number of pictures.
+
+    Parameters
+    ----------
+    extractor : Extractor
+    device : str
+        ``"auto"`` or ``"cpu"``, or one of `OPENVINO_DEVICES`.
+    batch_size : int, optional
+        Pictures that are decoded before they go through.
+    precision : str, optional
+        By default the shortest that this processor has instructions for and that
+        keeps the vectors.
+    may_download : bool
+        As for `Runner`.
+
+    Raises
+    ------
+    ValueError
+        When there is no such device in this computer.
+    """
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        device: str,
+        batch_size: int | None = None,
+        precision: str | None = None,
+        may_download: bool = True,
+    ):
+        super().__init__(extractor, batch_size or BATCH, may_download)
+        self._device = OPENVINO_DEVICES.get(device, "CPU")
+        self._core = library().Core()
+        if self._device not in self._core.available_devices:
+            raise ValueError(f"OpenVINO finds no device '{device}'")
+        self._asked_precision = precision
+        self._precision = precision or self._likely_precision()
+        self._network = None
+        self._substitute: Runner | None = None
+        self._sharing: contextlib.ExitStack | None = None
+        self._loading = threading.Lock()
+        self._thread = threading.local()
+
+    @property
+    def precision(self) -> str:
+        """As `Runner.precision`."""
+        return self._substitute.precision if self._substitute else self._precision
+
+    @property
+    def device_name(self) -> str:
+        """As `Runner.device_name`."""
+        if self._device == "CPU":
+            return "CPU"
+        name = self._core.get_property(self._device, "FULL_DEVICE_NAME")
+        return f"{name} (OpenVINO)"
+
+    # Loading ------------------------------------------------------------------------
+
+    def load(self, callback=None) -> None:
+        """As `Runner.load`."""
+        with self._loading:
+            if self._network is not None or self._substitute is not None:
+                return
+            try:
+                self._network = self._load(callback)
+            except Refused as reason:
+                log.info("%s runs in torch: %s", self.extractor.network.name, reason)
+                self._substitute_torch(callback)
+
+    def _load(self, callback):
+        if not self.extractor.network.compiles:
+            raise Refused("files of networks are not compiled")
+        if self._is_emulated(self._asked_precision):
+            raise Refused(f"this processor has no {self._asked_precision}")
+        compiled = find_compiled(self.extractor)
+        if compiled is None:
+            module = self._load_backbone(callback)
+            compiled = compile_network(self.extractor, module)
+        if self._asked_precision is None:
+            self._precision = self._shortest_precision(compiled)
+        return self._compile(compiled.model, self._precision)
+
+    def _compile(self, model, precision: str):
+        """From a uint8 picture, shape (1, size, size, 3), to its vector."""
+        options = {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        if self._device == "CPU":
+            options |= {
+                "NUM_STREAMS": workers(),
+                "INFERENCE_NUM_THREADS": processors(),
+                "ENABLE_CPU_PINNING": False,  # where others decode pictures
+            }
+        model = _with_preprocessing(model.clone(), self.preprocessing)
+        try:
+            return self._core.compile_model(model, self._device, options)
+        except RuntimeError as error:
+            raise Refused(str(error).strip().partition("\n")[0]) from error
+
+    def _substitute_torch(self, callback) -> None:
+        from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
+
+        substitute = TorchRunner(
+            self.extractor,
+            "cpu",
+            self.batch_size,
+            self._asked_precision,
+            self.may_download,
+        )
+        substitute.load(callback)
+        if self._sharing is not None:  # the run has begun already
+            self._sharing.enter_context(substitute.sharing())
+        self._substitute = substitute
+
+    # Precision ----------------------------------------------------------------------
+
+    def _capable(self) -> list[str]:
+        """Shorter precisions that the device has instructions for."""
+        known = self._core.get_property(self._device, "OPTIMIZATION_CAPABILITIES")
+        return [name for name, text in _CAPABILITIES.items() if text in known]
+
+    def _is_emulated(self, precision: str | None) -> bool:
+        return precision in _CAPABILITIES and precision not in self._capable()
+
+    def _likely_precision(self) -> str:
+        """That of last time, while the network is not loaded."""
+        if not self.extractor.network.compiles:
+            return "float32"
+        cosines = kept_cosines(self.extractor)
+        return _first_that_keeps(cosines, self._capable())
+
+    def _shortest_precision(self, compiled: Compiled) -> str:
+        capable = self._capable()
+        unknown = [name for name in capable if name not in compiled.cosines]
+        if unknown:
+            squares = probe_squares(self.preprocessing)
+            expected = self._vectors_of(compiled, "float32", squares)
+            for precision in unknown:
+                vectors = self._vectors_of(compiled, precision, squares)
+                compiled.remember(precision, _least_cosine(vectors, expected))
+        return _first_that_keeps(compiled.cosines, capable)
+
+    def _vectors_of(self, compiled, precision, squares) -> np.ndarray:
+        network = self._compile(compiled.model, precision)
+        return np.stack([network([square[None]])[0][0] for square in squares])
+
+    # Running ------------------------------------------------------------------------
+
+    def __call__(
+        self, squares: np.ndarray, cancelled: threading.Event
+    ) -> tuple[np.ndarray, str]:
+        """As `Runner.__call__`."""
+
+        self.load(lambda _fraction: _look(cancelled))
+        if self._substitute is not None:
+            self._start_torch_thread()
+            return self._substitute(squares, cancelled)
+        vectors = np.concatenate([self._run(square, cancelled) for square in squares])
+        return vectors, self._precision
+
+    def _run(self, square: np.ndarray, cancelled: threading.Event) -> np.ndarray:
+        request = self._request()
+        tensor = library().Tensor(square[None], shared_memory=True)
+        request.set_input_tensor(tensor)
+        _look(cancelled)
+        try:
+            request.start_async()
+            while not request.wait_for(_LOOK_MILLISECONDS):
+                if cancelled.is_set():
+                    request.cancel()
+            return request.get_output_tensor().data.copy()
+        except RuntimeError as error:
+            _look(cancelled)
+            if "alloc" in str(error).lower():
+                raise ModelError(
+                    "There is not enough memory for this network; "
+                    "choose a smaller one or close other programs."
+                ) from error
+            raise
+
+    def _request(self):
+        """This thread's own place in the queue."""
+        if getattr(self._thread, "network", None) is not self._network:
+            self._thread.network = self._network
+            self._thread.request = self._network.create_infer_request()
+        return self._thread.request
+
+    @contextlib.contextmanager
+    def sharing(self) -> Iterator[None]:
+        """As `Runner.sharing`."""
+        with contextlib.ExitStack() as stack:
+            self._sharing = stack
+            if self._substitute is not None:
+                stack.enter_context(self._substitute.sharing())
+            yield
+        self._sharing = None
+
+    def _start_torch_thread(self) -> None:
+        if not getattr(self._thread, "is_torchs", False):
+            self._substitute.start_thread()
+            self._thread.is_torchs = True
+
+
+def _look(cancelled: threading.Event) -> None:
+    if cancelled.is_set():
+        raise Cancelled
+
+
+def _with_preprocessing(model, preprocessing: Preprocessing):
+    """A network that takes bytes, shape (1, size, size, 3), RGB."""
+    openvino = library()
+    from openvino.preprocess import PrePostProcessor
+
+    steps = PrePostProcessor(model)
+    tensor = steps.input().tensor()
+    tensor.set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    changes = steps.input().preprocess().convert_element_type(openvino.Type.f32)
+    if preprocessing.channels == "BGR":
+        changes = changes.reverse_channels()
+    mean, std = (list(map(float, p)) for p in (preprocessing.mean, preprocessing.std))
+    changes.mean(mean).scale(std)
+    steps.output().tensor().set_element_type(openvino.Type.f32)
+    return steps.build()
+
+
+def _first_that_keeps(cosines: dict[str, float], capable: list[str]) -> str:
+    good = (name for name in capable if cosines.get(name, 0) >= LEAST_COSINE)
+    return next(good, "float32")
+
+
+def _least_cosine(vectors: np.ndarray, expected: np.ndarray) -> float:
+    norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(expected, axis=1)
+    cosines = (vectors * expected).sum(axis=1) / np.where(norms > 0, norms, 1)
+    return float(np.nan_to_num(cosines).min())

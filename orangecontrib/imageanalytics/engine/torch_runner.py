@@ -1,0 +1,242 @@
+"""Networks in torch: on GPUs, and on the CPU what OpenVINO does not take."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import warnings
+
+import numpy as np
+import torch
+
+from orangecontrib.imageanalytics.engine.device import (
+    AUTOMATIC,
+    choose_device,
+    choose_precision,
+    describe_device,
+)
+from orangecontrib.imageanalytics.engine.runner import Runner
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.networks.extractor import Extractor
+
+log = logging.getLogger(__name__)
+
+# On a CPU small batches are several times faster than large ones: what passes
+# between the layers stays in the processor's cache. See benchmarks/batch_size.py.
+CPU_BATCH = 4
+GPU_BATCH = 64
+
+
+class TorchRunner(Runner):
+    """A network in torch, on whatever device holds up; on a GPU, threads take turns.
+
+    Parameters
+    ----------
+    extractor : Extractor
+    device : str
+        As for `choose_device`.
+    batch_size : int, optional
+        Pictures a batch; by default what suits the device.
+    precision : str, optional
+        As for `choose_precision`.
+    may_download : bool
+        As for `Runner`.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where it runs now: changes to the CPU when a GPU fails.
+    batch_size : int
+        Shrinks when the device's memory does not suffice.
+    """
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        device: str = AUTOMATIC,
+        batch_size: int | None = None,
+        precision: str | None = None,
+        may_download: bool = True,
+    ):
+        super().__init__(extractor, batch_size or 0, may_download)
+        self.device = choose_device("cpu" if extractor.network.cpu_only else device)
+        self._asked_precision = precision
+        self._asked_batch_size = batch_size
+        self._set_defaults()
+        self._module = None
+        self._loading = threading.Lock()
+        self._lock = threading.Lock()
+        self._run = threading.local()
+
+    def load(self, callback=None) -> None:
+        """As `Runner.load`."""
+        with self._loading:
+            if self._module is None:
+                self._module = self._load(callback)
+
+    def _load(self, callback):
+        module = self._load_backbone(callback)
+        self._watch_for_cancel(module)
+        try:
+            return module.to(self.device)
+        except Exception as error:  # also of programs, of which any may come
+            if self.device.type == "cpu":
+                raise
+            self._move_to_cpu(module, error)
+            return module
+
+    def _set_defaults(self):
+        self._precision = choose_precision(self._asked_precision, self.device)
+        default = CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
+        self.batch_size = self._asked_batch_size or default
+
+    @property
+    def precision(self) -> str:
+        """As `Runner.precision`."""
+        return self._precision
+
+    @property
+    def device_name(self) -> str:
+        """As `Runner.device_name`."""
+        return describe_device(self.device)
+
+    def _watch_for_cancel(self, module):
+        """Ask before every layer, since a batch of a large network takes long."""
+
+        def check(*_):
+            if self._run.cancelled.is_set():
+                raise Cancelled
+
+        for part in module.modules():
+            if not list(part.children()):
+                part.register_forward_pre_hook(check)
+
+    def __call__(
+        self, squares: np.ndarray, cancelled: threading.Event
+    ) -> tuple[np.ndarray, str]:
+        """As `Runner.__call__`."""
+
+        def look(_fraction):
+            if cancelled.is_set():
+                raise Cancelled
+
+        self.load(look)
+        self._run.cancelled = cancelled
+        squares = torch.from_numpy(squares)
+        # The device may change under way: then all of the batch is done again,
+        # so that its vectors are of one precision.
+        while True:
+            device, precision = self.device, self.precision
+            try:
+                vectors = self._in_parts(squares, device, precision)
+            except RuntimeError as error:
+                self._recover(error, device, len(squares))
+                continue
+            if precision != "float32" and not vectors.isfinite().all():
+                precision = "float32"
+                vectors = self._in_parts(squares, device, precision)
+            return vectors.numpy(), precision
+
+    def sharing(self) -> SingleThreaded:
+        """As `Runner.sharing`."""
+        return SingleThreaded()
+
+    def start_thread(self) -> None:
+        """As `Runner.start_thread`."""
+        SingleThreaded.start_thread()
+
+    def _in_parts(self, squares, device, precision):
+        size = self.batch_size
+        gpu = device.type != "cpu"
+        with self._lock if gpu else contextlib.nullcontext():
+            parts = [
+                self._forward(part, device, precision) for part in squares.split(size)
+            ]
+        return torch.cat(parts)
+
+    def _forward(self, squares, device, precision):
+        autocast = torch.autocast(
+            device.type, getattr(torch, precision), enabled=precision != "float32"
+        )
+        with torch.inference_mode(), autocast:
+            squares = squares.to(device, non_blocking=True)
+            return self._module(self.preprocessing.normalise(squares)).float().cpu()
+
+    def _recover(self, error, device, n_squares):
+        """Make what failed possible, or raise.
+
+        Out of memory halves the batch; any other failure of a GPU, and a single
+        picture that does not fit there, moves the network to the CPU.
+        """
+        size = min(self.batch_size, n_squares)
+        memory = _is_out_of_memory(error)
+        with self._lock:
+            if self.device != device:
+                return  # another thread has moved it
+            if memory and size > 1:
+                self.batch_size = max(1, size // 2)
+                log.info("Out of memory on %s: batches of %d", device, self.batch_size)
+                if device.type == "cuda":
+                    torch.cuda.empty_cache()
+            elif device.type != "cpu":
+                self._move_to_cpu(self._module, error)
+            elif memory:
+                raise ModelError(
+                    "There is not enough memory for this network; "
+                    "choose a smaller one or close other programs."
+                ) from error
+            else:
+                raise error
+
+    def _move_to_cpu(self, module, error):
+        name = self.device_name
+        module.to("cpu")
+        self.device = torch.device("cpu")
+        self._set_defaults()
+        reason = str(error).strip().partition("\n")[0]
+        warnings.warn(
+            f"{name} failed, so the CPU is used: {reason}", RuntimeWarning, stacklevel=2
+        )
+
+
+def _is_out_of_memory(error) -> bool:
+    # Neither MPS nor the CPU has an exception of its own for it.
+    message = str(error).lower()
+    return "out of memory" in message or "allocate memory" in message
+
+
+class SingleThreaded:
+    """While any is entered, torch's operations use one thread each.
+
+    On the CPU the pictures are shared out among threads instead, which is faster
+    than sharing out each operation: no thread waits for the others.
+
+    Threads take the number over when they first use torch, so it must be set
+    before they do; torch has one for the whole process, restored by the last to
+    leave.
+    """
+
+    _lock = threading.Lock()
+    _entered = 0
+    _before = None
+
+    def __enter__(self):
+        cls = type(self)
+        with self._lock:
+            if not cls._entered:
+                cls._before = torch.get_num_threads()
+            cls._entered += 1
+        return self
+
+    def __exit__(self, *_):
+        cls = type(self)
+        with self._lock:
+            cls._entered -= 1
+            if not cls._entered:
+                torch.set_num_threads(cls._before)
+
+    @staticmethod
+    def start_thread():
+        """To be called first in each thread that works under this."""
+        torch.set_num_threads(1)
