@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import tempfile
+import warnings
 import zlib
 from dataclasses import dataclass, field
 
@@ -23,7 +24,6 @@ from PIL import Image
 from orangecontrib.imageanalytics.cache_folder import user_cache
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
-from orangecontrib.imageanalytics.networks.quiet import QuietHere
 
 log = logging.getLogger(__name__)
 
@@ -161,15 +161,26 @@ def _convert(module, size: int):
     generator = torch.Generator().manual_seed(0)
     example = torch.randn(1, 3, size, size, generator=generator)
     try:
-        with QuietHere("openvino", "torch.jit"):
-            model = openvino.convert_model(
-                module, example_input=example, input=[1, 3, size, size]
-            )
+        traced = _trace(module, example)
+        model = openvino.convert_model(traced, input=[1, 3, size, size])
     except Exception as error:  # of whatever kind: the network may be anyone's
         raise Refused(f"it cannot be converted ({_first_line(error)})") from error
     if len(model.outputs) != 1:
         raise Refused(f"it has {len(model.outputs)} outputs")
     return model
+
+
+def _trace(module, example):
+    import torch
+
+    # Nothing that users could do about. Not with catch_warnings, which would change
+    # what other threads do about theirs.
+    warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+    for category in (FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", r"`torch\.jit\.trace", category)
+    with torch.no_grad():
+        # Not checked by tracing twice: the result is compared in any case.
+        return torch.jit.trace(module, example, check_trace=False)
 
 
 def _compare(model, module, size: int) -> None:
