@@ -1,0 +1,498 @@
+import dataclasses
+import logging
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from helpers import make_network_file
+from torch import nn
+from torchvision import models
+
+from orangecontrib.imageanalytics.engine import compiled, openvino_runner
+from orangecontrib.imageanalytics.engine import runner as runners
+from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
+from orangecontrib.imageanalytics.engine.runner import choose_runner
+from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.networks import backbone, checkpoints, layers
+from orangecontrib.imageanalytics.networks.extractor import Extractor
+
+LITE = Extractor.choose("efficientnet-lite0")
+SQUEEZENET = Extractor.choose("squeezenet")
+
+
+def squares(extractor, n=2):
+    size = extractor.network.input_size
+    rng = np.random.default_rng(n)
+    return rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+
+
+def run(runner, batch, cancelled=None):
+    return runner(batch, cancelled or threading.Event())
+
+
+def single(extractor, **kwargs):
+    return OpenVinoRunner(extractor, "cpu", precision="float32", **kwargs)
+
+
+@pytest.fixture
+def own(nothing_compiled, monkeypatch):
+    """An extractor of a module of our own, for pictures of 32 x 32."""
+
+    def own_(module, size=32, layer="penultimate"):
+        module = layers.Pooled(module).eval().requires_grad_(False)
+        loads = []
+
+        def load(*_):
+            loads.append(module)
+            return module
+
+        monkeypatch.setattr(backbone, "load_backbone", load)
+        weights = dataclasses.replace(LITE.network.weights, sha256=f"{id(module):x}")
+        preprocessing = dataclasses.replace(LITE.preprocessing, size=size)
+        network = dataclasses.replace(
+            LITE.network,
+            weights=weights,
+            input_size=size,
+            preprocessing=preprocessing,
+        )
+        extractor = Extractor(network, layer, None)
+        extractor.loads = loads
+        return extractor
+
+    Extractor.__setattr__ = object.__setattr__
+    yield own_
+    del Extractor.__setattr__
+
+
+class Small(nn.Module):
+    """A convolution and a mean of its map."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution = nn.Conv2d(3, 5, 3)
+
+    def forward(self, x):
+        return self.convolution(x)
+
+
+# The same vectors as torch ------------------------------------------------------------
+
+
+def assert_alike(extractor):
+    batch = squares(extractor)
+    runner = single(extractor)
+    found, precision = run(runner, batch)
+    assert runner._substitute is None
+    expected, _ = run(TorchRunner(extractor, "cpu"), batch)
+    assert precision == "float32"
+    assert found.dtype == np.float32 and found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("layer", [None, "logits", "penultimate", "features.5"])
+def test_squeezenet(layer, fresh_cache):
+    assert_alike(Extractor.choose("squeezenet", layer))
+
+
+@pytest.mark.parametrize("layer", [None, "logits"])
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2"])
+def test_efficientnet_lite(name, layer, fresh_cache):
+    assert_alike(Extractor.choose(name, layer))
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("convnext_tiny", "penultimate"),
+        ("densenet121", "penultimate"),
+        ("efficientnet_b0", "logits"),
+        ("googlenet", "penultimate"),
+        ("inception_v3", "penultimate"),
+        ("maxvit_t", "penultimate"),
+        ("mobilenet_v3_small", "features.4"),
+        ("regnet_y_400mf", "penultimate"),
+        ("resnet18", "layer2"),
+        ("shufflenet_v2_x0_5", "penultimate"),
+        ("swin_v2_t", "penultimate"),
+        ("vgg11_bn", "features.8"),
+        ("vit_b_32", "penultimate"),
+        ("vit_b_32", "encoder.layers.encoder_layer_1"),
+    ],
+)
+def test_networks_of_torchvision(name, layer, own):
+    torch.manual_seed(0)
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    module = getattr(models, name)(**options).eval().requires_grad_(False)
+    network = dataclasses.replace(LITE.network, name=name)
+    size = 299 if name == "inception_v3" else 224
+    part = checkpoints.read_layer(module, network, layer)
+    assert_alike(own(part, size))
+
+
+@pytest.mark.parametrize(
+    "name", ["test_vit.r160_in1k", "test_convnext.r160_in1k", "test_resnet.r160_in1k"]
+)
+def test_networks_of_timm(name, own):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    module = timm.create_model(name, num_classes=0).eval().requires_grad_(False)
+    assert_alike(own(module, 160))
+
+
+def test_channels_and_means(own):
+    extractor = own(nn.Identity())
+    preprocessing = dataclasses.replace(
+        extractor.network.preprocessing,
+        mean=(10, 20, 30),
+        std=(1, 2, 4),
+        channels="BGR",
+    )
+    network = dataclasses.replace(extractor.network, preprocessing=preprocessing)
+    extractor = Extractor(network, "penultimate", None)
+    batch = np.zeros((1, 32, 32, 3), np.uint8)
+    batch[:] = 200, 100, 50
+    found, _ = run(single(extractor), batch)
+    np.testing.assert_allclose(found, [[40, 40, 42.5]], rtol=1e-5)
+
+
+# What is kept ------------------------------------------------------------------------
+
+
+def test_a_network_is_made_once(own):
+    extractor = own(Small())
+    first, _ = run(single(extractor), squares(extractor))
+    second, _ = run(single(extractor), squares(extractor))
+    np.testing.assert_array_equal(first, second)
+    assert len(extractor.loads) == 1
+    other = Extractor(extractor.network, "logits", None)
+    run(single(other), squares(extractor))
+    assert len(extractor.loads) == 2
+
+
+def test_no_torch_for_a_network_that_is_kept(photos, fresh_cache):
+    code = (
+        "import sys\n"
+        "from orangecontrib.imageanalytics.image_embedder import ImageEmbedder\n"
+        "with ImageEmbedder('squeezenet', 'cpu', cache=False) as embedder:\n"
+        f"    assert embedder({photos[:1]!r})[0].shape == (1000,)\n"
+        "print(*(name in sys.modules for name in ('torch', 'torchvision')),\n"
+        "      sys.modules['openvino_telemetry'])"
+    )
+
+    def start():
+        answer = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        return answer.stdout.split()
+
+    assert start() == ["True", "True", "None"]
+    assert start() == ["False", "False", "None"]
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-9])
+
+
+def change(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, change, lambda file: file.unlink()])
+@pytest.mark.parametrize("ending", ["xml", "bin", "json"])
+def test_what_is_damaged_is_made_anew(ending, damage, own, nothing_compiled, caplog):
+    extractor = own(Small())
+    expected, _ = run(single(extractor), squares(extractor))
+    (file,) = nothing_compiled.glob(f"*.{ending}")
+    damage(file)
+    for _ in range(2):
+        found, _ = run(single(extractor), squares(extractor))
+        np.testing.assert_array_equal(found, expected)
+    # A changed letter of the JSON may also say nothing of its checksums.
+    assert len(extractor.loads) == 2 or (ending, damage) == ("json", change)
+
+
+@pytest.mark.parametrize("problem", ["no folder", "no space"])
+def test_where_nothing_can_be_kept(problem, own, nothing_compiled, monkeypatch, caplog):
+    extractor = own(Small())
+    if problem == "no folder":
+        nothing_compiled.write_bytes(b"a file")
+    else:
+
+        def full(*_, **__):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(compiled, "_write", full)
+    for _ in range(2):
+        found, _ = run(single(extractor), squares(extractor))
+    expected, _ = run(TorchRunner(extractor, "cpu"), squares(extractor))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert "is not kept" in caplog.text
+
+
+def test_what_was_not_used_for_longest_makes_room(own, nothing_compiled, monkeypatch):
+    modules = [Small() for _ in range(3)]
+    monkeypatch.setattr(compiled, "_MOST_BYTES", 0)
+    for number, module in enumerate(modules):
+        extractor = own(module)
+        run(single(extractor), squares(extractor))
+        assert len(list(nothing_compiled.glob("*.xml"))) == 1, number
+
+
+# What OpenVINO does not take ---------------------------------------------------------
+
+
+class Odd(nn.Module):
+    """Goes another way for pictures whose mean is positive."""
+
+    def forward(self, x):
+        return x if x.mean() > 0 else 3 * x
+
+
+class Random(nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x)
+
+
+class Unknown(nn.Module):
+    def forward(self, x):
+        return torch.special.bessel_j0(x)
+
+
+def probes_differ(monkeypatch):
+    """Pictures whose means have different signs, for tracing and comparing."""
+    randn = torch.randn
+
+    def signed(*shape, generator):
+        return randn(*shape, generator=generator).abs() * (
+            1 if generator.initial_seed() else -1
+        )
+
+    monkeypatch.setattr(torch, "randn", signed)
+
+
+@pytest.mark.parametrize("module", [Odd, Random, Unknown])
+def test_what_is_not_right_runs_in_torch(module, own, caplog, monkeypatch):
+    probes_differ(monkeypatch)
+    extractor = own(module())
+    runner = single(extractor)
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            found, precision = run(runner, squares(extractor))
+    assert precision == runner.precision == "float32"
+    assert runner.device_name == "CPU"
+    assert caplog.text.count("runs in torch") == 1
+    if module is not Random:
+        expected, _ = run(TorchRunner(extractor, "cpu"), squares(extractor))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_files_of_networks_run_in_torch(tmp_path, fresh_cache, caplog):
+    path = make_network_file(tmp_path / "network.pt")
+    extractor = Extractor.choose(
+        path, preprocessing={"size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}
+    )
+    with caplog.at_level(logging.INFO):
+        runner = single(extractor)
+        found, _ = run(runner, squares(extractor))
+    assert "files of networks are not compiled" in caplog.text
+    expected, _ = run(TorchRunner(extractor, "cpu"), squares(extractor))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_threads_of_torch_are_restored(tmp_path, fresh_cache):
+    path = make_network_file(tmp_path / "network.pt")
+    extractor = Extractor.choose(
+        path, preprocessing={"size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}
+    )
+    before = torch.get_num_threads()
+    runner, inside = single(extractor), []
+
+    def work():
+        run(runner, squares(extractor))
+        inside.append(torch.get_num_threads())
+
+    for _ in range(2):  # the second time it is known
+        with runner.sharing():
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        assert torch.get_num_threads() == before
+    assert inside == [1, 1]
+
+
+def test_what_is_wrong_with_a_network_is_not_hidden(own, monkeypatch):
+    extractor = own(Small())
+
+    def fail(*_):
+        raise ModelError("the weights are damaged")
+
+    monkeypatch.setattr(backbone, "load_backbone", fail)
+    with pytest.raises(ModelError, match="damaged"):
+        single(extractor).load()
+
+
+# Precision ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def capable(monkeypatch):
+    """A processor with instructions for shorter precisions, and how alike they are."""
+
+    def capable_(**cosines):
+        monkeypatch.setattr(OpenVinoRunner, "_capable", lambda _: list(cosines))
+        measured = []
+
+        def vectors_of(_, __, precision, squares):
+            measured.append(precision)
+            angle = np.arccos(cosines.get(precision, 1))
+            return np.array([[np.cos(angle), np.sin(angle)]] * len(squares))
+
+        monkeypatch.setattr(OpenVinoRunner, "_vectors_of", vectors_of)
+        return measured
+
+    return capable_
+
+
+@pytest.mark.parametrize(
+    ("cosines", "expected"),
+    [
+        ({}, "float32"),
+        ({"bfloat16": 0.9995}, "bfloat16"),
+        ({"bfloat16": 0.998}, "float32"),
+        ({"bfloat16": 0.998, "float16": 0.9999}, "float16"),
+    ],
+)
+def test_automatic_precision(cosines, expected, own, capable, monkeypatch):
+    measured = capable(**cosines)
+    hints = []
+    compile_ = OpenVinoRunner._compile
+    monkeypatch.setattr(
+        OpenVinoRunner,
+        "_compile",
+        lambda runner, model, precision: (
+            hints.append(precision) or compile_(runner, model, "float32")
+        ),
+    )
+    extractor = own(Small())
+    runner = OpenVinoRunner(extractor, "cpu")
+    assert runner.precision == "float32"
+    assert run(runner, squares(extractor))[1] == runner.precision == expected
+    assert hints == [expected]
+    del measured[:]
+    # It is known from now on, also before the network is loaded.
+    runner = OpenVinoRunner(extractor, "cpu")
+    assert runner.precision == expected
+    runner.load()
+    assert runner.precision == expected and not measured
+
+
+def test_what_the_processor_emulates_runs_in_torch(own, monkeypatch):
+    monkeypatch.setattr(OpenVinoRunner, "_capable", lambda _: [])
+    extractor = own(Small())
+    runner = OpenVinoRunner(extractor, "cpu", precision="bfloat16")
+    vectors, precision = run(runner, squares(extractor))
+    assert precision == runner.precision == "bfloat16"
+    assert isinstance(runner._substitute, TorchRunner)
+    expected, _ = run(single(extractor), squares(extractor))
+    np.testing.assert_allclose(vectors, expected, atol=0.05)
+
+
+def test_shorter_precision_where_there_is_one(fresh_cache):
+    runner = OpenVinoRunner(SQUEEZENET, "cpu")
+    for precision in runner._capable():
+        short = OpenVinoRunner(SQUEEZENET, "cpu", precision=precision)
+        vectors, used = run(short, squares(SQUEEZENET))
+        expected, _ = run(single(SQUEEZENET), squares(SQUEEZENET))
+        assert used == precision
+        assert openvino_runner._least_cosine(vectors, expected) > 0.99
+
+
+def test_cosines():
+    one = np.float32([[1, 0], [3, 4]])
+    assert openvino_runner._least_cosine(one, one) == pytest.approx(1)
+    assert openvino_runner._least_cosine(one, one[::-1]) == pytest.approx(0.6)
+    assert openvino_runner._least_cosine(one * np.nan, one) == 0
+    assert openvino_runner._least_cosine(one * 0, one) == 0
+
+
+# Cancel ------------------------------------------------------------------------------
+
+
+def test_cancel_while_it_runs(own):
+    deep = nn.Sequential(*[nn.Conv2d(3, 3, 31, padding=15) for _ in range(6)])
+    extractor = own(deep, 256)
+    runner = single(extractor)
+    runner.load()
+    cancelled = threading.Event()
+    threading.Timer(0.3, cancelled.set).start()
+    start = time.perf_counter()
+    with pytest.raises(Cancelled):
+        run(runner, squares(extractor, 200), cancelled)
+    assert time.perf_counter() - start < 3
+    assert run(runner, squares(extractor, 1))[0].shape == (1, 3)
+
+
+def test_cancelled_before(own):
+    extractor = own(Small())
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        run(single(extractor), squares(extractor), cancelled)
+
+
+# The choice --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    def gpus_(may_have):
+        monkeypatch.setattr(runners, "may_have_gpu", lambda: may_have)
+
+    gpus_(False)
+    return gpus_
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+@pytest.mark.parametrize("may_have_gpu", [True, False])
+def test_the_cpu_is_openvinos(device, may_have_gpu, gpus, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    gpus(may_have_gpu)
+    for engine in ("auto", "openvino"):
+        runner = choose_runner(LITE, device, engine=engine)
+        assert isinstance(runner, OpenVinoRunner)
+    assert isinstance(choose_runner(LITE, device, engine="torch"), TorchRunner)
+
+
+def test_without_openvino(gpus, monkeypatch):
+    monkeypatch.setattr(runners, "_has_openvino", lambda: False)
+    assert isinstance(choose_runner(LITE, "cpu"), TorchRunner)
+    for options in ({"engine": "openvino"}, {"device": "intel-gpu"}):
+        with pytest.raises(ValueError, match="OpenVINO is not installed"):
+            choose_runner(LITE, **options)
+
+
+def test_impossible_choices(gpus):
+    with pytest.raises(ValueError, match="'fast' is not an engine"):
+        choose_runner(LITE, engine="fast")
+    with pytest.raises(ValueError, match="OpenVINO does not run on 'cuda'"):
+        choose_runner(LITE, "cuda", engine="openvino")
+    with pytest.raises(ValueError, match="'float8' is not a precision"):
+        choose_runner(LITE, precision="float8")
+    with pytest.raises(ValueError, match="'nothing' is not a device"):
+        choose_runner(LITE, "nothing")
+
+
+def test_devices_that_openvino_alone_knows(gpus, monkeypatch):
+    if "NPU" in compiled.library().Core().available_devices:
+        pytest.skip("there is one")
+    with pytest.raises(ValueError, match="OpenVINO finds no device 'intel-npu'"):
+        choose_runner(LITE, "intel-npu")
