@@ -1,6 +1,7 @@
 """What a run keeps of its pictures, with stand-ins for network and pictures."""
 
 import contextlib
+import io
 import threading
 import tracemalloc
 from collections import Counter
@@ -166,6 +167,23 @@ def test_batches_are_made_when_they_are_needed(runner, monkeypatch):
     monkeypatch.setattr(pipeline, "processors", lambda: 2)
     run(runner, [str(number) for number in range(2000)])
     assert made["most"] <= 6 * runner.batch_size
+
+
+def test_few_digests_of_files_are_kept(runner, monkeypatch):
+    monkeypatch.setattr(pipeline, "MOST_DIGESTS", 3)
+
+    @contextlib.contextmanager
+    def opened(source, content=None):
+        with io.BytesIO(source.encode()) as file:
+            file.name = source
+            yield file, 1
+
+    monkeypatch.setattr(pipeline, "opened", opened)
+    monkeypatch.setattr(pipeline, "decode", lambda *_: Image.new("RGB", (1, 1)))
+    task = Run(runner, str.encode, None, lambda _: None, threading.Event())
+    task([str(number) for number in range(50)])
+    assert len(task._digests) == 3
+    assert runner.n_seen == 50
 
 
 def test_memory_a_picture(runner):

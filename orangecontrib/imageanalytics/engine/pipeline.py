@@ -41,6 +41,7 @@ TICK_SECONDS = 0.2  # between two looks at whether to stop
 # a batch, and a batch has no more of them.
 FETCHED_AHEAD = 4
 MOST_FETCHED = 4
+MOST_DIGESTS = 100_000  # kept of files with several pages
 _PART_BYTES = 1 << 22
 
 
@@ -298,6 +299,8 @@ class Run:
             with self._digest_lock:
                 digest = self._digests.get(content.name)
                 if digest is None:
+                    if len(self._digests) == MOST_DIGESTS:
+                        del self._digests[next(iter(self._digests))]
                     digest = self._digests[content.name] = _digest_of_file(content)
         if page is None:
             return digest
