@@ -1,30 +1,61 @@
-"""Peak memory of embedding 100 and 10,000 different photos.
+"""Peak memory: of embedding photos, of a million pictures, and of writing files.
 
     python benchmarks/memory.py FOLDER [--model efficientnet-lite0]
+    python benchmarks/memory.py --pictures 1000000
+    python benchmarks/memory.py --files 100000
 
-Each is run in a process of its own, from a folder of copies of the photos in
-FOLDER, made different by a few bytes after the end of the picture.
+Each is measured in processes of their own.
+
+FOLDER: embedding 100 and 10,000 copies of the photos in it, made different by a few
+bytes after the end of the picture.
+
+--pictures: embedding stand-ins with a network that is one, too, so that only what is
+kept of each picture counts. Bytes a picture are those beyond the vectors, with and
+without the paths, which are the caller's. The columns of a table count, too.
+
+--files: writing so many vectors; counted is what that takes beyond the table.
 """
 
 import argparse
+import contextlib
+import functools
 import itertools
+import multiprocessing
 import os
-import subprocess
+import resource
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from unittest import mock
 
-from orangecontrib.imageanalytics.import_images import scan
+import numpy as np
+from Orange.data import ContinuousVariable, Domain, StringVariable, Table
+from PIL import Image
 
-CHILD = """
-import resource, sys
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.import_images import ImportImages
-table, _ = ImportImages()(sys.argv[1])
-with ImageEmbedder(sys.argv[2], "cpu") as embedder:
-    embedded, _, n_skipped = embedder(table)
-assert n_skipped == 0
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
+from orangecontrib.imageanalytics.import_images import ImportImages, scan
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.output_file import OutputFile
+
+FEW = 1000
+N_FEATURES = 8
+N_FEATURES_IN_FILES = 512
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def peak(function, *arguments):
+    """Most bytes that a process takes in which a function is called."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(_peak_after, function, arguments).result()
+
+
+def _peak_after(function, arguments):
+    function(*arguments)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+
+
+# Photos -------------------------------------------------------------------------------
 
 
 def copies(photos, count, folder):
@@ -36,30 +67,158 @@ def copies(photos, count, folder):
             target.write(content + index.to_bytes(4, "big"))
 
 
-def peak(photos, count, model):
+def embed_folder(pictures, model, cache_folder):
+    os.environ["ORANGE_IMAGEANALYTICS_CACHE_DIR"] = cache_folder
+    table, _ = ImportImages()(pictures)
+    with ImageEmbedder(model, "cpu") as embedder:
+        _, _, n_skipped = embedder(table)
+    assert n_skipped == 0
+
+
+def peak_of_photos(photos, count, model):
     with tempfile.TemporaryDirectory() as folder:
         pictures = os.path.join(folder, "pictures")
         os.mkdir(pictures)
         copies(photos, count, pictures)
-        environment = {**os.environ, "ORANGE_IMAGEANALYTICS_CACHE_DIR": folder}
-        answer = subprocess.run(
-            [sys.executable, "-c", CHILD, pictures, model],
-            env=environment,
-            check=True,
-            text=True,
-            stdout=subprocess.PIPE,
+        return peak(embed_folder, pictures, model, folder)
+
+
+def measure_photos(folder, model):
+    photos = list(scan(os.path.abspath(folder)))
+    few, many = (
+        peak_of_photos(photos, count, model) / 2**20 for count in (100, 10_000)
+    )
+    print(f"100: {few:.0f} MB, 10,000: {many:.0f} MB, difference: {many - few:.0f} MB")
+
+
+# Stand-ins ----------------------------------------------------------------------------
+
+
+class StandInRunner:
+    """A network whose vectors are the colours of pictures of one pixel."""
+
+    precision = "float32"
+    batch_size = 64
+    intensity = "auto"
+    device_name = "stand-in"
+    preprocessing = Preprocessing(1, None, (0, 0, 0), (1, 1, 1), "bilinear")
+
+    def __call__(self, squares, cancelled):
+        pixels = squares.reshape(len(squares), 3)
+        return np.tile(pixels, 3)[:, :N_FEATURES].astype(np.float32), self.precision
+
+    def sharing(self):
+        return contextlib.nullcontext()
+
+    def start_thread(self):
+        pass
+
+
+@contextlib.contextmanager
+def opened(source, content=None):
+    """For a picture's content, its path."""
+    yield source.encode(), None
+
+
+def stand_in_paths(count):
+    return [f"/pictures/of/a/large/collection/{index:08}.jpg" for index in range(count)]
+
+
+@contextlib.contextmanager
+def stand_ins():
+    pipeline = "orangecontrib.imageanalytics.engine.pipeline"
+    pixel = Image.new("RGB", (1, 1))
+    embedder = ImageEmbedder("squeezenet", "cpu", cache=False)
+    with (
+        mock.patch(f"{pipeline}.opened", opened),
+        mock.patch(f"{pipeline}.decode", lambda *_: pixel),
+        mock.patch(
+            "orangecontrib.imageanalytics.engine.embedder.Embedder.runner",
+            StandInRunner(),
+        ),
+    ):
+        yield embedder
+
+
+def run_engine(count):
+    with stand_ins() as embedder:
+        result = embedder._embedder(stand_in_paths(count))
+    assert result.vectors.shape == (count, N_FEATURES)
+
+
+def embed_list(count):
+    with stand_ins() as embedder:
+        vectors = embedder(stand_in_paths(count))
+    assert None not in map(type, vectors)
+
+
+def embed_table(count):
+    with stand_ins() as embedder:
+        embedded, skipped, _ = embedder(table_of(count, 0))
+    assert skipped is None and embedded.X.shape == (count, N_FEATURES)
+
+
+def table_of(count, n_features):
+    features = [ContinuousVariable(f"n{index}") for index in range(n_features)]
+    domain = Domain(features, None, [StringVariable("image")])
+    paths = np.array(stand_in_paths(count), dtype=object)
+    return Table.from_numpy(domain, np.ones((count, n_features)), None, paths[:, None])
+
+
+def measure_pictures(count):
+    paths = (
+        sum(map(sys.getsizeof, stand_in_paths(FEW))) / FEW + 8
+    )  # a list refers to it
+    vector = 4 * N_FEATURES
+    print(f"a path is {paths:.0f} bytes, its columns in a table {2 * vector} bytes")
+    for name, function in (
+        ("the run", run_engine),
+        ("a list", embed_list),
+        ("a table", embed_table),
+    ):
+        grown = peak(function, count) - peak(function, FEW)
+        each = grown / (count - FEW) - vector
+        print(
+            f"{name}: {each:.0f} bytes a picture with its path, "
+            f"{each - paths:.0f} without"
         )
-    return int(answer.stdout)
+
+
+# Files --------------------------------------------------------------------------------
+
+
+def write(count, folder, ending=None):
+    table = table_of(count, N_FEATURES_IN_FILES)
+    if ending is not None:
+        output = OutputFile(os.path.join(folder, f"vectors{ending}"), overwrite=True)
+        for written in (table[:1], table):  # the first loads what writes
+            output.write(written)
+
+
+def measure_files(count):
+    with tempfile.TemporaryDirectory() as folder:
+        peak_of = functools.partial(peak, write, count, folder)
+        table = peak_of()
+        n_bytes = 4 * N_FEATURES_IN_FILES * count
+        print(f"vectors: {n_bytes / 2**20:.0f} MB as float32")
+        for ending in (".npz", ".parquet"):
+            more = peak_of(ending) - table
+            print(f"{ending}: {more / 2**20:.0f} MB beyond the table")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", help="with photos")
+    parser.add_argument("folder", nargs="?", help="with photos")
     parser.add_argument("--model", default="efficientnet-lite0")
+    parser.add_argument("--pictures", type=int, metavar="N", help="of stand-ins")
+    parser.add_argument("--files", type=int, metavar="N", help="of so many vectors")
     arguments = parser.parse_args()
-    photos = list(scan(os.path.abspath(arguments.folder)))
-    few, many = (peak(photos, count, arguments.model) for count in (100, 10_000))
-    print(f"100: {few} MB, 10,000: {many} MB, difference: {many - few} MB")
+    if arguments.folder:
+        measure_photos(arguments.folder, arguments.model)
+    if arguments.pictures:
+        measure_pictures(arguments.pictures)
+    if arguments.files:
+        measure_files(arguments.files)
 
 
 if __name__ == "__main__":

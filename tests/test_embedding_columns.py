@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from helpers import make_network_file, make_picture
 from Orange.classification import LogisticRegressionLearner, MajorityLearner
 from Orange.data import ContinuousVariable, Domain, StringVariable, Table
 from Orange.data.table import DomainTransformationError
+from Orange.distance import Euclidean, Manhattan
 from Orange.evaluation import CrossValidation
 from Orange.preprocess import Impute, Normalize
 from Orange.projection import PCA
@@ -697,6 +699,33 @@ def test_names_that_are_taken(old):
     # There are not as many: better none than wrong ones.
     table = embedding_columns.append_vectors(old, vectors, names=["a", "b"])
     assert [v.name for v in table.domain.attributes] == ["n0", "n1", "n2"]
+
+
+def test_vectors_are_copied_once():
+    n_rows, n_features = 4 * embedding_columns.ROWS_AT_ONCE, 50
+    paths = np.full((n_rows, 1), "a.png", dtype=object)
+    data = Table.from_numpy(
+        Domain([], metas=[StringVariable("image")]), np.empty((n_rows, 0)), metas=paths
+    )
+    generator = np.random.default_rng(0)
+    vectors = generator.random((n_rows, n_features), np.float32)
+    rows = generator.permutation(n_rows)
+    rows[::100] = -1
+    tracemalloc.start()
+    try:
+        embedded, skipped = embedding_columns.split_by_vectors(data, vectors, rows)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.25 * embedded.X.nbytes
+    np.testing.assert_array_equal(embedded.X, vectors[rows[rows >= 0]])
+    assert len(skipped) == (rows < 0).sum() > 0
+
+
+def test_distances_take_the_table(old):
+    """Those of Orange refuse numbers that are not float64."""
+    assert np.isfinite(Euclidean(embed(old))).all()
+    assert np.isfinite(Manhattan(embed(old))).all()
 
 
 def test_an_instance_is_not_kept_alive(old, new, fresh_cache):

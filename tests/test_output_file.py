@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,10 +16,13 @@ from Orange.data import (
 )
 from xlsxwriter.exceptions import FileCreateError
 
+from orangecontrib.imageanalytics import output_file
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
 from orangecontrib.imageanalytics.output_file import OutputFile
 
 PATHS = ["a/one.png", "b/two, drei.png", "b/š 日本.png"]
+
+IMAGE = StringVariable("image")
 
 
 @pytest.fixture
@@ -64,6 +69,71 @@ def test_parquet(table, tmp_path):
     assert back["path"].to_pylist() == PATHS
     np.testing.assert_array_equal(back["vector"].to_pylist(), table.X)
     assert back.schema.metadata[b"origin"] == b"/photos"
+
+
+@pytest.fixture
+def large_table(monkeypatch):
+    """Is written in 4 pieces; each column lies in one piece of memory, as in Orange."""
+    monkeypatch.setattr(output_file, "ROWS_AT_ONCE", 30)
+    domain = Domain([ContinuousVariable(f"n{i}") for i in range(5)], None, [IMAGE])
+    vectors = np.random.default_rng(0).normal(size=(100, 5)).astype(np.float32)
+    paths = [["long/" * index + "š.png"] for index in range(100)]
+    table = Table.from_numpy(domain, vectors, None, np.array(paths, dtype=object))
+    with table.unlocked_reference():
+        table.X = np.asfortranarray(table.X)
+    return table
+
+
+def test_npz_in_pieces(large_table, tmp_path):
+    OutputFile(str(tmp_path / "pieces.npz")).write(large_table)
+    paths, vectors = large_table.get_column("image"), large_table.X
+    np.savez(
+        tmp_path / "whole.npz",
+        paths=paths.astype(str),
+        vectors=vectors.astype(np.float32, order="C"),
+        origin="",
+    )
+    pieces, whole = (
+        zipfile.ZipFile(tmp_path / f"{name}.npz") for name in ("pieces", "whole")
+    )
+    with pieces, whole:
+        assert pieces.namelist() == whole.namelist()
+        for name in whole.namelist():
+            assert pieces.read(name) == whole.read(name)
+    with np.load(tmp_path / "pieces.npz") as back:
+        np.testing.assert_array_equal(back["paths"], paths)
+        np.testing.assert_array_equal(back["vectors"], vectors)
+
+
+def test_parquet_in_pieces(large_table, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t.parquet"
+    OutputFile(str(path)).write(large_table)
+    assert parquet.ParquetFile(path).metadata.num_row_groups == 4
+    back = parquet.read_table(path)
+    assert back["path"].to_pylist() == list(large_table.get_column("image"))
+    np.testing.assert_array_equal(back["vector"].to_pylist(), large_table.X)
+    assert str(back.schema.field("vector").type.value_type) == "float"
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_writing_makes_no_copy(ending, tmp_path):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    domain = Domain([ContinuousVariable(f"n{i}") for i in range(50)], None, [IMAGE])
+    n_rows = 4 * output_file.ROWS_AT_ONCE
+    paths = np.full((n_rows, 1), "a.png", dtype=object)
+    table = Table.from_numpy(domain, np.ones((n_rows, 50)), None, paths)
+    output = OutputFile(str(tmp_path / f"t.{ending}"), overwrite=True)
+    output.write(table[:1])  # what is loaded at the first use
+    tracemalloc.start()
+    try:
+        output.write(table)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    n_bytes_as_float32 = table.X.nbytes / 2
+    assert peak < 0.75 * n_bytes_as_float32
 
 
 def test_parquet_without_pyarrow(tmp_path, monkeypatch):
@@ -125,14 +195,14 @@ def test_new_file_has_the_mode_of_any_new_file(table, tmp_path):
     ids=repr,
 )
 def test_nothing_is_left_of_a_failed_write(table, tmp_path, monkeypatch, error):
-    def fail(file, **_):
+    def fail(file, _table):
         with open(file, "wb") as half:
             half.write(b"half")
         raise error
 
     path = tmp_path / "t.npz"
     path.write_text("old")
-    monkeypatch.setattr(np, "savez", fail)
+    monkeypatch.setattr(output_file, "_write_npz", fail)
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else OSError
     with pytest.raises(expected) as caught:
         OutputFile(str(path), overwrite=True).write(table)

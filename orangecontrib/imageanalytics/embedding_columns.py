@@ -52,6 +52,9 @@ watch = lambda _n_pictures: contextlib.nullcontext(lambda _fraction: None)  # no
 # For how long the network of a transformation is kept for the next.
 KEPT_SECONDS = 30
 
+# Copied at once, so that vectors in another order are not held a second time.
+ROWS_AT_ONCE = 5000
+
 _last = threading.local()
 
 
@@ -300,7 +303,8 @@ class EmbeddingFeature(SharedComputeValue):
 
 def split_by_vectors(
     data: Table,
-    vectors: Sequence[np.ndarray | None],
+    vectors: np.ndarray,
+    rows: np.ndarray,
     compute: EmbedPictures | None = None,
     names: Sequence[str] = (),
 ) -> tuple[Table | None, Table | None]:
@@ -309,8 +313,10 @@ def split_by_vectors(
     Parameters
     ----------
     data : Table
-    vectors : list of (numpy.ndarray or None)
-        A vector, shape (n_features,), for each row, or None.
+    vectors : numpy.ndarray
+        Shape (n vectors, n_features).
+    rows : numpy.ndarray
+        int, shape (n rows of `data`,): the row of `vectors`, -1 where there is none.
     compute, names
         As for `append_vectors`.
 
@@ -319,16 +325,16 @@ def split_by_vectors(
     embedded, skipped : Table or None
         None where there are no such rows.
     """
-    has_vector = np.array([vector is not None for vector in vectors], bool)
+    has_vector = rows >= 0
     skipped = embedded = None
     if not has_vector.all():
         skipped = data[~has_vector]
         skipped.name = "Skipped images"
         _mark_intensity(skipped, compute)
     if has_vector.any():
-        rows = data if skipped is None else data[has_vector]
-        matrix = np.stack([vector for vector in vectors if vector is not None])
-        embedded = append_vectors(rows, matrix, compute, names)
+        if skipped is not None:
+            data, rows = data[has_vector], rows[has_vector]
+        embedded = append_vectors(data, vectors, compute, names, rows)
         embedded.name = "Embedded images"
         _mark_intensity(embedded, compute)
     return embedded, skipped
@@ -355,6 +361,7 @@ def append_vectors(
     vectors: np.ndarray,
     compute: EmbedPictures | None = None,
     names: Sequence[str] = (),
+    rows: np.ndarray | None = None,
 ) -> Table:
     """A table with vectors as further attributes.
 
@@ -362,12 +369,14 @@ def append_vectors(
     ----------
     data : Table
     vectors : numpy.ndarray
-        Shape (n rows, n_features).
+        Shape (n vectors, n_features).
     compute : EmbedPictures, optional
         How the vectors of other tables are computed; by default they are not.
     names : sequence of str, optional
         Of the attributes. Unless there are as many as features, these are called
         ``n0`` ... and are hidden from lists of attributes.
+    rows : numpy.ndarray, optional
+        int, shape (n rows of `data`,): the row of `vectors`; by default the same.
 
     Returns
     -------
@@ -379,12 +388,17 @@ def append_vectors(
     # First as plain columns: those with a way to compute them would be computed.
     table = data.transform(_extended(data.domain, map(ContinuousVariable, names)))
     n_old = len(data.domain.attributes)
+    if rows is None:
+        rows = np.arange(len(table))
     if sparse.issparse(table.X):
         with table.unlocked_reference():
-            table.X = sparse.hstack((table.X[:, :n_old], vectors), "csr")
+            table.X = sparse.hstack((table.X[:, :n_old], vectors[rows]), "csr")
     else:
+        # The numbers stay float64: Orange's distances and trees refuse others.
         with table.unlocked(table.X):
-            table.X[:, n_old:] = vectors
+            for start in range(0, len(table), ROWS_AT_ONCE):
+                part = slice(start, start + ROWS_AT_ONCE)
+                table.X[part, n_old:] = vectors[rows[part]]
     table.domain = _extended(data.domain, _variables(names, compute, hidden))
     return table
 

@@ -352,7 +352,8 @@ class ImageEmbedder:
                 f"data should be a Table or a list of paths, not {type(data).__name__}"
             )
         with self._stoppable() as cancelled:
-            return self._embed(map(source_of, data), callback, cancelled).per_source()
+            sources = [source_of(value) for value in data]
+            return self._embed(sources, callback, cancelled).per_source()
 
     def from_table(
         self, data: Table, col: str | Variable | None = "image", callback=None
@@ -365,14 +366,16 @@ class ImageEmbedder:
                     raise ValueError("The table has no column that could name images")
                 col = columns[0]
             sources = column_sources(data, col)
-            vectors = self._embed(sources, callback, cancelled).per_source()
+            result = self._embed(sources, callback, cancelled)
             compute = EmbedPictures.of(
                 self._extractor, data.domain[col].name, self._precision
             )
             names = ()
             if self._name_classes:
                 names = load_class_names(self._extractor.network)
-            embedded, skipped = split_by_vectors(data, vectors, compute, names)
+            embedded, skipped = split_by_vectors(
+                data, result.vectors, result.rows, compute, names
+            )
             return embedded, skipped, len(skipped) if skipped else 0
 
     @staticmethod
@@ -392,7 +395,11 @@ class ImageEmbedder:
         embedded, skipped, n_skipped
             As a call with a table.
         """
-        embedded, skipped = split_by_vectors(input_data, embeddings_)
+        present = [vector for vector in embeddings_ if vector is not None]
+        vectors = np.stack(present) if present else np.empty((0, 0))
+        has_vector = np.array([vector is not None for vector in embeddings_], bool)
+        rows = np.where(has_vector, np.cumsum(has_vector) - 1, -1)
+        embedded, skipped = split_by_vectors(input_data, vectors, rows)
         return embedded, skipped, len(skipped) if skipped else 0
 
     @staticmethod
@@ -416,7 +423,7 @@ class ImageEmbedder:
 
     def _embed(self, sources, callback, cancelled):
         self.failures, self.statistics = {}, None
-        embedded = self._embedder(list(sources), callback, cancelled, self.failures)
+        embedded = self._embedder(sources, callback, cancelled, self.failures)
         self.statistics = embedded.statistics
         return embedded
 

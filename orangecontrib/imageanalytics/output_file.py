@@ -6,7 +6,8 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from Orange.data import Table
@@ -14,6 +15,8 @@ from Orange.data.io import FileFormat
 from xlsxwriter.exceptions import XlsxFileError
 
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+
+ROWS_AT_ONCE = 10_000
 
 
 class OutputFile:
@@ -108,27 +111,56 @@ def _writer(path: str) -> Callable[[str, Table], None]:
 
 
 def _write_npz(path: str, table: Table) -> None:
-    paths, vectors, origin = _paths_and_vectors(table)
-    # A text array of fixed width loads without allow_pickle.
-    np.savez(path, paths=np.array(paths, dtype=str), vectors=vectors, origin=origin)
+    """As ``numpy.savez`` would, without its copies of all that is written."""
+    paths, origin = _paths_and_origin(table)
+    # Text of fixed width loads without allow_pickle.
+    text = np.dtype((str, max(map(len, paths), default=1)))
+    with zipfile.ZipFile(path, "w") as file:
+        _write_rows(file, "paths", paths, text)
+        _write_rows(file, "vectors", table.X, np.dtype(np.float32))
+        with file.open("origin.npy", "w") as stream:
+            np.lib.format.write_array(stream, np.array(origin))
+
+
+def _write_rows(
+    file: zipfile.ZipFile, name: str, values: np.ndarray, dtype: np.dtype
+) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": values.shape,
+    }
+    # How long it gets is not known to ZipFile, so it has to reckon with 4 GB.
+    with file.open(f"{name}.npy", "w", force_zip64=True) as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for part in _parts(len(values)):
+            stream.write(values[part].astype(dtype).tobytes())
 
 
 def _write_parquet(path: str, table: Table) -> None:
     import pyarrow as pa
     import pyarrow.parquet
 
-    paths, vectors, origin = _paths_and_vectors(table)
-    column = pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])
-    content = pa.table({"path": paths, "vector": column})
-    pyarrow.parquet.write_table(
-        content.replace_schema_metadata({"origin": origin}), path
-    )
+    paths, origin = _paths_and_origin(table)
+    n_features = table.X.shape[1]
+    vector = pa.list_(pa.float32(), n_features)
+    schema = pa.schema({"path": pa.string(), "vector": vector}, {"origin": origin})
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        for part in _parts(len(table)):
+            numbers = table.X[part].astype(np.float32, order="C").ravel()
+            vectors = pa.FixedSizeListArray.from_arrays(numbers, n_features)
+            writer.write_table(pa.table([paths[part], vectors], schema))
 
 
-def _paths_and_vectors(table: Table) -> tuple[list[str], np.ndarray, str]:
+def _paths_and_origin(table: Table) -> tuple[np.ndarray, str]:
     image = table.domain["image"]
-    vectors = np.ascontiguousarray(table.X, dtype=np.float32)
-    return list(table.get_column(image)), vectors, image.attributes.get("origin", "")
+    return table.get_column(image), image.attributes.get("origin", "")
+
+
+def _parts(n_rows: int) -> Iterator[slice]:
+    """Rows that are written at once, so that no second copy of all is needed."""
+    for start in range(0, n_rows, ROWS_AT_ONCE):
+        yield slice(start, start + ROWS_AT_ONCE)
 
 
 def _flush_to_disk(path: str) -> None:

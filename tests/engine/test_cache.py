@@ -68,6 +68,8 @@ def test_more_files_than_one_statement_takes(folder):
 def test_time_stamp_of_a_file_just_written_is_not_trusted():
     assert not is_settled(time.time_ns())
     assert is_settled(OLD)
+    year_1601 = -11_644_473_600 * 10**9
+    assert not is_settled(year_1601)
 
 
 def test_a_vector_that_was_altered_is_not_used(folder):

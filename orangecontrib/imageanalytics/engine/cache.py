@@ -57,6 +57,7 @@ FLUSH_SECONDS = 1  # after which what is computed is written
 FLUSH_ROWS = 256
 TOUCH_SECONDS = 3600  # to which the time of the last use is exact
 SETTLED_SECONDS = 2
+EARLIEST = -(1 << 63)  # time of change that SQLite's integers hold
 LOOKUP_ROWS = 500  # SQLite before 3.32 takes 999 parameters a statement
 
 
@@ -343,9 +344,10 @@ def is_settled(changed: int) -> bool:
     """Whether a file's time of change, in nanoseconds, can be relied on.
 
     A file changed again within the clock tick of its file system keeps its time
-    stamp; that of a file this young says nothing yet.
+    stamp; that of a file this young says nothing yet. Some systems date files that
+    have no time to the year 1601, which the database cannot hold.
     """
-    return time.time() - changed / 1e9 > SETTLED_SECONDS
+    return changed >= EARLIEST and time.time() - changed / 1e9 > SETTLED_SECONDS
 
 
 def _packed(vector: np.ndarray) -> bytes:

@@ -157,12 +157,11 @@ def probe_squares(preprocessing: Preprocessing) -> np.ndarray:
 def _convert(module, size: int):
     import torch
 
-    openvino = library()
     generator = torch.Generator().manual_seed(0)
     example = torch.randn(1, 3, size, size, generator=generator)
     try:
-        traced = _trace(module, example)
-        model = openvino.convert_model(traced, input=[1, 3, size, size])
+        model = _read_trace(_trace(module, example))
+        model.reshape([1, 3, size, size])
     except Exception as error:  # of whatever kind: the network may be anyone's
         raise Refused(f"it cannot be converted ({_first_line(error)})") from error
     if len(model.outputs) != 1:
@@ -181,6 +180,17 @@ def _trace(module, example):
     with torch.no_grad():
         # Not checked by tracing twice: the result is compared in any case.
         return torch.jit.trace(module, example, check_trace=False)
+
+
+def _read_trace(traced):
+    # Not by `openvino.convert_model`, which sets the level of all loggers.
+    library()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    decoder = TorchScriptPythonDecoder(traced)  # has to stay until it is converted
+    return frontend.convert(frontend.load(decoder))
 
 
 def _compare(model, module, size: int) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from orangecontrib.imageanalytics.engine.cache import VectorCache, is_settled
 from orangecontrib.imageanalytics.engine.device import workers
+from orangecontrib.imageanalytics.engine.results import Collector, Embedded
 from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError
 from orangecontrib.imageanalytics.images import helper
@@ -39,62 +40,17 @@ TICK_SECONDS = 0.2  # between two looks at whether to stop
 # a batch, and a batch has no more of them.
 FETCHED_AHEAD = 4
 MOST_FETCHED = 4
+MOST_DIGESTS = 100_000  # kept of files with several pages
 _PART_BYTES = 1 << 22
 
 
 @dataclass
-class Statistics:
-    """What a run did; pictures are counted by rows, seconds are wall time."""
-
-    n_images: int = 0
-    n_embedded: int = 0
-    n_failed: int = 0
-    n_cached: int = 0
-    seconds: float = 0.0
-    device: str = ""
-
-
-@dataclass
-class Embedded:
-    """The result of a run.
-
-    Attributes
-    ----------
-    vectors : numpy.ndarray
-        float32, shape (n different sources, n_features).
-    rows : numpy.ndarray
-        int, shape (n sources,): the row of `vectors`, -1 where there is none.
-    failures : dict of str to str
-        Source to the reason why it has no vector.
-    statistics : Statistics
-    """
-
-    vectors: np.ndarray
-    rows: np.ndarray
-    failures: dict[str, str]
-    statistics: Statistics
-
-    def per_source(self) -> list[np.ndarray | None]:
-        """The vector of each source, shape (n_features,), or None."""
-        return [self.vectors[row] if row >= 0 else None for row in self.rows]
-
-    def feature(self, index: int) -> np.ndarray:
-        """One number a source, nan where there is no vector; shape (n sources,)."""
-        values = np.full(len(self.rows), np.nan)
-        embedded = self.rows >= 0
-        if embedded.any():
-            values[embedded] = self.vectors[self.rows[embedded], index]
-        return values
-
-
-@dataclass
 class _Picture:
-    """One picture on its way."""
+    """One picture on its way; few are at a time."""
 
     index: int
     source: str
     content: bytes | None = None
-    stamp: tuple[int, int] | None = None  # size and time of change of a file
     digest: bytes | None = None
     same_as_other: bool = False
     square: object = None
@@ -141,61 +97,43 @@ class Run:
         # A file with the network that is changed meanwhile does not matter, and
         # finding its key again for each picture would take time.
         self.space = functools.cache(self.space)
-        unique = list(dict.fromkeys(s for s in sources if s is not None))
-        self._sources = unique
-        self._vectors = np.empty((len(unique), 0), np.float32)
-        self._from_cache = np.zeros(len(unique), bool)
-        self._stamps: dict[int, tuple[int, int]] = {}
-        self._claimed: set[bytes] = set()
+        self._results = Collector(sources, self.failures)
+        self._sources = self._results.sources
+        # Size and time of change of files; no file with a vector has the size 0.
+        self._stamps = np.zeros((len(self._sources), 2), np.int64)
+        # From the SHA-256 to the first picture with it, for all that are the same.
+        self._first: dict[bytes, int] = {}
         self._claim_lock = threading.Lock()
+        self._twins: dict[int, list[int]] = {}  # that wait for their first
         self._digests: dict[str, bytes] = {}  # of files with several pages
         self._digest_lock = threading.Lock()
         self._threads: set[int] = set()
-        self._settled: dict[bytes, _Picture] = {}
-        self._waiting: dict[bytes, list[_Picture]] = {}
         self._pending = set()
-        self._done = 0
         try:
-            self._compute(self._look_up_files())
+            self._look_up_files()
+            self._compute(self._results.waiting())
         finally:
             if self.cache is not None:
                 self.cache.flush()
         self._tick()
-        return self._result(sources, time.perf_counter() - start)
-
-    def _result(self, sources, seconds):
-        position = {source: index for index, source in enumerate(self._sources)}
-        for source in self.failures:
-            del position[source]
-        rows = np.array([position.get(s, -1) for s in sources], dtype=int)
-        embedded = rows >= 0
-        statistics = Statistics(
-            n_images=len(sources),
-            n_embedded=int(embedded.sum()),
-            n_failed=int((~embedded).sum()),
-            n_cached=int(self._from_cache[rows[embedded]].sum()),
-            seconds=seconds,
-            device=self.runner.device_name,
-        )
-        return Embedded(self._vectors, rows, self.failures, statistics)
+        seconds = time.perf_counter() - start
+        return self._results.embedded(seconds, self.runner.device_name)
 
     # Files that have not changed --------------------------------------------------
 
-    def _look_up_files(self) -> list[int]:
-        """Take what the cache knows by path; return what is left to do."""
-        left = []
+    def _look_up_files(self):
+        """Take what the cache knows by path."""
+        if self.cache is None:
+            return
         everything = range(len(self._sources))
         for start in range(0, len(everything), 500):
             self._tick()
             part = everything[start : start + 500]
-            found = self._find_files(part) if self.cache is not None else {}
+            found = self._find_files(part)
             for index in part:
                 vector = found.get(self._sources[index])
-                if vector is None:
-                    left.append(index)
-                else:
-                    self._take(index, vector, cached=True)
-        return left
+                if vector is not None:
+                    self._results.take(index, vector, cached=True)
 
     def _find_files(self, indices):
         files = []
@@ -210,7 +148,7 @@ class Run:
     # The rest ---------------------------------------------------------------------
 
     def _compute(self, indices):
-        if not indices:
+        if not len(indices):
             return
         n_threads = min(workers(), len(indices))
         size = max(1, min(self.runner.batch_size, len(indices) // n_threads))
@@ -240,18 +178,24 @@ class Run:
 
     def _batches(self, indices, size):
         """Lists of local pictures, then of remote ones as they arrive."""
-        remote, local = {}, []
-        for index in indices:
-            source = self._sources[index]
-            if is_remote(source):
-                remote.setdefault(split_page(source)[0], []).append(index)
-            else:
-                local.append(_Picture(index, source, stamp=self._stamps.get(index)))
+        remote = {}
+        for index in map(int, indices):
+            if is_remote(self._sources[index]):
+                url, _page = split_page(self._sources[index])
+                remote.setdefault(url, []).append(index)
         arriving = self._arriving(remote) if remote else iter(())
-        for start in range(0, len(local), size):
-            yield local[start : start + size]
-        while batch := list(itertools.islice(arriving, min(size, MOST_FETCHED))):
-            yield batch
+        for pictures, most in (
+            (self._local(indices), size),
+            (arriving, min(size, MOST_FETCHED)),
+        ):
+            while batch := list(itertools.islice(pictures, most)):
+                yield batch
+
+    def _local(self, indices):
+        for index in map(int, indices):
+            source = self._sources[index]
+            if not is_remote(source):
+                yield _Picture(index, source)
 
     def _arriving(self, remote):
         """Download in the background from now on; give what has arrived."""
@@ -264,7 +208,7 @@ class Run:
         def give():
             while (answer := self._next(arrived)) is not None:
                 url, content = answer
-                for index in remote[url]:
+                for index in remote.pop(url):
                     picture = _Picture(index, self._sources[index])
                     if isinstance(content, ImageError):
                         picture.reason = str(content)
@@ -326,7 +270,7 @@ class Run:
             with opened(picture.source, picture.content) as (content, page):
                 picture.content = None
                 picture.digest = self._digest(content, page)
-                if not self._claim(picture.digest):
+                if not self._claim(picture):
                     picture.same_as_other = True
                     return
                 picture.vector = self._known(picture.digest)
@@ -352,17 +296,18 @@ class Run:
             with self._digest_lock:
                 digest = self._digests.get(content.name)
                 if digest is None:
+                    if len(self._digests) == MOST_DIGESTS:
+                        del self._digests[next(iter(self._digests))]
                     digest = self._digests[content.name] = _digest_of_file(content)
         if page is None:
             return digest
         return hashlib.sha256(page_source(digest.hex(), page).encode()).digest()
 
-    def _claim(self, digest) -> bool:
+    def _claim(self, picture) -> bool:
+        """Whether a picture is the first of those with the same bytes."""
         with self._claim_lock:
-            if digest in self._claimed:
-                return False
-            self._claimed.add(digest)
-            return True
+            first = self._first.setdefault(picture.digest, picture.index)
+        return first == picture.index
 
     def _known(self, digest):
         if self.cache is None:
@@ -389,50 +334,42 @@ class Run:
                     self._settle(picture)
 
     def _settle(self, picture):
-        digest = picture.digest
         if picture.same_as_other:
-            twin = self._settled.get(digest)
-            if twin is None:
-                self._waiting.setdefault(digest, []).append(picture)
-                return
-            picture.vector, picture.reason = twin.vector, twin.reason
-            picture.cached = twin.cached
-        elif digest is not None:
-            self._settled[digest] = picture
+            first = self._first[picture.digest]
+            if self._results.is_waiting(first):
+                self._twins.setdefault(first, []).append(picture.index)
+            else:
+                self._settle_twin(picture.index, first, picture.digest)
+            return
+        if picture.vector is None:
+            self._results.fail(picture.index, picture.reason)
+        else:
+            self._results.take(picture.index, picture.vector, picture.cached)
             self._keep(picture)
-        self._finish(picture)
-        for other in self._waiting.pop(digest, ()):
-            self._settle(other)
+            self._keep_file(picture.index, picture.digest)
+        for twin in self._twins.pop(picture.index, ()):
+            self._settle_twin(twin, picture.index, picture.digest)
+
+    def _settle_twin(self, index, first, digest):
+        if self._results.share(index, first):
+            self._keep_file(index, digest)
 
     def _keep(self, picture):
         """Into the cache."""
-        if self.cache is None or picture.vector is None or picture.cached:
-            return
-        space = self.space(picture.precision)
-        self.cache.add(picture.digest, space, picture.vector)
+        if self.cache is not None and not picture.cached:
+            space = self.space(picture.precision)
+            self.cache.add(picture.digest, space, picture.vector)
 
-    def _finish(self, picture):
-        if picture.vector is None:
-            self.failures[picture.source] = picture.reason
-            self._done += 1
-            return
-        if self.cache is not None and picture.stamp is not None:
-            self.cache.add_file(picture.source, *picture.stamp, picture.digest)
-        self._take(picture.index, picture.vector, picture.cached)
-        # A row of the result instead of a copy: twins may still ask for it.
-        picture.vector = self._vectors[picture.index]
-
-    def _take(self, index, vector, cached):
-        if not self._vectors.shape[1]:  # the first tells how long they are
-            self._vectors = np.empty((len(self._vectors), len(vector)), np.float32)
-        self._vectors[index] = vector
-        self._from_cache[index] = cached
-        self._done += 1
+    def _keep_file(self, index, digest):
+        """Into the cache: what a file held when it had its stamp."""
+        size, changed = self._stamps[index].tolist()
+        if size:
+            self.cache.add_file(self._sources[index], size, changed, digest)
 
     def _tick(self):
         if self.cancelled.is_set():
             raise Cancelled
-        self.callback(self._done / len(self._sources) if self._sources else 1.0)
+        self.callback(self._results.fraction)
 
 
 def _digest_of_file(file) -> bytes:

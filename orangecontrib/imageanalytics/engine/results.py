@@ -1,0 +1,159 @@
+"""What comes out of a run, and how it is gathered picture by picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# What is known of a picture.
+_WAITING, _COMPUTED, _CACHED, _FAILED = range(4)
+
+
+@dataclass
+class Statistics:
+    """What a run did; pictures are counted by rows, seconds are wall time."""
+
+    n_images: int = 0
+    n_embedded: int = 0
+    n_failed: int = 0
+    n_cached: int = 0
+    seconds: float = 0.0
+    device: str = ""
+
+
+@dataclass
+class Embedded:
+    """The result of a run.
+
+    Attributes
+    ----------
+    vectors : numpy.ndarray
+        float32, shape (n different sources, n_features).
+    rows : numpy.ndarray
+        int, shape (n sources,): the row of `vectors`, -1 where there is none.
+    failures : dict of str to str
+        Source to the reason why it has no vector.
+    statistics : Statistics
+    """
+
+    vectors: np.ndarray
+    rows: np.ndarray
+    failures: dict[str, str]
+    statistics: Statistics
+
+    def per_source(self) -> list[np.ndarray | None]:
+        """The vector of each source, shape (n_features,), or None."""
+        return [self.vectors[row] if row >= 0 else None for row in self.rows]
+
+    def feature(self, index: int) -> np.ndarray:
+        """One number a source, nan where there is no vector; shape (n sources,)."""
+        values = np.full(len(self.rows), np.nan)
+        embedded = self.rows >= 0
+        if embedded.any():
+            values[embedded] = self.vectors[self.rows[embedded], index]
+        return values
+
+
+class Collector:
+    """Gathers what becomes of each picture.
+
+    There may be millions of them. Different sources are numbered in the order in
+    which they first appear; all that is kept of a picture stands at its number in a
+    list or an array. Only failures, of which there are few, are in a dictionary.
+
+    Parameters
+    ----------
+    sources : list of (str or None)
+        None where missing.
+    failures : dict of str to str
+        Is filled with sources and reasons.
+
+    Attributes
+    ----------
+    sources : list of str
+        The different ones.
+    """
+
+    def __init__(self, sources: list[str | None], failures: dict[str, str]):
+        numbers: dict[str | None, int] = {None: -1}
+        self._rows = np.fromiter(
+            (numbers.setdefault(source, len(numbers) - 1) for source in sources),
+            dtype=int,
+            count=len(sources),
+        )
+        del numbers[None]
+        self.sources: list[str] = list(numbers)
+        self._failures = failures
+        self._states = np.zeros(len(self), np.uint8)
+        self._vectors = np.empty((len(self), 0), np.float32)
+        self._n_done = 0
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def fraction(self) -> float:
+        """How much is done."""
+        return self._n_done / len(self) if len(self) else 1.0
+
+    def waiting(self) -> np.ndarray:
+        """Numbers of the pictures of which nothing is known yet."""
+        return np.flatnonzero(self._states == _WAITING)
+
+    def is_waiting(self, number: int) -> bool:
+        """Whether nothing is known of a picture yet."""
+        return self._states[number] == _WAITING
+
+    def take(self, number: int, vector: np.ndarray, cached: bool) -> None:
+        """The picture has this vector."""
+        if not self._vectors.shape[1]:  # the first tells how long they are
+            self._vectors = np.empty((len(self), len(vector)), np.float32)
+        self._vectors[number] = vector
+        self._settle(number, _CACHED if cached else _COMPUTED)
+
+    def fail(self, number: int, reason: str) -> None:
+        """The picture has no vector."""
+        self._failures[self.sources[number]] = reason
+        self._settle(number, _FAILED)
+
+    def share(self, number: int, other: int) -> bool:
+        """The picture is the same as another, of which all is known.
+
+        Returns
+        -------
+        bool
+            Whether it has a vector.
+        """
+        state = self._states[other]
+        if state == _FAILED:
+            self.fail(number, self._failures[self.sources[other]])
+        else:
+            self.take(number, self._vectors[other], cached=state == _CACHED)
+        return state != _FAILED
+
+    def _settle(self, number, state):
+        self._states[number] = state
+        self._n_done += 1
+
+    def embedded(self, seconds: float, device: str) -> Embedded:
+        """The result, when all is done; nothing can be added then.
+
+        Parameters
+        ----------
+        seconds, device
+            As for `Statistics`.
+        """
+        rows = self._rows
+        # The place at the end is where the missing sources, as -1, point.
+        states = np.append(self._states, _FAILED)[rows]
+        rows[states == _FAILED] = -1
+        statistics = Statistics(
+            n_images=len(rows),
+            n_embedded=int((states != _FAILED).sum()),
+            n_failed=int((states == _FAILED).sum()),
+            n_cached=int((states == _CACHED).sum()),
+            seconds=seconds,
+            device=device,
+        )
+        return Embedded(self._vectors, rows, self._failures, statistics)
