@@ -450,6 +450,7 @@ def test_two_tables_embedded_the_same_way_match(old, new, fresh_cache, forward):
     assert not forward
 
 
+@pytest.mark.filterwarnings("ignore:This processor has no instructions")
 @pytest.mark.parametrize(
     "options",
     [

@@ -257,6 +257,7 @@ def test_moved_and_changed_files(embedder, photos, fresh_cache, counted):
     assert np.abs(embedder([photos[1]])[0] - first[1]).max() > 0.1
 
 
+@pytest.mark.filterwarnings("ignore:This processor has no instructions")
 def test_networks_do_not_share_vectors(photos, fresh_cache):
     for model in ("squeezenet", "efficientnet-lite0", "efficientnet-lite2"):
         with ImageEmbedder(model, "cpu", precision="float32") as embedder:

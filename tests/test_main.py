@@ -254,14 +254,21 @@ def test_cache(photos, out, capsys):
     folder = image_embedder.cache_info()["folder"]
     capsys.readouterr()
     assert run("cache", "info") == 0
-    vectors, pictures = capsys.readouterr().out.splitlines()
+    vectors, pictures, networks = capsys.readouterr().out.splitlines()
     assert vectors.startswith("vectors")
     assert " 2 entries " in vectors
     assert folder in vectors
     assert pictures.startswith("web pictures  0 entries ")
+    assert networks.startswith("networks      1 entries ")
     assert run("cache", "clear") == 0
     assert run("cache", "info") == 0
-    assert "vectors       0 entries " in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert [line.split("  ")[0] for line in lines] == [
+        "vectors",
+        "web pictures",
+        "networks",
+    ]
+    assert all(" 0 entries " in line for line in lines)
 
 
 def test_reader_that_goes_away():

@@ -20,6 +20,8 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from orangecontrib.imageanalytics.engine.device import PRECISIONS
+from orangecontrib.imageanalytics.engine.runner import ENGINES
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError, ModelError
 from orangecontrib.imageanalytics.images.intensity import (
     AUTOMATIC,
@@ -126,7 +128,21 @@ def _parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     command.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps ..."
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda, cuda:1, mps, intel-gpu, intel-npu ...",
+    )
+    command.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what runs the network (default: openvino on the CPU, else torch)",
+    )
+    command.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="numbers to compute with (default: the shortest that this processor is "
+        "fast with and that keeps the vectors)",
     )
     command.add_argument(
         "--batch-size", type=_positive, metavar="N", help="default: by device"
@@ -187,6 +203,8 @@ def embed(options: argparse.Namespace) -> int:
             model=options.model,
             device=options.device,
             batch_size=options.batch_size,
+            engine=options.engine,
+            precision=options.precision,
             cache=options.cache,
             layer=options.layer,
             fit=options.fit,
@@ -324,12 +342,17 @@ def _download(network: Network) -> None:
 
 
 def cache(options: argparse.Namespace) -> int:
-    """Show or remove the vectors and web pictures that are kept between runs."""
+    """Show or remove what is kept between runs."""
     from orangecontrib.imageanalytics import image_embedder
+    from orangecontrib.imageanalytics.engine import compiled
     from orangecontrib.imageanalytics.images import http_cache
 
     rows = []
-    for name, module in (("vectors", image_embedder), ("web pictures", http_cache)):
+    for name, module in (
+        ("vectors", image_embedder),
+        ("web pictures", http_cache),
+        ("networks", compiled),
+    ):
         info = module.cache_info()
         if options.action == "clear":
             module.clear_cache()

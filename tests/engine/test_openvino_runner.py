@@ -394,6 +394,7 @@ def test_automatic_precision(cosines, expected, own, capable, monkeypatch):
     assert runner.precision == expected and not measured
 
 
+@pytest.mark.filterwarnings("ignore:This processor has no instructions")
 def test_what_the_processor_emulates_runs_in_torch(own, monkeypatch):
     monkeypatch.setattr(OpenVinoRunner, "_capable", lambda _: [])
     extractor = own(Small())

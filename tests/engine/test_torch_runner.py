@@ -184,6 +184,7 @@ def test_cancel_is_heard_between_layers():
     assert not seen
 
 
+@pytest.mark.filterwarnings("ignore:This processor has no instructions")
 def test_bfloat16_is_close():
     size = LITE.network.input_size
     rng = np.random.default_rng(0)
@@ -218,3 +219,21 @@ def test_threads_of_torch_are_restored():
     in_thread(ask)
     assert inside == [1, before]
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("slowdown", [0.5, 1.2, 12.3])
+def test_a_precision_that_is_slow_here_is_told(slowdown, toy, monkeypatch, recwarn):
+    monkeypatch.setattr(module, "_slowdown", lambda precision: slowdown)
+    monkeypatch.setattr(toy, "to", lambda device: toy)
+    loaded("cpu")
+    assert not recwarn
+    if slowdown < 2:
+        loaded("cpu", precision="bfloat16")
+        assert not recwarn
+    else:
+        with pytest.warns(RuntimeWarning, match="bfloat16.* about 12 times as long"):
+            loaded("cpu", precision="bfloat16")
+
+
+def test_how_slow_a_precision_is():
+    assert module._slowdown("bfloat16") > 0

@@ -277,17 +277,50 @@ def _write(path: str, content: bytes) -> None:
     os.replace(partial, path)
 
 
+def cache_info() -> dict:
+    """``folder``, ``bytes`` used, ``entries`` (networks) and ``limit`` in bytes."""
+    files = _kept_files()
+    return {
+        "folder": folder(),
+        "bytes": _size(files),
+        "entries": sum(file.name.endswith(".json") for file in files),
+        "limit": _MOST_BYTES,
+    }
+
+
+def clear_cache() -> None:
+    """Drop the networks that are kept.
+
+    Raises
+    ------
+    OSError
+        When that cannot be done.
+    """
+    for file in _kept_files():
+        os.remove(file.path)
+
+
+def _kept_files() -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder()) as entries:
+            return [e for e in entries if e.name.endswith((".xml", ".bin", ".json"))]
+    except OSError:
+        return []
+
+
+def _size(files: list[os.DirEntry]) -> int:
+    return sum(file.stat().st_size for file in files)
+
+
 def _make_room(n_bytes: int) -> None:
     """Drop what was not used for longest."""
-    with os.scandir(folder()) as entries:
-        files = [(e.stat().st_mtime, e.stat().st_size, e.path) for e in entries]
-    files = [entry for entry in files if entry[2].endswith((".xml", ".bin", ".json"))]
-    excess = sum(size for _, size, _ in files) + n_bytes - _MOST_BYTES
-    for _, size, path in sorted(files):
+    files = _kept_files()
+    excess = _size(files) + n_bytes - _MOST_BYTES
+    for file in sorted(files, key=lambda file: file.stat().st_mtime):
         if excess <= 0:
             return
-        os.remove(path)
-        excess -= size
+        excess -= file.stat().st_size
+        os.remove(file.path)
 
 
 def _checksum(path: str) -> int:

@@ -203,7 +203,8 @@ class OpenVinoRunner(Runner):
 
     def _run(self, square: np.ndarray, cancelled: threading.Event) -> np.ndarray:
         request = self._request()
-        tensor = library().Tensor(square[None], shared_memory=True)
+        shared = np.require(square[None], requirements=("C", "W"))
+        tensor = library().Tensor(shared, shared_memory=True)
         request.set_input_tensor(tensor)
         _look(cancelled)
         try:

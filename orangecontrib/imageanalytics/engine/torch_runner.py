@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 # between the layers stays in the processor's cache. See benchmarks/batch_size.py.
 CPU_BATCH = 4
 GPU_BATCH = 64
+# So many times as slow as float32 is worth a warning.
+_NOTICED = 1.5
 
 
 class TorchRunner(Runner):
@@ -78,6 +82,7 @@ class TorchRunner(Runner):
     def _load(self, callback):
         module = self._load_backbone(callback)
         self._watch_for_cancel(module)
+        self._warn_if_slow()
         try:
             return module.to(self.device)
         except Exception as error:  # also of programs, of which any may come
@@ -85,6 +90,17 @@ class TorchRunner(Runner):
                 raise
             self._move_to_cpu(module, error)
             return module
+
+    def _warn_if_slow(self):
+        if self.device.type == "cpu" and self.precision != "float32":
+            slowdown = _slowdown(self.precision)
+            if slowdown > _NOTICED:
+                warnings.warn(
+                    f"This processor has no instructions for {self.precision}, which "
+                    f"takes about {slowdown:.0f} times as long as float32.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     def _set_defaults(self):
         self._precision = choose_precision(self._asked_precision, self.device)
@@ -204,6 +220,29 @@ def _is_out_of_memory(error) -> bool:
     # Neither MPS nor the CPU has an exception of its own for it.
     message = str(error).lower()
     return "out of memory" in message or "allocate memory" in message
+
+
+@functools.cache
+def _slowdown(precision: str) -> float:
+    """How many times as long as float32 a precision takes on this processor.
+
+    Measured on a convolution as those in networks; what processors say that they have
+    does not say whether torch makes use of it.
+    """
+    layer = torch.nn.Conv2d(32, 32, 3).requires_grad_(False)
+    maps = torch.zeros(1, 32, 40, 40)
+
+    def seconds(is_short: bool) -> float:
+        with torch.autocast("cpu", getattr(torch, precision), enabled=is_short):
+            layer(maps)
+            times = []
+            for _ in range(3):
+                start = time.perf_counter()
+                layer(maps)
+                times.append(time.perf_counter() - start)
+            return min(times)
+
+    return seconds(True) / seconds(False)
 
 
 class SingleThreaded:
