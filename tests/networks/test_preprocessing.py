@@ -4,11 +4,10 @@ import torch
 from PIL import Image
 from torchvision.models import get_weight
 
-from orangecontrib.imageanalytics.networks.extractor import load_preprocessing
 from orangecontrib.imageanalytics.networks.preprocessing import FITS, Preprocessing
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
 
-FROM_TORCHVISION = [n for n in NETWORKS if isinstance(n.preprocessing, str)]
+FROM_TORCHVISION = [n for n in NETWORKS if n.builder.startswith("torchvision")]
 
 
 def photo(size=(640, 427)):
@@ -24,16 +23,18 @@ def normalised(preprocessing, square):
 @pytest.mark.parametrize("size", [(640, 427), (300, 501), (120, 90)])
 @pytest.mark.parametrize("network", FROM_TORCHVISION, ids=lambda n: n.id)
 def test_as_torchvision_does_it(network, size):
-    preprocessing = load_preprocessing(network)
+    preprocessing = network.preprocessing
     ours = normalised(preprocessing, preprocessing.square(photo(size)))
-    theirs = get_weight(network.preprocessing).transforms()(photo(size))
+    transforms = get_weight(network.classes).transforms()
+    assert preprocessing == Preprocessing.from_torchvision(transforms)
+    theirs = transforms(photo(size))
     # One grey level of 255 is 0.017 after division by the deviation.
     assert (ours - theirs).abs().max() < 0.02
     assert (ours - theirs).abs().mean() < 0.005
 
 
 def test_lite_is_centre_crop_on_the_scale_of_its_training():
-    preprocessing = load_preprocessing(find_network("efficientnet-lite0"))
+    preprocessing = find_network("efficientnet-lite0").preprocessing
     image = photo((512, 256)).resize((512, 256))
     square = preprocessing.square(image)
     middle = np.asarray(image.crop((144, 16, 368, 240)))
@@ -43,7 +44,7 @@ def test_lite_is_centre_crop_on_the_scale_of_its_training():
 
 
 def test_squeezenet_stretches_and_takes_blue_first():
-    preprocessing = load_preprocessing(find_network("squeezenet"))
+    preprocessing = find_network("squeezenet").preprocessing
     image = Image.new("RGB", (400, 100), (200, 100, 50))
     numbers = normalised(preprocessing, preprocessing.square(image))[None]
     assert numbers.shape == (1, 3, 227, 227)
@@ -80,7 +81,7 @@ def test_padding_keeps_the_rim_and_is_zero_for_the_network(size, margin, channel
 
 
 def test_crop_of_a_network_that_stretches():
-    stretched = load_preprocessing(find_network("squeezenet"))
+    stretched = find_network("squeezenet").preprocessing
     image = Image.new("RGB", (681, 227), (0, 0, 0))
     image.paste((255, 255, 255), (227, 0, 454, 227))
     assert stretched.fitted(None) is stretched

@@ -3,7 +3,6 @@ import sys
 
 import pytest
 
-from orangecontrib.imageanalytics.networks.extractor import load_preprocessing
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
@@ -45,7 +44,7 @@ def test_order_shown_to_users():
 def test_downloads_are_those_of_torchvision(network):
     from torchvision.models import get_weight
 
-    weights = get_weight(network.preprocessing)
+    weights = get_weight(network.classes)
     assert network.weights.url == weights.url
     mebibytes = weights.meta["_file_size"]
     assert network.megabytes == pytest.approx(mebibytes * 1.048576, abs=0.6)
@@ -53,7 +52,7 @@ def test_downloads_are_those_of_torchvision(network):
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
 def test_input_size_is_that_of_the_preprocessing(network):
-    assert load_preprocessing(network).size == network.input_size
+    assert network.preprocessing.size == network.input_size
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
@@ -84,11 +83,6 @@ def test_listing_does_not_import_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_fit():
-    for network in NETWORKS:
-        assert network.fit == load_preprocessing(network).fit
 
 
 def test_names_that_end_like_files():

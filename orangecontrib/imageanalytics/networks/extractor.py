@@ -79,8 +79,8 @@ class Extractor:
 
     @functools.cached_property
     def preprocessing(self) -> Preprocessing:
-        """From a picture to the network's input; may import torchvision."""
-        return load_preprocessing(self.network).fitted(self.fit)
+        """From a picture to the network's input."""
+        return self.network.preprocessing.fitted(self.fit)
 
     def key(self, precision: str) -> bytes:
         """Key of the vectors in the cache: all that they depend on but pixels."""
@@ -93,16 +93,6 @@ class Extractor:
             self.intensity,
         )
         return hashlib.sha256(repr(parts).encode()).digest()[:16]
-
-
-def load_preprocessing(network: Network) -> Preprocessing:
-    """What the weights of `network` expect of their input."""
-    if isinstance(network.preprocessing, Preprocessing):
-        return network.preprocessing
-    from torchvision.models import get_weight
-
-    weights = get_weight(network.preprocessing)
-    return Preprocessing.from_torchvision(weights.transforms())
 
 
 def load_class_names(network: Network) -> tuple[str, ...]:

@@ -69,9 +69,8 @@ class Network:
     input_size : int
         Side of the square it sees, in pixels.
     weights : Weights
-    preprocessing : Preprocessing or str
-        What the weights expect. A string names the torchvision weights whose
-        own transforms say it.
+    preprocessing : Preprocessing
+        What the weights expect.
     n_features : int or None
         Length of the vectors of the default layer; None where only the loaded
         network tells.
@@ -103,7 +102,7 @@ class Network:
     description: str
     input_size: int
     weights: Weights
-    preprocessing: Preprocessing | str
+    preprocessing: Preprocessing
     n_features: int | None = None
     layer: str = PENULTIMATE
     classes: tuple[str, ...] | str = ()
@@ -128,13 +127,6 @@ class Network:
     def origin(self) -> str:
         """Where the weights come from, in words."""
         return self.weights.origin
-
-    @property
-    def fit(self) -> str:
-        """How pictures meet the square unless another fit is asked for."""
-        if isinstance(self.preprocessing, Preprocessing):
-            return self.preprocessing.fit
-        return "crop"  # as all of torchvision's
 
     def available(self) -> bool:
         """Whether the weights are on this computer; asks no network."""

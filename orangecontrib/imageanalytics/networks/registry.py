@@ -49,8 +49,15 @@ def _lite(number, name, size, sha256, file, description):
     )
 
 
-def _torchvision(id, name, weights, size, n_features, file, megabytes, text, **options):
-    """A network of torchvision; `weights` names its weights entry."""
+def _torchvision(
+    id, name, weights, sizes, n_features, file, megabytes, text, **options
+):
+    """A network of torchvision.
+
+    `weights` names its weights entry there, which says the same as this, but takes
+    seconds to be asked; `sizes` are those of the square and of the shorter side.
+    """
+    size, resize = sizes
     return Network(
         id=id,
         name=name,
@@ -64,7 +71,13 @@ def _torchvision(id, name, weights, size, n_features, file, megabytes, text, **o
             source="https://docs.pytorch.org/vision/stable/models.html",
         ),
         builder="torchvision.models:" + id.replace("-", "_"),
-        preprocessing=weights,
+        preprocessing=Preprocessing(
+            size=size,
+            resize=resize,
+            mean=tuple(255 * value for value in (0.485, 0.456, 0.406)),
+            std=tuple(255 * value for value in (0.229, 0.224, 0.225)),
+            interpolation="bilinear",
+        ),
         classes=weights,
         options=tuple(options.items()),
     )
@@ -117,7 +130,7 @@ NETWORKS = (
         "inception-v3",
         "Inception v3",
         "Inception_V3_Weights.IMAGENET1K_V1",
-        299,
+        (299, 342),
         2048,
         "inception_v3_google-0cc3c7bd.pth",
         109,
@@ -129,7 +142,7 @@ NETWORKS = (
         "vgg16",
         "VGG-16",
         "VGG16_Weights.IMAGENET1K_V1",
-        224,
+        (224, 256),
         4096,
         "vgg16-397923af.pth",
         553,
@@ -139,7 +152,7 @@ NETWORKS = (
         "vgg19",
         "VGG-19",
         "VGG19_Weights.IMAGENET1K_V1",
-        224,
+        (224, 256),
         4096,
         "vgg19-dcbb9e9d.pth",
         575,
@@ -149,7 +162,7 @@ NETWORKS = (
         "resnet50",
         "ResNet-50",
         "ResNet50_Weights.IMAGENET1K_V2",
-        224,
+        (224, 232),
         2048,
         "resnet50-11ad3fa6.pth",
         103,
@@ -159,7 +172,7 @@ NETWORKS = (
         "convnext-tiny",
         "ConvNeXt Tiny",
         "ConvNeXt_Tiny_Weights.IMAGENET1K_V1",
-        224,
+        (224, 236),
         768,
         "convnext_tiny-983f1562.pth",
         114,
@@ -169,7 +182,7 @@ NETWORKS = (
         "efficientnet-v2-s",
         "EfficientNetV2-S",
         "EfficientNet_V2_S_Weights.IMAGENET1K_V1",
-        384,
+        (384, 384),
         1280,
         "efficientnet_v2_s-dd5fe13b.pth",
         87,
@@ -179,7 +192,7 @@ NETWORKS = (
         "vit-b-16",
         "ViT-B/16",
         "ViT_B_16_Weights.IMAGENET1K_V1",
-        224,
+        (224, 256),
         768,
         "vit_b_16-c867db91.pth",
         346,
@@ -189,7 +202,7 @@ NETWORKS = (
         "mobilenet-v3-large",
         "MobileNetV3 Large",
         "MobileNet_V3_Large_Weights.IMAGENET1K_V2",
-        224,
+        (224, 232),
         1280,
         "mobilenet_v3_large-5c1a4163.pth",
         22,
@@ -199,7 +212,7 @@ NETWORKS = (
         "densenet121",
         "DenseNet-121",
         "DenseNet121_Weights.IMAGENET1K_V1",
-        224,
+        (224, 256),
         1024,
         "densenet121-a639ec97.pth",
         32,

@@ -180,6 +180,6 @@ class FitCombo(DetailedCombo):
     def show_trained(self, network: Network | None):
         """Say what a network was trained with; None: not known yet."""
         names = {fit: text.lower() for text, fit, _ in FITS}
-        known = f" ({names[network.fit]})" if network else ""
+        known = f" ({names[network.preprocessing.fit]})" if network else ""
         self.setItemText(0, f"As trained{known}")
         self.describe(0, "")
