@@ -1,4 +1,4 @@
-"""Pictures a second on the CPU for batches of several sizes.
+"""Pictures a second in torch on the CPU for batches of several sizes.
 
     python benchmarks/batch_size.py FOLDER [MODEL ...]
 
@@ -18,7 +18,9 @@ SIZES = (1, 2, 4, 8, 16)
 
 
 def speed(paths, model, batch_size):
-    with ImageEmbedder(model, "cpu", batch_size, cache=False) as embedder:
+    with ImageEmbedder(
+        model, "cpu", batch_size, cache=False, engine="torch"
+    ) as embedder:
         embedder.load()
         start = time.perf_counter()
         embedder(paths)

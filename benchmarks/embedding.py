@@ -1,13 +1,19 @@
-"""Pictures a second: this add-on, the one it replaces, and a plain torchvision loop.
+"""Pictures a second: this add-on, its own networks alone, and others.
 
-    python benchmarks/embedding.py FOLDER [--old-python PYTHON] [--rounds 3]
+    python benchmarks/embedding.py FOLDER [--baseline CHECKOUT]
+        [--old-python PYTHON] [--rounds 5]
 
-All are run in turn, several times, on the same photos with an empty cache; the
-ratios are of medians. PYTHON is the interpreter of an environment in which
+All are run in turn, several times, on the same photos with an empty cache, each in a
+process of its own; the ratios are of medians. CHECKOUT is another version of this
+repository. PYTHON is the interpreter of an environment in which
 ``orange3-imageanalytics==0.13.0`` is installed (it cannot be in the same one).
+
+*Forward alone* is what the engine could do if reading, decoding and scaling took no
+time.
 """
 
 import argparse
+import functools
 import os
 import statistics
 import subprocess
@@ -16,6 +22,7 @@ import tempfile
 import time
 
 NETWORKS = ("squeezenet", "efficientnet-lite0", "efficientnet-lite2")
+REFERENCE = "ours, float32"
 
 OLD = """
 import sys, time
@@ -32,18 +39,68 @@ with ImageEmbedder(model="squeezenet") as embedder:
 """
 
 
-def ours(paths, model, precision=None, cold=True):
-    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder, clear_cache
+OURS = """
+import sys, time
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+model, precision, engine, *paths = sys.stdin.read().split("\\n")
+options = {"engine": engine} if engine else {}
+with ImageEmbedder(
+    model, "cpu", cache=False, precision=precision or None, **options
+) as embedder:
+    embedder.load()
+    embedder(paths[:20])
+    start = time.perf_counter()
+    vectors = embedder(paths)
+    seconds = time.perf_counter() - start
+assert all(vector is not None for vector in vectors)
+print(len(paths) / seconds)
+"""
 
-    if cold:
-        clear_cache()
-    with ImageEmbedder(model, "cpu", precision=precision) as embedder:
-        embedder.load()
-        start = time.perf_counter()
-        vectors = embedder(paths)
-        seconds = time.perf_counter() - start
-    assert all(vector is not None for vector in vectors)
-    return len(paths) / seconds
+FORWARD = """
+import sys, threading, time
+import numpy as np
+from orangecontrib.imageanalytics.engine.device import workers
+from orangecontrib.imageanalytics.engine.runner import choose_runner
+from orangecontrib.imageanalytics.networks.extractor import Extractor
+model, precision, engine, *paths = sys.stdin.read().split("\\n")
+runner = choose_runner(
+    Extractor.choose(model), "cpu", precision=precision or None, engine=engine
+)
+size = runner.preprocessing.size
+shape = runner.batch_size, size, size, 3
+squares = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+never, n_batches = threading.Event(), 1 + len(paths) // (2 * len(squares))
+
+def work():
+    runner.start_thread()
+    for _ in range(n_batches):
+        runner(squares, never)
+
+runner(squares, never)
+with runner.sharing():
+    threads = [threading.Thread(target=work) for _ in range(workers())]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - start
+print(len(threads) * n_batches * len(squares) / seconds)
+"""
+
+
+def child(code, model, paths, precision="", engine="", checkout=None):
+    """What a program prints that is given these on its standard input."""
+    root = checkout or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        input="\n".join([model, precision, engine, *paths]),
+        env={**os.environ, "PYTHONPATH": root},
+        text=True,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    return float(answer.stdout)
 
 
 def plain_loop(paths, model, workers, batch_size):
@@ -107,24 +164,33 @@ def old_addon(paths, python):
     return float(answer.stdout)
 
 
-def contestants(paths, model, old_python):
+def contestants(paths, model, arguments):
+    """Names, and functions that give pictures a second."""
+    loop = functools.partial(plain_loop, paths, model)
+    yield "plain loop, 2 workers, batches of 32", lambda: loop(2, 32)
+    yield "plain loop, 0 workers, batches of 8", lambda: loop(0, 8)
+    if model == "squeezenet" and arguments.old_python:
+        old = functools.partial(old_addon, paths, arguments.old_python)
+        yield "orange3-imageanalytics 0.13.0", old
+    if arguments.baseline:
+        baseline = functools.partial(child, OURS, model, paths, "float32")
+        yield "baseline", lambda: baseline(checkout=arguments.baseline)
     yield (
-        "plain loop, 2 workers, batches of 32",
-        lambda: plain_loop(paths, model, 2, 32),
+        "ours, torch",
+        functools.partial(child, OURS, model, paths, "float32", "torch"),
     )
-    yield "plain loop, 0 workers, batches of 8", lambda: plain_loop(paths, model, 0, 8)
-    if model == "squeezenet" and old_python:
-        yield "orange3-imageanalytics 0.13.0", lambda: old_addon(paths, old_python)
-    yield "ours, bfloat16", lambda: ours(paths, model, "bfloat16")
-    yield "ours, float32", lambda: ours(paths, model)
-    yield "ours, cached", lambda: ours(paths, model, cold=False)
+    yield REFERENCE, functools.partial(child, OURS, model, paths, "float32")
+    yield "ours, automatic precision", functools.partial(child, OURS, model, paths)
+    forward = functools.partial(child, FORWARD, model, paths, "float32", "auto")
+    yield "forward alone, float32", forward
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", help="with photos")
     parser.add_argument("--old-python", help="of an environment with the old add-on")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--baseline", help="another checkout of this repository")
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     paths = [
         os.path.join(folder, name)
@@ -141,19 +207,19 @@ def main():
 
 
 def report(model, paths, arguments):
-    runs = dict(contestants(paths, model, arguments.old_python))
+    runs = dict(contestants(paths, model, arguments))
     speeds = {name: [] for name in runs}
     for _ in range(arguments.rounds):
         for name, run in runs.items():
             speeds[name].append(run())
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     print(f"\n{model}: {len(paths)} photos, median of {arguments.rounds} rounds")
-    reference = medians["ours, float32"]
+    reference = medians[REFERENCE]
     for name, speed in medians.items():
         low, high = min(speeds[name]), max(speeds[name])
         print(
             f"  {name:40s} {speed:9.1f} pictures/s ({low:.1f} to {high:.1f})"
-            f"   ours, float32 is {reference / speed:5.2f} times that"
+            f"   {REFERENCE} is {reference / speed:5.2f} times that"
         )
 
 
