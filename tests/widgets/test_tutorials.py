@@ -17,7 +17,7 @@ from orangecanvas.preview.scanner import preview_parse
 from orangecanvas.scheme.readwrite import loads, parse_ows_stream
 
 from orangecontrib.imageanalytics import tutorials
-from orangecontrib.imageanalytics.engine.runner import Runner
+from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.import_images import ImportImages
 
 FOLDER = os.path.dirname(tutorials.__file__)
@@ -193,13 +193,13 @@ def test_save_a_cluster(installed, open_workflow, tmp_path, monkeypatch):
 
 def test_predict_another_folder(installed, open_workflow, fresh_cache, monkeypatch):
     batches = []
-    forward = Runner.__call__
+    forward = OpenVinoRunner.__call__
 
     def count(runner, squares, cancelled):
         batches.append(len(squares))
         return forward(runner, squares, cancelled)
 
-    monkeypatch.setattr(Runner, "__call__", count)
+    monkeypatch.setattr(OpenVinoRunner, "__call__", count)
     widgets = open_workflow(installed / "6-predict-another-folder.ows")
     assert not no_messages(widgets)
     assert widgets["Known photos"].folder == str(installed / "photos")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL.Image import Resampling
+
+from orangecontrib.imageanalytics.networks.resampling import scaled_window
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 # it: it is part of the key under which vectors are cached.
 VERSION = 2
 
-_RESAMPLING = {"bilinear": Resampling.BILINEAR, "bicubic": Resampling.BICUBIC}
 FITS = ("crop", "stretch", "pad")
 
 
@@ -114,7 +114,7 @@ class Preprocessing:
         # As torchvision rounds.
         left, top = (round((side - self.size) / 2) for side in (width, height))
         window = left, top, left + self.size, top + self.size
-        return self._window(image, (width, height), window)
+        return scaled_window(image, (width, height), window, self.interpolation)
 
     def _scaled_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height to which a picture is scaled."""
@@ -127,26 +127,14 @@ class Preprocessing:
         shorter = min(width, height)
         return side * width // shorter, side * height // shorter
 
-    def _window(self, image: Image, size: tuple[int, int], window) -> np.ndarray:
-        """Left, top, right and bottom of a picture scaled to a size.
-
-        Only what is in the window is computed.
-        """
-        scales = [old / new for old, new in zip(image.size, size, strict=True)] * 2
-        ends = (end * scale for end, scale in zip(window, scales, strict=True))
-        box = [min(end, most) for end, most in zip(ends, image.size * 2, strict=True)]
-        left, top, right, bottom = window
-        method = _RESAMPLING[self.interpolation]
-        return np.asarray(image.resize((right - left, bottom - top), method, box))
-
     def _padded(self, image: Image) -> np.ndarray:
         width, height = self._scaled_size(*image.size)
         mean = self.mean if self.channels == "RGB" else self.mean[::-1]
         square = np.empty((self.size, self.size, 3), np.uint8)
         square[:] = [round(value) for value in mean]
         left, top = (self.size - width) // 2, (self.size - height) // 2
-        square[top : top + height, left : left + width] = self._window(
-            image, (width, height), (0, 0, width, height)
+        square[top : top + height, left : left + width] = scaled_window(
+            image, (width, height), (0, 0, width, height), self.interpolation
         )
         return square
 

@@ -1,0 +1,104 @@
+"""Scaling images: with Pillow's result, in a third of its time.
+
+Torch's kernel is as fast, but importing torch takes longer than scaling a thousand
+images. Where there is no wheel of cykooz_resizer, Pillow does it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import threading
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+Box = tuple[float, float, float, float]
+
+_PILLOW = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+# Names of the same filters there, and how many pixels they reach.
+_FILTERS = {"bilinear": ("bilinear", 1), "bicubic": ("catmull_rom", 2)}
+_thread = threading.local()
+
+
+def scaled_window(
+    image: Image.Image,
+    size: tuple[int, int],
+    window: tuple[int, int, int, int],
+    interpolation: str,
+) -> np.ndarray:
+    """A part of a scaled image; the rest is not computed.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Mode RGB.
+    size : (int, int)
+        Width and height to which all of it would be scaled.
+    window : (int, int, int, int)
+        Left, top, right and bottom of the part, in the scaled image.
+    interpolation : {"bilinear", "bicubic"}
+        With antialiasing.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (bottom - top, right - left, 3).
+    """
+    left, top, right, bottom = window
+    box = _unscaled(window, size, image.size)
+    size = right - left, bottom - top
+    if _has_resizer():
+        image = _resized(image, size, box, interpolation)
+    else:
+        image = image.resize(size, _PILLOW[interpolation], box)
+    return np.asarray(image)
+
+
+def _unscaled(window, size, original) -> Box:
+    scales = [old / new for old, new in zip(original, size, strict=True)] * 2
+    ends = (end * scale for end, scale in zip(window, scales, strict=True))
+    # Rounding must not lead out of the image.
+    return tuple(min(end, most) for end, most in zip(ends, original * 2, strict=True))
+
+
+@cache
+def _has_resizer() -> bool:
+    return importlib.util.find_spec("cykooz_resizer") is not None
+
+
+def _resized(image, size, box: Box, interpolation: str) -> Image.Image:
+    """As Pillow does it: first the rows, then the columns.
+
+    At once, columns would come first; since numbers beyond black and white are cut off
+    in between, edges would look otherwise.
+    """
+    left, top, right, bottom = box
+    width, height = size
+    filter_name, reach = _FILTERS[interpolation]
+    reach *= max(1, (bottom - top) / height)
+    first = max(0, math.floor(top - reach))
+    last = min(image.height, math.ceil(bottom + reach))
+    rows = (left, first, right, last)
+    image = _pass(image, (width, last - first), rows, filter_name)
+    return _pass(image, size, (0, top - first, width, bottom - first), filter_name)
+
+
+def _pass(image, size, box: Box, filter_name: str) -> Image.Image:
+    from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
+
+    if not hasattr(_thread, "resizer"):  # it is one thread's alone
+        _thread.resizer = Resizer()
+    left, top, right, bottom = box
+    options = ResizeOptions(
+        resize_alg=ResizeAlg.convolution(getattr(FilterType, filter_name)),
+        crop_box=CropBox(left, top, right - left, bottom - top),
+        use_alpha=False,
+    )
+    result = Image.new("RGB", size)
+    _thread.resizer.resize_pil(image, result, options)
+    return result
