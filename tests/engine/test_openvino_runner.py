@@ -229,7 +229,7 @@ def test_where_nothing_can_be_kept(problem, own, nothing_compiled, monkeypatch, 
         def full(*_, **__):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(compiled, "_write", full)
+        monkeypatch.setattr(compiled, "_write_about", full)
     for _ in range(2):
         found, _ = run(single(extractor), squares(extractor))
     expected, _ = run(TorchRunner(extractor, "cpu"), squares(extractor))
@@ -497,3 +497,18 @@ def test_devices_that_openvino_alone_knows(gpus, monkeypatch):
         pytest.skip("there is one")
     with pytest.raises(ValueError, match="OpenVINO finds no device 'intel-npu'"):
         choose_runner(LITE, "intel-npu")
+
+
+# Batches -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, 4), (10**6, 16)])
+def test_small_networks_have_larger_batches(limit, expected, own, monkeypatch):
+    monkeypatch.setattr(openvino_runner, "LARGE_BYTES", limit)
+    extractor = own(Small())
+    runner = single(extractor)
+    assert runner.batch_size == 4
+    runner.load()
+    assert runner.batch_size == expected
+    assert single(extractor).batch_size == expected  # known, though not loaded
+    assert single(extractor, batch_size=7).batch_size == 7

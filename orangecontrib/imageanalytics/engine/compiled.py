@@ -16,7 +16,7 @@ import sys
 import tempfile
 import warnings
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from PIL import Image
@@ -50,6 +50,25 @@ def library():
 
 
 @dataclass
+class About:
+    """What is known of a network that was compiled.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Size of its weights.
+    cosines : dict of str to float
+        Precision to the least cosine similarity of vectors with those of float32.
+    checksums : list of int
+        CRC-32 of its graph and its weights on disk.
+    """
+
+    n_bytes: int
+    cosines: dict[str, float] = field(default_factory=dict)
+    checksums: list[int] = field(default_factory=list)
+
+
+@dataclass
 class Compiled:
     """A network for OpenVINO.
 
@@ -60,30 +79,29 @@ class Compiled:
         (1, n_features).
     path : str
         Of its JSON, which is there if the network could be kept.
-    cosines : dict of str to float
-        Precision to the least cosine similarity of vectors with those of float32.
+    about : About
     """
 
     model: object
     path: str
-    cosines: dict[str, float] = field(default_factory=dict)
+    about: About
 
     def remember(self, precision: str, cosine: float) -> None:
         """Keep what was measured."""
-        self.cosines[precision] = cosine
-        try:
-            about = _read_about(self.path)
-            _write(self.path, json.dumps(about | {"cosines": self.cosines}).encode())
-        except (OSError, ValueError) as error:
-            log.info("%s cannot be written: %s", self.path, error)
+        self.about.cosines[precision] = cosine
+        if self.about.checksums:
+            try:
+                _write_about(self.path, self.about)
+            except OSError as error:
+                log.info("%s cannot be written: %s", self.path, error)
 
 
-def kept_cosines(extractor: Extractor) -> dict[str, float]:
-    """`Compiled.cosines` of a network that is kept; empty if it is not."""
+def find_about(extractor: Extractor) -> About | None:
+    """What is known of a network that is kept, without reading it."""
     try:
-        return _read_about(_path(extractor))["cosines"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        return _read_about(_path(extractor))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def find_compiled(extractor: Extractor) -> Compiled | None:
@@ -92,15 +110,15 @@ def find_compiled(extractor: Extractor) -> Compiled | None:
     try:
         about = _read_about(path)
         graph, weights = _files(path)
-        if about["checksums"] != [_checksum(graph), _checksum(weights)]:
+        if about.checksums != [_checksum(graph), _checksum(weights)]:
             raise ValueError("a checksum is wrong")
         model = library().Core().read_model(graph)
         for file in (path, graph, weights):  # for `_make_room`
             os.utime(file)
-        return Compiled(model, path, dict(about["cosines"]))
+        return Compiled(model, path, about)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         log.warning("The compiled network %s is made anew: %s", path, error)
         return None
 
@@ -121,7 +139,9 @@ def compile_network(extractor: Extractor, module) -> Compiled:
     """
     model = _convert(module, extractor.network.input_size)
     _compare(model, module, extractor.network.input_size)
-    compiled = Compiled(model, _path(extractor))
+    constants = (op for op in model.get_ops() if op.get_type_name() == "Constant")
+    n_bytes = sum(constant.get_byte_size() for constant in constants)
+    compiled = Compiled(model, _path(extractor), About(n_bytes))
     try:
         _keep(compiled)
     except (OSError, RuntimeError) as error:
@@ -252,9 +272,16 @@ def _files(path: str) -> tuple[str, str]:
     return f"{stem}.xml", f"{stem}.bin"
 
 
-def _read_about(path: str) -> dict:
+def _read_about(path: str) -> About:
     with open(path, encoding="utf-8") as file:
-        return json.load(file)
+        return About(**json.load(file))
+
+
+def _write_about(path: str, about: About) -> None:
+    handle, partial = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(asdict(about), file)
+    os.replace(partial, path)
 
 
 def _keep(compiled: Compiled) -> None:
@@ -262,19 +289,13 @@ def _keep(compiled: Compiled) -> None:
     with tempfile.TemporaryDirectory(prefix=".", dir=folder()) as scratch:
         made = _files(os.path.join(scratch, "network.json"))
         library().save_model(compiled.model, made[0], compress_to_fp16=False)
-        about = {"checksums": [_checksum(file) for file in made], "cosines": {}}
+        checksums = [_checksum(file) for file in made]
         _make_room(sum(os.path.getsize(file) for file in made))
         for source, target in zip(made, _files(compiled.path), strict=True):
             os.replace(source, target)
     # The last, as it says that the others are whole.
-    _write(compiled.path, json.dumps(about).encode())
-
-
-def _write(path: str, content: bytes) -> None:
-    handle, partial = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    os.replace(partial, path)
+    compiled.about.checksums = checksums
+    _write_about(compiled.path, compiled.about)
 
 
 def cache_info() -> dict:

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from orangecontrib.imageanalytics.engine.compiled import (
+    About,
     Compiled,
     Refused,
     compile_network,
+    find_about,
     find_compiled,
-    kept_cosines,
     library,
     probe_squares,
 )
@@ -30,8 +31,11 @@ from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 
 log = logging.getLogger(__name__)
 
-# Between two of them a run can be cancelled, and its progress seen.
-BATCH = 4
+# Decoding and networks crowd each other out of the processor's cache, so small networks
+# had better have several pictures in a row; large ones take so long that progress would
+# not be seen.
+BATCH, LARGE_BATCH = 16, 4
+LARGE_BYTES = 40_000_000
 #: A shorter precision has to keep vectors this alike, as cosine, to be taken unasked.
 LEAST_COSINE = 0.999
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -73,13 +77,16 @@ class OpenVinoRunner(Runner):
         precision: str | None = None,
         may_download: bool = True,
     ):
-        super().__init__(extractor, batch_size or BATCH, may_download)
+        super().__init__(extractor, batch_size or LARGE_BATCH, may_download)
         self._device = OPENVINO_DEVICES.get(device, "CPU")
         self._core = library().Core()
         if self._device not in self._core.available_devices:
             raise ValueError(f"OpenVINO finds no device '{device}'")
+        self._asked_batch_size = batch_size
         self._asked_precision = precision
-        self._precision = precision or self._likely_precision()
+        self._precision = precision or "float32"
+        if extractor.network.compiles:
+            self._take_over(find_about(extractor))
         self._network = None
         self._substitute: Runner | None = None
         self._sharing: contextlib.ExitStack | None = None
@@ -122,8 +129,23 @@ class OpenVinoRunner(Runner):
             module = self._load_backbone(callback)
             compiled = compile_network(self.extractor, module)
         if self._asked_precision is None:
-            self._precision = self._shortest_precision(compiled)
+            self._measure_precisions(compiled)
+        self._take_over(compiled.about)
         return self._compile(compiled.model, self._precision)
+
+    def _take_over(self, about: About | None) -> None:
+        """What is best for a network, as far as that is known."""
+        if about is None:
+            return
+        if self._asked_precision is None:
+            good = (
+                precision
+                for precision in self._capable()
+                if about.cosines.get(precision, 0) >= LEAST_COSINE
+            )
+            self._precision = next(good, "float32")
+        if self._asked_batch_size is None:
+            self.batch_size = BATCH if about.n_bytes < LARGE_BYTES else LARGE_BATCH
 
     def _compile(self, model, precision: str):
         """From a uint8 picture, shape (1, size, size, 3), to its vector."""
@@ -165,23 +187,17 @@ class OpenVinoRunner(Runner):
     def _is_emulated(self, precision: str | None) -> bool:
         return precision in _CAPABILITIES and precision not in self._capable()
 
-    def _likely_precision(self) -> str:
-        """That of last time, while the network is not loaded."""
-        if not self.extractor.network.compiles:
-            return "float32"
-        cosines = kept_cosines(self.extractor)
-        return _first_that_keeps(cosines, self._capable())
-
-    def _shortest_precision(self, compiled: Compiled) -> str:
-        capable = self._capable()
-        unknown = [name for name in capable if name not in compiled.cosines]
-        if unknown:
-            squares = probe_squares(self.preprocessing)
-            expected = self._vectors_of(compiled, "float32", squares)
-            for precision in unknown:
-                vectors = self._vectors_of(compiled, precision, squares)
-                compiled.remember(precision, _least_cosine(vectors, expected))
-        return _first_that_keeps(compiled.cosines, capable)
+    def _measure_precisions(self, compiled: Compiled) -> None:
+        """Find out what shorter ones do to the vectors of photos, once."""
+        cosines = compiled.about.cosines
+        unknown = [name for name in self._capable() if name not in cosines]
+        if not unknown:
+            return
+        squares = probe_squares(self.preprocessing)
+        expected = self._vectors_of(compiled, "float32", squares)
+        for precision in unknown:
+            vectors = self._vectors_of(compiled, precision, squares)
+            compiled.remember(precision, _least_cosine(vectors, expected))
 
     def _vectors_of(self, compiled, precision, squares) -> np.ndarray:
         network = self._compile(compiled.model, precision)
@@ -266,11 +282,6 @@ def _with_preprocessing(model, preprocessing: Preprocessing):
     changes.mean(mean).scale(std)
     steps.output().tensor().set_element_type(openvino.Type.f32)
     return steps.build()
-
-
-def _first_that_keeps(cosines: dict[str, float], capable: list[str]) -> str:
-    good = (name for name in capable if cosines.get(name, 0) >= LEAST_COSINE)
-    return next(good, "float32")
 
 
 def _least_cosine(vectors: np.ndarray, expected: np.ndarray) -> float:
