@@ -132,6 +132,23 @@ def test_a_gpu_that_fails_makes_way_for_the_cpu(gpu, message):
     assert runner.device == torch.device("cpu")
 
 
+def test_of_a_gpu_that_is_lost_nothing_is_copied(gpu, monkeypatch):
+    runner = loaded()
+    on_gpu = runner._module
+    fresh = Toy()
+    monkeypatch.setattr(backbone, "load_backbone", lambda *_, **__: fresh)
+
+    def fail(*_):
+        raise RuntimeError("CUDA error: device lost")
+
+    monkeypatch.setattr(on_gpu, "to", fail)
+    gpu.failure = fail
+    with pytest.warns(RuntimeWarning, match="Toy GPU failed, so the CPU is used"):
+        vectors, _ = run(runner, squares(2))
+    np.testing.assert_allclose(vectors, expected(squares(2)), rtol=1e-5, atol=1e-6)
+    assert runner._module is fresh
+
+
 def test_a_network_that_does_not_fit_the_gpu_makes_way_for_the_cpu(gpu, monkeypatch):
     def to(device):
         if isinstance(device, FakeGpu):
@@ -229,16 +246,22 @@ def test_threads_take_turns_on_a_gpu(gpu):
 # What is run in half precision ------------------------------------------------------
 
 
-def shortened(extractor, precision="float16"):
-    """Both networks of a runner, as it makes them for a GPU."""
-    runner = TorchRunner(extractor, "cpu", precision=precision)
-    runner.load()
-    return runner, runner._shorten(runner._module)
+@pytest.fixture
+def shorten(monkeypatch):
+    """Gives a runner, and the network that it would make for a GPU."""
+    monkeypatch.setattr(module, "_slowdown", lambda precision: 1)
+
+    def shorten(extractor, precision="float16"):
+        runner = TorchRunner(extractor, "cpu", precision=precision)
+        runner.load()
+        return runner, runner._shorten(runner._module)
+
+    return shorten
 
 
-def test_half_networks_keep_the_vectors():
+def test_half_networks_keep_the_vectors(shorten):
     # The others are slow in half precision on a CPU.
-    runner, half = shortened(Extractor.choose("squeezenet"))
+    runner, half = shorten(Extractor.choose("squeezenet"))
     assert {p.dtype for p in half.parameters()} == {torch.float16}
     assert {p.dtype for p in runner._module.parameters()} == {torch.float32}
     probe = probe_squares(runner.preprocessing)[:2]
@@ -275,17 +298,17 @@ def failing(x):
 
 
 @pytest.mark.parametrize("forward", [overflowing, failing])
-def test_networks_that_need_single_precision_use_autocast(toy, forward, caplog):
+def test_networks_that_need_autocast_get_it(toy, shorten, forward, caplog):
     toy.forward = forward
     with caplog.at_level("INFO"):
-        assert shortened(LITE)[1] is None
+        assert shorten(LITE)[1] is None
     assert "is run with autocast" in caplog.text
 
 
-def test_programs_are_not_converted(toy):
+def test_programs_are_not_converted(toy, shorten):
     network = dataclasses.replace(LITE.network, compiles=False)
-    assert shortened(dataclasses.replace(LITE, network=network))[1] is None
-    assert shortened(LITE, "float32")[1] is None
+    assert shorten(dataclasses.replace(LITE, network=network))[1] is None
+    assert shorten(LITE, "float32")[1] is None
 
 
 # On a GPU ---------------------------------------------------------------------------

@@ -193,7 +193,7 @@ def _decodes(device) -> bool:
 
 def _probe_jpegs() -> list[bytes]:
     """Of each kind that is taken: soft colours, since decoders differ at edges."""
-    x, y = np.meshgrid(np.linspace(0, 255, 96), np.linspace(0, 255, 64))
+    x, y = np.meshgrid(np.linspace(0, 255, 256), np.linspace(0, 255, 192))
     colours = Image.fromarray(np.stack([x, y, 255 - x], 2).astype(np.uint8))
     contents = []
     for image in (colours, colours.convert("L")):

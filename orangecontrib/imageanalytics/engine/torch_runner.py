@@ -109,7 +109,7 @@ class TorchRunner(Runner):
             if self.device.type == "cpu":
                 raise
             self._move_to_cpu(module, error)
-            return module
+            return self._module
 
     def _warn_if_slow(self):
         if self.device.type == "cpu" and self.precision != "float32":
@@ -126,9 +126,9 @@ class TorchRunner(Runner):
         """A copy with weights in the shorter precision; None where that is wrong.
 
         It spares the conversions that autocast makes between the layers. But autocast
-        computes with single precision what needs it, such as the sums that
-        transformers carry from block to block, so the copy is tried first. Programs
-        have their types written into them.
+        computes in single precision what needs it, without which Swin V2 gives no
+        numbers at all, so the copy is tried on photos first. Programs have types
+        written into them.
         """
         if self.precision == "float32" or not self.extractor.network.compiles:
             return None
@@ -317,8 +317,12 @@ class TorchRunner(Runner):
 
     def _move_to_cpu(self, module, error):
         name = self.device_name
-        module.to("cpu")
-        self._half = None
+        try:
+            module.to("cpu")
+        except RuntimeError:  # of a GPU that is lost, nothing can be copied
+            module = self._load_backbone(None)
+            self._watch_for_cancel(module)
+        self._module, self._half = module, None
         self.device = torch.device("cpu")
         self._set_defaults()
         reason = str(error).strip().partition("\n")[0]
