@@ -9,6 +9,7 @@ from picture_files import encoded
 from PIL import Image, ImageCms
 
 from orangecontrib.imageanalytics.engine import device_decoding as module
+from orangecontrib.imageanalytics.engine import pipeline
 from orangecontrib.imageanalytics.engine.device_decoding import (
     DeviceDecoder,
     find_decoder,
@@ -250,7 +251,11 @@ def use(patch, decoder):
     patch.setattr(OpenVinoRunner, "decoder", decoder, raising=False)
 
 
-def test_a_run_with_pictures_of_all_kinds(tmp_path, fresh_cache, no_stream):
+@pytest.mark.parametrize("gathered_bytes", [0, 1 << 25])
+def test_a_run_with_pictures_of_all_kinds(
+    tmp_path, fresh_cache, no_stream, gathered_bytes
+):
+    no_stream.setattr(pipeline, "_GATHERED_BYTES", gathered_bytes)
     contents = TAKEN | LEFT | {"twin": TAKEN["baseline"], "bad": photo((640, 480))}
     paths = []
     for name, content in contents.items():
@@ -263,9 +268,10 @@ def test_a_run_with_pictures_of_all_kinds(tmp_path, fresh_cache, no_stream):
     use(no_stream, decoder)
     sizes = []
     no_stream.setattr(module, "_decode", failing_for(contents["bad"], sizes))
-    with ImageEmbedder("squeezenet", "cpu") as embedder:
+    no_stream.setattr(pipeline, "workers", lambda: 1)
+    with ImageEmbedder("squeezenet", "cpu", batch_size=50) as embedder:
         vectors = embedder(paths)
-        assert sizes
+        assert (max(sizes) > 1) == (gathered_bytes > 0)
         assert embedder.failures == reasons
         del sizes[:]
         again = embedder(paths)

@@ -217,8 +217,9 @@ def _open(content: bytes, decode_size: Size) -> Jpeg | None:
         return None
     image = open_image(file, "JPEG")
     sampling = _sampling(image)
-    # Devices repeat the pixels of colours of half the size, Pillow smoothes them. Not
-    # much of that is left when the picture is scaled down.
+    # Devices repeat the pixels of colours of half the size, Pillow smoothes them. When
+    # the picture is scaled down to half, that is no longer seen in the vectors (cosine
+    # similarity 0.999 and more).
     is_like_pillows = sampling == _WHOLE or (
         sampling in _HALVED and covers(frame.size, decode_size)
     )
