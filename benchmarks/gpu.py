@@ -6,7 +6,8 @@ For each network it shows pictures a second of the network alone, on batches tha
 on the device already; end to end, from files to vectors; and the ratio of these. Then
 the same with pictures decoded by the CPU, by 1, 2, 4, ... threads. Without FOLDER,
 photos are made. Weights that are not on this computer are drawn at random: that takes
-as long. With --smoke all is so small that it runs on any CPU within a minute.
+as long. With --smoke all is so small that it runs on any CPU within a minute; there,
+the network alone has one thread.
 """
 
 import argparse
@@ -98,8 +99,10 @@ def forward_rate(runner, seconds):
             count += 4
         return count * len(squares) / (time.perf_counter() - start)
 
-    run(8)
-    return run(4, seconds)
+    with runner.sharing():
+        runner.start_thread()
+        run(8)
+        return run(4, seconds)
 
 
 def whole_rate(embedder, paths):
