@@ -12,7 +12,7 @@ from helpers import make_network_file
 from torch import nn
 from torchvision import models
 
-from orangecontrib.imageanalytics.engine import compiled
+from orangecontrib.imageanalytics.engine import compiled, openvino_runner
 from orangecontrib.imageanalytics.engine import runner as runners
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.engine.probing import least_cosine
