@@ -101,6 +101,7 @@ class StandInRunner:
     batch_size = 64
     intensity = "auto"
     device_name = "stand-in"
+    decoder = None
     preprocessing = Preprocessing(1, None, (0, 0, 0), (1, 1, 1), "bilinear")
 
     def __call__(self, squares, cancelled):

@@ -28,6 +28,31 @@ def serving(handler):
         server.shutdown()
 
 
+class FakeStream:
+    """Stands for a `Stream` where there is no GPU: all is done at once."""
+
+    def __init__(self, device):
+        self.device = device
+
+    def entered(self):
+        return contextlib.nullcontext()
+
+    def mark(self):
+        return self
+
+    def synchronize(self):
+        pass
+
+    def wait(self, event):
+        assert event.device == self.device
+
+    def upload(self, tensor):
+        return tensor
+
+    def download(self, tensor):
+        return tensor
+
+
 def make_network_file(path, channels: int = 3, seed: int = 0) -> str:
     """A TorchScript network of 4 features, for pictures of any size; its path."""
     import torch

@@ -15,6 +15,7 @@ from torchvision import models
 from orangecontrib.imageanalytics.engine import compiled, openvino_runner
 from orangecontrib.imageanalytics.engine import runner as runners
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
+from orangecontrib.imageanalytics.engine.probing import least_cosine
 from orangecontrib.imageanalytics.engine.runner import choose_runner
 from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
@@ -413,15 +414,15 @@ def test_shorter_precision_where_there_is_one(fresh_cache):
         vectors, used = run(short, squares(SQUEEZENET))
         expected, _ = run(single(SQUEEZENET), squares(SQUEEZENET))
         assert used == precision
-        assert openvino_runner._least_cosine(vectors, expected) > 0.99
+        assert least_cosine(vectors, expected) > 0.99
 
 
 def test_cosines():
     one = np.float32([[1, 0], [3, 4]])
-    assert openvino_runner._least_cosine(one, one) == pytest.approx(1)
-    assert openvino_runner._least_cosine(one, one[::-1]) == pytest.approx(0.6)
-    assert openvino_runner._least_cosine(one * np.nan, one) == 0
-    assert openvino_runner._least_cosine(one * 0, one) == 0
+    assert least_cosine(one, one) == pytest.approx(1)
+    assert least_cosine(one, one[::-1]) == pytest.approx(0.6)
+    assert least_cosine(one * np.nan, one) == 0
+    assert least_cosine(one * 0, one) == 0
 
 
 # Cancel ------------------------------------------------------------------------------

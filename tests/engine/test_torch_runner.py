@@ -1,12 +1,20 @@
 import dataclasses
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from helpers import FakeStream
 from torch import nn
 
 from orangecontrib.imageanalytics.engine import torch_runner as module
+from orangecontrib.imageanalytics.engine.probing import (
+    LEAST_COSINE,
+    least_cosine,
+    probe_squares,
+)
 from orangecontrib.imageanalytics.engine.torch_runner import (
     SingleThreaded,
     TorchRunner,
@@ -58,14 +66,17 @@ def gpu(toy, monkeypatch):
     """A toy network on a toy GPU: the arithmetic is done by the CPU."""
     monkeypatch.setattr(module, "choose_device", lambda name: FakeGpu())
     monkeypatch.setattr(module, "describe_device", lambda device: "Toy GPU")
+    monkeypatch.setattr(module, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(toy, "to", lambda device: toy)
-    forward = TorchRunner._forward
+    monkeypatch.setattr(TorchRunner, "_shorten", lambda self, module: None)
+    forward = TorchRunner.forward
 
     def on_cpu(self, squares, device, precision):
         return forward(self, squares, torch.device("cpu"), precision)
 
-    monkeypatch.setattr(TorchRunner, "_forward", on_cpu)
+    monkeypatch.setattr(TorchRunner, "forward", on_cpu)
     return toy
 
 
@@ -119,6 +130,23 @@ def test_a_gpu_that_fails_makes_way_for_the_cpu(gpu, message):
     np.testing.assert_allclose(vectors, expected(squares(9)), rtol=1e-5, atol=1e-6)
     assert precision == runner.precision == "float32"
     assert runner.device == torch.device("cpu")
+
+
+def test_of_a_gpu_that_is_lost_nothing_is_copied(gpu, monkeypatch):
+    runner = loaded()
+    on_gpu = runner._module
+    fresh = Toy()
+    monkeypatch.setattr(backbone, "load_backbone", lambda *_, **__: fresh)
+
+    def fail(*_):
+        raise RuntimeError("CUDA error: device lost")
+
+    monkeypatch.setattr(on_gpu, "to", fail)
+    gpu.failure = fail
+    with pytest.warns(RuntimeWarning, match="Toy GPU failed, so the CPU is used"):
+        vectors, _ = run(runner, squares(2))
+    np.testing.assert_allclose(vectors, expected(squares(2)), rtol=1e-5, atol=1e-6)
+    assert runner._module is fresh
 
 
 def test_a_network_that_does_not_fit_the_gpu_makes_way_for_the_cpu(gpu, monkeypatch):
@@ -196,6 +224,165 @@ def test_bfloat16_is_close():
     cosine = (single * half).sum(1)
     cosine /= np.linalg.norm(single, axis=1) * np.linalg.norm(half, axis=1)
     assert cosine.min() > 0.99
+
+
+def test_threads_take_turns_on_a_gpu(gpu):
+    runner = loaded(batch_size=3)
+    batches = [squares(n) for n in range(1, 9)]
+    inside = []
+
+    def failure(_n):
+        inside.append(threading.get_ident())
+        time.sleep(0.002)
+        assert inside.pop() == threading.get_ident()
+
+    gpu.failure = failure
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda batch: run(runner, batch)[0], batches))
+    for batch, vectors in zip(batches, answers, strict=True):
+        np.testing.assert_allclose(vectors, expected(batch), atol=1e-2)
+
+
+# What is run in half precision ------------------------------------------------------
+
+
+@pytest.fixture
+def shorten(monkeypatch):
+    """Gives a runner, and the network that it would make for a GPU."""
+    monkeypatch.setattr(module, "_slowdown", lambda precision: 1)
+
+    def shorten(extractor, precision="float16"):
+        runner = TorchRunner(extractor, "cpu", precision=precision)
+        runner.load()
+        return runner, runner._shorten(runner._module)
+
+    return shorten
+
+
+def test_half_networks_keep_the_vectors(shorten):
+    # The others are slow in half precision on a CPU.
+    runner, half = shorten(Extractor.choose("squeezenet"))
+    assert {p.dtype for p in half.parameters()} == {torch.float16}
+    assert {p.dtype for p in runner._module.parameters()} == {torch.float32}
+    probe = probe_squares(runner.preprocessing)[:2]
+    numbers = runner.preprocessing.normalise(torch.from_numpy(probe))
+    with torch.inference_mode():
+        expected = runner._module(numbers).numpy()
+    runner._half = half
+    vectors, precision = run(runner, probe)
+    assert precision == "float16"
+    assert vectors.dtype == np.float32
+    assert not np.array_equal(vectors, expected)
+    assert least_cosine(vectors, expected) >= LEAST_COSINE
+
+
+def test_batch_norms_stay_in_single_precision(toy):
+    toy.norm = nn.BatchNorm2d(3).eval()
+    toy.norm.running_var.fill_(1e9)
+    toy.convolution = nn.Conv2d(3, 3, 1)
+    toy.forward = lambda x: toy.norm(x).mean((2, 3))
+    half = module._converted(toy, torch.float16)
+    assert half.convolution.weight.dtype == torch.float16
+    assert half.norm.running_var.tolist() == [1e9] * 3
+    assert half.norm(torch.ones(1, 3, 2, 2).half()).dtype == torch.float16
+
+
+def overflowing(x):
+    return (x.mean((2, 3)) + 3) * (1e5 if x.dtype == torch.float16 else 1)
+
+
+def failing(x):
+    if x.dtype == torch.float16:
+        raise RuntimeError("not implemented for 'Half'")
+    return x.mean((2, 3))
+
+
+@pytest.mark.parametrize("forward", [overflowing, failing])
+def test_networks_that_need_autocast_get_it(toy, shorten, forward, caplog):
+    toy.forward = forward
+    with caplog.at_level("INFO"):
+        assert shorten(LITE)[1] is None
+    assert "is run with autocast" in caplog.text
+
+
+def test_programs_are_not_converted(toy, shorten):
+    network = dataclasses.replace(LITE.network, compiles=False)
+    assert shorten(dataclasses.replace(LITE, network=network))[1] is None
+    assert shorten(LITE, "float32")[1] is None
+
+
+# On a GPU ---------------------------------------------------------------------------
+
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+
+
+@on_gpu
+@pytest.mark.parametrize("model", ["efficientnet-lite0", "squeezenet"])
+def test_vectors_of_a_gpu(model):
+    extractor = Extractor.choose(model)
+    probe = probe_squares(extractor.preprocessing)
+    expected, _ = run(TorchRunner(extractor, "cpu"), probe)
+    runner = TorchRunner(extractor, "cuda", batch_size=4)
+    vectors, precision = run(runner, probe)
+    assert precision == "float16"
+    assert runner._half is not None
+    assert least_cosine(vectors, expected) >= LEAST_COSINE
+    single, _ = run(TorchRunner(extractor, "cuda", precision="float32"), probe)
+    assert least_cosine(single, expected) >= 0.9999
+
+
+@on_gpu
+def test_threads_share_a_gpu():
+    runner = TorchRunner(LITE, "cuda", batch_size=4)
+    probe = probe_squares(LITE.preprocessing)
+    batches = [probe[n:] for n in range(len(probe))] * 4
+    alone = [run(runner, batch)[0] for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda batch: run(runner, batch)[0], batches))
+    for vectors, expected in zip(together, alone, strict=True):
+        assert least_cosine(vectors, expected) >= 0.9999
+
+
+@on_gpu
+def test_a_batch_that_fits_no_gpu_is_halved(monkeypatch):
+    runner = TorchRunner(LITE, "cuda", batch_size=8)
+    runner.load()
+    forward = TorchRunner.forward
+
+    def fail(self, squares, device, precision):
+        if len(squares) > 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return forward(self, squares, device, precision)
+
+    monkeypatch.setattr(TorchRunner, "forward", fail)
+    probe = probe_squares(LITE.preprocessing)
+    vectors, _ = run(runner, probe)
+    assert runner.batch_size == 2
+    monkeypatch.undo()
+    assert least_cosine(vectors, run(runner, probe)[0]) >= 0.9999
+
+
+@on_gpu
+def test_a_gpu_that_fails_makes_way_for_the_cpu_with_right_vectors(monkeypatch):
+    runner = TorchRunner(LITE, "cuda")
+    runner.load()
+    forward = TorchRunner.forward
+
+    def fail(self, squares, device, precision):
+        if device.type == "cuda":
+            raise RuntimeError("CUDA error: device lost")
+        return forward(self, squares, device, precision)
+
+    monkeypatch.setattr(TorchRunner, "forward", fail)
+    probe = probe_squares(LITE.preprocessing)
+    with pytest.warns(RuntimeWarning, match="so the CPU is used"):
+        vectors, precision = run(runner, probe)
+    assert precision == "float32"
+    expected, _ = run(TorchRunner(LITE, "cpu"), probe)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-3, atol=1e-4)
+
+
+# Threads on the CPU -----------------------------------------------------------------
 
 
 def test_threads_of_torch_are_restored():

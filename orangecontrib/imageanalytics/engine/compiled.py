@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import logging
 import os
@@ -19,11 +18,9 @@ import zlib
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
-from PIL import Image
 
 from orangecontrib.imageanalytics.cache_folder import user_cache
 from orangecontrib.imageanalytics.networks.extractor import Extractor
-from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 
 log = logging.getLogger(__name__)
 
@@ -147,28 +144,6 @@ def compile_network(extractor: Extractor, module) -> Compiled:
     except (OSError, RuntimeError) as error:
         log.warning("The compiled network is not kept in %s: %s", compiled.path, error)
     return compiled
-
-
-def probe_squares(preprocessing: Preprocessing) -> np.ndarray:
-    """Photos, and parts of them, to try a network on.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, shape (10, size, size, 3).
-    """
-    # Those of scikit-learn, which Orange needs; importing it would take a second.
-    (package,) = importlib.util.find_spec("sklearn").submodule_search_locations
-    squares = []
-    for name in ("china.jpg", "flower.jpg"):
-        path = os.path.join(package, "datasets", "images", name)
-        with Image.open(path) as image:
-            photo = image.convert("RGB")
-        width, height = photo.width // 2, photo.height // 2
-        corners = [(x, y) for x in (0, width) for y in (0, height)]
-        parts = [photo.crop((x, y, x + width, y + height)) for x, y in corners]
-        squares += [preprocessing.square(part) for part in (photo, *parts)]
-    return np.stack(squares)
 
 
 # Making -----------------------------------------------------------------------------

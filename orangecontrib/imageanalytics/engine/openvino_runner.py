@@ -17,12 +17,16 @@ from orangecontrib.imageanalytics.engine.compiled import (
     find_about,
     find_compiled,
     library,
-    probe_squares,
 )
 from orangecontrib.imageanalytics.engine.device import (
     OPENVINO_DEVICES,
     processors,
     workers,
+)
+from orangecontrib.imageanalytics.engine.probing import (
+    LEAST_COSINE,
+    least_cosine,
+    probe_squares,
 )
 from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
@@ -36,8 +40,6 @@ log = logging.getLogger(__name__)
 # not be seen.
 BATCH, LARGE_BATCH = 16, 4
 LARGE_BYTES = 40_000_000
-#: A shorter precision has to keep vectors this alike, as cosine, to be taken unasked.
-LEAST_COSINE = 0.999
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 # What the processor has instructions for, as OpenVINO calls it; the fastest first.
 _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
@@ -197,7 +199,7 @@ class OpenVinoRunner(Runner):
         expected = self._vectors_of(compiled, "float32", squares)
         for precision in unknown:
             vectors = self._vectors_of(compiled, precision, squares)
-            compiled.remember(precision, _least_cosine(vectors, expected))
+            compiled.remember(precision, least_cosine(vectors, expected))
 
     def _vectors_of(self, compiled, precision, squares) -> np.ndarray:
         network = self._compile(compiled.model, precision)
@@ -282,9 +284,3 @@ def _with_preprocessing(model, preprocessing: Preprocessing):
     changes.mean(mean).scale(std)
     steps.output().tensor().set_element_type(openvino.Type.f32)
     return steps.build()
-
-
-def _least_cosine(vectors: np.ndarray, expected: np.ndarray) -> float:
-    norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(expected, axis=1)
-    cosines = (vectors * expected).sum(axis=1) / np.where(norms > 0, norms, 1)
-    return float(np.nan_to_num(cosines).min())

@@ -3,11 +3,12 @@
 A batch of pictures is read, decoded and put through the network by one thread; as
 many threads as there are processors each have a batch. On a CPU that is all there
 is to sharing out the work; on a GPU, one batch is on the device while the others
-are being decoded.
+are being decoded, by the GPU itself where it can.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -16,6 +17,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -35,6 +37,9 @@ from orangecontrib.imageanalytics.images.sources import (
     stamp,
 )
 
+if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.engine.device_decoding import Jpeg
+
 TICK_SECONDS = 0.2  # between two looks at whether to stop
 # Downloaded pictures are held in memory until they are decoded: so many wait for
 # a batch, and a batch has no more of them.
@@ -42,6 +47,8 @@ FETCHED_AHEAD = 4
 MOST_FETCHED = 4
 MOST_DIGESTS = 100_000  # kept of files with several pages
 _PART_BYTES = 1 << 22
+# Content that a thread gathers before the device decodes it in one go.
+_GATHERED_BYTES = 1 << 25
 
 
 @dataclass
@@ -53,6 +60,7 @@ class _Picture:
     content: bytes | None = None
     digest: bytes | None = None
     same_as_other: bool = False
+    jpeg: Jpeg | None = None  # until the device has decoded it
     square: object = None
     vector: np.ndarray | None = None
     cached: bool = False
@@ -250,11 +258,20 @@ class Run:
 
     def _process(self, batch: list[_Picture]) -> list[_Picture]:
         """Read, decode and embed; failures are in the pictures."""
+        decoder = self.runner.decoder
+        gathered = []
         for picture in batch:
             if self.cancelled.is_set():
                 raise Cancelled
             if picture.reason is None:
-                self._load(picture)
+                self._load(picture, decoder)
+            if picture.jpeg is not None:
+                gathered.append(picture)
+            if sum(len(p.jpeg.content) for p in gathered) > _GATHERED_BYTES:
+                self._decode_on_device(gathered, decoder)
+                gathered = []
+        if gathered:
+            self._decode_on_device(gathered, decoder)
         decoded = [picture for picture in batch if picture.square is not None]
         if decoded:
             squares = np.stack([picture.square for picture in decoded])
@@ -264,28 +281,41 @@ class Run:
                 picture.vector, picture.precision = vector, precision
         return batch
 
-    def _load(self, picture):
-        """Make the square, unless its vector is known or another makes it."""
-        try:
-            with opened(picture.source, picture.content) as (content, page):
-                picture.content = None
-                picture.digest = self._digest(content, page)
-                if not self._claim(picture):
-                    picture.same_as_other = True
-                    return
-                picture.vector = self._known(picture.digest)
-                if picture.vector is not None:
-                    picture.cached = True
-                    return
-                preprocessing = self.runner.preprocessing
-                image = decode(
-                    content, preprocessing.decode_size, page, self.runner.intensity
-                )
-            picture.square = preprocessing.square(image)
-        except ImageError as error:
-            picture.reason = str(error)
-        except MemoryError:
-            picture.reason = "too large for this computer's memory"
+    def _load(self, picture, decoder):
+        """Make the square, unless its vector is known or another makes it.
+
+        What the device is to decode is left to `_decode_on_device`.
+        """
+        with (
+            _noting_failure(picture),
+            opened(picture.source, picture.content) as (content, page),
+        ):
+            picture.content = None
+            picture.digest = self._digest(content, page)
+            if not self._claim(picture):
+                picture.same_as_other = True
+                return
+            picture.vector = self._known(picture.digest)
+            if picture.vector is not None:
+                picture.cached = True
+                return
+            if decoder is not None and page is None:
+                picture.jpeg = decoder.open(content)
+            if picture.jpeg is None:
+                picture.square = self._square(content, page)
+
+    def _square(self, content, page=None):
+        preprocessing = self.runner.preprocessing
+        image = decode(content, preprocessing.decode_size, page, self.runner.intensity)
+        return preprocessing.square(image)
+
+    def _decode_on_device(self, pictures, decoder):
+        """Make the squares there; here, where that fails."""
+        squares = decoder([picture.jpeg for picture in pictures])
+        for picture, square in zip(pictures, squares, strict=True):
+            content, picture.jpeg = picture.jpeg.content, None
+            with _noting_failure(picture):
+                picture.square = self._square(content) if square is None else square
 
     def _digest(self, content, page) -> bytes:
         """SHA-256 of what is embedded: of a file, or of a page of it."""
@@ -370,6 +400,16 @@ class Run:
         if self.cancelled.is_set():
             raise Cancelled
         self.callback(self._results.fraction)
+
+
+@contextlib.contextmanager
+def _noting_failure(picture):
+    try:
+        yield
+    except ImageError as error:
+        picture.reason = str(error)
+    except MemoryError:
+        picture.reason = "too large for this computer's memory"
 
 
 def _digest_of_file(file) -> bytes:

@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import threading
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from orangecontrib.imageanalytics.engine.device import (
 )
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.extractor import Extractor
+
+if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.engine.device_decoding import DeviceDecoder
 
 OPENVINO, TORCH = "openvino", "torch"
 ENGINES = (AUTOMATIC, OPENVINO, TORCH)
@@ -53,6 +57,11 @@ class Runner(ABC):
         self.may_download = may_download
         self.preprocessing = extractor.preprocessing
         self.intensity = extractor.intensity
+
+    @property
+    def decoder(self) -> DeviceDecoder | None:
+        """What decodes pictures on the device; None where the CPU decodes all."""
+        return None
 
     @property
     @abstractmethod

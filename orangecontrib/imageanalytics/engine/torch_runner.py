@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import logging
 import threading
@@ -11,6 +12,7 @@ import warnings
 
 import numpy as np
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from orangecontrib.imageanalytics.engine.device import (
     AUTOMATIC,
@@ -18,7 +20,17 @@ from orangecontrib.imageanalytics.engine.device import (
     choose_precision,
     describe_device,
 )
+from orangecontrib.imageanalytics.engine.device_decoding import (
+    DeviceDecoder,
+    find_decoder,
+)
+from orangecontrib.imageanalytics.engine.probing import (
+    LEAST_COSINE,
+    least_cosine,
+    probe_squares,
+)
 from orangecontrib.imageanalytics.engine.runner import Runner
+from orangecontrib.imageanalytics.engine.streams import Stream
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 
@@ -34,6 +46,10 @@ _NOTICED = 1.5
 
 class TorchRunner(Runner):
     """A network in torch, on whatever device holds up; on a GPU, threads take turns.
+
+    On a CUDA device they do so in giving it work. One stream computes for all of them:
+    what it has freed only it can use again, so more streams would each hold the memory
+    of a batch. Pictures are copied on a stream of each thread while it computes.
 
     Parameters
     ----------
@@ -69,6 +85,7 @@ class TorchRunner(Runner):
         self._asked_batch_size = batch_size
         self._set_defaults()
         self._module = None
+        self._half = None
         self._loading = threading.Lock()
         self._lock = threading.Lock()
         self._run = threading.local()
@@ -84,12 +101,15 @@ class TorchRunner(Runner):
         self._watch_for_cancel(module)
         self._warn_if_slow()
         try:
-            return module.to(self.device)
+            module = module.to(self.device)
+            if self.device.type == "cuda":
+                self._half = self._shorten(module)
+            return module
         except Exception as error:  # also of programs, of which any may come
             if self.device.type == "cpu":
                 raise
             self._move_to_cpu(module, error)
-            return module
+            return self._module
 
     def _warn_if_slow(self):
         if self.device.type == "cpu" and self.precision != "float32":
@@ -102,6 +122,55 @@ class TorchRunner(Runner):
                     stacklevel=2,
                 )
 
+    def _shorten(self, module):
+        """A copy with weights in the shorter precision; None where that is wrong.
+
+        It spares the conversions that autocast makes between the layers. But autocast
+        computes in single precision what needs it, without which Swin V2 gives no
+        numbers at all, so the copy is tried on photos first. Programs have types
+        written into them.
+        """
+        if self.precision == "float32" or not self.extractor.network.compiles:
+            return None
+        try:
+            half = _converted(module, self._dtype)
+            cosine = self._least_cosine(module, half)
+        except Exception as error:  # what a layer lacks in this precision
+            cosine, reason = 0.0, str(error).strip().partition("\n")[0]
+        else:
+            reason = f"cosine similarity {cosine:.5f}"
+        if cosine >= LEAST_COSINE:
+            return half
+        name = self.extractor.network.name
+        log.info("%s is run with autocast: %s", name, reason)
+        return None
+
+    def _least_cosine(self, module, half) -> float:
+        squares = torch.from_numpy(probe_squares(self.preprocessing))
+        with torch.inference_mode():
+            numbers = self.preprocessing.normalise(squares.to(self.device))
+            vectors = half(numbers.to(self._dtype)).float().cpu()
+            return least_cosine(vectors.numpy(), module(numbers).cpu().numpy())
+
+    @functools.cached_property
+    def _computing(self) -> Stream:
+        # After the weights, which came on the default stream.
+        torch.cuda.synchronize(self.device)
+        return Stream(self.device)
+
+    def _copying(self) -> Stream:
+        """This thread's."""
+        if not hasattr(self._run, "copying"):
+            self._run.copying = Stream(self.device)
+        return self._run.copying
+
+    @property
+    def decoder(self) -> DeviceDecoder | None:
+        """As `Runner.decoder`."""
+        if self.device.type != "cuda" or not isinstance(self.intensity, str):
+            return None
+        return find_decoder(self.device, self.preprocessing)
+
     def _set_defaults(self):
         self._precision = choose_precision(self._asked_precision, self.device)
         default = CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
@@ -113,6 +182,10 @@ class TorchRunner(Runner):
         return self._precision
 
     @property
+    def _dtype(self):
+        return getattr(torch, self._precision)
+
+    @property
     def device_name(self) -> str:
         """As `Runner.device_name`."""
         return describe_device(self.device)
@@ -121,7 +194,9 @@ class TorchRunner(Runner):
         """Ask before every layer, since a batch of a large network takes long."""
 
         def check(*_):
-            if self._run.cancelled.is_set():
+            # There is none while the network is loaded.
+            cancelled = getattr(self._run, "cancelled", None)
+            if cancelled is not None and cancelled.is_set():
                 raise Cancelled
 
         for part in module.modules():
@@ -144,14 +219,15 @@ class TorchRunner(Runner):
         # so that its vectors are of one precision.
         while True:
             device, precision = self.device, self.precision
+            size = min(self.batch_size, len(squares))
             try:
-                vectors = self._in_parts(squares, device, precision)
+                vectors = self._in_parts(squares.split(size), device, precision)
+                if precision != "float32" and not vectors.isfinite().all():
+                    precision = "float32"
+                    vectors = self._in_parts(squares.split(size), device, precision)
             except RuntimeError as error:
-                self._recover(error, device, len(squares))
+                self._recover(error, device, size)
                 continue
-            if precision != "float32" and not vectors.isfinite().all():
-                precision = "float32"
-                vectors = self._in_parts(squares, device, precision)
             return vectors.numpy(), precision
 
     def sharing(self) -> SingleThreaded:
@@ -162,36 +238,70 @@ class TorchRunner(Runner):
         """As `Runner.start_thread`."""
         SingleThreaded.start_thread()
 
-    def _in_parts(self, squares, device, precision):
-        size = self.batch_size
+    def _in_parts(self, parts, device, precision):
+        if device.type == "cuda":
+            return torch.cat([self._in_turn(p, device, precision) for p in parts])
         gpu = device.type != "cpu"
         with self._lock if gpu else contextlib.nullcontext():
-            parts = [
-                self._forward(part, device, precision) for part in squares.split(size)
-            ]
-        return torch.cat(parts)
+            return torch.cat([self.forward(p, device, precision).cpu() for p in parts])
 
-    def _forward(self, squares, device, precision):
+    def _in_turn(self, squares, device, precision):
+        """As `forward`, while other threads copy, and give work that comes after."""
+        copying = self._copying()
+        # Kept until all is done: what a stream frees it may fill again at once.
+        uploaded = copying.upload(squares)
+        arrived = copying.mark()
+        with self._lock, self._computing.entered():
+            self._computing.wait(arrived)
+            vectors = self.forward(uploaded, device, precision)
+            vectors = self._computing.download(vectors)
+            done = self._computing.mark()
+        done.synchronize()
+        return vectors
+
+    def forward(
+        self, squares: torch.Tensor, device: torch.device, precision: str
+    ) -> torch.Tensor:
+        """Vectors of one batch, once the network is loaded.
+
+        Parameters
+        ----------
+        squares : torch.Tensor
+            uint8, shape (n, size, size, 3), RGB, on any device.
+        device : torch.device
+            Where the network is.
+        precision : str
+            Either `precision` or ``"float32"``.
+
+        Returns
+        -------
+        torch.Tensor
+            float32, shape (n, n_features), on `device`, perhaps still to be computed.
+        """
+        half = None if precision == "float32" else self._half
+        by_layers = precision != "float32" and half is None
         autocast = torch.autocast(
-            device.type, getattr(torch, precision), enabled=precision != "float32"
+            device.type, getattr(torch, precision), enabled=by_layers
         )
         with torch.inference_mode(), autocast:
-            squares = squares.to(device, non_blocking=True)
-            return self._module(self.preprocessing.normalise(squares)).float().cpu()
+            numbers = self.preprocessing.normalise(squares.to(device))
+            if half is not None:
+                return half(numbers.to(self._dtype)).float()
+            return self._module(numbers).float()
 
-    def _recover(self, error, device, n_squares):
+    def _recover(self, error, device, size):
         """Make what failed possible, or raise.
 
-        Out of memory halves the batch; any other failure of a GPU, and a single
-        picture that does not fit there, moves the network to the CPU.
+        Out of memory halves a batch of that size; any other failure of a GPU, and a
+        single picture that does not fit there, moves the network to the CPU.
         """
-        size = min(self.batch_size, n_squares)
         memory = _is_out_of_memory(error)
         with self._lock:
             if self.device != device:
                 return  # another thread has moved it
             if memory and size > 1:
-                self.batch_size = max(1, size // 2)
+                # Unless another thread has done so.
+                self.batch_size = min(self.batch_size, size // 2)
                 log.info("Out of memory on %s: batches of %d", device, self.batch_size)
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
@@ -207,13 +317,31 @@ class TorchRunner(Runner):
 
     def _move_to_cpu(self, module, error):
         name = self.device_name
-        module.to("cpu")
+        try:
+            module.to("cpu")
+        except RuntimeError:  # of a GPU that is lost, nothing can be copied
+            module = self._load_backbone(None)
+            self._watch_for_cancel(module)
+        self._module, self._half = module, None
         self.device = torch.device("cpu")
         self._set_defaults()
         reason = str(error).strip().partition("\n")[0]
         warnings.warn(
             f"{name} failed, so the CPU is used: {reason}", RuntimeWarning, stacklevel=2
         )
+
+
+def _converted(module, dtype):
+    """A copy in a shorter precision, in the layout that GPUs compute fastest with."""
+    half = copy.deepcopy(module).to(memory_format=torch.channels_last)
+    for part in half.modules():
+        # A variance may be outside the range of half precision. GPUs take single
+        # precision beside it.
+        if not isinstance(part, _BatchNorm):
+            for tensor in (*part.parameters(False), *part.buffers(False)):
+                if tensor.is_floating_point():
+                    tensor.data = tensor.data.to(dtype)
+    return half
 
 
 def _is_out_of_memory(error) -> bool:

@@ -38,13 +38,25 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image, opacity = _apart(image)
     elif image.mode not in _SPACES:
         image = image.convert("RGB")
-    profile = image.info.get("icc_profile")
-    transform = _transform(profile, image.mode) if profile else None
-    if transform is not None:
+    if applies_profile(image):
+        transform = _transform(image.info["icc_profile"], image.mode)
         image = ImageCms.applyTransform(image, transform)
         image.info.pop("icc_profile", None)
     image = image if image.mode == "RGB" else image.convert("RGB")
     return image if opacity is None else _on_white(image, opacity)
+
+
+def applies_profile(image: Image.Image) -> bool:
+    """
+    Whether `to_rgb` would apply the profile of a picture.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        In mode RGB, L or CMYK; its pixels are not read.
+    """
+    profile = image.info.get("icc_profile")
+    return bool(profile) and _transform(profile, image.mode) is not None
 
 
 def _from_lab(image: Image.Image) -> Image.Image:

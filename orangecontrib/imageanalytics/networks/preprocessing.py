@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,24 @@ if TYPE_CHECKING:
 VERSION = 2
 
 FITS = ("crop", "stretch", "pad")
+
+
+class Placement(NamedTuple):
+    """How a picture is laid into the square.
+
+    Attributes
+    ----------
+    scaled : (int, int)
+        Width and height to which the picture is scaled.
+    window : (int, int, int, int)
+        Left, top, right and bottom of what is seen of it then.
+    corner : (int, int)
+        Left and top of that in the square.
+    """
+
+    scaled: tuple[int, int]
+    window: tuple[int, int, int, int]
+    corner: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -108,13 +127,32 @@ class Preprocessing:
         """
         if self.fit == "crop":
             image = _middle(image)
+        scaled, window, (left, top) = self.placement(*image.size)
+        seen = scaled_window(image, scaled, window, self.interpolation)
+        height, width, _ = seen.shape
+        if width == height == self.size:
+            return seen
+        square = np.empty((self.size, self.size, 3), np.uint8)
+        square[:] = self.filling
+        square[top : top + height, left : left + width] = seen
+        return square
+
+    def placement(self, width: int, height: int) -> Placement:
+        """Where a picture of a width and height comes to lie."""
+        scaled = self._scaled_size(width, height)
         if self.fit == "pad":
-            return self._padded(image)
-        width, height = self._scaled_size(*image.size)
+            left, top = ((self.size - side) // 2 for side in scaled)
+            return Placement(scaled, (0, 0, *scaled), (left, top))
         # As torchvision rounds.
-        left, top = (round((side - self.size) / 2) for side in (width, height))
+        left, top = (round((side - self.size) / 2) for side in scaled)
         window = left, top, left + self.size, top + self.size
-        return scaled_window(image, (width, height), window, self.interpolation)
+        return Placement(scaled, window, (0, 0))
+
+    @property
+    def filling(self) -> tuple[int, ...]:
+        """What is laid around a picture that is padded, channels in the order RGB."""
+        mean = self.mean if self.channels == "RGB" else self.mean[::-1]
+        return tuple(round(value) for value in mean)
 
     def _scaled_size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height to which a picture is scaled."""
@@ -126,17 +164,6 @@ class Preprocessing:
             return max(1, round(scale * width)), max(1, round(scale * height))
         shorter = min(width, height)
         return side * width // shorter, side * height // shorter
-
-    def _padded(self, image: Image) -> np.ndarray:
-        width, height = self._scaled_size(*image.size)
-        mean = self.mean if self.channels == "RGB" else self.mean[::-1]
-        square = np.empty((self.size, self.size, 3), np.uint8)
-        square[:] = [round(value) for value in mean]
-        left, top = (self.size - width) // 2, (self.size - height) // 2
-        square[top : top + height, left : left + width] = scaled_window(
-            image, (width, height), (0, 0, width, height), self.interpolation
-        )
-        return square
 
     def normalise(self, squares: Tensor) -> Tensor:
         """Bytes to the numbers that the network takes.
@@ -157,11 +184,16 @@ class Preprocessing:
         if self.channels == "BGR":
             squares = squares.flip(1)
         batch = squares.to(torch.float32, memory_format=torch.channels_last)
-        mean, std = (
-            torch.tensor(values, device=batch.device).view(3, 1, 1)
-            for values in (self.mean, self.std)
-        )
+        mean, std = (_column(values, batch.device) for values in (self.mean, self.std))
         return batch.sub_(mean).div_(std)
+
+
+@functools.lru_cache(maxsize=64)
+def _column(values: tuple[float, ...], device) -> Tensor:
+    """One number a channel; kept, since copies to a GPU wait for all its work."""
+    import torch
+
+    return torch.tensor(values, device=device).view(3, 1, 1)
 
 
 def check_fit(fit: str) -> None:

@@ -50,7 +50,7 @@ def scaled_window(
         uint8, shape (bottom - top, right - left, 3).
     """
     left, top, right, bottom = window
-    box = _unscaled(window, size, image.size)
+    box = unscaled(window, size, image.size)
     size = right - left, bottom - top
     if _has_resizer():
         image = _resized(image, size, box, interpolation)
@@ -59,7 +59,23 @@ def scaled_window(
     return np.asarray(image)
 
 
-def _unscaled(window, size, original) -> Box:
+def unscaled(
+    window: tuple[int, int, int, int], size: tuple[int, int], original: tuple[int, int]
+) -> Box:
+    """Where a part of a scaled image lies in the original, in fractions of pixels.
+
+    Parameters
+    ----------
+    window, size
+        As for `scaled_window`.
+    original : (int, int)
+        Width and height of the image.
+
+    Returns
+    -------
+    tuple of float
+        Left, top, right and bottom.
+    """
     scales = [old / new for old, new in zip(original, size, strict=True)] * 2
     ends = (end * scale for end, scale in zip(window, scales, strict=True))
     # Rounding must not lead out of the image.

@@ -1,0 +1,175 @@
+"""How much of a GPU's speed is left when pictures have to be read and decoded.
+
+    python benchmarks/gpu.py [FOLDER] [--device cuda] [--models ID ...] [--smoke]
+
+For each network it shows pictures a second of the network alone, on batches that are
+on the device already; end to end, from files to vectors; and the ratio of these. Then
+the same with pictures decoded by the CPU, by 1, 2, 4, ... threads. Without FOLDER,
+photos are made. Weights that are not on this computer are drawn at random: that takes
+as long. With --smoke all is so small that it runs on any CPU within a minute; there,
+the network alone has one thread.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import os
+import sys
+import tempfile
+import time
+from io import BytesIO
+from unittest import mock
+
+import torch
+import torchvision
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from orangecontrib.imageanalytics.engine import pipeline
+from orangecontrib.imageanalytics.engine.device import workers
+from orangecontrib.imageanalytics.engine.embedder import Embedder
+from orangecontrib.imageanalytics.engine.runner import TORCH
+from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
+from orangecontrib.imageanalytics.import_images import scan
+from orangecontrib.imageanalytics.networks import checkpoints
+from orangecontrib.imageanalytics.networks.extractor import Extractor
+
+MODELS = ("efficientnet-lite0", "resnet50", "torchvision:vit_b_16")
+N_PHOTOS, PHOTO_SIZE, SECONDS = 4096, (1600, 1200), 5
+SMALL_MODELS = ("efficientnet-lite0", "squeezenet", "torchvision:shufflenet_v2_x0_5")
+FEW_PHOTOS, SMALL_SIZE, FEW_SECONDS = 8, (640, 480), 0.2
+LINE = "  {:34s} {:9.1f} pictures/s {}"
+
+
+@dataclasses.dataclass
+class RandomWeights:
+    """Weights in a file that nobody has trained."""
+
+    path: str
+    fingerprint: str = "random"
+    sha256: str = ""  # whatever is in it
+    megabytes: float = 0
+
+    def available(self):
+        return True
+
+    def ensure(self, name, callback=None):
+        return self.path
+
+
+def choose(model, folder):
+    """A network, with random weights unless its own are here."""
+    extractor = Extractor.choose(model)
+    network = extractor.network
+    if network.available():
+        return extractor
+    path = os.path.join(folder, f"{network.name}.pt")
+    torch.save(checkpoints.build(network, "cpu").state_dict(), path)
+    network = dataclasses.replace(network, weights=RandomWeights(path))
+    return dataclasses.replace(extractor, network=network)
+
+
+def make_photos(folder, count, size):
+    """Photos that differ in a comment, as equal ones would be embedded once."""
+    contents = []
+    for image in load_sample_images().images:
+        file = BytesIO()
+        Image.fromarray(image).resize(size).save(file, "JPEG", quality=90)
+        contents.append(file.getvalue())
+    for index, content in zip(range(count), itertools.cycle(contents), strict=False):
+        comment = b"\xff\xfe\x00\x06" + index.to_bytes(4, "big")
+        with open(os.path.join(folder, f"{index}.jpg"), "wb") as file:
+            file.write(content[:2] + comment + content[2:])
+
+
+def forward_rate(runner, seconds):
+    """Pictures a second of the network alone."""
+    size = runner.preprocessing.size
+    shape = runner.batch_size, size, size, 3
+    squares = torch.randint(256, shape, dtype=torch.uint8).to(runner.device)
+
+    def run(least, seconds=0.0):
+        start, count = time.perf_counter(), 0
+        while count < least or time.perf_counter() - start < seconds:
+            # A few, as those that are given but not computed yet fill a queue.
+            for _ in range(4):
+                runner.forward(squares, runner.device, runner.precision)
+            if runner.device.type == "cuda":
+                torch.cuda.synchronize(runner.device)
+            count += 4
+        return count * len(squares) / (time.perf_counter() - start)
+
+    with runner.sharing():
+        runner.start_thread()
+        run(8)
+        return run(4, seconds)
+
+
+def whole_rate(embedder, paths):
+    """Pictures a second from files to vectors."""
+    embedder(paths[: embedder.runner.batch_size])
+    start = time.perf_counter()
+    embedded = embedder(paths)
+    seconds = time.perf_counter() - start
+    if embedded.failures:
+        sys.exit(f"Pictures that could not be embedded: {embedded.failures}")
+    return len(paths) / seconds
+
+
+def thread_counts():
+    """1, 2, 4, ... and as many as there are by default."""
+    powers = itertools.takewhile(lambda n: n < workers(), (2**n for n in range(9)))
+    return [*powers, workers()]
+
+
+def measure(extractor, device, paths, seconds):
+    embedder = Embedder(extractor, device, use_cache=False, engine=TORCH)
+    runner = embedder.runner
+    runner.load()
+    print(f"{extractor.network.name}, {runner.precision}", end="")
+    print(f", batches of {runner.batch_size}")
+    alone = forward_rate(runner, seconds)
+    print(LINE.format("network alone", alone, ""))
+
+    def show(what):
+        rate = whole_rate(embedder, paths)
+        print(LINE.format(what, rate, f"{rate / alone:5.2f}"), flush=True)
+
+    if runner.decoder is not None:
+        show("decoded on the device")
+    for n_threads in thread_counts():
+        with (
+            mock.patch.object(TorchRunner, "decoder", None),
+            mock.patch.object(pipeline, "workers", lambda n=n_threads: n),
+        ):
+            show(f"decoded by {n_threads} threads of the CPU")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", nargs="?", help="with photos")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--models", nargs="+")
+    parser.add_argument("--smoke", action="store_true", help="see whether it runs")
+    arguments = parser.parse_args()
+    small = arguments.smoke
+    seconds = FEW_SECONDS if small else SECONDS
+    models = arguments.models or (SMALL_MODELS if small else MODELS)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.folder
+        if folder is None:
+            folder = os.path.join(scratch, "photos")
+            os.mkdir(folder)
+            sizes = (FEW_PHOTOS, SMALL_SIZE) if small else (N_PHOTOS, PHOTO_SIZE)
+            make_photos(folder, *sizes)
+        paths = list(scan(os.path.abspath(folder)))
+        extractors = [choose(model, scratch) for model in models]
+        print(TorchRunner(extractors[0], arguments.device).device_name)
+        print(f"torch {torch.__version__}, torchvision {torchvision.__version__}")
+        print(f"{len(paths)} photos")
+        for extractor in extractors:
+            measure(extractor, arguments.device, paths, seconds)
+
+
+if __name__ == "__main__":
+    main()

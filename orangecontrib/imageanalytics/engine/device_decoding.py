@@ -1,0 +1,321 @@
+"""JPEGs that a CUDA device decodes, and scales to squares there.
+
+That is done for those which it certainly shows as `images.decode` does; the others are
+left to that.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from orangecontrib.imageanalytics.engine.streams import Stream
+from orangecontrib.imageanalytics.images import colour
+from orangecontrib.imageanalytics.images.picture import SIDEWAYS, Size, covers
+from orangecontrib.imageanalytics.images.readers.jpeg import read_frame
+from orangecontrib.imageanalytics.images.readers.pillow import open_image, orientation
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.resampling import unscaled
+
+log = logging.getLogger(__name__)
+
+_START, _END = b"\xff\xd8\xff", b"\xff\xd9"
+_BASELINE, _PROGRESSIVE = 0xC0, 0xC2
+# Horizontal and vertical, of brightness if those of the two colours are 1.
+_WHOLE, _HALVED = (1, 1), ((2, 1), (1, 2), (2, 2))
+#: A picture of more pixels takes hundreds of MB of a device's memory.
+MOST_PIXELS = 2**25
+#: Of the pictures that are decoded in one go, unless it is one.
+MOST_PIXELS_AT_ONCE = 2**26
+# Longer ones are cut before they are scaled.
+_MOST_TIMES_LONGER = 20
+# To be flipped along these dimensions, after those that lie on their side were
+# transposed; by the EXIF orientation.
+_FLIPS = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}
+# Grey levels, on average, by which a decoder may differ from Pillow's.
+_TOLERANCE = 2
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """A JPEG that a device may decode.
+
+    Attributes
+    ----------
+    content : bytes
+    size : (int, int)
+        Width and height in pixels, as stored.
+    orientation : int
+        That of EXIF.
+    """
+
+    content: bytes
+    size: Size
+    orientation: int
+
+
+class DeviceDecoder:
+    """Decodes JPEGs on a device and scales them there; any thread may call it.
+
+    Parameters
+    ----------
+    device : torch.device
+    preprocessing : Preprocessing
+    """
+
+    def __init__(self, device: torch.device, preprocessing: Preprocessing):
+        self.device = device
+        self.preprocessing = preprocessing
+        self._stream = Stream(device)
+        # torchvision decodes for one thread at a time. It puts pictures into memory
+        # which work given to the stream before may still read: there must be none.
+        self._lock = threading.Lock()
+
+    def open(self, content: bytes) -> Jpeg | None:
+        """A picture that the device decodes as `images.decode` would.
+
+        Parameters
+        ----------
+        content : bytes
+            Of any file.
+
+        Returns
+        -------
+        Jpeg or None
+            None if it is anything but a whole JPEG of 8 bits in grey or in the usual
+            colours; then the content is for `images.decode`, which also says what may
+            be wrong with it.
+        """
+        if not (content.startswith(_START) and content.endswith(_END)):
+            return None
+        try:
+            return _open(content, self.preprocessing.decode_size)
+        except Exception:  # of whatever kind, as Pillow raises them
+            return None
+
+    def __call__(self, jpegs: list[Jpeg]) -> list[np.ndarray | None]:
+        """Squares of pictures.
+
+        Parameters
+        ----------
+        jpegs : list of Jpeg
+
+        Returns
+        -------
+        list of (numpy.ndarray or None)
+            uint8, shape (size, size, 3), RGB, as `Preprocessing.square` gives them but
+            for a grey level or two; None where the device failed. They are in
+            memory, where they meet those of other pictures: copying is quick.
+        """
+        squares = []
+        for group in _groups(jpegs):
+            try:
+                squares.extend(self._squares(group))
+            except Exception as error:  # all fail with one: each is tried alone
+                log.debug("%s failed to decode: %s", self.device, error)
+                squares.extend(map(self._alone, group) if group[1:] else [None])
+        return squares
+
+    def _alone(self, jpeg: Jpeg) -> np.ndarray | None:
+        (square,) = self([jpeg])
+        return square
+
+    def _squares(self, jpegs: list[Jpeg]) -> np.ndarray:
+        with self._lock, self._stream.entered(), torch.inference_mode():
+            try:
+                pictures = _decode([jpeg.content for jpeg in jpegs], self.device)
+                squares = list(map(self._square, pictures, jpegs))
+                squares = self._stream.download(torch.stack(squares))
+            finally:
+                self._stream.mark().synchronize()
+        return squares.numpy()
+
+    def _square(self, picture: torch.Tensor, jpeg: Jpeg) -> torch.Tensor:
+        """As `Preprocessing.square`, of uint8, shape (3, height, width)."""
+        if picture.shape[1:] != jpeg.size[::-1]:
+            raise ValueError(f"a picture of {jpeg.size} became {picture.shape}")
+        if jpeg.orientation in SIDEWAYS:
+            picture = picture.transpose(1, 2)
+        picture = picture.flip(_FLIPS.get(jpeg.orientation, ()))
+        expected = self.preprocessing
+        scaled, window, (left, top) = expected.placement(*picture.shape[:0:-1])
+        seen = _scaled_window(picture, scaled, window, expected.interpolation)
+        height, width, _ = seen.shape
+        square = seen.new_empty((expected.size, expected.size, 3))
+        for channel, value in enumerate(expected.filling):
+            square[..., channel] = value
+        square[top : top + height, left : left + width] = seen
+        return square
+
+
+def find_decoder(
+    device: torch.device, preprocessing: Preprocessing
+) -> DeviceDecoder | None:
+    """The decoder of a device, always the same; None where it has none that works."""
+    with _finding:
+        return _find_decoder(device, preprocessing)
+
+
+_finding = threading.Lock()
+
+
+@functools.lru_cache(maxsize=8)
+def _find_decoder(device, preprocessing):
+    return DeviceDecoder(device, preprocessing) if _decodes(device) else None
+
+
+@functools.cache
+def _decodes(device) -> bool:
+    """Whether a device decodes as Pillow does; tried on small pictures."""
+    contents = _probe_jpegs()
+    try:
+        pictures = [picture.cpu().numpy() for picture in _decode(contents, device)]
+    except Exception as error:  # of whatever kind: torchvision may lack it
+        reason = str(error).strip().partition("\n")[0]
+        log.info("JPEGs are decoded by the CPU, as %s does not: %s", device, reason)
+        return False
+    for content, picture in zip(contents, pictures, strict=True):
+        expected = np.asarray(open_image(io.BytesIO(content), "JPEG").convert("RGB"))
+        difference = np.abs(picture.transpose(1, 2, 0) - expected.astype(float)).mean()
+        if difference > _TOLERANCE:
+            log.info("JPEGs are decoded by the CPU, as %s does it wrong", device)
+            return False
+    return True
+
+
+def _probe_jpegs() -> list[bytes]:
+    """Of each kind that is taken: soft colours, since decoders differ at edges."""
+    x, y = np.meshgrid(np.linspace(0, 255, 256), np.linspace(0, 255, 192))
+    colours = Image.fromarray(np.stack([x, y, 255 - x], 2).astype(np.uint8))
+    contents = []
+    for image in (colours, colours.convert("L")):
+        for progressive in (False, True):
+            for subsampling in (0, 1, 2):
+                file = io.BytesIO()
+                options = {"progressive": progressive, "subsampling": subsampling}
+                image.save(file, "JPEG", quality=90, **options)
+                contents.append(file.getvalue())
+    return contents
+
+
+def _open(content: bytes, decode_size: Size) -> Jpeg | None:
+    file = io.BytesIO(content)
+    frame = read_frame(file)
+    if frame is None or frame.kind not in (_BASELINE, _PROGRESSIVE) or frame.is_rare:
+        return None
+    width, height = frame.size
+    longer, shorter = max(frame.size), min(frame.size)
+    if width * height > MOST_PIXELS or longer > _MOST_TIMES_LONGER * shorter:
+        return None
+    image = open_image(file, "JPEG")
+    sampling = _sampling(image)
+    # Devices repeat the pixels of colours of half the size, Pillow smoothes them. When
+    # the picture is scaled down to half, that is no longer seen in the vectors (cosine
+    # similarity 0.999 and more).
+    is_like_pillows = sampling == _WHOLE or (
+        sampling in _HALVED and covers(frame.size, decode_size)
+    )
+    # Files with several pictures are of another format.
+    if image.format != "JPEG" or not is_like_pillows or colour.applies_profile(image):
+        return None
+    return Jpeg(content, frame.size, orientation(image))
+
+
+def _sampling(image) -> tuple[int, int] | None:
+    """Pixels of brightness for one of colour, across and down; None if unusual."""
+    names, factors = zip(
+        *((name, (x, y)) for name, x, y, _ in image.layer), strict=True
+    )
+    if image.mode == "L":
+        return factors[0] if factors == (_WHOLE,) else None
+    # Only by its marker is what Adobe's programs store as RGB told from YCbCr.
+    are_usual = "jfif" in image.info or names == (1, 2, 3)
+    if image.mode != "RGB" or not are_usual or image.info.get("adobe_transform") == 0:
+        return None
+    return factors[0] if factors[1:] == (_WHOLE, _WHOLE) else None
+
+
+def _groups(jpegs: list[Jpeg]) -> Iterator[list[Jpeg]]:
+    """Such that the pictures of each have room on the device at once."""
+    group, n_pixels = [], 0
+    for jpeg in jpegs:
+        pixels = jpeg.size[0] * jpeg.size[1]
+        if group and n_pixels + pixels > MOST_PIXELS_AT_ONCE:
+            yield group
+            group, n_pixels = [], 0
+        group.append(jpeg)
+        n_pixels += pixels
+    if group:
+        yield group
+
+
+def _decode(contents: list[bytes], device: torch.device) -> list[torch.Tensor]:
+    """Pictures on a device: uint8, shape (3, height, width), RGB."""
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    # Writable copies, without which torch warns.
+    tensors = [torch.frombuffer(bytearray(c), dtype=torch.uint8) for c in contents]
+    return decode_jpeg(tensors, ImageReadMode.RGB, device=device)
+
+
+def _scaled_window(
+    picture: torch.Tensor, size: Size, window: tuple[int, ...], interpolation: str
+) -> torch.Tensor:
+    """As `resampling.scaled_window`, of a tensor.
+
+    Two products of matrices, which GPUs are quickest at in half precision: that has
+    all integers up to 2048.
+
+    Parameters
+    ----------
+    picture : torch.Tensor
+        uint8, shape (3, height, width).
+    size, window, interpolation
+        As there.
+
+    Returns
+    -------
+    torch.Tensor
+        uint8, shape (bottom - top, right - left, 3).
+    """
+    _, height, width = picture.shape
+    left, top, right, bottom = unscaled(window, size, (width, height))
+    options = interpolation, picture.device
+    across = _weights(width, left, right, window[2] - window[0], *options)
+    down = _weights(height, top, bottom, window[3] - window[1], *options)
+    narrow = (picture.half() @ across.T).clamp_(0, 255)  # as Pillow does in between
+    small = (down @ narrow).round_().clamp_(0, 255)
+    return small.to(torch.uint8).permute(1, 2, 0)
+
+
+@functools.lru_cache(maxsize=32)  # most pictures of a folder have the same few sizes
+def _weights(
+    length: int, start: float, end: float, n: int, interpolation: str, device
+) -> torch.Tensor:
+    """What each of n pixels takes of those in a row: float16, shape (n, length)."""
+    scale = (end - start) / n
+    centres = start + (np.arange(n) + 0.5) * scale
+    distances = (np.arange(length) + 0.5 - centres[:, None]) / max(scale, 1)
+    weights = _FILTERS[interpolation](np.abs(distances))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return torch.from_numpy(weights).to(device, torch.float16)
+
+
+def _bilinear(x: np.ndarray) -> np.ndarray:
+    return np.maximum(0, 1 - x)
+
+
+def _bicubic(x: np.ndarray) -> np.ndarray:
+    near, far = (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+_FILTERS = {"bilinear": _bilinear, "bicubic": _bicubic}

@@ -1,0 +1,24 @@
+"""Benchmarks that run anywhere."""
+
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def test_gpu_on_the_cpu(fresh_cache):
+    script = os.path.join(ROOT, "benchmarks", "gpu.py")
+    # One whose weights are installed, and one whose weights are drawn.
+    models = ["squeezenet", "torchvision:shufflenet_v2_x0_5"]
+    text = subprocess.run(
+        [sys.executable, script, "--smoke", "--device", "cpu", "--models", *models],
+        env={**os.environ, "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert text.startswith("CPU\ntorch ")
+    assert len(re.findall("network alone .* pictures/s", text)) == 2
+    assert len(re.findall(r"decoded by 1 threads .* pictures/s +\d+\.\d\d", text)) == 2
