@@ -96,6 +96,7 @@ def child(code, model, paths, precision="", engine="", checkout=None):
         [sys.executable, "-W", "ignore", "-c", code],
         input="\n".join([model, precision, engine, *paths]),
         env={**os.environ, "PYTHONPATH": root},
+        cwd=root,  # which Python looks into first
         text=True,
         check=True,
         stdout=subprocess.PIPE,

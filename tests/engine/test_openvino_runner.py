@@ -345,34 +345,38 @@ def test_what_is_wrong_with_a_network_is_not_hidden(own, monkeypatch):
 
 @pytest.fixture
 def capable(monkeypatch):
-    """A processor with instructions for shorter precisions, and how alike they are."""
+    """A processor with instructions for shorter precisions: how alike, how fast."""
 
-    def capable_(**cosines):
-        monkeypatch.setattr(OpenVinoRunner, "_capable", lambda _: list(cosines))
+    def capable_(**trials):
+        monkeypatch.setattr(OpenVinoRunner, "_capable", lambda _: list(trials))
         measured = []
 
-        def vectors_of(_, __, precision, squares):
+        def try_(_, __, precision, squares):
             measured.append(precision)
-            angle = np.arccos(cosines.get(precision, 1))
-            return np.array([[np.cos(angle), np.sin(angle)]] * len(squares))
+            cosine, speedup = trials.get(precision, (1, 1))
+            angle = np.arccos(cosine)
+            vectors = np.array([[np.cos(angle), np.sin(angle)]] * len(squares))
+            return vectors, 1 / speedup
 
-        monkeypatch.setattr(OpenVinoRunner, "_vectors_of", vectors_of)
+        monkeypatch.setattr(OpenVinoRunner, "_try", try_)
         return measured
 
     return capable_
 
 
 @pytest.mark.parametrize(
-    ("cosines", "expected"),
+    ("trials", "expected"),
     [
         ({}, "float32"),
-        ({"bfloat16": 0.9995}, "bfloat16"),
-        ({"bfloat16": 0.998}, "float32"),
-        ({"bfloat16": 0.998, "float16": 0.9999}, "float16"),
+        ({"bfloat16": (0.9995, 2)}, "bfloat16"),
+        ({"bfloat16": (0.9995, 1.05)}, "float32"),  # emulated, or nearly
+        ({"bfloat16": (0.998, 2)}, "float32"),
+        ({"bfloat16": (0.998, 3), "float16": (0.9999, 2)}, "float16"),
+        ({"bfloat16": (0.9999, 2), "float16": (0.9999, 3)}, "float16"),
     ],
 )
-def test_automatic_precision(cosines, expected, own, capable, monkeypatch):
-    measured = capable(**cosines)
+def test_automatic_precision(trials, expected, own, capable, monkeypatch):
+    measured = capable(**trials)
     hints = []
     compile_ = OpenVinoRunner._compile
     monkeypatch.setattr(
@@ -393,6 +397,13 @@ def test_automatic_precision(cosines, expected, own, capable, monkeypatch):
     assert runner.precision == expected
     runner.load()
     assert runner.precision == expected and not measured
+    # On another processor it is tried again.
+    monkeypatch.setattr(OpenVinoRunner, "_key", lambda _, name: f"{name} elsewhere")
+    runner = OpenVinoRunner(extractor, "cpu")
+    assert runner.precision == "float32"
+    runner.load()
+    assert runner.precision == expected
+    assert sorted(measured) == sorted([*trials, *(["float32"] if trials else [])])
 
 
 @pytest.mark.filterwarnings("ignore:This processor has no instructions")

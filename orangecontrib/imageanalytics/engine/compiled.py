@@ -16,6 +16,7 @@ import tempfile
 import warnings
 import zlib
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,6 +47,21 @@ def library():
     return openvino
 
 
+class Trial(NamedTuple):
+    """What came of a shorter precision on photos.
+
+    Attributes
+    ----------
+    cosine : float
+        The least cosine similarity of a vector with that of float32.
+    speedup : float
+        How many times as fast as float32 it was.
+    """
+
+    cosine: float
+    speedup: float
+
+
 @dataclass
 class About:
     """What is known of a network that was compiled.
@@ -54,15 +70,18 @@ class About:
     ----------
     n_bytes : int
         Size of its weights.
-    cosines : dict of str to float
-        Precision to the least cosine similarity of vectors with those of float32.
+    trials : dict of str to Trial
+        By precision and processor.
     checksums : list of int
         CRC-32 of its graph and its weights on disk.
     """
 
     n_bytes: int
-    cosines: dict[str, float] = field(default_factory=dict)
+    trials: dict[str, Trial] = field(default_factory=dict)
     checksums: list[int] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.trials = {key: Trial(*values) for key, values in self.trials.items()}
 
 
 @dataclass
@@ -83,9 +102,9 @@ class Compiled:
     path: str
     about: About
 
-    def remember(self, precision: str, cosine: float) -> None:
+    def remember(self, key: str, trial: Trial) -> None:
         """Keep what was measured."""
-        self.about.cosines[precision] = cosine
+        self.about.trials[key] = trial
         if self.about.checksums:
             try:
                 _write_about(self.path, self.about)
@@ -97,7 +116,7 @@ def find_about(extractor: Extractor) -> About | None:
     """What is known of a network that is kept, without reading it."""
     try:
         return _read_about(_path(extractor))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
@@ -115,7 +134,7 @@ def find_compiled(extractor: Extractor) -> Compiled | None:
         return Compiled(model, path, about)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         log.warning("The compiled network %s is made anew: %s", path, error)
         return None
 

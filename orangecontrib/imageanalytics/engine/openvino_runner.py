@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +14,7 @@ from orangecontrib.imageanalytics.engine.compiled import (
     About,
     Compiled,
     Refused,
+    Trial,
     compile_network,
     find_about,
     find_compiled,
@@ -40,8 +42,10 @@ log = logging.getLogger(__name__)
 # not be seen.
 BATCH, LARGE_BATCH = 16, 4
 LARGE_BYTES = 40_000_000
+#: A shorter precision is not taken unasked unless it is so much faster.
+LEAST_SPEEDUP = 1.1
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-# What the processor has instructions for, as OpenVINO calls it; the fastest first.
+# What the processor has instructions for, as OpenVINO calls it.
 _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
 _LOOK_MILLISECONDS = 100
 
@@ -60,8 +64,7 @@ class OpenVinoRunner(Runner):
     batch_size : int, optional
         Pictures that are decoded before they go through.
     precision : str, optional
-        By default the shortest that this processor has instructions for and that
-        keeps the vectors.
+        By default the fastest that keeps the vectors.
     may_download : bool
         As for `Runner`.
 
@@ -140,12 +143,15 @@ class OpenVinoRunner(Runner):
         if about is None:
             return
         if self._asked_precision is None:
+            trials = {name: about.trials.get(self._key(name)) for name in _CAPABILITIES}
             good = (
-                precision
-                for precision in self._capable()
-                if about.cosines.get(precision, 0) >= LEAST_COSINE
+                (trial.speedup, precision)
+                for precision, trial in trials.items()
+                if trial is not None
+                and trial.cosine >= LEAST_COSINE
+                and trial.speedup >= LEAST_SPEEDUP
             )
-            self._precision = next(good, "float32")
+            _, self._precision = max(good, default=(1, "float32"))
         if self._asked_batch_size is None:
             self.batch_size = BATCH if about.n_bytes < LARGE_BYTES else LARGE_BATCH
 
@@ -190,20 +196,31 @@ class OpenVinoRunner(Runner):
         return precision in _CAPABILITIES and precision not in self._capable()
 
     def _measure_precisions(self, compiled: Compiled) -> None:
-        """Find out what shorter ones do to the vectors of photos, once."""
-        cosines = compiled.about.cosines
-        unknown = [name for name in self._capable() if name not in cosines]
+        """Find out what shorter ones do to the vectors of photos, once a processor."""
+        trials = compiled.about.trials
+        unknown = [name for name in self._capable() if self._key(name) not in trials]
         if not unknown:
             return
         squares = probe_squares(self.preprocessing)
-        expected = self._vectors_of(compiled, "float32", squares)
+        expected, seconds = self._try(compiled, "float32", squares)
         for precision in unknown:
-            vectors = self._vectors_of(compiled, precision, squares)
-            compiled.remember(precision, least_cosine(vectors, expected))
+            vectors, shorter = self._try(compiled, precision, squares)
+            trial = Trial(least_cosine(vectors, expected), seconds / shorter)
+            compiled.remember(self._key(precision), trial)
 
-    def _vectors_of(self, compiled, precision, squares) -> np.ndarray:
+    def _key(self, precision: str) -> str:
+        processor = self._core.get_property(self._device, "FULL_DEVICE_NAME")
+        return f"{precision} on {processor}"
+
+    def _try(self, compiled, precision, squares) -> tuple[np.ndarray, float]:
+        """Vectors, and the seconds that the quickest took."""
         network = self._compile(compiled.model, precision)
-        return np.stack([network([square[None]])[0][0] for square in squares])
+        vectors, seconds = [], []
+        for square in squares:
+            start = time.perf_counter()
+            vectors.append(network([square[None]])[0][0])
+            seconds.append(time.perf_counter() - start)
+        return np.stack(vectors), min(seconds)
 
     # Running ------------------------------------------------------------------------
 
