@@ -101,6 +101,7 @@ class StandInRunner:
     batch_size = 64
     intensity = "auto"
     device_name = "stand-in"
+    threads_per_stream = 1
     decoder = None
     preprocessing = Preprocessing(1, None, (0, 0, 0), (1, 1, 1), "bilinear")
 

@@ -124,7 +124,7 @@ def test_all_columns_are_computed_at_once_and_in_batches(
     monkeypatch.setattr(pipeline, "workers", lambda: 1)
     new.transform(domain)
     assert len(tables) == 1
-    assert forward == [8]
+    assert sum(forward) == 8 > len(forward)
 
 
 def test_one_column_of_them(old, new, fresh_cache):

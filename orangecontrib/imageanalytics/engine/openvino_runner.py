@@ -74,6 +74,9 @@ class OpenVinoRunner(Runner):
         When there is no such device in this computer.
     """
 
+    # It computes on threads of its own; while one does, another caller decodes.
+    threads_per_stream = 2
+
     def __init__(
         self,
         extractor: Extractor,

@@ -158,14 +158,13 @@ class Run:
     def _compute(self, indices):
         if not len(indices):
             return
-        n_threads = min(workers(), len(indices))
-        size = max(1, min(self.runner.batch_size, len(indices) // n_threads))
+        n_threads = min(workers() * self.runner.threads_per_stream, len(indices))
         pool = ThreadPoolExecutor(
             n_threads, "embedding", initializer=self._start_thread
         )
         with self.runner.sharing():
             try:
-                for batch in self._batches(indices, size):
+                for batch in self._batches(indices, n_threads):
                     self._pending.add(pool.submit(self._process, batch))
                     while len(self._pending) >= 2 * n_threads:
                         self._collect()
@@ -184,8 +183,12 @@ class Run:
         self.runner.start_thread()
         self._threads.add(threading.get_ident())
 
-    def _batches(self, indices, size):
-        """Lists of local pictures, then of remote ones as they arrive."""
+    def _batches(self, indices, n_threads):
+        """Lists of local pictures, then of remote ones as they arrive.
+
+        The last are shorter, so that no thread works on while the others are done.
+        """
+        size, left = self.runner.batch_size, len(indices)
         remote = {}
         for index in map(int, indices):
             if is_remote(self._sources[index]):
@@ -196,7 +199,10 @@ class Run:
             (self._local(indices), size),
             (arriving, min(size, MOST_FETCHED)),
         ):
-            while batch := list(itertools.islice(pictures, most)):
+            while batch := list(
+                itertools.islice(pictures, min(most, -(-left // n_threads)))
+            ):
+                left -= len(batch)
                 yield batch
 
     def _local(self, indices):

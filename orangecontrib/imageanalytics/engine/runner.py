@@ -49,7 +49,11 @@ class Runner(ABC):
     preprocessing : Preprocessing
     intensity : "auto", "full" or (float, float)
         As for `Extractor`.
+    threads_per_stream : int
+        How many threads should call this for each that it computes on.
     """
+
+    threads_per_stream = 1
 
     def __init__(self, extractor: Extractor, batch_size: int, may_download: bool):
         self.extractor = extractor
