@@ -31,7 +31,7 @@ from PIL import Image
 from scipy import sparse
 
 from orangecontrib.imageanalytics import image_embedder as module
-from orangecontrib.imageanalytics.engine import pipeline
+from orangecontrib.imageanalytics.engine import openvino_runner, pipeline
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import (
@@ -905,6 +905,26 @@ def test_cancel_while_the_network_is_loaded(photos, nothing_compiled, monkeypatc
             result.result()
         assert time.perf_counter() - start < SOON
         go_on.set()
+
+
+def test_cancel_while_the_network_is_compiled(photos, nothing_compiled, monkeypatch):
+    compiling = threading.Event()
+    compile_network = openvino_runner.compile_network
+
+    def compile_(*args):
+        compiling.set()
+        return compile_network(*args)
+
+    monkeypatch.setattr(openvino_runner, "compile_network", compile_)
+    with ImageEmbedder("squeezenet", "cpu") as embedder, ThreadPoolExecutor(1) as pool:
+        result = pool.submit(embedder, photos)
+        assert compiling.wait(30)
+        start = time.perf_counter()
+        embedder.cancel()
+        with pytest.raises(Cancelled):
+            result.result()
+        assert time.perf_counter() - start < SOON
+        assert embedder(photos)[0].shape == (1000,)
 
 
 def test_a_file_that_changes_under_way_spoils_no_cache(photos, tmp_path, fresh_cache):
