@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import logging
 import subprocess
 import sys
@@ -304,6 +305,7 @@ def test_files_of_networks_run_in_torch(tmp_path, fresh_cache, caplog):
         runner = single(extractor)
         found, _ = run(runner, squares(extractor))
     assert "files of networks are not compiled" in caplog.text
+    assert runner.threads_per_stream == 1
     expected, _ = run(TorchRunner(extractor, "cpu"), squares(extractor))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -489,8 +491,22 @@ def test_without_openvino(gpus, monkeypatch):
     monkeypatch.setattr(runners, "_has_openvino", lambda: False)
     assert isinstance(choose_runner(LITE, "cpu"), TorchRunner)
     for options in ({"engine": "openvino"}, {"device": "intel-gpu"}):
-        with pytest.raises(ValueError, match="OpenVINO is not installed"):
+        with pytest.raises(ValueError, match="OpenVINO cannot be used"):
             choose_runner(LITE, **options)
+
+
+def test_openvino_that_does_not_start(gpus, monkeypatch, caplog):
+    def fail():
+        raise ImportError("libtbb.so: cannot open shared object file")
+
+    monkeypatch.setattr(runners, "library", fail)
+    monkeypatch.setattr(
+        runners, "_has_openvino", functools.cache(runners._has_openvino.__wrapped__)
+    )
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            assert isinstance(choose_runner(LITE, "cpu"), TorchRunner)
+    assert caplog.text.count("libtbb.so") == 1
 
 
 def test_impossible_choices(gpus):

@@ -74,9 +74,6 @@ class OpenVinoRunner(Runner):
         When there is no such device in this computer.
     """
 
-    # It computes on threads of its own; while one does, another caller decodes.
-    threads_per_stream = 2
-
     def __init__(
         self,
         extractor: Extractor,
@@ -113,6 +110,15 @@ class OpenVinoRunner(Runner):
             return "CPU"
         name = self._core.get_property(self._device, "FULL_DEVICE_NAME")
         return f"{name} (OpenVINO)"
+
+    @property
+    def threads_per_stream(self) -> int:
+        """As `Runner.threads_per_stream`.
+
+        OpenVINO computes on threads of its own; while one does, another caller decodes.
+        """
+        is_torchs = self._substitute or not self.extractor.network.compiles
+        return 1 if is_torchs else 2
 
     # Loading ------------------------------------------------------------------------
 

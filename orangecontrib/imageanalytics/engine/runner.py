@@ -7,13 +7,16 @@ torch and starts without it, and torch everywhere else.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
+import logging
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from orangecontrib.imageanalytics.engine.compiled import library
 from orangecontrib.imageanalytics.engine.device import (
     AUTOMATIC,
     OPENVINO_DEVICES,
@@ -25,6 +28,8 @@ from orangecontrib.imageanalytics.networks.extractor import Extractor
 
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.engine.device_decoding import DeviceDecoder
+
+log = logging.getLogger(__name__)
 
 OPENVINO, TORCH = "openvino", "torch"
 ENGINES = (AUTOMATIC, OPENVINO, TORCH)
@@ -201,7 +206,7 @@ def _is_for_openvino(device: str, engine: str) -> bool:
     """Whether that is known without torch."""
     is_asked = device in OPENVINO_DEVICES or engine == OPENVINO
     if is_asked and not _has_openvino():
-        raise ValueError("OpenVINO is not installed: pip install openvino")
+        raise ValueError("OpenVINO cannot be used here: pip install openvino")
     if device == AUTOMATIC:
         return _has_openvino() and (engine == OPENVINO or not may_have_gpu())
     if device == "cpu" or device in OPENVINO_DEVICES:
@@ -211,5 +216,13 @@ def _is_for_openvino(device: str, engine: str) -> bool:
     return False
 
 
+@functools.cache
 def _has_openvino() -> bool:
-    return importlib.util.find_spec("openvino") is not None
+    if importlib.util.find_spec("openvino") is None:
+        return False
+    try:
+        library().Core()
+    except Exception as error:  # of whatever kind: a library of the system is missing
+        log.info("OpenVINO does not start, so torch is used: %s", error)
+        return False
+    return True
