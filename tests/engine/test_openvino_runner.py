@@ -221,6 +221,33 @@ def test_what_is_damaged_is_made_anew(ending, damage, own, nothing_compiled, cap
     assert len(extractor.loads) == 2 or (ending, damage) == ("json", change)
 
 
+def test_what_somebody_else_has_compiled(own, monkeypatch):
+    extractor = own(Small())
+    run(single(extractor), squares(extractor))
+
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(compiled.os, "utime", refuse)
+    run(single(extractor), squares(extractor))
+    assert len(extractor.loads) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", '{"n_bytes": null}', '{"n_bytes": 1, "trials": {"a": "b"}}']
+)
+def test_json_that_says_something_else(text, own, nothing_compiled):
+    extractor = own(Small())
+    expected, _ = run(single(extractor), squares(extractor))
+    (file,) = nothing_compiled.glob("*.json")
+    file.write_text(text)
+    for _ in range(2):
+        runner = OpenVinoRunner(extractor, "cpu")
+        found, _ = run(runner, squares(extractor))
+        np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.05)
+    assert len(extractor.loads) == 2
+
+
 @pytest.mark.parametrize("problem", ["no folder", "no space"])
 def test_where_nothing_can_be_kept(problem, own, nothing_compiled, monkeypatch, caplog):
     extractor = own(Small())
@@ -331,6 +358,29 @@ def test_threads_of_torch_are_restored(tmp_path, fresh_cache):
     assert inside == [1, 1]
 
 
+def test_threads_of_torch_after_a_run_that_was_stopped(tmp_path, fresh_cache):
+    path = make_network_file(tmp_path / "network.pt")
+    extractor = Extractor.choose(
+        path, preprocessing={"size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}
+    )
+    before = torch.get_num_threads()
+    runner, cancelled = single(extractor), threading.Event()
+    with pytest.raises(KeyError), runner.sharing():
+        raise KeyError
+    # Its thread goes on, and finds that the network is for torch.
+    thread = threading.Thread(target=run, args=(runner, squares(extractor)))
+    thread.start()
+    thread.join()
+    assert torch.get_num_threads() == before
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        run(runner, squares(extractor), cancelled)
+    with runner.sharing(), runner.sharing():
+        run(runner, squares(extractor))
+    torch.set_num_threads(before)
+    assert runner._torch_threads is None
+
+
 def test_what_is_wrong_with_a_network_is_not_hidden(own, monkeypatch):
     extractor = own(Small())
 
@@ -428,6 +478,64 @@ def test_shorter_precision_where_there_is_one(fresh_cache):
         expected, _ = run(single(SQUEEZENET), squares(SQUEEZENET))
         assert used == precision
         assert least_cosine(vectors, expected) > 0.99
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_precision_that_openvino_would_replace(precision, own):
+    extractor = own(Small())
+    runner = single(extractor)
+    runner.load()
+    if precision in runner._capable():
+        assert runner._compile(runner._compiled.model, precision)
+    else:
+        with pytest.raises(compiled.Refused, match=f"instead of {precision}"):
+            runner._compile(runner._compiled.model, precision)
+
+
+def test_a_precision_that_does_not_work_here(own, monkeypatch):
+    compile_ = OpenVinoRunner._compile
+
+    def refuse(runner, model, precision):
+        if precision != "float32":
+            raise compiled.Refused("not for this layer")
+        return compile_(runner, model, precision)
+
+    monkeypatch.setattr(OpenVinoRunner, "_compile", refuse)
+    monkeypatch.setattr(OpenVinoRunner, "_capable", lambda _: ["bfloat16"])
+    runner = OpenVinoRunner(own(Small()), "cpu")
+    runner.load()
+    assert runner._substitute is None and runner.precision == "float32"
+
+
+def test_what_another_computer_has_tried(own, capable, monkeypatch):
+    capable(bfloat16=(0.9999, 2))
+    extractor = own(Small())
+    monkeypatch.setattr(
+        OpenVinoRunner, "_compile", lambda runner, model, precision: precision
+    )
+    runner = OpenVinoRunner(extractor, "cpu")
+    runner.load()
+    assert runner.precision == "bfloat16"
+    monkeypatch.setattr(OpenVinoRunner, "_capable", lambda _: [])
+    assert OpenVinoRunner(extractor, "cpu").precision == "float32"
+
+
+def test_overflow_in_a_shorter_precision_is_computed_again(own, monkeypatch):
+    extractor = own(Small())
+    runner = single(extractor)
+    expected, _ = run(runner, squares(extractor))
+    run_all = OpenVinoRunner._run_all
+
+    def overflow(runner_, network, *args):
+        vectors = run_all(runner_, network, *args)
+        return vectors if network is runner_._single else vectors * np.inf
+
+    monkeypatch.setattr(OpenVinoRunner, "_run_all", overflow)
+    runner._precision = "float16"
+    for _ in range(2):
+        vectors, precision = run(runner, squares(extractor))
+        assert precision == "float32"
+        np.testing.assert_allclose(vectors, expected, rtol=1e-5)
 
 
 def test_cosines():

@@ -65,3 +65,18 @@ def test_the_image_stays(either):
     image = photo()
     scaled_window(image, (20, 30), (0, 0, 20, 30), "bilinear")
     assert image.size == (640, 427) and (np.asarray(image) == np.asarray(photo())).all()
+
+
+@pytest.mark.parametrize("interpolation", METHODS)
+def test_of_a_tall_image_the_rows_come_first_too(interpolation, monkeypatch):
+    pytest.importorskip("cykooz_resizer")
+    noise = np.random.default_rng(0).integers(0, 2, (424, 202, 3), dtype=np.uint8) * 255
+    found = []
+    for has_resizer in (True, False):
+        monkeypatch.setattr(resampling, "_has_resizer", lambda has=has_resizer: has)
+        window = 0, 10, 100, 200
+        image = Image.fromarray(noise)
+        found.append(scaled_window(image, (100, 210), window, interpolation))
+    difference = np.abs(found[0].astype(int) - found[1])
+    assert (difference > 1).mean() < 1e-3
+    assert difference.max() <= 6

@@ -6,6 +6,7 @@ cache folder: the graph, its weights, and a JSON with what was found out about i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -81,7 +82,10 @@ class About:
     checksums: list[int] = field(default_factory=list)
 
     def __post_init__(self):
-        self.trials = {key: Trial(*values) for key, values in self.trials.items()}
+        self.n_bytes = int(self.n_bytes)
+        self.trials = {
+            key: Trial(*map(float, values)) for key, values in self.trials.items()
+        }
 
 
 @dataclass
@@ -130,7 +134,8 @@ def find_compiled(extractor: Extractor) -> Compiled | None:
             raise ValueError("a checksum is wrong")
         model = library().Core().read_model(graph)
         for file in (path, graph, weights):  # for `_make_room`
-            os.utime(file)
+            with contextlib.suppress(OSError):  # others may have made it
+                os.utime(file)
         return Compiled(model, path, about)
     except FileNotFoundError:
         return None
@@ -272,10 +277,11 @@ def _read_about(path: str) -> About:
 
 
 def _write_about(path: str, about: About) -> None:
-    handle, partial = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(asdict(about), file)
-    os.replace(partial, path)
+    with tempfile.TemporaryDirectory(prefix=".", dir=os.path.dirname(path)) as scratch:
+        partial = os.path.join(scratch, "about.json")
+        with open(partial, "w", encoding="utf-8") as file:
+            json.dump(asdict(about), file)
+        os.replace(partial, path)
 
 
 def _keep(compiled: Compiled) -> None:
@@ -312,7 +318,8 @@ def clear_cache() -> None:
         When that cannot be done.
     """
     for file in _kept_files():
-        os.remove(file.path)
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            os.remove(file.path)
 
 
 def _kept_files() -> list[os.DirEntry]:
@@ -323,19 +330,29 @@ def _kept_files() -> list[os.DirEntry]:
         return []
 
 
+def _stat(file: os.DirEntry) -> tuple[float, int]:
+    """When it was used last, and its size; of one that is gone, zeros."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_mtime, stat.st_size
+
+
 def _size(files: list[os.DirEntry]) -> int:
-    return sum(file.stat().st_size for file in files)
+    return sum(size for _, size in map(_stat, files))
 
 
 def _make_room(n_bytes: int) -> None:
     """Drop what was not used for longest."""
     files = _kept_files()
     excess = _size(files) + n_bytes - _MOST_BYTES
-    for file in sorted(files, key=lambda file: file.stat().st_mtime):
+    for file in sorted(files, key=_stat):
         if excess <= 0:
             return
-        excess -= file.stat().st_size
-        os.remove(file.path)
+        with contextlib.suppress(OSError):  # in use, or another process was quicker
+            os.remove(file.path)
+            excess -= _stat(file)[1]
 
 
 def _checksum(path: str) -> int:

@@ -94,7 +94,11 @@ class OpenVinoRunner(Runner):
             self._take_over(find_about(extractor))
         self._network = None
         self._substitute: Runner | None = None
-        self._sharing: contextlib.ExitStack | None = None
+        self._compiled: Compiled | None = None
+        self._single = None
+        self._n_sharing = 0
+        self._torch_threads: contextlib.AbstractContextManager | None = None
+        self._lock = threading.Lock()
         self._loading = threading.Lock()
         self._thread = threading.local()
 
@@ -106,6 +110,8 @@ class OpenVinoRunner(Runner):
     @property
     def device_name(self) -> str:
         """As `Runner.device_name`."""
+        if self._substitute is not None:
+            return self._substitute.device_name
         if self._device == "CPU":
             return "CPU"
         name = self._core.get_property(self._device, "FULL_DEVICE_NAME")
@@ -145,6 +151,7 @@ class OpenVinoRunner(Runner):
         if self._asked_precision is None:
             self._measure_precisions(compiled)
         self._take_over(compiled.about)
+        self._compiled = compiled
         return self._compile(compiled.model, self._precision)
 
     def _take_over(self, about: About | None) -> None:
@@ -152,7 +159,10 @@ class OpenVinoRunner(Runner):
         if about is None:
             return
         if self._asked_precision is None:
-            trials = {name: about.trials.get(self._key(name)) for name in _CAPABILITIES}
+            # Another computer with the same name may have made them.
+            trials = {
+                name: about.trials.get(self._key(name)) for name in self._capable()
+            }
             good = (
                 (trial.speedup, precision)
                 for precision, trial in trials.items()
@@ -175,9 +185,13 @@ class OpenVinoRunner(Runner):
             }
         model = _with_preprocessing(model.clone(), self.preprocessing)
         try:
-            return self._core.compile_model(model, self._device, options)
+            network = self._core.compile_model(model, self._device, options)
+            taken = network.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         except RuntimeError as error:
             raise Refused(str(error).strip().partition("\n")[0]) from error
+        if taken != _HINTS[precision]:  # which it does not tell
+            raise Refused(f"instead of {precision}, {taken} would be used")
+        return network
 
     def _substitute_torch(self, callback) -> None:
         from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
@@ -190,8 +204,6 @@ class OpenVinoRunner(Runner):
             self.may_download,
         )
         substitute.load(callback)
-        if self._sharing is not None:  # the run has begun already
-            self._sharing.enter_context(substitute.sharing())
         self._substitute = substitute
 
     # Precision ----------------------------------------------------------------------
@@ -213,8 +225,12 @@ class OpenVinoRunner(Runner):
         squares = probe_squares(self.preprocessing)
         expected, seconds = self._try(compiled, "float32", squares)
         for precision in unknown:
-            vectors, shorter = self._try(compiled, precision, squares)
-            trial = Trial(least_cosine(vectors, expected), seconds / shorter)
+            try:
+                vectors, shorter = self._try(compiled, precision, squares)
+                trial = Trial(least_cosine(vectors, expected), seconds / shorter)
+            except (Refused, RuntimeError) as error:
+                log.info("%s is not for this network: %s", precision, error)
+                trial = Trial(0, 0)
             compiled.remember(self._key(precision), trial)
 
     def _key(self, precision: str) -> str:
@@ -239,14 +255,28 @@ class OpenVinoRunner(Runner):
         """As `Runner.__call__`."""
 
         self.load(lambda _fraction: _look(cancelled))
+        _look(cancelled)
         if self._substitute is not None:
             self._start_torch_thread()
             return self._substitute(squares, cancelled)
-        vectors = np.concatenate([self._run(square, cancelled) for square in squares])
+        vectors = self._run_all(self._network, squares, cancelled)
+        if self._precision != "float32" and not np.isfinite(vectors).all():
+            vectors = self._run_all(self._single_network(), squares, cancelled)
+            return vectors, "float32"
         return vectors, self._precision
 
-    def _run(self, square: np.ndarray, cancelled: threading.Event) -> np.ndarray:
-        request = self._request()
+    def _single_network(self):
+        """For what goes beyond the range of a shorter precision."""
+        with self._loading:
+            if self._single is None:
+                self._single = self._compile(self._compiled.model, "float32")
+            return self._single
+
+    def _run_all(self, network, squares, cancelled) -> np.ndarray:
+        request = self._request(network)
+        return np.concatenate([self._run(request, s, cancelled) for s in squares])
+
+    def _run(self, request, square: np.ndarray, cancelled) -> np.ndarray:
         shared = np.require(square[None], requirements=("C", "W"))
         tensor = library().Tensor(shared, shared_memory=True)
         request.set_input_tensor(tensor)
@@ -266,24 +296,35 @@ class OpenVinoRunner(Runner):
                 ) from error
             raise
 
-    def _request(self):
+    def _request(self, network):
         """This thread's own place in the queue."""
-        if getattr(self._thread, "network", None) is not self._network:
-            self._thread.network = self._network
-            self._thread.request = self._network.create_infer_request()
+        if getattr(self._thread, "network", None) is not network:
+            self._thread.network = network
+            self._thread.request = network.create_infer_request()
         return self._thread.request
 
     @contextlib.contextmanager
     def sharing(self) -> Iterator[None]:
-        """As `Runner.sharing`."""
-        with contextlib.ExitStack() as stack:
-            self._sharing = stack
-            if self._substitute is not None:
-                stack.enter_context(self._substitute.sharing())
+        """As `Runner.sharing`; runs may overlap."""
+        with self._lock:
+            self._n_sharing += 1
+        try:
             yield
-        self._sharing = None
+        finally:
+            with self._lock:
+                self._n_sharing -= 1
+                if not self._n_sharing and self._torch_threads is not None:
+                    self._torch_threads.__exit__(None, None, None)
+                    self._torch_threads = None
 
     def _start_torch_thread(self) -> None:
+        """Let torch know that threads share the work, which only shows on the way."""
+        with self._lock:
+            if not self._n_sharing:  # the run was stopped
+                return
+            if self._torch_threads is None:
+                self._torch_threads = self._substitute.sharing()
+                self._torch_threads.__enter__()
         if not getattr(self._thread, "is_torchs", False):
             self._substitute.start_thread()
             self._thread.is_torchs = True

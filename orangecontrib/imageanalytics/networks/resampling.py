@@ -1,7 +1,7 @@
-"""Scaling images: with Pillow's result, in a third of its time.
+"""Scaling images: with the result of torch, without torch.
 
-Torch's kernel is as fast, but importing torch takes longer than scaling a thousand
-images. Where there is no wheel of cykooz_resizer, Pillow does it.
+Importing that takes longer than scaling a thousand images. Where there is no wheel of
+cykooz_resizer, Pillow does it in three times the time.
 """
 
 from __future__ import annotations
@@ -52,11 +52,7 @@ def scaled_window(
     left, top, right, bottom = window
     box = unscaled(window, size, image.size)
     size = right - left, bottom - top
-    if _has_resizer():
-        image = _resized(image, size, box, interpolation)
-    else:
-        image = image.resize(size, _PILLOW[interpolation], box)
-    return np.asarray(image)
+    return np.asarray(_resized(image, size, box, interpolation))
 
 
 def unscaled(
@@ -88,28 +84,35 @@ def _has_resizer() -> bool:
 
 
 def _resized(image, size, box: Box, interpolation: str) -> Image.Image:
-    """As Pillow does it: first the rows, then the columns.
+    """First the rows, then the columns.
 
-    At once, columns would come first; since numbers beyond black and white are cut off
-    in between, edges would look otherwise.
+    So does torch, and Pillow did until version 13. Since numbers beyond black and white
+    are cut off in between, edges would look otherwise the other way round.
     """
     left, top, right, bottom = box
     width, height = size
-    filter_name, reach = _FILTERS[interpolation]
+    _, reach = _FILTERS[interpolation]
     reach *= max(1, (bottom - top) / height)
     first = max(0, math.floor(top - reach))
     last = min(image.height, math.ceil(bottom + reach))
+    scale = _resize if _has_resizer() else _resize_with_pillow
     rows = (left, first, right, last)
-    image = _pass(image, (width, last - first), rows, filter_name)
-    return _pass(image, size, (0, top - first, width, bottom - first), filter_name)
+    image = scale(image, (width, last - first), rows, interpolation)
+    columns = (0, top - first, width, bottom - first)
+    return scale(image, size, columns, interpolation)
 
 
-def _pass(image, size, box: Box, filter_name: str) -> Image.Image:
+def _resize_with_pillow(image, size, box: Box, interpolation: str) -> Image.Image:
+    return image.resize(size, _PILLOW[interpolation], box)
+
+
+def _resize(image, size, box: Box, interpolation: str) -> Image.Image:
     from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 
     if not hasattr(_thread, "resizer"):  # it is one thread's alone
         _thread.resizer = Resizer()
     left, top, right, bottom = box
+    filter_name, _ = _FILTERS[interpolation]
     options = ResizeOptions(
         resize_alg=ResizeAlg.convolution(getattr(FilterType, filter_name)),
         crop_box=CropBox(left, top, right - left, bottom - top),
