@@ -488,7 +488,7 @@ def test_a_precision_that_openvino_would_replace(precision, own):
     if precision in runner._capable():
         assert runner._compile(runner._compiled.model, precision)
     else:
-        with pytest.raises(compiled.Refused, match=f"instead of {precision}"):
+        with pytest.raises(compiled.Refused):
             runner._compile(runner._compiled.model, precision)
 
 
