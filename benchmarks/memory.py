@@ -32,6 +32,7 @@ import numpy as np
 from Orange.data import ContinuousVariable, Domain, StringVariable, Table
 from PIL import Image
 
+from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages, scan
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
@@ -94,26 +95,24 @@ def measure_photos(folder, model):
 # Stand-ins ----------------------------------------------------------------------------
 
 
-class StandInRunner:
+class StandInRunner(Runner):
     """A network whose vectors are the colours of pictures of one pixel."""
 
     precision = "float32"
     batch_size = 64
     intensity = "auto"
     device_name = "stand-in"
-    threads_per_stream = 1
-    decoder = None
     preprocessing = Preprocessing(1, None, (0, 0, 0), (1, 1, 1), "bilinear")
+
+    def __init__(self):
+        """There is no extractor to be asked."""
+
+    def load(self, callback=None):
+        pass
 
     def __call__(self, squares, cancelled):
         pixels = squares.reshape(len(squares), 3)
         return np.tile(pixels, 3)[:, :N_FEATURES].astype(np.float32), self.precision
-
-    def sharing(self):
-        return contextlib.nullcontext()
-
-    def start_thread(self):
-        pass
 
 
 @contextlib.contextmanager

@@ -885,6 +885,15 @@ def test_threads_share_one_network(photos, fresh_cache, loads):
         np.testing.assert_allclose(result, results[0], rtol=1e-4, atol=1e-4)
 
 
+def assert_cancelled_soon(embedder, result, begun):
+    assert begun.wait(30)
+    start = time.perf_counter()
+    embedder.cancel()
+    with pytest.raises(Cancelled):
+        result.result()
+    assert time.perf_counter() - start < SOON
+
+
 def test_cancel_while_the_network_is_loaded(photos, nothing_compiled, monkeypatch):
     from orangecontrib.imageanalytics.networks import backbone
 
@@ -897,13 +906,7 @@ def test_cancel_while_the_network_is_loaded(photos, nothing_compiled, monkeypatc
 
     monkeypatch.setattr(backbone, "load_backbone", load)
     with ImageEmbedder("squeezenet", "cpu") as embedder, ThreadPoolExecutor(1) as pool:
-        result = pool.submit(embedder, photos)
-        assert loading.wait(20)
-        start = time.perf_counter()
-        embedder.cancel()
-        with pytest.raises(Cancelled):
-            result.result()
-        assert time.perf_counter() - start < SOON
+        assert_cancelled_soon(embedder, pool.submit(embedder, photos), loading)
         go_on.set()
 
 
@@ -917,13 +920,7 @@ def test_cancel_while_the_network_is_compiled(photos, nothing_compiled, monkeypa
 
     monkeypatch.setattr(openvino_runner, "compile_network", compile_)
     with ImageEmbedder("squeezenet", "cpu") as embedder, ThreadPoolExecutor(1) as pool:
-        result = pool.submit(embedder, photos)
-        assert compiling.wait(30)
-        start = time.perf_counter()
-        embedder.cancel()
-        with pytest.raises(Cancelled):
-            result.result()
-        assert time.perf_counter() - start < SOON
+        assert_cancelled_soon(embedder, pool.submit(embedder, photos), compiling)
         assert embedder(photos)[0].shape == (1000,)
 
 

@@ -1,4 +1,4 @@
-"""The exceptions of the package, in one place."""
+"""The exceptions of the package, in one place, and the gist of those of others."""
 
 
 class ImageAnalyticsError(Exception):
@@ -19,3 +19,9 @@ class ModelError(ImageAnalyticsError):
 
 class Cancelled(ImageAnalyticsError):
     """The work was stopped on request; what was finished is kept."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception of another library says, or its kind."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -13,38 +13,34 @@ from PIL import Image
 from orangecontrib.imageanalytics.engine import pipeline
 from orangecontrib.imageanalytics.engine.cache import VectorCache
 from orangecontrib.imageanalytics.engine.pipeline import Run
+from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 
 N_FEATURES = 8
 
 
-class StandInRunner:
+class StandInRunner(Runner):
     """Its vectors are the colour of the pictures, which have one pixel."""
 
     precision = "float32"
     batch_size = 16
     intensity = "auto"
     device_name = "stand-in"
-    threads_per_stream = 1
-    decoder = None
     preprocessing = Preprocessing(1, None, (0, 0, 0), (1, 1, 1), "bilinear")
 
     def __init__(self):
         self.n_seen = 0
         self._lock = threading.Lock()
 
+    def load(self, callback=None):
+        pass
+
     def __call__(self, squares, cancelled):
         with self._lock:
             self.n_seen += len(squares)
         pixels = squares.reshape(len(squares), 3)
         return np.tile(pixels, 3)[:, :N_FEATURES].astype(np.float32), self.precision
-
-    def sharing(self):
-        return contextlib.nullcontext()
-
-    def start_thread(self):
-        pass
 
 
 def number_of(content):

@@ -7,6 +7,8 @@ import os
 import platform
 import sys
 
+from orangecontrib.imageanalytics.errors import first_line
+
 AUTOMATIC = "auto"
 PRECISIONS = ("float32", "float16", "bfloat16")
 #: Names of devices that OpenVINO alone knows, and how it calls them. Nobody has
@@ -63,7 +65,7 @@ def _problem(device) -> str | None:
         # only when something is computed.
         torch.ones(1, device=device).add(1).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        return str(error).strip().partition("\n")[0]
+        return first_line(error)
     return None
 
 

@@ -18,11 +18,15 @@ import torch
 from PIL import Image
 
 from orangecontrib.imageanalytics.engine.streams import Stream
+from orangecontrib.imageanalytics.errors import first_line
 from orangecontrib.imageanalytics.images import colour
 from orangecontrib.imageanalytics.images.picture import SIDEWAYS, Size, covers
 from orangecontrib.imageanalytics.images.readers.jpeg import read_frame
 from orangecontrib.imageanalytics.images.readers.pillow import open_image, orientation
-from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.preprocessing import (
+    MOST_TIMES_LONGER,
+    Preprocessing,
+)
 from orangecontrib.imageanalytics.networks.resampling import unscaled
 
 log = logging.getLogger(__name__)
@@ -35,8 +39,6 @@ _WHOLE, _HALVED = (1, 1), ((2, 1), (1, 2), (2, 2))
 MOST_PIXELS = 2**25
 #: Of the pictures that are decoded in one go, unless it is one.
 MOST_PIXELS_AT_ONCE = 2**26
-# Longer ones are cut before they are scaled.
-_MOST_TIMES_LONGER = 20
 # To be flipped along these dimensions, after those that lie on their side were
 # transposed; by the EXIF orientation.
 _FLIPS = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}
@@ -179,7 +181,7 @@ def _decodes(device) -> bool:
     try:
         pictures = [picture.cpu().numpy() for picture in _decode(contents, device)]
     except Exception as error:  # of whatever kind: torchvision may lack it
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         log.info("JPEGs are decoded by the CPU, as %s does not: %s", device, reason)
         return False
     for content, picture in zip(contents, pictures, strict=True):
@@ -213,7 +215,7 @@ def _open(content: bytes, decode_size: Size) -> Jpeg | None:
         return None
     width, height = frame.size
     longer, shorter = max(frame.size), min(frame.size)
-    if width * height > MOST_PIXELS or longer > _MOST_TIMES_LONGER * shorter:
+    if width * height > MOST_PIXELS or longer > MOST_TIMES_LONGER * shorter:
         return None
     image = open_image(file, "JPEG")
     sampling = _sampling(image)

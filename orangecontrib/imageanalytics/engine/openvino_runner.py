@@ -30,8 +30,8 @@ from orangecontrib.imageanalytics.engine.probing import (
     least_cosine,
     probe_squares,
 )
-from orangecontrib.imageanalytics.engine.runner import Runner
-from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.engine.runner import Runner, look, out_of_memory
+from orangecontrib.imageanalytics.errors import first_line
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 
@@ -85,7 +85,8 @@ class OpenVinoRunner(Runner):
         super().__init__(extractor, batch_size or LARGE_BATCH, may_download)
         self._device = OPENVINO_DEVICES.get(device, "CPU")
         self._core = library().Core()
-        if self._device not in self._core.available_devices:
+        is_cpu = self._device == "CPU"  # to list the others takes time
+        if not is_cpu and self._device not in self._core.available_devices:
             raise ValueError(f"OpenVINO finds no device '{device}'")
         self._asked_batch_size = batch_size
         self._asked_precision = precision
@@ -188,7 +189,7 @@ class OpenVinoRunner(Runner):
             network = self._core.compile_model(model, self._device, options)
             taken = network.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         except RuntimeError as error:
-            raise Refused(str(error).strip().partition("\n")[0]) from error
+            raise Refused(first_line(error)) from error
         if taken != _HINTS[precision]:  # which it does not tell
             raise Refused(f"instead of {precision}, {taken} would be used")
         return network
@@ -253,9 +254,8 @@ class OpenVinoRunner(Runner):
         self, squares: np.ndarray, cancelled: threading.Event
     ) -> tuple[np.ndarray, str]:
         """As `Runner.__call__`."""
-
-        self.load(lambda _fraction: _look(cancelled))
-        _look(cancelled)
+        self.load(lambda _fraction: look(cancelled))
+        look(cancelled)
         if self._substitute is not None:
             self._start_torch_thread()
             return self._substitute(squares, cancelled)
@@ -280,7 +280,7 @@ class OpenVinoRunner(Runner):
         shared = np.require(square[None], requirements=("C", "W"))
         tensor = library().Tensor(shared, shared_memory=True)
         request.set_input_tensor(tensor)
-        _look(cancelled)
+        look(cancelled)
         try:
             request.start_async()
             while not request.wait_for(_LOOK_MILLISECONDS):
@@ -288,12 +288,9 @@ class OpenVinoRunner(Runner):
                     request.cancel()
             return request.get_output_tensor().data.copy()
         except RuntimeError as error:
-            _look(cancelled)
+            look(cancelled)
             if "alloc" in str(error).lower():
-                raise ModelError(
-                    "There is not enough memory for this network; "
-                    "choose a smaller one or close other programs."
-                ) from error
+                raise out_of_memory() from error
             raise
 
     def _request(self, network):
@@ -328,11 +325,6 @@ class OpenVinoRunner(Runner):
         if not getattr(self._thread, "is_torchs", False):
             self._substitute.start_thread()
             self._thread.is_torchs = True
-
-
-def _look(cancelled: threading.Event) -> None:
-    if cancelled.is_set():
-        raise Cancelled
 
 
 def _with_preprocessing(model, preprocessing: Preprocessing):

@@ -1,9 +1,10 @@
 """From picture sources to vectors, through the cache and the network.
 
 A batch of pictures is read, decoded and put through the network by one thread; as
-many threads as there are processors each have a batch. On a CPU that is all there
-is to sharing out the work; on a GPU, one batch is on the device while the others
-are being decoded, by the GPU itself where it can.
+many threads as there are processors, or twice as many where the engine has threads of
+its own, each have a batch. On a CPU that is all there is to sharing out the work; on a
+GPU, one batch is on the device while the others are being decoded, by the GPU itself
+where it can.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from orangecontrib.imageanalytics.engine.device import (
     check_precision,
     may_have_gpu,
 )
-from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 
 if TYPE_CHECKING:
@@ -148,6 +148,25 @@ class Runner(ABC):
 
     def start_thread(self) -> None:  # noqa: B027
         """To be called first in each of these threads; most have nothing to do."""
+
+
+def look(cancelled: threading.Event) -> None:
+    """
+    Raises
+    ------
+    Cancelled
+        When `cancelled` is set.
+    """
+    if cancelled.is_set():
+        raise Cancelled
+
+
+def out_of_memory() -> ModelError:
+    """What says that the CPU's memory does not suffice for one picture."""
+    return ModelError(
+        "There is not enough memory for this network; "
+        "choose a smaller one or close other programs."
+    )
 
 
 def choose_runner(

@@ -29,9 +29,9 @@ from orangecontrib.imageanalytics.engine.probing import (
     least_cosine,
     probe_squares,
 )
-from orangecontrib.imageanalytics.engine.runner import Runner
+from orangecontrib.imageanalytics.engine.runner import Runner, look, out_of_memory
 from orangecontrib.imageanalytics.engine.streams import Stream
-from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.errors import first_line
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class TorchRunner(Runner):
             half = _converted(module, self._dtype)
             cosine = self._least_cosine(module, half)
         except Exception as error:  # what a layer lacks in this precision
-            cosine, reason = 0.0, str(error).strip().partition("\n")[0]
+            cosine, reason = 0.0, first_line(error)
         else:
             reason = f"cosine similarity {cosine:.5f}"
         if cosine >= LEAST_COSINE:
@@ -196,8 +196,8 @@ class TorchRunner(Runner):
         def check(*_):
             # There is none while the network is loaded.
             cancelled = getattr(self._run, "cancelled", None)
-            if cancelled is not None and cancelled.is_set():
-                raise Cancelled
+            if cancelled is not None:
+                look(cancelled)
 
         for part in module.modules():
             if not list(part.children()):
@@ -207,12 +207,7 @@ class TorchRunner(Runner):
         self, squares: np.ndarray, cancelled: threading.Event
     ) -> tuple[np.ndarray, str]:
         """As `Runner.__call__`."""
-
-        def look(_fraction):
-            if cancelled.is_set():
-                raise Cancelled
-
-        self.load(look)
+        self.load(lambda _fraction: look(cancelled))
         self._run.cancelled = cancelled
         squares = torch.from_numpy(squares)
         # The device may change under way: then all of the batch is done again,
@@ -308,10 +303,7 @@ class TorchRunner(Runner):
             elif device.type != "cpu":
                 self._move_to_cpu(self._module, error)
             elif memory:
-                raise ModelError(
-                    "There is not enough memory for this network; "
-                    "choose a smaller one or close other programs."
-                ) from error
+                raise out_of_memory() from error
             else:
                 raise error
 
@@ -325,7 +317,7 @@ class TorchRunner(Runner):
         self._module, self._half = module, None
         self.device = torch.device("cpu")
         self._set_defaults()
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         warnings.warn(
             f"{name} failed, so the CPU is used: {reason}", RuntimeWarning, stacklevel=2
         )

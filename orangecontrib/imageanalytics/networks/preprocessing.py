@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # it: it is part of the key under which vectors are cached.
 VERSION = 2
 
+# Pictures that are longer are cut before they are scaled.
+MOST_TIMES_LONGER = 20
 FITS = ("crop", "stretch", "pad")
 
 
@@ -214,7 +216,7 @@ def _middle(image: Image) -> Image:
     would take gigabytes.
     """
     width, height = image.size
-    longest = 20 * min(width, height)
+    longest = MOST_TIMES_LONGER * min(width, height)
     if max(width, height) <= longest:
         return image
     left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)

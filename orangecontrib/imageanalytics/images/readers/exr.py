@@ -97,10 +97,8 @@ def _colours(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | 
         name = next((name for name in _GREYS if name in channels), min(channels))
         array = channels[name]
         if array.ndim == 3:  # colours of a layer
-            array, opacity = (
-                array[..., :3],
-                array[..., 3] if array.shape[2] > 3 else None,
-            )
+            opacity = array[..., 3] if array.shape[2] > 3 else None
+            array = array[..., :3]
     array = array.astype(np.float32)
     if opacity is None:
         return array, None

@@ -115,7 +115,10 @@ class PsdPicture(Picture):
                 "Photoshop kept no merged picture in it: save it there with Maximize "
                 "Compatibility"
             )
-        channels, opacity = self._channels(), self._opacity()
+        has_opacity = self._has_opacity()
+        channels = self._channels(self._n_colours + has_opacity)
+        opacity = self._opacity(*channels) if has_opacity else None
+        channels = channels[: self._n_colours]
         mode, depth = self._header.mode, self._header.depth
         if depth > 8 and mode not in (_CMYK, _LAB):
             return self._values(channels, opacity)
@@ -128,22 +131,21 @@ class PsdPicture(Picture):
             image.info["icc_profile"] = self._profile
         return image
 
-    def _opacity(self) -> np.ndarray | None:
+    @staticmethod
+    def _opacity(*channels: np.ndarray) -> np.ndarray | None:
         """How opaque it is, in bytes, if it is not yet laid on white."""
-        header = self._header
-        is_known = header.mode in (_RGB, _GREY) and header.depth > 1
-        if not is_known or header.n_channels <= self._n_colours:
-            return None
-        if not self._has_opacity():
-            return None
-        *colours, alpha = self._channels(self._n_colours + 1)
-        top = 1 if header.depth == 32 else np.iinfo(alpha.dtype).max
+        *colours, alpha = channels
+        top = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
         white = 1 - alpha.astype(np.float32) / top
         is_darker = (c.astype(np.float32) / top < white - _ROUNDED for c in colours)
         return as_opacity(alpha) if any(d.any() for d in is_darker) else None
 
     def _has_opacity(self) -> bool:
-        """Whether the number of layers is negative."""
+        """Whether the number of layers is negative, in modes of which that is known."""
+        header = self._header
+        is_known = header.mode in (_RGB, _GREY) and header.depth > 1
+        if not is_known or header.n_channels <= self._n_colours:
+            return False
         self._file.seek(self._layers)
         if self._layers == self._start:
             return False
@@ -185,13 +187,8 @@ class PsdPicture(Picture):
         names = {_RGB: "RGB", _CMYK: "CMYK", _LAB: "LAB"}
         return Image.merge(names[mode], bands) if mode in names else bands[0]
 
-    def _channels(self, n_channels: int = 0) -> list[np.ndarray]:
-        """
-        The first channels, by default the colours.
-
-        Each has the shape (height, bytes or numbers in a row).
-        """
-        n_channels = n_channels or self._n_colours
+    def _channels(self, n_channels: int) -> list[np.ndarray]:
+        """The numbers of the first, shape (height, bytes or numbers in a row)."""
         self._file.seek(self._start)
         (compression,) = struct.unpack(">H", self._file.read(2))
         header = self._header

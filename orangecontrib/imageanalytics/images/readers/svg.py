@@ -68,7 +68,7 @@ _RASTERS = ("PNG", "JPEG", "GIF", "WEBP")
 _LEFT_OUT = {
     "script", "foreignObject", "iframe", "audio", "video", "metadata", "desc", "title",
 }  # fmt: skip
-_NO_LENGTHS = ("id", "class", "d", "systemLanguage")
+_NO_LENGTHS = ("id", "class", "d")
 
 
 def open(file: BinaryIO, format: Format) -> SvgPicture:

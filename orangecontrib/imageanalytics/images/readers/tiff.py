@@ -63,13 +63,12 @@ def open(file: BinaryIO, format: Format) -> Picture:
         _check_chain(file, tiff)
         if _is_raw(tiff):
             raise OtherFormat("RAW")
-        picture = TiffPicture(file, tiff, format.isolated)
+        return TiffPicture(file, tiff, format.isolated)
     except (ImageError, NotImplementedError, OtherFormat):
         raise
     except Exception:
         # Pillow reads some that are damaged where nothing is seen of it.
         return DamagedTiff(open_image(file, format.name))
-    return picture
 
 
 def _check_chain(file: BinaryIO, tiff: tifffile.TiffFile) -> None:

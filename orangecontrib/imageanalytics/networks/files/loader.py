@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.errors import ModelError, first_line
 from orangecontrib.imageanalytics.networks import layers
 from orangecontrib.imageanalytics.networks.files.onnx_data import (
     check_external_data,
@@ -379,8 +379,7 @@ MAX_REASON = 160
 
 
 def _first_line(error) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
+    text = first_line(error)
     return text if len(text) <= MAX_REASON else text[:MAX_REASON] + "..."
 
 
