@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -264,6 +265,15 @@ def test_where_nothing_can_be_kept(problem, own, nothing_compiled, monkeypatch, 
     expected, _ = run(TorchRunner(extractor, "cpu"), squares(extractor))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert "is not kept" in caplog.text
+
+
+def test_a_disk_that_is_full_is_named(own, nothing_compiled, monkeypatch, caplog):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(compiled.shutil, "disk_usage", lambda _: usage(9, 9, 0))
+    extractor = own(Small())
+    run(single(extractor), squares(extractor))
+    assert f"No space left on device: '{nothing_compiled}'" in caplog.text
+    assert not list(nothing_compiled.iterdir())
 
 
 def test_what_was_not_used_for_longest_makes_room(own, nothing_compiled, monkeypatch):

@@ -7,11 +7,13 @@ cache folder: the graph, its weights, and a JSON with what was found out about i
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.metadata
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -22,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from orangecontrib.imageanalytics.cache_folder import user_cache
+from orangecontrib.imageanalytics.errors import first_line
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 
 log = logging.getLogger(__name__)
@@ -182,7 +185,7 @@ def _convert(module, size: int):
         model = _read_trace(_trace(module, example))
         model.reshape([1, 3, size, size])
     except Exception as error:  # of whatever kind: the network may be anyone's
-        raise Refused(f"it cannot be converted ({_first_line(error)})") from error
+        raise Refused(f"it cannot be converted ({first_line(error)})") from error
     if len(model.outputs) != 1:
         raise Refused(f"it has {len(model.outputs)} outputs")
     return model
@@ -225,17 +228,12 @@ def _compare(model, module, size: int) -> None:
         network = library().Core().compile_model(model, "CPU", options)
         found = network([probe.numpy()])[0]
     except RuntimeError as error:
-        raise Refused(f"it does not run ({_first_line(error)})") from error
+        raise Refused(f"it does not run ({first_line(error)})") from error
     if found.shape != expected.shape:
         raise Refused(f"its vectors have the shape {found.shape}")
     difference = np.abs(found - expected).max() / (np.abs(expected).max() or 1)
     if not difference <= TOLERANCE:
         raise Refused(f"its vectors differ by {difference:.2g}")
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 # Keeping ----------------------------------------------------------------------------
@@ -286,11 +284,14 @@ def _write_about(path: str, about: About) -> None:
 
 def _keep(compiled: Compiled) -> None:
     os.makedirs(folder(), exist_ok=True)
+    _make_room(compiled.about.n_bytes)
+    # OpenVINO does not say why it cannot write.
+    if shutil.disk_usage(folder()).free < compiled.about.n_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder())
     with tempfile.TemporaryDirectory(prefix=".", dir=folder()) as scratch:
         made = _files(os.path.join(scratch, "network.json"))
         library().save_model(compiled.model, made[0], compress_to_fp16=False)
         checksums = [_checksum(file) for file in made]
-        _make_room(sum(os.path.getsize(file) for file in made))
         for source, target in zip(made, _files(compiled.path), strict=True):
             os.replace(source, target)
     # The last, as it says that the others are whole.
