@@ -24,7 +24,7 @@ from picture_files import (
 from PIL import Image, ImageFile
 
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images import colour
+from orangecontrib.imageanalytics.images import colour, picture
 from orangecontrib.imageanalytics.images.decode import (
     MAX_PIXELS,
     Header,
@@ -550,3 +550,21 @@ def test_header_needs_no_pixels(tmp_path):
     assert read_header(str(path)) == Header("JPEG", 500, 375)
     with pytest.raises(ImageError, match="cut short"):
         decode(path.read_bytes())
+
+
+def test_more_pages_than_could_be_listed(tmp_path, monkeypatch):
+    """Files of 200 bytes may claim to have millions."""
+    monkeypatch.setattr(picture, "MAX_PAGES", 2)
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    animated = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    stack = BytesIO()
+    planes = np.arange(192, dtype=np.uint16).reshape(3, 8, 8)
+    tifffile.imwrite(stack, planes, photometric="minisblack")
+    path = tmp_path / "many"
+    for content in (animated, stack.getvalue()):
+        path.write_bytes(content)
+        with pytest.raises(ImageError, match=r"too many pages \(3; the limit is 2\)"):
+            read_pages(str(path))
+    # Of an animation one frame is enough; which plane stands for all is searched for.
+    assert decode(animated).size == (8, 8)
+    assert "too many pages" in reason(stack.getvalue())

@@ -14,6 +14,9 @@ from orangecontrib.imageanalytics.images.intensity import Values
 MAX_PIXELS = 2**28
 LIMIT = f"the limit is {MAX_PIXELS / 1e6:.0f} million"
 
+#: The most pages of a file that are listed: bad files may claim any number.
+MAX_PAGES = 1_000_000
+
 Size = tuple[int, int]
 
 TRANSPOSE = {
@@ -147,6 +150,29 @@ def check_page(page: int, n_pages: int) -> None:
     """
     if not 1 <= page <= n_pages:
         raise ImageError(f"there is no page {page}, the last is {n_pages}")
+
+
+def check_n_pages(n_pages: int) -> None:
+    """
+    Raises
+    ------
+    ImageError
+        When a file claims to have more pages than could be listed.
+    """
+    if n_pages > MAX_PAGES:
+        raise ImageError(f"too many pages ({n_pages}; the limit is {MAX_PAGES})")
+
+
+def numbered(kind: str, n_pages: int) -> list[str]:
+    """Names of pages that have none of their own; empty if there is just one.
+
+    Raises
+    ------
+    ImageError
+        As `check_n_pages`.
+    """
+    check_n_pages(n_pages)
+    return [f"{kind} {n}" for n in range(1, n_pages + 1)] if n_pages > 1 else []
 
 
 def middle(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from orangecontrib.imageanalytics.images.picture import (
     check_page,
     check_size,
     middle,
+    numbered,
 )
 from orangecontrib.imageanalytics.images.readers import dicom_codecs
 
@@ -78,8 +79,7 @@ class DicomPicture(Picture):
 
     def page_names(self) -> list[str]:
         """As `Picture.page_names`."""
-        numbers = range(1, self._n_frames + 1)
-        return [f"frame {number}" for number in numbers] if self.has_more else []
+        return numbered("frame", self._n_frames)
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
         """As `Picture.read`."""

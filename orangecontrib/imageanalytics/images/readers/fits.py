@@ -19,6 +19,7 @@ from orangecontrib.imageanalytics.images.picture import (
     check_page,
     check_size,
     middle,
+    numbered,
     plane_number,
 )
 from orangecontrib.imageanalytics.images.readers import pillow
@@ -97,9 +98,7 @@ class FitsPicture(Picture):
 
     def page_names(self) -> list[str]:
         """As `Picture.page_names`."""
-        if not self.has_more:
-            return []
-        return [f"plane {number}" for number in range(1, self._n_planes + 1)]
+        return numbered("plane", self._n_planes)
 
     def read(self, at_least: Size | None, page: int | None) -> Values:
         """As `Picture.read`."""

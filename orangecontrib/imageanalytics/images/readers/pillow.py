@@ -18,6 +18,7 @@ from orangecontrib.imageanalytics.images.picture import (
     Size,
     check_page,
     check_size,
+    numbered,
 )
 
 # Whose further frames are pictures like the first. Those of icons are the same in
@@ -80,8 +81,7 @@ class PillowPicture(Picture):
 
     def page_names(self) -> list[str]:
         """As `Picture.page_names`."""
-        n_frames = self.image.n_frames if self.has_more else 1
-        return [f"frame {n}" for n in range(1, n_frames + 1)] if n_frames > 1 else []
+        return numbered("frame", self.image.n_frames) if self.has_more else []
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
         """As `Picture.read`."""

@@ -22,12 +22,15 @@ from orangecontrib.imageanalytics.images.intensity import (
     Values,
 )
 from orangecontrib.imageanalytics.images.picture import (
+    MAX_PAGES,
     SIDEWAYS,
     OtherFormat,
     Picture,
     Size,
+    check_n_pages,
     check_page,
     check_size,
+    numbered,
 )
 from orangecontrib.imageanalytics.images.readers.pillow import (
     PillowPicture,
@@ -48,7 +51,6 @@ _RAW_COMPRESSIONS = (34713, 32767, 65535, 65000, 262, 32769, 32770)
 # What of it a slide scanner puts beside the slide: its label, the whole of it.
 _SLIDES = ("svs", "ndpi", "scn", "bif", "philips", "qpi", "ventana", "avs")
 _THUMBNAIL_SIDE = 256
-_MAX_PAGES = 1_000_000
 
 
 class _NotOpened(Exception):
@@ -80,7 +82,7 @@ def _check_chain(file: BinaryIO, tiff: tifffile.TiffFile) -> None:
     """
     form, place, seen = tiff.tiff, tiff.pages.first.offset, set()
     while place:
-        if place in seen or len(seen) > _MAX_PAGES:
+        if place in seen or len(seen) > MAX_PAGES:
             raise ValueError("a circle of pages")
         seen.add(place)
         file.seek(place)
@@ -142,6 +144,7 @@ class TiffPicture(Picture):
         self._images = [TiffImage(tiff, series) for series in _main_first(tiff)]
         if any(has_rare_compression(image.page) for image in self._images):
             self._leave_to_helper()
+        check_n_pages(self._n_pages)
         self._main = self._images[0]
         super().__init__(
             "TIFF",
@@ -167,7 +170,7 @@ class TiffPicture(Picture):
         if len(self._images) == 1:
             return self._main.page_names()
         if self._n_pages == len(self._images):
-            return [f"page {number}" for number in range(1, self._n_pages + 1)]
+            return numbered("page", self._n_pages)
         return [
             f"image {number}, {name}" if image.n_pages > 1 else f"image {number}"
             for number, image in enumerate(self._images, 1)
