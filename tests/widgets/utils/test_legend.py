@@ -99,6 +99,7 @@ def test_many_values_scroll_and_long_names_are_elided(legend):
     assert bar.maximum() > 0
     assert values.horizontalScrollBar().maximum() == 0
     # The last one is reached, and reported as what it is.
+    QTest.keyClick(values, Qt.Key.Key_Home)
     QTest.keyClick(values, Qt.Key.Key_End)
     spy = QSignalSpy(legend.clicked)
     QTest.keyClick(values, Qt.Key.Key_Enter)
