@@ -1,5 +1,7 @@
 """Image Map: images at the places that t-SNE, PCA or any two columns give them."""
 
+import html
+
 import numpy as np
 from AnyQt.QtCore import QSize, Qt
 from Orange.data import ContinuousVariable, Table, Variable
@@ -28,6 +30,7 @@ from orangecontrib.imageanalytics.widgets.utils.projections import (
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
     row_titles,
+    shortened,
     shown_source,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
@@ -100,14 +103,14 @@ class OWImageMap(OWDataProjectionWidget):
         self._pending_selection = self.selection
         super().__init__()
         self.preview = ImagePreview(self.view)
-        self.graph.images.set_edge(self.image_size)
+        self.graph.images.places.set_edge(self.image_size)
         self.view.set_message(NO_DATA)
 
     # Layout -------------------------------------------------------------------------
 
     def _add_graph(self):
         box = gui.vBox(self.mainArea, True, margin=0)
-        self.view = MapView(self.image_model, box)
+        self.view = MapView(self.image_model, self._describe, box)
         self.graph = ImageMapGraph(self, self.view)
         self.view.set_graph(self.graph)
         box.layout().addWidget(self.view)
@@ -152,7 +155,7 @@ class OWImageMap(OWDataProjectionWidget):
             minValue=MIN_EDGE,
             maxValue=MAX_EDGE,
             step=EDGE_STEP,
-            callback=lambda: self.graph.images.set_edge(self.image_size),
+            callback=lambda: self.graph.images.places.set_edge(self.image_size),
             createLabel=False,
             tooltip="Size of the images; the smaller they are, the more are shown",
         )
@@ -274,6 +277,20 @@ class OWImageMap(OWDataProjectionWidget):
     def _titles(self):
         rows = self._rows_of_points()[self.imaged]
         return row_titles(self.data, self.attr_label, rows)
+
+    def _describe(self, image: int) -> str:
+        """What is known of an image, as rich text."""
+        row = self._rows_of_points()[self.imaged[image]]
+        shown = dict.fromkeys((self.attr_label, self.attr_color, *self.axes))
+        values = "<br>".join(
+            html.escape(
+                f"{variable.name}: {shortened(str(self.data[row, variable]), 200)}"
+            )
+            for variable in shown
+            if variable is not None
+        )
+        known = self.image_model.index(image, 0).data(Qt.ItemDataRole.ToolTipRole)
+        return f"<qt>{values}<hr>{known}</qt>"
 
     def _rows_of_points(self) -> np.ndarray:
         if self.valid_data is None:
@@ -446,6 +463,7 @@ class OWImageMap(OWDataProjectionWidget):
     def onDeleteWidget(self):
         """Stop loading."""
         self.preview.shutdown()
+        self.view.card.shutdown()
         self.graph.images.close()
         self.loader.close()
         super().onDeleteWidget()

@@ -14,11 +14,11 @@ from Orange.widgets.visualize.utils.customizableplot import Updater
 
 from orangecontrib.imageanalytics.widgets.utils.mapimages import (
     DIMMED,
+    DOT,
     Look,
     MapImages,
 )
 
-DOT = 8  # pixels
 #: Of selected images, as Orange's Scatter Plot has it.
 SELECTED = QColor(255, 190, 0)
 # How much of the window stays free for images at each border, at most.
@@ -108,8 +108,8 @@ class ImageMapGraph(OWScatterPlotBase):
 
     def bring_into_view(self, row: int):
         """Move the plot so that an image is in it."""
-        place = self.images.places()[row]
-        reach = self.images.edge() / 2
+        place = self.images.places.in_window()[row]
+        reach = self.images.places.edge() / 2
         room = self.view_box.rect()
         pixel = self.view_box.viewPixelSize()
         for name, at, size, unit in (

@@ -1,14 +1,22 @@
 """The window of a plot with images: its keys, its current image, and its message."""
 
+from collections.abc import Callable
+
 import numpy as np
-from AnyQt.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPointF, Qt
+from AnyQt.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QPointF, Qt
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QPalette
 from AnyQt.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard
 from orangecontrib.imageanalytics.widgets.utils.legend import Legend
 from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
+    SourceRole,
+    ThumbnailModel,
+    ThumbnailRole,
+)
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail
 
 ZOOM_STEP = 1.25
 # How far aside a key leads, compared with how far along.
@@ -34,18 +42,27 @@ class MapView(QWidget):
     ----------
     model : ThumbnailModel
         The images.
+    describe : callable
+        From a row to what is written below the large image, as rich text.
     parent : QWidget, optional
         Owner.
     """
 
     #: An image is to be shown at full size.
     preview_requested = Signal(QModelIndex)
+    #: What can be done with an image is asked for, at a place on the screen.
+    menu_requested = Signal(QModelIndex, QPoint)
     #: The current row has changed.
     current_changed = Signal(QModelIndex)
 
-    def __init__(self, model: ThumbnailModel, parent: QWidget | None = None):
+    def __init__(
+        self,
+        model: ThumbnailModel,
+        describe: Callable[[int], str],
+        parent: QWidget | None = None,
+    ):
         super().__init__(parent)
-        self._model = model
+        self._model, self._describe = model, describe
         self._current = QPersistentModelIndex()
         self._graph: ImageMapGraph | None = None
         self.legend = Legend(self)
@@ -55,6 +72,7 @@ class MapView(QWidget):
         # The legend is a part of the plot, in saved images, too.
         self.setBackgroundRole(QPalette.ColorRole.Base)
         self.setAutoFillBackground(True)
+        self.card = HoverCard(self)
         self._message = QLabel(self, wordWrap=True)
         self._message.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._message.setTextFormat(Qt.TextFormat.PlainText)
@@ -71,6 +89,9 @@ class MapView(QWidget):
         graph.plot_widget.setAccessibleName("Image map")
         graph.images.clicked.connect(self._make_current)
         graph.images.double_clicked.connect(self._preview)
+        graph.images.menu_requested.connect(self._request_menu)
+        graph.images.hovered.connect(self._hover)
+        graph.view_box.sigTransformChanged.connect(self.card.leave)
 
     def set_message(self, text: str) -> None:
         """Write something where the images will be."""
@@ -136,9 +157,9 @@ class MapView(QWidget):
         return True
 
     def _neighbour(self, row: int, right: int, down: int) -> int:
-        places = self._graph.images.places()
+        places = self._graph.images.places.in_window()
         if row < 0 or row >= len(places):
-            shown = self._graph.images.shown()
+            shown = self._graph.images.places.shown()
             return int(shown[0]) if len(shown) else 0
         away = places - places[row]
         along = away @ [right, down]
@@ -152,14 +173,36 @@ class MapView(QWidget):
         self.setCurrentIndex(self._model.index(row, 0))
 
     def _preview(self, row: int) -> None:
+        self.card.leave()
         self._make_current(row)
         self.preview_requested.emit(self.currentIndex())
+
+    def _request_menu(self, row: int, place: QPoint) -> None:
+        self.card.leave()
+        self._make_current(row)
+        self.menu_requested.emit(self.currentIndex(), place)
+
+    def _hover(self, row: int) -> None:
+        thumbnail = self._model.index(row, 0).data(ThumbnailRole) if row >= 0 else None
+        if thumbnail is None:
+            source = self._model.index(row, 0).data(SourceRole)
+            thumbnail = Thumbnail(source, None) if source else None
+        if thumbnail is None:
+            self.card.leave()
+            return
+        self.card.show_soon(
+            thumbnail,
+            self._describe(row),
+            self._graph.images.place_on_screen(row),
+            self._model.loader.intensity,
+        )
 
     # Events
 
     def hideEvent(self, event) -> None:
         """Drop what is still to be loaded."""
         super().hideEvent(event)
+        self.card.leave()
         if self._graph is not None:
             self._graph.images.stop_loading()
 
@@ -204,6 +247,6 @@ class MapView(QWidget):
         box = self._graph.view_box
         center = None
         if self.currentIndex().isValid():
-            place = self._graph.images.places()[self.currentIndex().row()]
+            place = self._graph.images.places.in_window()[self.currentIndex().row()]
             center = box.mapToView(QPointF(*place))
         box.scaleBy((1 / factor, 1 / factor), center)
