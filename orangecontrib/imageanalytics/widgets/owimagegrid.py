@@ -280,6 +280,11 @@ class OWImageGrid(GridLayoutMixin, OWImageSheet):
         labels = row_labels(self.data, variables, self._shown)
         self.view.set_labels(len(variables), labels)
 
+    def shown_values(self, row: int) -> list[tuple[str, str]]:
+        """Label and colour."""
+        variables = self.label_attr, self.color_attr
+        return self.values_of(self.data, int(self._shown[row]), variables)
+
     def _show_labels(self):
         self._label_view()
         self._resize_timer.start()

@@ -148,7 +148,7 @@ class OWImageViewer(OWImageSheet):
             "Column by which images are sorted; missing values are last",
         )
         gui.checkBox(
-            gui.indentedBox(box, LABEL_WIDTH),
+            gui.indentedBox(box, LABEL_WIDTH + 4),
             self,
             "descending",
             "Descending",
@@ -260,6 +260,13 @@ class OWImageViewer(OWImageSheet):
     def _show_labels(self) -> None:
         labels = row_labels(self.data, self.title_attrs, self._rows)
         self.view.set_labels(len(self.title_attrs), labels)
+
+    def shown_values(self, row: int) -> list[tuple[str, str]]:
+        """Labels, and what images are coloured, grouped and sorted by."""
+        variables = (self.color_attr, self.group_attr, self.sort_attr)
+        return self.values_of(
+            self.data, self._rows[row], (*self.title_attrs, *variables)
+        )
 
     def _show_colors(self) -> None:
         data = self.data if self._rows else None

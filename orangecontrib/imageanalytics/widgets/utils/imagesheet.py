@@ -1,11 +1,12 @@
 """What the widgets that show a sheet of images have in common."""
 
+import html
 from collections.abc import Callable, Iterable
 
 import numpy as np
 from AnyQt.QtCore import QModelIndex, Qt
 from AnyQt.QtWidgets import QMenu, QWidget
-from Orange.data import Variable
+from Orange.data import Table, Variable
 from Orange.widgets import gui
 from Orange.widgets.widget import Msg, OWWidget
 from orangewidget.report.report import get_html_img
@@ -26,7 +27,10 @@ from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.legend import Legend
 from orangecontrib.imageanalytics.widgets.utils.selection import Selection
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
+    ThumbnailModel,
+    shortened,
+)
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Thumbnail,
     ThumbnailLoader,
@@ -35,6 +39,7 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
 LABEL_WIDTH = 64
 #: Images in cells of so many points are not shown larger under the mouse.
 LARGE = 260
+MAX_VALUE = 200
 HINT = "Space or a double click shows it at full size."
 
 
@@ -165,11 +170,27 @@ class OWImageSheet(OWWidget, openclass=True):
         if view.has_tooltips:
             self.hover_card.leave()
             return
-        index = view.model().index(row, 0)
-        rect = view.visualRect(index)
+        rect = view.visualRect(view.model().index(row, 0))
         rect.moveTopLeft(view.viewport().mapToGlobal(rect.topLeft()))
-        text = f"{index.data(Qt.ItemDataRole.ToolTipRole)}<br><small>{HINT}</small>"
+        values = [
+            f"<b>{html.escape(name)}:</b> {html.escape(shortened(value, MAX_VALUE))}"
+            for name, value in self.shown_values(row)
+        ]
+        lines = [*values, *view.model().description(row), f"<small>{HINT}</small>"]
+        text = f"<qt>{'<br>'.join(lines)}</qt>"
         self.hover_card.show_soon(thumbnail, text, rect, self.loader.intensity)
+
+    def shown_values(self, row: int) -> list[tuple[str, str]]:
+        """Names and values of the variables by which a row of the view is shown."""
+        raise NotImplementedError
+
+    @staticmethod
+    def values_of(
+        data: Table, row: int, variables: Iterable[Variable | None]
+    ) -> list[tuple[str, str]]:
+        """Names and values of variables in a row of a table, each of them once."""
+        chosen = [variable for variable in dict.fromkeys(variables) if variable]
+        return [(variable.name, str(data[row, variable])) for variable in chosen]
 
     @property
     def sheet(self):
