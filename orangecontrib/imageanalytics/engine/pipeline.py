@@ -9,7 +9,6 @@ where it can.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import itertools
@@ -294,7 +293,7 @@ class Run:
         What the device is to decode is left to `_decode_on_device`.
         """
         with (
-            _noting_failure(picture),
+            _NotingFailure(picture),
             opened(picture.source, picture.content) as (content, page),
         ):
             picture.content = None
@@ -321,7 +320,7 @@ class Run:
         squares = decoder([picture.jpeg for picture in pictures])
         for picture, square in zip(pictures, squares, strict=True):
             content, picture.jpeg = picture.jpeg.content, None
-            with _noting_failure(picture):
+            with _NotingFailure(picture):
                 picture.square = self._square(content) if square is None else square
 
     def _digest(self, content, page) -> bytes:
@@ -409,14 +408,23 @@ class Run:
         self.callback(self._results.fraction)
 
 
-@contextlib.contextmanager
-def _noting_failure(picture):
-    try:
-        yield
-    except ImageError as error:
-        picture.reason = str(error)
-    except MemoryError:
-        picture.reason = "too large for this computer's memory"
+class _NotingFailure:
+    """Lets an image fail; a generator, and the batch, would be kept by the error."""
+
+    def __init__(self, picture):
+        self._picture = picture
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, _kind, error, _traceback):
+        if isinstance(error, ImageError):
+            self._picture.reason = str(error)
+        elif isinstance(error, MemoryError):
+            self._picture.reason = "too large for this computer's memory"
+        else:
+            return False
+        return True
 
 
 def _digest_of_file(file) -> bytes:

@@ -90,5 +90,12 @@ def find_worker(device, task: str) -> Worker:
 def release_memory() -> None:
     """Give back what torch keeps for tensors that are gone."""
     torch.cuda.empty_cache()
-    # Of pinned memory; torch has it since 2.12.
-    getattr(torch.accelerator, "empty_host_cache", lambda: None)()
+    # Pinned memory, of which it keeps hundreds of MB; older versions than 2.12 have
+    # only the private function for that.
+    for place, name in (
+        (torch.accelerator, "empty_host_cache"),
+        (torch._C, "_host_emptyCache"),
+    ):
+        if hasattr(place, name):
+            getattr(place, name)()
+            break
