@@ -293,7 +293,7 @@ def test_the_network_is_not_kept_for_ever(old, new, fresh_cache, loads, monkeypa
     monkeypatch.setattr(embedding_columns, "KEPT_SECONDS", 0.01)
     domain = embed(old).domain
     closed = []
-    monkeypatch.setattr(Embedder, "close", closed.append)
+    monkeypatch.setattr(Embedder, "close", lambda self: closed.append(self))
     new.transform(domain)
     keeper = embedding_columns._keeper
     keeper._timer.join()
