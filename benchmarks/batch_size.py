@@ -1,4 +1,4 @@
-"""Pictures a second in torch on the CPU for batches of several sizes.
+"""Images a second in torch on the CPU for batches of several sizes.
 
     python benchmarks/batch_size.py FOLDER [MODEL ...]
 
@@ -43,7 +43,7 @@ def main():
         medians = {size: statistics.median(speeds[size]) for size in SIZES}
         for size, median in medians.items():
             ratio = median / medians[1]
-            print(f"{model:20s} {size:3d} {median:7.1f} pictures/s {ratio:5.2f}")
+            print(f"{model:20s} {size:3d} {median:7.1f} images/s {ratio:5.2f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures a second: this add-on, its own networks alone, and others.
+"""Images a second: this add-on, its own networks alone, and others.
 
     python benchmarks/embedding.py FOLDER [--baseline CHECKOUT]
         [--old-python PYTHON] [--rounds 5]
@@ -166,7 +166,7 @@ def old_addon(paths, python):
 
 
 def contestants(paths, model, arguments):
-    """Names, and functions that give pictures a second."""
+    """Names, and functions that give images a second."""
     loop = functools.partial(plain_loop, paths, model)
     yield "plain loop, 2 workers, batches of 32", lambda: loop(2, 32)
     yield "plain loop, 0 workers, batches of 8", lambda: loop(0, 8)
@@ -219,7 +219,7 @@ def report(model, paths, arguments):
     for name, speed in medians.items():
         low, high = min(speeds[name]), max(speeds[name])
         print(
-            f"  {name:40s} {speed:9.1f} pictures/s ({low:.1f} to {high:.1f})"
+            f"  {name:40s} {speed:9.1f} images/s ({low:.1f} to {high:.1f})"
             f"   {REFERENCE} is {reference / speed:5.2f} times that"
         )
 

@@ -1,4 +1,4 @@
-"""How much of a GPU's speed is left when pictures have to be read and decoded.
+"""How much of a GPU's speed is left when images have to be read and decoded.
 
     python benchmarks/gpu.py [FOLDER | --photos N --size WIDTH HEIGHT]
         [--device cuda] [--models ID ...] [--threads N ...] [--smoke]
@@ -42,7 +42,7 @@ MODELS = ("efficientnet-lite0", "resnet50", "torchvision:vit_b_16")
 N_PHOTOS, PHOTO_SIZE, SECONDS = 4096, (1600, 1200), 2
 SMALL_MODELS = ("efficientnet-lite0", "squeezenet", "torchvision:shufflenet_v2_x0_5")
 FEW_PHOTOS, SMALL_SIZE, FEW_SECONDS = 8, (640, 480), 0.2
-LINE = "  {:34s} {:9.1f} pictures/s {}"
+LINE = "  {:34s} {:9.1f} images/s {}"
 
 
 @dataclasses.dataclass
@@ -87,7 +87,7 @@ def make_photos(folder, count, size):
 
 
 def forward_rate(runner, seconds):
-    """Pictures a second of the network alone."""
+    """Images a second of the network alone."""
     size = runner.preprocessing.size
     shape = runner.batch_size, size, size, 3
     squares = torch.randint(256, shape, dtype=torch.uint8).to(runner.device)
@@ -120,13 +120,13 @@ def first_seconds(runner):
 
 
 def whole_rate(embedder, paths):
-    """Pictures a second from files to vectors."""
+    """Images a second from files to vectors."""
     embedder(paths[: embedder.runner.batch_size])
     start = time.perf_counter()
     embedded = embedder(paths)
     seconds = time.perf_counter() - start
     if embedded.failures:
-        sys.exit(f"Pictures that could not be embedded: {embedded.failures}")
+        sys.exit(f"Images that could not be embedded: {embedded.failures}")
     return len(paths) / seconds
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/grid.py FOLDER [--model MODEL] [--count N ...] [--large N]
 
-Shown is, for each layout, the mean share of the 8 nearest pictures on the grid that
+Shown is, for each layout, the mean share of the 8 nearest images on the grid that
 are among the 8 nearest by the cosine of the vectors. With --large, a grid of that
 many mixtures of the vectors is timed, too.
 """
@@ -63,7 +63,7 @@ def main():
     parser.add_argument("folder", help="with photos")
     parser.add_argument("--model", default=DEFAULT)
     parser.add_argument("--count", type=int, nargs="*", default=[], help="of photos")
-    parser.add_argument("--large", type=int, help="time a grid of this many pictures")
+    parser.add_argument("--large", type=int, help="time a grid of this many images")
     arguments = parser.parse_args()
     paths = list(scan(os.path.abspath(arguments.folder)))
     with ImageEmbedder(arguments.model) as embedder:

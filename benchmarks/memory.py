@@ -1,16 +1,16 @@
-"""Peak memory: of embedding photos, of a million pictures, and of writing files.
+"""Peak memory: of embedding photos, of a million images, and of writing files.
 
     python benchmarks/memory.py FOLDER [--model efficientnet-lite0]
-    python benchmarks/memory.py --pictures 1000000
+    python benchmarks/memory.py --images 1000000
     python benchmarks/memory.py --files 100000
 
 Each is measured in processes of their own.
 
 FOLDER: embedding 100 and 10,000 copies of the photos in it, made different by a few
-bytes after the end of the picture.
+bytes after the end of the image.
 
---pictures: embedding stand-ins with a network that is one, too, so that only what is
-kept of each picture counts. Bytes a picture are those beyond the vectors, with and
+--images: embedding stand-ins with a network that is one, too, so that only what is
+kept of each image counts. Bytes an image are those beyond the vectors, with and
 without the paths, which are the caller's. The columns of a table count, too.
 
 --files: writing so many vectors; counted is what that takes beyond the table.
@@ -68,9 +68,9 @@ def copies(photos, count, folder):
             target.write(content + index.to_bytes(4, "big"))
 
 
-def embed_folder(pictures, model, cache_folder):
+def embed_folder(images, model, cache_folder):
     os.environ["ORANGE_IMAGEANALYTICS_CACHE_DIR"] = cache_folder
-    table, _ = ImportImages()(pictures)
+    table, _ = ImportImages()(images)
     with ImageEmbedder(model, "cpu") as embedder:
         _, _, n_skipped = embedder(table)
     assert n_skipped == 0
@@ -78,10 +78,10 @@ def embed_folder(pictures, model, cache_folder):
 
 def peak_of_photos(photos, count, model):
     with tempfile.TemporaryDirectory() as folder:
-        pictures = os.path.join(folder, "pictures")
-        os.mkdir(pictures)
-        copies(photos, count, pictures)
-        return peak(embed_folder, pictures, model, folder)
+        images = os.path.join(folder, "images")
+        os.mkdir(images)
+        copies(photos, count, images)
+        return peak(embed_folder, images, model, folder)
 
 
 def measure_photos(folder, model):
@@ -96,7 +96,7 @@ def measure_photos(folder, model):
 
 
 class StandInRunner(Runner):
-    """A network whose vectors are the colours of pictures of one pixel."""
+    """A network whose vectors are the colours of images of one pixel."""
 
     precision = "float32"
     batch_size = 64
@@ -117,12 +117,12 @@ class StandInRunner(Runner):
 
 @contextlib.contextmanager
 def opened(source, content=None):
-    """For a picture's content, its path."""
+    """For an image's content, its path."""
     yield source.encode(), None
 
 
 def stand_in_paths(count):
-    return [f"/pictures/of/a/large/collection/{index:08}.jpg" for index in range(count)]
+    return [f"/images/of/a/large/collection/{index:08}.jpg" for index in range(count)]
 
 
 @contextlib.contextmanager
@@ -166,7 +166,7 @@ def table_of(count, n_features):
     return Table.from_numpy(domain, np.ones((count, n_features)), None, paths[:, None])
 
 
-def measure_pictures(count):
+def measure_images(count):
     paths = (
         sum(map(sys.getsizeof, stand_in_paths(FEW))) / FEW + 8
     )  # a list refers to it
@@ -180,7 +180,7 @@ def measure_pictures(count):
         grown = peak(function, count) - peak(function, FEW)
         each = grown / (count - FEW) - vector
         print(
-            f"{name}: {each:.0f} bytes a picture with its path, "
+            f"{name}: {each:.0f} bytes an image with its path, "
             f"{each - paths:.0f} without"
         )
 
@@ -211,13 +211,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", nargs="?", help="with photos")
     parser.add_argument("--model", default="efficientnet-lite0")
-    parser.add_argument("--pictures", type=int, metavar="N", help="of stand-ins")
+    parser.add_argument("--images", type=int, metavar="N", help="of stand-ins")
     parser.add_argument("--files", type=int, metavar="N", help="of so many vectors")
     arguments = parser.parse_args()
     if arguments.folder:
         measure_photos(arguments.folder, arguments.model)
-    if arguments.pictures:
-        measure_pictures(arguments.pictures)
+    if arguments.images:
+        measure_images(arguments.images)
     if arguments.files:
         measure_files(arguments.files)
 

@@ -1,12 +1,12 @@
-"""How well pictures are told apart by their vectors, and how quickly these are made.
+"""How well images are told apart by their vectors, and how quickly these are made.
 
     python benchmarks/quality.py FOLDER [FOLDER ...] [--models ID[:LAYER] ...]
         [--fit crop stretch pad] [--limit N] [--folds 5] [--rounds 3]
 
 Each FOLDER has a subfolder for each class. Shown are, for each network, the length
-of the vectors; pictures a second without the cache, the median of rounds in which
+of the vectors; images a second without the cache, the median of rounds in which
 all networks take turns, and its ratio to the default network's; and the share of
-pictures that Orange's Logistic Regression and the 5 nearest neighbours (by cosine)
+images that Orange's Logistic Regression and the 5 nearest neighbours (by cosine)
 put into the right class in stratified cross-validation, with its standard error.
 Last is the time of training one Logistic Regression.
 """
@@ -41,7 +41,7 @@ COLUMNS = "{:34s} {:>8s} {:>10s} {:>6s} {:>15s} {:>15s} {:>9s}"
 
 @dataclass
 class Contestant:
-    """A network, the layer at which it is read, how it sees pictures; what came out."""
+    """A network, the layer at which it is read, how it sees images; what came out."""
 
     model: str
     layer: str | None
@@ -56,7 +56,7 @@ class Contestant:
         return " ".join(filter(None, (self.model, self.layer, self.fit)))
 
     def embed(self, table):
-        """Embed all pictures, and note how quickly it went."""
+        """Embed all images, and note how quickly it went."""
         with ImageEmbedder(
             self.model, cache=False, layer=self.layer, fit=self.fit
         ) as embedder:
@@ -65,7 +65,7 @@ class Contestant:
             embedded, _, n_skipped = embedder(table, col="image")
             self.speeds.append(len(table) / (time.perf_counter() - start))
             if n_skipped:
-                sys.exit(f"Pictures that could not be embedded: {embedder.failures}")
+                sys.exit(f"Images that could not be embedded: {embedder.failures}")
             return embedded, embedder.device
 
     def learn(self, embedded, folds):
@@ -96,10 +96,10 @@ def choose(name, fit):
 
 
 def read(folder, limit):
-    """The pictures in a folder; at most `limit`, from all classes alike."""
+    """The images in a folder; at most `limit`, from all classes alike."""
     table, _ = ImportImages()(folder)
     if table is None or table.domain.class_var is None:
-        sys.exit(f"{folder} has no subfolders with pictures")
+        sys.exit(f"{folder} has no subfolders with images")
     order = np.random.default_rng(SEED).permutation(len(table))
     classes = table.Y[order]
     ranks = np.empty(len(table), int)
@@ -117,10 +117,10 @@ def report(folder, table, contestants, arguments):
                 contestant.learn(embedded, arguments.folds)
     n_classes = len(np.unique(table.Y))
     print(
-        f"\n{os.path.basename(folder)}: {len(table)} pictures of {n_classes} classes, "
+        f"\n{os.path.basename(folder)}: {len(table)} images of {n_classes} classes, "
         f"{arguments.folds} folds, on {device} ({os.cpu_count()} CPU cores)"
     )
-    header = "network features pictures/s ratio logistic nearest training"
+    header = "network features images/s ratio logistic nearest training"
     print(COLUMNS.format(*header.split()))
     speeds = {id(c): statistics.median(c.speeds) for c in contestants}
     reference = min(contestants, key=lambda c: (c.model != DEFAULT, bool(c.layer)))
@@ -148,7 +148,7 @@ def main():
     parser.add_argument("folders", nargs="+", metavar="FOLDER")
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="ID[:LAYER]")
     parser.add_argument("--fit", nargs="+", choices=FITS, default=[None])
-    parser.add_argument("--limit", type=int, help="pictures of each folder")
+    parser.add_argument("--limit", type=int, help="images of each folder")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()

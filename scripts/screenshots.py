@@ -154,7 +154,7 @@ def take_microscopy(folder):
 
 
 def take(widget, name, size=None):
-    """Write a picture of a window."""
+    """Write an image of a window."""
     widget.show()
     if size:
         widget.resize(*size)
@@ -164,7 +164,7 @@ def take(widget, name, size=None):
 
 
 def take_canvas(widgets, name):
-    """Write a picture of the workflow, which does not run."""
+    """Write an image of the workflow, which does not run."""
     from orangecanvas.canvas.scene import CanvasScene
     from orangecanvas.scheme import Scheme
     from orangecanvas.scheme.readwrite import scheme_load
@@ -197,9 +197,9 @@ def save(image, name):
     os.makedirs(IMAGES, exist_ok=True)
     path = os.path.join(IMAGES, f"{name}.png")
     image.save(path)
-    with Image.open(path) as picture:
-        picture = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    picture.save(path, optimize=True)
+    with Image.open(path) as reopened:
+        small = reopened.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
     print(f"{path}: {os.path.getsize(path) // 1000} kB")
 
 

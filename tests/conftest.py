@@ -1,9 +1,9 @@
-"""Pictures and folders that many tests use; all are made here."""
+"""Images and folders that many tests use; all are made here."""
 
 import os
 
 import pytest
-from helpers import make_picture
+from helpers import make_image
 
 from orangecontrib.imageanalytics.engine import compiled
 
@@ -42,7 +42,7 @@ def photos(tmp_path):
         folder = tmp_path / "photos" / ("first" if index < 3 else "second")
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"photo {index}.jpg"
-        make_picture(index, (320, 240)).save(path, quality=90)
+        make_image(index, (320, 240)).save(path, quality=90)
         # Old enough for its time stamp to be trusted.
         os.utime(path, (1_600_000_000, 1_600_000_000))
         paths.append(str(path))

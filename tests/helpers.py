@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 
-def make_picture(seed: int, size=(64, 48)) -> Image.Image:
-    """A picture of soft blotches that no other seed gives."""
+def make_image(seed: int, size=(64, 48)) -> Image.Image:
+    """An image of soft blotches that no other seed gives."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
 
@@ -64,7 +64,7 @@ class FakeWorker:
 
 
 def make_network_file(path, channels: int = 3, seed: int = 0) -> str:
-    """A TorchScript network of 4 features, for pictures of any size; its path."""
+    """A TorchScript network of 4 features, for images of any size; its path."""
     import torch
 
     torch.manual_seed(seed)

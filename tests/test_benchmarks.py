@@ -20,5 +20,5 @@ def test_gpu_on_the_cpu(fresh_cache):
         check=True,
     ).stdout
     assert text.startswith("CPU\ntorch ")
-    assert len(re.findall("network alone .* pictures/s", text)) == 2
-    assert len(re.findall(r"decoded by 1 threads .* pictures/s +\d+\.\d\d", text)) == 2
+    assert len(re.findall("network alone .* images/s", text)) == 2
+    assert len(re.findall(r"decoded by 1 threads .* images/s +\d+\.\d\d", text)) == 2

@@ -1,4 +1,4 @@
-"""Columns that embed the pictures of any table that is transformed to them."""
+"""Columns that embed the images of any table that is transformed to them."""
 
 import copy
 import gc
@@ -16,7 +16,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from helpers import make_network_file, make_picture
+from helpers import make_image, make_network_file
+from image_files import save_stack
 from Orange.classification import LogisticRegressionLearner, MajorityLearner
 from Orange.data import ContinuousVariable, Domain, StringVariable, Table
 from Orange.data.table import DomainTransformationError
@@ -24,12 +25,11 @@ from Orange.distance import Euclidean, Manhattan
 from Orange.evaluation import CrossValidation
 from Orange.preprocess import Impute, Normalize
 from Orange.projection import PCA
-from picture_files import save_stack
 
 from orangecontrib.imageanalytics import embedding_columns
 from orangecontrib.imageanalytics.embedding_columns import (
     EmbeddingFeature,
-    EmbedPictures,
+    EmbedImages,
 )
 from orangecontrib.imageanalytics.engine import pipeline
 from orangecontrib.imageanalytics.engine.embedder import Embedder
@@ -42,7 +42,7 @@ from orangecontrib.imageanalytics.networks.weights import PackagedWeights
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Two folders of pictures of two classes, of the same names."""
+    """Two folders of images of two classes, of the same names."""
     folder = tmp_path_factory.mktemp("folders")
     seed = iter(range(100))
     for name in ("old", "new"):
@@ -50,9 +50,9 @@ def folders(tmp_path_factory):
             (folder / name / label).mkdir(parents=True)
             for number in range(4):
                 base = 0 if label == "dark" else 160
-                picture = make_picture(next(seed))
-                picture = picture.point(lambda value, base=base: base + value // 3)
-                picture.save(folder / name / label / f"{number}.png")
+                image = make_image(next(seed))
+                image = image.point(lambda value, base=base: base + value // 3)
+                image.save(folder / name / label / f"{number}.png")
     return folder
 
 
@@ -67,7 +67,7 @@ def new(folders):
 
 
 @contextmanager
-def stop_at_once(_n_pictures):
+def stop_at_once(_n_images):
     """A `watch` whose user has no patience."""
 
     def callback(_fraction):
@@ -83,7 +83,7 @@ def embed(table, **options):
 
 @pytest.fixture
 def forward(monkeypatch):
-    """Numbers of pictures that went through a network, a batch each."""
+    """Numbers of images that went through a network, a batch each."""
     batches = []
     call = OpenVinoRunner.__call__
 
@@ -118,9 +118,9 @@ def test_all_columns_are_computed_at_once_and_in_batches(
     domain = embed(old).domain
     del forward[:]
     tables = []
-    call = EmbedPictures.__call__
+    call = EmbedImages.__call__
     monkeypatch.setattr(
-        EmbedPictures, "__call__", lambda *args: tables.append(1) or call(*args)
+        EmbedImages, "__call__", lambda *args: tables.append(1) or call(*args)
     )
     monkeypatch.setattr(pipeline, "workers", lambda: 1)
     new.transform(domain)
@@ -169,7 +169,7 @@ def test_a_single_instance(old, new, fresh_cache, forward):
 
 
 def test_another_column_by_the_same_name(old, new, fresh_cache):
-    """Pictures as an attribute's values, or among other metas, are found."""
+    """Images as an attribute's values, or among other metas, are found."""
     domain = embed(old).domain
     images = [
         os.path.join(new.domain["image"].attributes["origin"], name)
@@ -184,7 +184,7 @@ def test_another_column_by_the_same_name(old, new, fresh_cache):
 
 
 @pytest.mark.parametrize("data", ["iris", "numeric"])
-def test_without_the_pictures_values_are_missing(data, old, forward, fresh_cache):
+def test_without_the_images_values_are_missing(data, old, forward, fresh_cache):
     domain = embed(old).domain
     del forward[:]
     if data == "iris":
@@ -198,11 +198,11 @@ def test_without_the_pictures_values_are_missing(data, old, forward, fresh_cache
     assert not forward
 
 
-def test_pictures_that_cannot_be_read_are_missing(old, folders, tmp_path, fresh_cache):
+def test_images_that_cannot_be_read_are_missing(old, folders, tmp_path, fresh_cache):
     shutil.copytree(folders / "new", tmp_path / "bad")
     table, _ = ImportImages()(str(tmp_path / "bad"))
     os.remove(tmp_path / "bad" / "dark" / "1.png")
-    (tmp_path / "bad" / "light" / "2.png").write_bytes(b"no picture")
+    (tmp_path / "bad" / "light" / "2.png").write_bytes(b"no image")
     domain = embed(old).domain
     with pytest.warns(
         RuntimeWarning, match=r"could not be embedded: 2, the first: .*png: "
@@ -217,7 +217,7 @@ def test_pictures_that_cannot_be_read_are_missing(old, folders, tmp_path, fresh_
     assert not np.isnan(transformed.X[~missing]).any()
 
 
-def test_none_of_the_pictures_can_be_read(old, fresh_cache):
+def test_none_of_the_images_can_be_read(old, fresh_cache):
     domain = embed(old).domain
     table = Table.from_numpy(
         Domain([], metas=[StringVariable("image")]),
@@ -230,7 +230,7 @@ def test_none_of_the_pictures_can_be_read(old, fresh_cache):
 
 
 def test_vectors_that_were_saved_as_text(old, fresh_cache, forward, tmp_path):
-    """Such columns know nothing; they serve where the pictures are gone."""
+    """Such columns know nothing; they serve where the images are gone."""
     model = LogisticRegressionLearner()(embed(old))
     embed(old).save(str(tmp_path / "vectors.tab"))
     table = Table(str(tmp_path / "vectors.tab"))
@@ -317,7 +317,7 @@ def test_who_waits_for_torch_may_stop(old, new, fresh_cache, monkeypatch):
     domain = embed(old).domain
     threads, told = [], []
     go_on = threading.Event()
-    make = EmbedPictures.make_embedder
+    make = EmbedImages.make_embedder
 
     def slow(compute):
         threads.append(threading.current_thread())
@@ -325,7 +325,7 @@ def test_who_waits_for_torch_may_stop(old, new, fresh_cache, monkeypatch):
         return make(compute)
 
     @contextmanager
-    def stop(_n_pictures):
+    def stop(_n_images):
         def callback(_fraction):
             told.append(1)
             if len(told) > 2:
@@ -333,7 +333,7 @@ def test_who_waits_for_torch_may_stop(old, new, fresh_cache, monkeypatch):
 
         yield callback
 
-    monkeypatch.setattr(EmbedPictures, "make_embedder", slow)
+    monkeypatch.setattr(EmbedImages, "make_embedder", slow)
     monkeypatch.setattr(embedding_columns, "watch", stop)
     with pytest.raises(DomainTransformationError, match="cancelled"):
         new.transform(domain)
@@ -419,7 +419,7 @@ def test_test_and_score_embeds_nothing(tmp_path, fresh_cache, forward):
     """A thousand rows, cross-validated with learners that preprocess."""
     paths = [str(tmp_path / f"{number}.png") for number in range(10)]
     for seed, path in enumerate(paths):
-        make_picture(seed).save(path)
+        make_image(seed).save(path)
     table = Table.from_numpy(
         Domain([], [], [StringVariable("image")]),
         np.empty((1000, 0)),
@@ -540,7 +540,7 @@ def test_a_network_that_is_not_here(old, new, fresh_cache, monkeypatch, tmp_path
     values = {**vars(shared), "model": "resnet50", "layer": "penultimate"}
     values["weights"] = "resnet50-11ad3fa6.pth"
     variable = ContinuousVariable(
-        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0, "n0")
+        "n0", compute_value=EmbeddingFeature(EmbedImages(**values), 0, "n0")
     )
     with pytest.raises(
         DomainTransformationError,
@@ -554,7 +554,7 @@ def test_other_weights_than_those_trained_on(old, new, fresh_cache):
     shared = embed(old).domain["n0"].compute_value.compute_shared
     values = {**vars(shared), "weights": "of before"}
     variable = ContinuousVariable(
-        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0, "n0")
+        "n0", compute_value=EmbeddingFeature(EmbedImages(**values), 0, "n0")
     )
     with pytest.raises(DomainTransformationError, match=r"SqueezeNet.*changed"):
         new.transform(Domain([variable]))
@@ -564,7 +564,7 @@ def test_a_network_of_a_later_version(old, new, fresh_cache):
     shared = embed(old).domain["n0"].compute_value.compute_shared
     values = {**vars(shared), "model": "of-2031"}
     variable = ContinuousVariable(
-        "n0", compute_value=EmbeddingFeature(EmbedPictures(**values), 0, "n0")
+        "n0", compute_value=EmbeddingFeature(EmbedImages(**values), 0, "n0")
     )
     with pytest.raises(DomainTransformationError, match="'of-2031' is not a valid"):
         new.transform(Domain([variable]))
@@ -575,7 +575,7 @@ def test_a_network_of_a_later_version(old, new, fresh_cache):
 
 @pytest.fixture(scope="module")
 def own_networks(tmp_path_factory):
-    """Two small networks in files, without a word on how pictures are prepared."""
+    """Two small networks in files, without a word on how images are prepared."""
     folder = tmp_path_factory.mktemp("networks")
     for seed, name in enumerate(("cells", "other")):
         make_network_file(folder / f"{name}.pt", seed=seed)
@@ -630,7 +630,7 @@ def test_where_the_file_lies_makes_no_difference(old, new, own, fresh_cache, for
 
 
 @pytest.mark.parametrize("change", [{"fit": "stretch"}, {"std": [0.2] * 3}], ids=str)
-def test_how_pictures_are_prepared_makes_a_difference(
+def test_how_images_are_prepared_makes_a_difference(
     change, old, own, fresh_cache, forward
 ):
     embedded = embed_with(own / "cells.pt", old)
@@ -669,8 +669,8 @@ def test_who_watches_is_told_and_may_stop_it(old, new, fresh_cache, monkeypatch)
     told = []
 
     @contextmanager
-    def watch(n_pictures):
-        told.append(n_pictures)
+    def watch(n_images):
+        told.append(n_images)
         yield told.append
         told.append("end")
 
@@ -752,7 +752,7 @@ def test_no_warnings_in_ordinary_use(old, new, fresh_cache):
         new.transform(embed(old).domain)
 
 
-# Deep pictures and pages --------------------------------------------------------------
+# Deep images and pages --------------------------------------------------------------
 
 
 @pytest.fixture
@@ -802,7 +802,7 @@ def test_what_was_saved_before_there_was_an_intensity(old, fresh_cache):
     compute = embed(old).domain.attributes[0].compute_value.compute_shared
     state = dict(compute.__dict__)
     assert state.pop("intensity") == "auto"
-    earlier = EmbedPictures.__new__(EmbedPictures)
+    earlier = EmbedImages.__new__(EmbedImages)
     earlier.__dict__.update(state)
     assert earlier == compute and hash(earlier) == hash(compute)
     assert earlier.make_embedder().extractor.intensity == "auto"

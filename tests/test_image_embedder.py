@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tifffile
-from helpers import make_network_file, make_picture, serving
+from helpers import make_image, make_network_file, serving
+from image_files import save_stack
 from Orange.data import (
     ContinuousVariable,
     DiscreteVariable,
@@ -26,7 +27,6 @@ from Orange.data import (
     StringVariable,
     Table,
 )
-from picture_files import save_stack
 from PIL import Image
 from scipy import sparse
 
@@ -53,7 +53,7 @@ SOON = 4
 
 def jpeg(seed=0, size=(64, 48)):
     stream = io.BytesIO()
-    make_picture(seed, size).save(stream, "JPEG")
+    make_image(seed, size).save(stream, "JPEG")
     return stream.getvalue()
 
 
@@ -66,7 +66,7 @@ def embedder():
 
 @pytest.fixture
 def counted(embedder, monkeypatch):
-    """Numbers of pictures that went through the network, a batch each."""
+    """Numbers of images that went through the network, a batch each."""
     batches = []
     call = type(embedder._embedder.runner).__call__
 
@@ -177,7 +177,7 @@ def test_categorical_column(embedder, photos):
     np.testing.assert_allclose(embedded.X, expected, rtol=1e-6)
 
 
-def test_no_rows_and_no_pictures(embedder, table):
+def test_no_rows_and_no_images(embedder, table):
     assert embedder(table[:0], "image") == (None, None, 0)
     assert embedder([]) == []
     assert embedder([None, "", " ", float("nan")]) == [None] * 4
@@ -190,8 +190,8 @@ def test_no_rows_and_no_pictures(embedder, table):
 
 
 def test_no_such_column(embedder, table):
-    with pytest.raises(ValueError, match="no column 'picture'"):
-        embedder(table, "picture")
+    with pytest.raises(ValueError, match="no column 'photo'"):
+        embedder(table, "photo")
     with pytest.raises(ValueError, match="no column that could name images"):
         embedder(Table("iris"))
     with pytest.raises(ValueError, match="numeric"):
@@ -252,7 +252,7 @@ def test_moved_and_changed_files(embedder, photos, fresh_cache, counted):
     np.testing.assert_array_equal(embedder([moved])[0], first[0])
     assert sum(counted) == 6
     status = os.stat(photos[1])
-    make_picture(99, (320, 240)).save(photos[1])
+    make_image(99, (320, 240)).save(photos[1])
     os.utime(photos[1], ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
     assert np.abs(embedder([photos[1]])[0] - first[1]).max() > 0.1
 
@@ -284,9 +284,9 @@ def test_identical_broken_files(embedder, tmp_path):
     paths = [str(tmp_path / f"{index}.jpg") for index in range(9)]
     for path in paths:
         with open(path, "w") as file:
-            file.write("no picture")
+            file.write("no image")
     assert embedder(paths) == [None] * 9
-    assert embedder.failures == dict.fromkeys(paths, "not a picture")
+    assert embedder.failures == dict.fromkeys(paths, "not an image")
 
 
 def test_reduced_decoding_of_large_jpegs(tmp_path, monkeypatch):
@@ -310,7 +310,7 @@ def test_reduced_decoding_of_large_jpegs(tmp_path, monkeypatch):
 
 def test_orientation_is_applied(embedder, tmp_path):
     upright, turned = str(tmp_path / "upright.png"), str(tmp_path / "turned.png")
-    image = make_picture(3, (120, 80))
+    image = make_image(3, (120, 80))
     image.save(upright)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -353,7 +353,7 @@ def many(tmp_path):
     paths = []
     for index in range(60):
         paths.append(str(tmp_path / f"{index}.png"))
-        make_picture(1000 + index, (20, 20)).save(paths[-1])
+        make_image(1000 + index, (20, 20)).save(paths[-1])
     return paths
 
 
@@ -506,7 +506,7 @@ def test_urls_relative_to_an_origin(embedder, server):
     assert len(embedder(table)[0]) == 2
 
 
-def test_finished_pictures_are_kept_while_a_server_does_not_answer(
+def test_finished_images_are_kept_while_a_server_does_not_answer(
     embedder, photos, fresh_cache
 ):
     fractions = []
@@ -540,7 +540,7 @@ def test_cancel_while_a_server_does_not_answer(embedder, fresh_cache):
         assert time.perf_counter() - start < SOON
 
 
-# Bad pictures -------------------------------------------------------------------------
+# Bad images -------------------------------------------------------------------------
 
 
 def test_bad_files_one_by_one(embedder, tmp_path):
@@ -574,7 +574,7 @@ def test_bad_files_one_by_one(embedder, tmp_path):
     assert set(reasons) == set(names)
     assert reasons["empty.jpg"] == "file is empty"
     assert "short" in reasons["cut.jpg"] and "short" in reasons["cut.png"]
-    assert reasons["text.jpg"] == "not a picture"
+    assert reasons["text.jpg"] == "not an image"
     assert "too many pixels" in reasons["bomb.png"]
     assert reasons["folder.png"] == "is a folder"
     assert reasons["broken link.png"] == "broken link"
@@ -583,14 +583,14 @@ def test_bad_files_one_by_one(embedder, tmp_path):
 
 def test_odd_but_good_files(embedder, tmp_path):
     odd = {
-        "wrong extension.jpg": (make_picture(1), "PNG"),
+        "wrong extension.jpg": (make_image(1), "PNG"),
         "dot.png": (Image.new("RGB", (1, 1), "red"), "PNG"),
         "line.png": (Image.new("L", (1, 20000), 100), "PNG"),
         "wide.png": (Image.new("1", (20000, 1)), "PNG"),
         "big.png": (Image.new("L", (10000, 6000), 100), "PNG"),
-        "quo\"te's & 100%.png": (make_picture(2), "PNG"),
-        "中文 ščž.png": (make_picture(3), "PNG"),
-        os.fsdecode(b"\xff\xfe.png"): (make_picture(4), "PNG"),
+        "quo\"te's & 100%.png": (make_image(2), "PNG"),
+        "中文 ščž.png": (make_image(3), "PNG"),
+        os.fsdecode(b"\xff\xfe.png"): (make_image(4), "PNG"),
     }
     paths = []
     for name, (image, kind) in odd.items():
@@ -650,7 +650,7 @@ def test_tables_as_scripts_make_them(embedder, table):
     assert [a.name for a in whole.domain.attributes] == ["n0", "n1"]
 
 
-def test_a_picture_that_cannot_be_scaled(embedder, photos, monkeypatch, fresh_cache):
+def test_a_image_that_cannot_be_scaled(embedder, photos, monkeypatch, fresh_cache):
     def fail(*_):
         raise MemoryError
 
@@ -776,15 +776,15 @@ def test_no_such_fit():
         ImageEmbedder(fit="shrink")
 
 
-def test_fit_decides_what_of_a_wide_picture_is_seen(tmp_path, fresh_cache):
-    """Two pictures alike in the middle differ unless the rim is cut off."""
-    middle = make_picture(1, (240, 240))
+def test_fit_decides_what_of_a_wide_image_is_seen(tmp_path, fresh_cache):
+    """Two images alike in the middle differ unless the rim is cut off."""
+    middle = make_image(1, (240, 240))
     paths = []
     for seed in (2, 3):
-        picture = make_picture(seed, (480, 240))
-        picture.paste(middle, (120, 0))
+        image = make_image(seed, (480, 240))
+        image.paste(middle, (120, 0))
         paths.append(str(tmp_path / f"{seed}.png"))
-        picture.save(paths[-1])
+        image.save(paths[-1])
 
     def same(fit):
         with ImageEmbedder("efficientnet-lite0", "cpu", fit=fit) as embedder:
@@ -846,7 +846,7 @@ def loads(monkeypatch, nothing_compiled):
     return names
 
 
-def test_no_network_is_loaded_for_known_pictures_in_another_place(
+def test_no_network_is_loaded_for_known_images_in_another_place(
     photos, tmp_path, fresh_cache, loads
 ):
     with ImageEmbedder("squeezenet", "cpu") as embedder:
@@ -860,12 +860,12 @@ def test_no_network_is_loaded_for_known_pictures_in_another_place(
     assert loads == ["squeezenet"]
 
 
-def test_no_network_is_loaded_or_downloaded_for_bad_pictures(
+def test_no_network_is_loaded_or_downloaded_for_bad_images(
     tmp_path, monkeypatch, fresh_cache, loads
 ):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr("torch.hub._hub_dir", None)
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
     with ImageEmbedder("resnet50", "cpu") as embedder:
         paths = [str(tmp_path / "bad.jpg"), str(tmp_path / "missing.jpg")]
         assert embedder(paths) == [None, None]
@@ -947,13 +947,13 @@ def test_a_file_that_changes_under_way_spoils_no_cache(photos, tmp_path, fresh_c
             embedder(photos)
 
 
-def test_none_of_the_pictures(tmp_path, fresh_cache):
+def test_none_of_the_images(tmp_path, fresh_cache):
     with ImageEmbedder("squeezenet", "cpu") as embedder:
         assert embedder([str(tmp_path / "no.png"), None, ""]) == [None] * 3
         assert embedder([]) == []
 
 
-# Deep pictures and pages --------------------------------------------------------------
+# Deep images and pages --------------------------------------------------------------
 
 
 def cosine(a, b):
@@ -962,7 +962,7 @@ def cosine(a, b):
 
 @pytest.mark.parametrize("name", ["png", "tif"])
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
-def test_deep_pictures_have_the_vectors_of_those_of_8_bits(
+def test_deep_images_have_the_vectors_of_those_of_8_bits(
     embedder, tmp_path, bits, name
 ):
     from skimage import data
@@ -983,7 +983,7 @@ def write_png(path, values):
         file.write(imagecodecs.png_encode(values))
 
 
-def test_dim_pictures_are_not_black(embedder, tmp_path):
+def test_dim_images_are_not_black(embedder, tmp_path):
     from skimage import data
 
     plain, dim, black = (str(tmp_path / f"{name}.tif") for name in "abc")

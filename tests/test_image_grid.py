@@ -59,7 +59,7 @@ def is_complete(grid, rows):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_like_pictures_are_side_by_side(layout):
+def test_like_images_are_side_by_side(layout):
     X, labels = clusters(100)
     grid = ImageGrid(table(X), layout)
     grid.process()
@@ -308,9 +308,9 @@ def test_swaps_bring_neighbours_closer():
 
     swaps = image_grid._Swaps(vectors, cells, 12, 10)
     gains = []
-    for picture in range(100):
+    for image in range(100):
         before = total(swaps._cells)
-        moved = swaps._move(picture)
+        moved = swaps._move(image)
         gains.append(total(swaps._cells) - before)
         assert (gains[-1] > 0) == moved
         assert len(set(swaps._cells)) == 100

@@ -4,8 +4,8 @@ import threading
 
 import numpy as np
 import pytest
+from image_files import save_stack
 from Orange.data import Table
-from picture_files import save_stack
 from PIL import Image
 
 from orangecontrib.imageanalytics import import_images as module
@@ -48,7 +48,7 @@ def folder(tmp_path):
 def test_table(folder):
     importer = ImportImages()
     table, n_skipped = importer(str(folder))
-    assert n_skipped == 1 and skipped(importer) == {"notes.txt": "not a picture"}
+    assert n_skipped == 1 and skipped(importer) == {"notes.txt": "not an image"}
 
     assert [var.name for var in table.domain.metas] == [
         "image name", "image", "size", "width", "height",
@@ -124,7 +124,7 @@ def test_bad_files(tmp_path):
     (tmp_path / "folder.png").mkdir()
     bad = {
         "empty.jpg": (b"", "file is empty"),
-        "text.jpg": (b"This is a text.", "not a picture"),
+        "text.jpg": (b"This is a text.", "not an image"),
         "cut.jpg": (jpeg[:100], "the file is cut short"),
         "cut.png": (png[:20], "the file is cut short"),
         "bomb.png": (
@@ -329,7 +329,7 @@ def test_many_files(tmp_path):
 
 @pytest.fixture
 def stacks(tmp_path):
-    """A stack of two channels, a deep picture, an animation and a photo."""
+    """A stack of two channels, a deep image, an animation and a photo."""
     folder = tmp_path / "stacks"
     folder.mkdir()
     save_stack(folder / "cells.ome.tif", n_planes=3)

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from image_files import save_stack
 from Orange.data import Table
-from picture_files import save_stack
 from PIL import Image
 
 from orangecontrib.imageanalytics import __main__ as module
@@ -27,13 +27,13 @@ def own_folders(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Two pictures and a text that claims to be one."""
+    """Two images and a text that claims to be one."""
     folder = tmp_path / "photos"
     for name, colour in (("a/red.png", "red"), ("b/blue sky.png", "blue")):
         path = folder / name
         path.parent.mkdir(parents=True)
         Image.new("RGB", (64, 48), colour).save(path)
-    (folder / "b" / "notes.jpg").write_text("no picture")
+    (folder / "b" / "notes.jpg").write_text("no image")
     return folder
 
 
@@ -68,7 +68,7 @@ def test_embed(photos, out, capsys):
     assert lines["embedded"] == "2 (0 from cache)"
     assert lines["skipped"].startswith("1 (1 ")
     assert lines["device"] == "CPU"
-    assert "pictures/s" in lines["time"]
+    assert "images/s" in lines["time"]
     assert lines["saved"] == str(out)
     path = os.path.join(photos, "b", "notes.jpg")
     (line,) = said.err.splitlines()
@@ -138,16 +138,16 @@ def test_no_such_folder(tmp_path, out, capsys):
 def test_nothing_to_embed(tmp_path, out, capsys):
     folder = tmp_path / "texts"
     folder.mkdir()
-    (folder / "notes.png").write_text("no picture")
+    (folder / "notes.png").write_text("no image")
     assert run("embed", folder, "-o", out) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert "notes.png" in said.err
-    assert said.err.splitlines()[-1].startswith("error: no picture in ")
+    assert said.err.splitlines()[-1].startswith("error: no image in ")
     assert not os.listdir(out.parent)
 
 
-def test_pictures_lost_after_reading_the_folder(photos, out, capsys, monkeypatch):
+def test_images_lost_after_reading_the_folder(photos, out, capsys, monkeypatch):
     embed = ImageEmbedder.__call__
 
     def lose_one(self, *arguments, **options):
@@ -164,7 +164,7 @@ def test_pictures_lost_after_reading_the_folder(photos, out, capsys, monkeypatch
 
 @pytest.mark.skipif(os.name == "nt", reason="no such names on Windows")
 def test_skipped_names_take_one_line_each(photos, out, capsys):
-    (photos / "two\nlines\x1b[2J.png").write_text("no picture")
+    (photos / "two\nlines\x1b[2J.png").write_text("no image")
     assert run("embed", photos, "-o", out) == 0
     err = capsys.readouterr().err
     assert r"two\nlines\x1b[2J.png: " in err
@@ -254,18 +254,18 @@ def test_cache(photos, out, capsys):
     folder = image_embedder.cache_info()["folder"]
     capsys.readouterr()
     assert run("cache", "info") == 0
-    vectors, pictures, networks = capsys.readouterr().out.splitlines()
+    vectors, images, networks = capsys.readouterr().out.splitlines()
     assert vectors.startswith("vectors")
     assert " 2 entries " in vectors
     assert folder in vectors
-    assert pictures.startswith("web pictures  0 entries ")
-    assert networks.startswith("networks      1 entries ")
+    assert images.startswith("web images  0 entries ")
+    assert networks.startswith("networks    1 entries ")
     assert run("cache", "clear") == 0
     assert run("cache", "info") == 0
     lines = capsys.readouterr().out.splitlines()[-3:]
     assert [line.split("  ")[0] for line in lines] == [
         "vectors",
-        "web pictures",
+        "web images",
         "networks",
     ]
     assert all(" 0 entries " in line for line in lines)

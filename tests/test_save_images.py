@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
+from image_files import save_stack
 from Orange.data import (
     ContinuousVariable,
     DiscreteVariable,
@@ -17,7 +18,6 @@ from Orange.data import (
     Table,
     TimeVariable,
 )
-from picture_files import save_stack
 from PIL import Image, ImageCms
 
 from orangecontrib.imageanalytics import save_images as module
@@ -29,14 +29,14 @@ from orangecontrib.imageanalytics.save_images import (
     Encoding,
     Saving,
     count_reasons,
-    picture_name,
+    image_name,
     safe_name,
     save_images,
 )
 
 
 def table(paths, classes=None, **columns):
-    """Pictures, of classes if told, and other metas by their names."""
+    """Images, of classes if told, and other metas by their names."""
     class_var, Y = None, None
     if classes is not None:
         values = sorted({value for value in classes if value is not None})
@@ -76,7 +76,7 @@ def out(tmp_path):
     return str(tmp_path / "out")
 
 
-# Where pictures go
+# Where images go
 
 
 def test_subfolder_for_each_class(photos, out):
@@ -244,8 +244,8 @@ def test_safe_name_of_anything():
         ("data:image/png;base64,AAAA/BBBB", "image"),
     ],
 )
-def test_picture_name(source, name):
-    assert picture_name(source) == name
+def test_image_name(source, name):
+    assert image_name(source) == name
 
 
 def test_names_cut_at_last_dot_only(photos, out):
@@ -533,7 +533,7 @@ def test_file_in_place_of_class_folder(photos, out):
 
 @pytest.mark.parametrize("format", ["jpeg", "png"])
 def test_sources_that_cannot_be_used(photos, out, format, tmp_path):
-    (tmp_path / "words.jpg").write_text("no picture")
+    (tmp_path / "words.jpg").write_text("no image")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "cut.jpg").write_bytes(read(photos[0])[:200])
     bad = ["/no/such.jpg", None, "words.jpg", "empty.jpg", "cut.jpg", ".", "a\0b"]
@@ -545,7 +545,7 @@ def test_sources_that_cannot_be_used(photos, out, format, tmp_path):
     assert reasons[:4] == [
         "file not found",
         "no image is named",
-        "not a picture",
+        "not an image",
         "file is empty",
     ]
     assert reasons[5:] == ["is a folder", "not a valid path"]
@@ -703,7 +703,7 @@ def test_crop_keeps_the_middle():
     assert pixels[..., 2].min() > 200
 
 
-def test_very_long_pictures():
+def test_very_long_images():
     original = content(size=(5000, 1))
     made = Encoding("png", size=(50, 50))(original)
     assert Image.open(io.BytesIO(made)).size == (50, 1)
@@ -794,7 +794,7 @@ PIXEL = (
 )
 
 
-def test_unexpected_errors_are_of_one_picture(photos, out, monkeypatch):
+def test_unexpected_errors_are_of_one_image(photos, out, monkeypatch):
     def fail(self, content, page):
         raise RuntimeError("a bug")
 
@@ -829,7 +829,7 @@ def test_columns(photos, out):
     assert save_images(data[:0], out).saved == []
 
 
-# Pictures from the web
+# Images from the web
 
 
 class FakeFetcher:
@@ -873,7 +873,7 @@ def test_stopping_does_not_wait_for_servers(photos, out, monkeypatch):
     assert not saving.failures
 
 
-# Deep pictures and pages --------------------------------------------------------------
+# Deep images and pages --------------------------------------------------------------
 
 
 def pixels_of(path):
@@ -943,7 +943,7 @@ def test_the_images_of_the_data_are_protected_whatever_page_is_meant(tmp_path):
     ],
 )
 def test_names_of_pages_and_formats(source, name):
-    assert picture_name(source) == name
+    assert image_name(source) == name
 
 
 def test_stop_during_a_drawing_without_end(tmp_path, out):

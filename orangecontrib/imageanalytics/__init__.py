@@ -1,4 +1,4 @@
-"""Image analytics for Orange: pictures become tables of numbers.
+"""Image analytics for Orange: images become tables of numbers.
 
 Scripts start from :mod:`orangecontrib.imageanalytics.import_images` and
 :mod:`orangecontrib.imageanalytics.image_embedder`.

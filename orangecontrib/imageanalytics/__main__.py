@@ -1,6 +1,6 @@
 """The command line: ``python -m orangecontrib.imageanalytics``.
 
-Exit codes: 0 when all or some pictures were embedded, 1 when none was or on an
+Exit codes: 0 when all or some images were embedded, 1 when none was or on an
 error, 2 for a wrong command line, 130 when stopped with Ctrl-C.
 """
 
@@ -79,11 +79,11 @@ class UsageError(Exception):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m orangecontrib.imageanalytics",
-        description="Turn pictures into vectors.",
+        description="Turn images into vectors.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    command = commands.add_parser("embed", help="a folder of pictures into a file")
+    command = commands.add_parser("embed", help="a folder of images into a file")
     command.set_defaults(command=embed)
     command.add_argument(
         "folder", metavar="FOLDER", help="searched with its subfolders"
@@ -110,21 +110,21 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--fit",
         choices=FITS,
-        help="how a picture meets the square that the network sees "
+        help="how an image meets the square that the network sees "
         "(default: as it was trained)",
     )
     command.add_argument(
         "--intensity",
         metavar="RANGE",
         type=_intensity,
-        help="which numbers of pictures of more than 8 bits are black and white: auto, "
+        help="which numbers of images of more than 8 bits are black and white: auto, "
         "full or LOW:HIGH, as in --intensity=-1000:400 (default: auto)",
     )
     command.add_argument(
         "--pages",
         choices=("first", "all"),
         default="first",
-        help="of files with several pages, planes or channels: one picture or all "
+        help="of files with several pages, planes or channels: one image or all "
         "(default: %(default)s)",
     )
     command.add_argument(
@@ -190,7 +190,7 @@ def _intensity(text: str) -> Intensity:
 
 
 def embed(options: argparse.Namespace) -> int:
-    """Embed a folder of pictures and save the result."""
+    """Embed a folder of images and save the result."""
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
     from orangecontrib.imageanalytics.import_images import ImportImages
     from orangecontrib.imageanalytics.output_file import OutputFile
@@ -220,7 +220,7 @@ def embed(options: argparse.Namespace) -> int:
     skipped = list(reader.skipped)
     embedded = None
     if table is not None:
-        with embedder, _progress("Embedding", len(table), " pictures") as advance:
+        with embedder, _progress("Embedding", len(table), " images") as advance:
             embedded, _, _ = embedder(table, col="image", callback=advance)
         skipped += embedder.failures.items()
 
@@ -231,7 +231,7 @@ def embed(options: argparse.Namespace) -> int:
     for path, reason in reader.left_out:
         _tell(f"left out: {_in_one_line(path)}: {reason}", sys.stderr)
     if embedded is None:
-        text = f"no picture in {options.folder} could be embedded; nothing was written"
+        text = f"no image in {options.folder} could be embedded; nothing was written"
         _tell(f"error: {text}", sys.stderr)
         return ERROR
     _tell(_summary(options, embedder.statistics, skipped, reader))
@@ -253,7 +253,7 @@ def _summary(options, statistics, skipped, reader) -> str:
             ("model", _model_text(options)),
             ("embedded", f"{statistics.n_embedded} ({statistics.n_cached} from cache)"),
             *rows,
-            ("time", f"{seconds:.1f} s, {rate:.0f} pictures/s"),
+            ("time", f"{seconds:.1f} s, {rate:.0f} images/s"),
             ("device", statistics.device),
             ("saved", options.output),
         ]
@@ -350,7 +350,7 @@ def cache(options: argparse.Namespace) -> int:
     rows = []
     for name, module in (
         ("vectors", image_embedder),
-        ("web pictures", http_cache),
+        ("web images", http_cache),
         ("networks", compiled),
     ):
         info = module.cache_info()
@@ -400,7 +400,7 @@ def _show_warning(message, *_, **__) -> None:
 
 @contextmanager
 def _without_library_messages() -> Iterator[None]:
-    """Keep out what readers of pictures say: it does not name the file."""
+    """Keep out what readers of images say: it does not name the file."""
     warnings.filterwarnings("ignore", module="PIL|pydicom|tifffile")
     for name in ("PIL", "pydicom", "tifffile"):
         logging.getLogger(name).addHandler(logging.NullHandler())

@@ -6,7 +6,7 @@ ENVIRONMENT_VARIABLE = "ORANGE_IMAGEANALYTICS_CACHE_DIR"
 
 
 def user_cache():
-    """Folder for cached vectors and downloaded pictures.
+    """Folder for cached vectors and downloaded images.
 
     It lies in Orange's own cache folder unless the environment variable
     ``ORANGE_IMAGEANALYTICS_CACHE_DIR`` names another. The folder may not exist.

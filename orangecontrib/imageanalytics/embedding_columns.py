@@ -1,7 +1,7 @@
-"""Vectors as columns of a table: an embedding is a transformation of its pictures.
+"""Vectors as columns of a table: an embedding is a transformation of its images.
 
 The columns know how they were computed, so whatever transforms another table to
-their domain (a trained model, Apply Domain) embeds the pictures of that table.
+their domain (a trained model, Apply Domain) embeds the images of that table.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from orangecontrib.imageanalytics.networks.registry import (
     is_file_name,
 )
 
-#: Called with the number of pictures whenever a transformation embeds some; gives
+#: Called with the number of images whenever a transformation embeds some; gives
 #: the callback that is told the fraction done and may raise `Cancelled`. Programs
 #: with windows set it to show what keeps them busy.
 watch: Callable[[int], AbstractContextManager[Callable[[float], None]]]
-watch = lambda _n_pictures: contextlib.nullcontext(lambda _fraction: None)  # noqa: E731
+watch = lambda _n_images: contextlib.nullcontext(lambda _fraction: None)  # noqa: E731
 
 # For how long the network of a transformation is kept for the next.
 KEPT_SECONDS = 30
@@ -59,17 +59,17 @@ _last = threading.local()
 
 
 @dataclass(frozen=True)
-class EmbedPictures:
+class EmbedImages:
     """What the columns of one embedding share: how they are computed.
 
     Pickles hold these few values, never weights. (What is added later must have a
     default, for the sake of older ones.) Two are equal when they give the same
-    picture the same vector, wherever a file with the network lies.
+    image the same vector, wherever a file with the network lies.
 
     Attributes
     ----------
     column : str
-        Name of the column with the pictures, wherever it is in a table.
+        Name of the column with the images, wherever it is in a table.
     weights : str
         Fingerprint of the network's weights.
     layer : str
@@ -95,7 +95,7 @@ class EmbedPictures:
 
     @classmethod
     def of(cls, extractor: Extractor, column: str, precision: str | None):
-        """How `extractor` embeds the pictures of a column."""
+        """How `extractor` embeds the images of a column."""
         return cls(
             column=column,
             weights=extractor.network.weights.fingerprint,
@@ -107,7 +107,7 @@ class EmbedPictures:
         )
 
     def __call__(self, data: Table | Instance):
-        """Embed the pictures of a table, through the cache.
+        """Embed the images of a table, through the cache.
 
         Returns
         -------
@@ -117,7 +117,7 @@ class EmbedPictures:
         Raises
         ------
         DomainTransformationError
-            When pictures cannot be embedded since the network is not on this
+            When images cannot be embedded since the network is not on this
             computer, is another one by now, or fails.
         """
         if isinstance(data, Instance):
@@ -151,7 +151,7 @@ class EmbedPictures:
         if embedded.failures:
             source, reason = next(iter(embedded.failures.items()))
             warnings.warn(
-                f"Pictures that could not be embedded: {len(embedded.failures)}, "
+                f"Images that could not be embedded: {len(embedded.failures)}, "
                 f"the first: {source}: {reason}",
                 RuntimeWarning,
                 stacklevel=2,
@@ -183,12 +183,12 @@ class _Preparation(Background):
 
     Parameters
     ----------
-    compute : EmbedPictures
+    compute : EmbedImages
     kept : Embedder or None
         That of before for the same; whether it still holds is found out.
     """
 
-    def __init__(self, compute: EmbedPictures, kept: Embedder | None):
+    def __init__(self, compute: EmbedImages, kept: Embedder | None):
         super().__init__()
         self._compute = compute
         self.embedder = kept
@@ -215,7 +215,7 @@ class _Keeper:
         self._timer = None
 
     @contextlib.contextmanager
-    def lend(self, compute: EmbedPictures, callback):
+    def lend(self, compute: EmbedImages, callback):
         """An embedder; `callback` is called while another thread has it."""
         while not self._lock.acquire(timeout=POLL):
             callback(0)
@@ -252,15 +252,15 @@ class EmbeddingFeature(SharedComputeValue):
 
     Parameters
     ----------
-    compute_shared : EmbedPictures
+    compute_shared : EmbedImages
     index : int
         Which one.
     name : str
-        Of the column. Pictures that cannot be embedded have the value of a plain
+        Of the column. Images that cannot be embedded have the value of a plain
         column by this name, as a table has it that was saved in a file of text.
     """
 
-    def __init__(self, compute_shared: EmbedPictures, index: int, name: str):
+    def __init__(self, compute_shared: EmbedImages, index: int, name: str):
         super().__init__(compute_shared)
         self.index = index
         self.name = name
@@ -309,7 +309,7 @@ def split_by_vectors(
     data: Table,
     vectors: np.ndarray,
     rows: np.ndarray,
-    compute: EmbedPictures | None = None,
+    compute: EmbedImages | None = None,
     names: Sequence[str] = (),
 ) -> tuple[Table | None, Table | None]:
     """The rows that have vectors, with these, and the others.
@@ -344,7 +344,7 @@ def split_by_vectors(
     return embedded, skipped
 
 
-def _mark_intensity(table: Table, compute: EmbedPictures | None) -> None:
+def _mark_intensity(table: Table, compute: EmbedImages | None) -> None:
     """Let the widgets that show the images show what the network has seen."""
     variable = None if compute is None else table.domain[compute.column]
     if variable is None or column_intensity(variable) == compute.intensity:
@@ -363,7 +363,7 @@ def _mark_intensity(table: Table, compute: EmbedPictures | None) -> None:
 def append_vectors(
     data: Table,
     vectors: np.ndarray,
-    compute: EmbedPictures | None = None,
+    compute: EmbedImages | None = None,
     names: Sequence[str] = (),
     rows: np.ndarray | None = None,
 ) -> Table:
@@ -374,7 +374,7 @@ def append_vectors(
     data : Table
     vectors : numpy.ndarray
         Shape (n vectors, n_features).
-    compute : EmbedPictures, optional
+    compute : EmbedImages, optional
         How the vectors of other tables are computed; by default they are not.
     names : sequence of str, optional
         Of the attributes. Unless there are as many as features, these are called

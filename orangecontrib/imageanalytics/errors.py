@@ -6,10 +6,10 @@ class ImageAnalyticsError(Exception):
 
 
 class ImageError(ImageAnalyticsError):
-    """One picture cannot be used.
+    """One image cannot be used.
 
     The message is the reason alone, in plain words; whoever reports it knows
-    which picture it was.
+    which image it was.
     """
 
 

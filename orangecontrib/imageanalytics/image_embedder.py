@@ -14,7 +14,7 @@ import numpy as np
 from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.embedding_columns import (
-    EmbedPictures,
+    EmbedImages,
     append_vectors,
     split_by_vectors,
 )
@@ -75,7 +75,7 @@ class ImageEmbedder:
         ``"auto"``: a CUDA GPU, else Apple's, else the CPU. Or as torch names
         devices: ``"cpu"``, ``"cuda:1"``, ``"mps"``.
     batch_size : int, optional
-        Pictures that go through the network at once; by default as suits the
+        Images that go through the network at once; by default as suits the
         device. It does not change the vectors.
     precision : {"float32", "float16", "bfloat16"}, optional
         By default float16 on a GPU. On the CPU the shorter one for which the
@@ -92,7 +92,7 @@ class ImageEmbedder:
         as it is when it first runs, averaged over positions. By default the
         penultimate layer; the logits of SqueezeNet, in columns ``n0`` ...
     fit : {"crop", "stretch", "pad"}, optional
-        How a picture meets the square that the network sees: its middle, the
+        How an image meets the square that the network sees: its middle, the
         whole stretched, or the whole with margins. By default as the network was
         trained: most crop.
     preprocessing : dict, optional
@@ -100,10 +100,10 @@ class ImageEmbedder:
         says so: ``size`` in pixels, ``mean`` and ``std`` on the scale 0 to 1,
         ``channels``; see `networks.files.preparation`.
     intensity : "auto", "full" or (float, float), optional
-        Which numbers of pictures of more than 8 bits become black and white: those
+        Which numbers of images of more than 8 bits become black and white: those
         that the file declares or that nearly all of its numbers lie between; the
         least and the greatest that it could hold; or two that are given, so that
-        pictures can be compared by brightness. Given ones also hold for pictures of 8
+        images can be compared by brightness. Given ones also hold for images of 8
         bits, on the scale 0 to 255.
     engine : {"auto", "openvino", "torch"}, optional
         What runs the network: by default OpenVINO on the CPU, torch on GPUs and for
@@ -115,7 +115,7 @@ class ImageEmbedder:
         After a call: path or URL to the reason why it could not be embedded. Paths
         are joined to the column's origin; file URLs are paths here.
     statistics : Statistics or None
-        After a call: numbers of pictures, seconds, device.
+        After a call: numbers of images, seconds, device.
 
     Raises
     ------
@@ -225,7 +225,7 @@ class ImageEmbedder:
         model: str | os.PathLike = DEFAULT,
         preprocessing: Preprocessing | dict | None = None,
     ) -> int:
-        """Try a network on one picture; its weights have to be here.
+        """Try a network on one image; its weights have to be here.
 
         Parameters
         ----------
@@ -334,7 +334,7 @@ class ImageEmbedder:
             For a table: their number.
         vectors : list of (numpy.ndarray or None)
             For paths, instead of the above: float32 vectors, shape
-            (n_features,), or None where a picture could not be embedded.
+            (n_features,), or None where an image could not be embedded.
 
         Raises
         ------
@@ -367,7 +367,7 @@ class ImageEmbedder:
                 col = columns[0]
             sources = column_sources(data, col)
             result = self._embed(sources, callback, cancelled)
-            compute = EmbedPictures.of(
+            compute = EmbedImages.of(
                 self._extractor, data.domain[col].name, self._precision
             )
             names = ()

@@ -1,9 +1,9 @@
-"""Pictures laid on a grid, like ones side by side: vectors to cells.
+"""Images laid on a grid, like ones side by side: vectors to cells.
 
 The scripting half of the widget Image Grid. It goes from vectors to places in the
-plane, and from there to cells: each picture gets a cell so that all together have to
+plane, and from there to cells: each image gets a cell so that all together have to
 move as little as possible, which is the linear assignment problem. On a grid made
-from t-SNE, pairs of pictures then change places as long as that brings nearest
+from t-SNE, pairs of images then change places as long as that brings nearest
 neighbours closer together.
 """
 
@@ -27,7 +27,7 @@ __all__ = ["LAYOUTS", "Cancelled", "ImageGrid", "grid_size"]
 #: Ways to lay vectors out in the plane.
 LAYOUTS = ("t-sne", "pca", "mds")
 
-#: Largest number of pictures whose assignment is optimal as a whole.
+#: Largest number of images whose assignment is optimal as a whole.
 MAX_EXACT = 1500
 MAX_EXACT_CELLS = 10_000
 # In cells: of the parts solved first, and of the windows that then improve on them.
@@ -41,10 +41,10 @@ PERPLEXITY = 8  # as many neighbours as a cell has
 TSNE_STEPS = (200, 300)  # more do not help
 STEPS_BETWEEN_REPORTS = 25
 MDS_STEPS = 200
-MIN_TSNE = 10  # fewer pictures have too few neighbours
+MIN_TSNE = 10  # fewer images have too few neighbours
 
 N_NEIGHBOURS = 8
-MAX_ATTRACTED = 40  # the most that count of those whose neighbour a picture is
+MAX_ATTRACTED = 40  # the most that count of those whose neighbour an image is
 REACH = 1.5  # in cells: to this distance a neighbour is near
 MAX_SWAP_PASSES = 10
 
@@ -56,7 +56,7 @@ Report = Callable[[float], None]
 
 class ImageGrid:
     """
-    A grid of pictures on which like ones are near to each other.
+    A grid of images on which like ones are near to each other.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class ImageGrid:
         self._cancelled = threading.Event()
 
     def __len__(self) -> int:
-        """Number of pictures on the grid."""
+        """Number of images on the grid."""
         return len(self._rows)
 
     def cancel(self) -> None:
@@ -116,7 +116,7 @@ class ImageGrid:
         self, size_x: int = 0, size_y: int = 0, callback: Report | None = None
     ) -> None:
         """
-        Give each picture a cell.
+        Give each image a cell.
 
         The layout is made by the first call; those with another size are faster.
 
@@ -132,7 +132,7 @@ class ImageGrid:
         Raises
         ------
         ValueError
-            When the pictures do not fit on the grid.
+            When the images do not fit on the grid.
         Cancelled
             After `cancel`.
         """
@@ -219,27 +219,27 @@ class ImageGrid:
         return [None if row < 0 else data[row] for row in self.grid_indices]
 
 
-def grid_size(n_pictures: int, aspect: float = 1.0) -> tuple[int, int]:
+def grid_size(n_images: int, aspect: float = 1.0) -> tuple[int, int]:
     """
     Size of a grid of a shape, with as few empty cells as that allows.
 
     Parameters
     ----------
-    n_pictures : int
-        Number of pictures.
+    n_images : int
+        Number of images.
     aspect : float
         Columns for each row.
 
     Returns
     -------
     (int, int)
-        Columns and rows; 0 and 0 for no pictures.
+        Columns and rows; 0 and 0 for no images.
     """
-    if n_pictures < 1:
+    if n_images < 1:
         return 0, 0
-    rows = round(math.sqrt(n_pictures / aspect))
-    columns = math.ceil(n_pictures / min(max(rows, 1), n_pictures))
-    return columns, math.ceil(n_pictures / columns)
+    rows = round(math.sqrt(n_images / aspect))
+    columns = math.ceil(n_images / min(max(rows, 1), n_images))
+    return columns, math.ceil(n_images / columns)
 
 
 def _part(report: Report, start: float, end: float) -> Report:
@@ -259,7 +259,7 @@ def _usable(X) -> np.ndarray:
 
 
 def _directions(X, rows: np.ndarray) -> np.ndarray:
-    """Vectors whose Euclidean distances order pictures as the cosine does."""
+    """Vectors whose Euclidean distances order images as the cosine does."""
     vectors = X[rows]
     if sparse.issparse(vectors):
         vectors = vectors.toarray()
@@ -271,7 +271,7 @@ def _directions(X, rows: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(vectors: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the nearest others, shape (pictures, count), nearest first."""
+    """Indices of the nearest others, shape (images, count), nearest first."""
     squares = (vectors**2).sum(axis=1)
     found = []
     for start in range(0, len(vectors), 512):
@@ -364,8 +364,8 @@ def _mds(vectors: np.ndarray, places: np.ndarray, report: Report) -> np.ndarray:
 def _assign(places: np.ndarray, size_x: int, size_y: int, report: Report) -> np.ndarray:
     """Cells for places, in units of cells, so that squares of moves are small.
 
-    Up to `MAX_EXACT` pictures nothing could be better. Larger grids are halved until
-    their parts are small enough to be solved, each half taking the pictures that lie
+    Up to `MAX_EXACT` images nothing could be better. Larger grids are halved until
+    their parts are small enough to be solved, each half taking the images that lie
     to its side; then windows that overlap are solved in turn, until it does not help.
     """
     everything = np.arange(len(places))
@@ -394,7 +394,7 @@ def _centres(cells: np.ndarray, size_x: int) -> np.ndarray:
 def _parts(
     places: np.ndarray, cells: np.ndarray, members: np.ndarray, size_x: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rectangles of cells, and the pictures that belong there."""
+    """Rectangles of cells, and the images that belong there."""
     if not len(members):
         return
     if cells.size <= PART_CELLS:
@@ -447,9 +447,9 @@ def _windows(whole: np.ndarray, step: int) -> Iterator[np.ndarray]:
 
 class _Swaps:
     """
-    Lets pictures change places when that brings neighbours closer together.
+    Lets images change places when that brings neighbours closer together.
 
-    What counts is the sum, over all pairs of pictures one of which is among the
+    What counts is the sum, over all pairs of images one of which is among the
     nearest of the other, of a weight that falls with the distance of their cells. A
     swap has to raise it, so this comes to an end.
     """
@@ -463,7 +463,7 @@ class _Swaps:
         self._near = np.exp(-(x**2 + y**2) / (2 * REACH**2)).ravel()
         self._cells = cells.copy()
         self._x, self._y = cells % size_x, cells // size_x
-        # The last picture, number -1, is the one in empty cells; it has no pairs.
+        # The last image, number -1, is the one in empty cells; it has no pairs.
         self._occupants = np.full(size_x * size_y, -1)
         self._occupants[cells] = np.arange(len(cells))
 
@@ -473,51 +473,51 @@ class _Swaps:
         Returns
         -------
         numpy.ndarray of int
-            The cell of each picture.
+            The cell of each image.
         """
         count, order = len(self._cells), np.random.default_rng(0)
         for step in range(MAX_SWAP_PASSES if count > 1 else 0):
             moved = 0
-            for done, picture in enumerate(order.permutation(count)):
+            for done, image in enumerate(order.permutation(count)):
                 if done % 100 == 0:
                     report((step + done / count) / MAX_SWAP_PASSES)
-                moved += self._move(picture)
+                moved += self._move(image)
             if not moved:
                 break
         return self._cells
 
-    def _move(self, picture: int) -> bool:
-        """Move a picture to the best cell about its neighbours, if that is better."""
-        cells = self._candidates(picture)
+    def _move(self, image: int) -> bool:
+        """Move an image to the best cell about its neighbours, if that is better."""
+        cells = self._candidates(image)
         others = self._occupants[cells]
-        own, place = self._cells[picture], np.array([self._cells[picture]])
-        gains = self._nearness(picture, cells) - self._nearness(picture, place)
+        own, place = self._cells[image], np.array([self._cells[image]])
+        gains = self._nearness(image, cells) - self._nearness(image, place)
         gains += self._nearness(others, place) - self._nearness(others, cells)
         # Those that swap stay as near to each other as they were.
-        together = (self._pairs[picture] == others[:, None]) * self._weights[picture]
+        together = (self._pairs[image] == others[:, None]) * self._weights[image]
         gains += 2 * together.sum(axis=1) * (self._closeness(cells, own) - 1)
         best = np.argmax(gains)
         if gains[best] <= 1e-6:
             return False
         self._put(others[best], own)
-        self._put(picture, cells[best])
+        self._put(image, cells[best])
         return True
 
-    def _candidates(self, picture: int) -> np.ndarray:
+    def _candidates(self, image: int) -> np.ndarray:
         size_x, size_y = self._size
-        pairs = self._pairs[picture][self._weights[picture] > 0]
+        pairs = self._pairs[image][self._weights[image] > 0]
         x = self._x[pairs][:, None] + np.array([-1, 0, 1] * 3)
         y = self._y[pairs][:, None] + np.repeat([-1, 0, 1], 3)
         inside = (x >= 0) & (x < size_x) & (y >= 0) & (y < size_y)
         return np.unique(y[inside] * size_x + x[inside])
 
-    def _nearness(self, pictures, cells: np.ndarray) -> np.ndarray:
-        """How near pictures would be to their pairs if they were in these cells."""
+    def _nearness(self, images, cells: np.ndarray) -> np.ndarray:
+        """How near images would be to their pairs if they were in these cells."""
         size_x = self._size[0]
-        pairs = self._pairs[pictures]
+        pairs = self._pairs[images]
         x = np.abs((cells % size_x)[:, None] - self._x[pairs])
         y = np.abs((cells // size_x)[:, None] - self._y[pairs])
-        return (self._weights[pictures] * self._near[y * size_x + x]).sum(axis=1)
+        return (self._weights[images] * self._near[y * size_x + x]).sum(axis=1)
 
     def _closeness(self, cells: np.ndarray, cell: int) -> np.ndarray:
         size_x = self._size[0]
@@ -525,23 +525,23 @@ class _Swaps:
         y = np.abs(cells // size_x - cell // size_x)
         return self._near[y * size_x + x]
 
-    def _put(self, picture: int, cell: int) -> None:
-        self._occupants[cell] = picture
-        if picture >= 0:
+    def _put(self, image: int, cell: int) -> None:
+        self._occupants[cell] = image
+        if image >= 0:
             size_x = self._size[0]
-            self._cells[picture] = cell
-            self._x[picture], self._y[picture] = cell % size_x, cell // size_x
+            self._cells[image] = cell
+            self._x[image], self._y[image] = cell % size_x, cell // size_x
 
 
 def _attractions(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
-    Pairs of pictures one of which is among the nearest of the other.
+    Pairs of images one of which is among the nearest of the other.
 
     Returns
     -------
-    pairs : numpy.ndarray of int, shape (pictures + 1, k)
-        The others of each picture's pairs; what has weight 0 is none.
-    weights : numpy.ndarray of float, shape (pictures + 1, k)
+    pairs : numpy.ndarray of int, shape (images + 1, k)
+        The others of each image's pairs; what has weight 0 is none.
+    weights : numpy.ndarray of float, shape (images + 1, k)
         1, or 2 where each is among the nearest of the other.
     """
     count = len(vectors)

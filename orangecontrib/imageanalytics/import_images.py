@@ -1,4 +1,4 @@
-"""From a folder of pictures to a table that lists them."""
+"""From a folder of images to a table that lists them."""
 
 import fnmatch
 import os
@@ -26,8 +26,8 @@ CATEGORIES = ("path", "top", "none")
 PAGES = ("first", "all")
 _PROGRESS_EVERY = 100
 
-# What other programs keep among pictures, by the names of folders and files; after a
-# slash, of folders in such a folder. Most of it is the same pictures, but small.
+# What other programs keep among images, by the names of folders and files; after a
+# slash, of folders in such a folder. Most of it is the same images, but small.
 LEFT_OUT = {
     "@eadir": "thumbnails of a Synology disk station",
     "syno*_thumb*": "thumbnails of a Synology disk station",
@@ -67,7 +67,7 @@ _is_left_out = re.compile("|".join(map(fnmatch.translate, LEFT_OUT))).fullmatch
 
 
 class ImgData(namedtuple("ImgData", ["path", "format", "height", "width", "size"])):
-    """A file with a picture: format's name, sides in pixels, size in bytes.
+    """A file with an image: format's name, sides in pixels, size in bytes.
 
     Attributes
     ----------
@@ -95,14 +95,14 @@ class ImgDataError(namedtuple("ImgDataError", ["path", "error", "error_str"])):
 
 class ImportImages:
     """
-    Lists the pictures in a folder, and in the folders within, in a table.
+    Lists the images in a folder, and in the folders within, in a table.
 
-    The table has a row for each picture: folder by folder, those in a folder before
+    The table has a row for each image: folder by folder, those in a folder before
     those in the folders within, in the order of the names. Its metas are
     ``image name`` (the file's name without extension), ``image`` (the path relative
     to the folder, with ``/``; the variable's attributes are ``type="image"`` and
     ``origin``, the folder's absolute path), ``size`` (bytes), ``width`` and
-    ``height`` (pixels, as displayed). Pictures from more than one folder have the
+    ``height`` (pixels, as displayed). Images from more than one folder have the
     class ``category``: their folder, relative to the one given.
 
     Hidden files and folders, whose names start with a dot, are left out, and so is what
@@ -117,19 +117,19 @@ class ImportImages:
     case_insensitive : bool
         Whether the patterns given to `image_meta` match names in any case.
     category : {"path", "top", "none"}
-        What becomes the category of a picture: the path of its folder within the
+        What becomes the category of an image: the path of its folder within the
         one given, the first part of that path, or nothing.
     subfolders : bool
         Whether to go into the folders within.
     pages : {"first", "all"}
-        Of files with several pages, planes, channels or frames: one row, whose picture
+        Of files with several pages, planes, channels or frames: one row, whose image
         is what represents the file best, or a row for each. Then the path ends in
         ``#page=`` and its number, and the further meta ``page`` has its name.
 
     Attributes
     ----------
     skipped : list of (str, str)
-        Path of each file that the last call left out because it holds no picture
+        Path of each file that the last call left out because it holds no image
         that can be read, and the reason.
     left_out : list of (str, str)
         Path of each file and folder that it left out for its name, without looking at
@@ -177,7 +177,7 @@ class ImportImages:
 
     def __call__(self, start_dir: str) -> tuple[Table | None, int]:
         """
-        List the pictures in a folder.
+        List the images in a folder.
 
         Parameters
         ----------
@@ -187,10 +187,10 @@ class ImportImages:
         Returns
         -------
         table : Orange.data.Table or None
-            The pictures; without rows if there are only other files, None if there
+            The images; without rows if there are only other files, None if there
             are no files at all or the call was cancelled.
         n_skipped : int
-            How many files hold no picture that can be read; see `skipped`.
+            How many files hold no image that can be read; see `skipped`.
 
         Raises
         ------
@@ -365,7 +365,7 @@ def _matcher(patterns: Iterable[str], case_insensitive: bool) -> Callable[[str],
 
 def image_meta_data(path: str) -> ImgData | ImgDataError:
     """
-    What the header of a file says about the picture in it.
+    What the header of a file says about the image in it.
 
     Parameters
     ----------
@@ -429,7 +429,7 @@ def create_table(
     with_pages: bool = False,
 ) -> tuple[Table | None, int]:
     """
-    A table of pictures, as `ImportImages` describes it.
+    A table of images, as `ImportImages` describes it.
 
     Parameters
     ----------

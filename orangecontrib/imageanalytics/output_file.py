@@ -1,4 +1,4 @@
-"""Saving embedded pictures to a file, whole or not at all."""
+"""Saving embedded images to a file, whole or not at all."""
 
 from __future__ import annotations
 

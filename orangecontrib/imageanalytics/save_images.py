@@ -1,4 +1,4 @@
-"""Saving the pictures of a table as files; nothing that exists is ever deleted."""
+"""Saving the images of a table as files; nothing that exists is ever deleted."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ EXISTING = ("skip", "rename", "overwrite")
 
 MAX_NAME = 140  # bytes; encrypted file systems do not take many more
 MAX_ICON = 256  # pixels
-MOST_THREADS = 8  # each may hold a large picture
+MOST_THREADS = 8  # each may hold a large image
 TICK_SECONDS = 0.2  # between two looks at whether to stop
 
 # What Windows keeps for devices, in any case and with any extension.
@@ -129,7 +129,7 @@ def find_format(format: str) -> Format:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What becomes of a picture's file.
+    """What becomes of an image's file.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Encoding:
         Scale to within the size and keep the proportions; scale both sides
         apart; or fill the size and cut off what sticks out.
     intensity : "auto", "full" or (float, float)
-        Of pictures of more than 8 bits, as for `decode`.
+        Of images of more than 8 bits, as for `decode`.
 
     Raises
     ------
@@ -166,15 +166,15 @@ class Encoding:
         if self.size is not None:
             width, height = self.size
             if min(self.size) < 1 or width * height > MAX_PIXELS:
-                raise ValueError(f"pictures cannot be of {width} x {height} pixels")
+                raise ValueError(f"images cannot be of {width} x {height} pixels")
 
     def __call__(self, content: bytes | BinaryIO, page: int | None = None) -> bytes:
-        """The file to write for a picture's file.
+        """The file to write for an image's file.
 
         Parameters
         ----------
         content : bytes or binary file object
-            A picture of any format that `decode` reads.
+            An image of any format that `decode` reads.
         page : int, optional
             Which of its pages, from 1.
 
@@ -182,7 +182,7 @@ class Encoding:
         -------
         bytes
             `content` itself if it is what every program shows as `decode` does, in the
-            format and of the size already. Else the picture as `decode` gives it:
+            format and of the size already. Else the image as `decode` gives it:
             upright, RGB, on white. A colour profile is passed on unless it was
             applied; other metadata, such as the place of a photo, is not.
 
@@ -241,7 +241,7 @@ class Encoding:
     def _encode(self, image: Image.Image, profile: bytes | None) -> bytes:
         format = find_format(self.format)
         options = {"quality": self.quality} if format.lossy else {}
-        # Those of CMYK or grey pictures do not go with RGB.
+        # Those of CMYK or grey images do not go with RGB.
         if profile and profile[16:20] == b"RGB " and format.id in _PROFILED:
             options["icc_profile"] = profile
         if format.id == "tiff":
@@ -326,13 +326,13 @@ def _numbered(text: str, number: int, extension: str) -> str:
 
 
 def _without_extension(name: str) -> str:
-    """Only what is an extension of pictures: ``IMG.2021.06`` has none."""
+    """Only what is an extension of images: ``IMG.2021.06`` has none."""
     stem, extension = os.path.splitext(name)
     return stem if extension.lower() in formats.extensions() else name
 
 
-def picture_name(source: str) -> str:
-    """The name of a picture, without folders and extension.
+def image_name(source: str) -> str:
+    """The name of an image, without folders and extension.
 
     Parameters
     ----------
@@ -360,7 +360,7 @@ def picture_name(source: str) -> str:
 
 @dataclass(frozen=True)
 class _Item:
-    """A picture that is to be saved: where it is, and where it goes."""
+    """An image that is to be saved: where it is, and where it goes."""
 
     row: int
     source: str
@@ -371,7 +371,7 @@ class _Item:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of a picture: `path` alone if it was saved."""
+    """What became of an image: `path` alone if it was saved."""
 
     source: str
     path: str = ""
@@ -380,27 +380,27 @@ class _Outcome:
 
 
 class Saving:
-    """Saves the pictures of a table into a folder; may be stopped and goes on.
+    """Saves the images of a table into a folder; may be stopped and goes on.
 
     Nothing is deleted, and nothing is written outside the folder. Each file is
     written under a temporary name and then renamed, so no half-written files are
-    found under the final ones. A picture that cannot be saved does not stop the
+    found under the final ones. An image that cannot be saved does not stop the
     others.
 
     Parameters
     ----------
     data : Table
-        One picture a row.
+        One image a row.
     folder : str
         Made if it does not exist.
     column : str or Variable, optional
         The column with paths or URLs; by default the first of `image_columns`.
     names : str or Variable, optional
         The column with the names of the files; by default, and where it is
-        missing, they are named as the pictures are. Equal names get a number.
+        missing, they are named as the images are. Equal names get a number.
     subfolders : str, Variable or bool
         The categorical column whose values have a subfolder each: that of the
-        class (True), none (False), or any other. Pictures without a value go into
+        class (True), none (False), or any other. Images without a value go into
         the folder itself.
     format, quality, fit
         As in `Encoding`.
@@ -408,7 +408,7 @@ class Saving:
         As in `Encoding`, or the name of a network, whose input size it is then.
     existing : {"skip", "rename", "overwrite"}
         What to do when a file exists that was not written by this object; may be
-        set until the first call. The pictures of the table themselves are never
+        set until the first call. The images of the table themselves are never
         overwritten.
 
     Attributes
@@ -464,7 +464,7 @@ class Saving:
             if source is None:
                 self._outcomes[row] = _Outcome("(missing)", "", "no image is named")
                 continue
-            text = _without_extension(text) if text else picture_name(source)
+            text = _without_extension(text) if text else image_name(source)
             name = self._names.new(subfolder, text, self._extension)
             items[row] = _Item(row, source, subfolder, text, name)
         return items
@@ -477,34 +477,34 @@ class Saving:
 
     @property
     def skipped(self) -> list[tuple[str, str]]:
-        """Source and path of each picture whose file existed and was left alone."""
+        """Source and path of each image whose file existed and was left alone."""
         return [(o.source, o.path) for o in self._in_order() if o.existed]
 
     @property
     def failures(self) -> list[tuple[str, str]]:
-        """Source and reason of each picture that could not be saved."""
+        """Source and reason of each image that could not be saved."""
         return [(o.source, o.reason) for o in self._in_order() if o.reason]
 
     @property
     def n_left(self) -> int:
-        """Number of pictures that were not tried yet."""
+        """Number of images that were not tried yet."""
         return len(self._left)
 
     def _in_order(self) -> list[_Outcome]:
         return [self._outcomes[row] for row in sorted(self._outcomes)]
 
     def n_existing(self) -> int:
-        """Number of pictures left for which there is a file of the same name."""
+        """Number of images left for which there is a file of the same name."""
         return sum(os.path.lexists(self._path(item)) for item in self._left.values())
 
     def __call__(self, callback: Callable[[int, int], None] | None = None) -> None:
-        """Save the pictures that are left.
+        """Save the images that are left.
 
         Parameters
         ----------
         callback : callable, optional
             Called in this thread, several times a second, with the number of
-            pictures done and of all. What it raises stops the work; another call
+            images done and of all. What it raises stops the work; another call
             goes on with the others.
 
         Raises
@@ -624,7 +624,7 @@ class Saving:
 
 
 def save_images(data: Table, folder: str, *args, **options) -> Saving:
-    """Save the pictures of a table as files.
+    """Save the images of a table as files.
 
     Parameters
     ----------
@@ -647,7 +647,7 @@ def save_images(data: Table, folder: str, *args, **options) -> Saving:
 
 
 def count_reasons(failures: Iterable[tuple[str, str]], n_most: int = 3) -> str:
-    """In a line why pictures were not saved, the commonest reasons first."""
+    """In a line why images were not saved, the commonest reasons first."""
     counts = Counter(reason for _, reason in failures).most_common()
     texts = [f"{reason} ({count:,})" for reason, count in counts[:n_most]]
     return "; ".join(texts + ["..."] * (len(counts) > n_most))

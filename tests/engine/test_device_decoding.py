@@ -4,8 +4,8 @@ import imagecodecs
 import numpy as np
 import pytest
 import torch
-from helpers import FakeWorker, make_picture
-from picture_files import encoded
+from helpers import FakeWorker, make_image
+from image_files import encoded
 from PIL import Image, ImageCms
 
 from orangecontrib.imageanalytics.engine import device_decoding as module
@@ -41,7 +41,7 @@ def decoder():
 
 
 def photo(size, **options):
-    return encoded(make_picture(3, size), "JPEG", quality=95, **options)
+    return encoded(make_image(3, size), "JPEG", quality=95, **options)
 
 
 def exif(orientation):
@@ -75,24 +75,24 @@ TAKEN = {
     "restarts": photo((120, 90), restart_marker_rows=1),
     "whole colours": photo((40, 30), subsampling=0),
     "colours halved across": photo((120, 90), subsampling=1),
-    "grey": encoded(make_picture(1).convert("L"), "JPEG"),
+    "grey": encoded(make_image(1).convert("L"), "JPEG"),
     "turned": photo((120, 90), exif=exif(6)),
     "sRGB": photo((120, 90), icc_profile=profile(False)),
 }
 OTHER_COLOURS = photo((120, 90), subsampling=0, icc_profile=profile(True))
-CMYK = encoded(make_picture(1, (120, 90)).convert("CMYK"), "JPEG")
-RGB = encoded(make_picture(1, (120, 90)), "JPEG", keep_rgb=True)
+CMYK = encoded(make_image(1, (120, 90)).convert("CMYK"), "JPEG")
+RGB = encoded(make_image(1, (120, 90)), "JPEG", keep_rgb=True)
 TWELVE_BITS = imagecodecs.jpeg_encode(
     np.zeros((90, 120), np.uint16), level=99, bitspersample=12
 )
 SECOND = BytesIO()
-make_picture(1, (120, 90)).save(
-    SECOND, "MPO", save_all=True, append_images=[make_picture(2, (120, 90))]
+make_image(1, (120, 90)).save(
+    SECOND, "MPO", save_all=True, append_images=[make_image(2, (120, 90))]
 )
 LEFT = {
     "empty": b"",
-    "no picture": b"no picture",
-    "PNG": encoded(make_picture(1), "PNG"),
+    "no image": b"no image",
+    "PNG": encoded(make_image(1), "PNG"),
     "CMYK": CMYK,
     "RGB": RGB,
     "12 bits": TWELVE_BITS,
@@ -102,7 +102,7 @@ LEFT = {
     "without the last mark": TAKEN["baseline"][:-2],
     "header alone": b"\xff\xd8\xff\xd9",
     "damaged header": b"\xff\xd8\xff\xe0" + b"\0" * 40 + b"\xff\xd9",
-    "several pictures": SECOND.getvalue(),
+    "several images": SECOND.getvalue(),
     "something after the end": TAKEN["baseline"] + b"SEFT",
     "long": photo((2000, 90), subsampling=0),
     # Devices do not smooth colours as Pillow does.
@@ -131,7 +131,7 @@ def test_what_is_left_to_the_cpu(decoder, name):
     assert decoder.open(LEFT[name]) is None
 
 
-def test_large_pictures_are_left_to_the_cpu(decoder, monkeypatch):
+def test_large_images_are_left_to_the_cpu(decoder, monkeypatch):
     assert decoder.open(photo((400, 300))) is not None
     monkeypatch.setattr(module, "MOST_PIXELS", 100_000)
     assert decoder.open(photo((400, 300))) is None
@@ -216,7 +216,7 @@ def test_many_are_decoded_in_groups(decoder, monkeypatch):
     assert all(square.shape == (32, 32, 3) for square in squares)
 
 
-def test_a_picture_of_another_size_than_announced(decoder, monkeypatch):
+def test_a_image_of_another_size_than_announced(decoder, monkeypatch):
     wrong = torch.zeros(3, 8, 8, dtype=torch.uint8)
     monkeypatch.setattr(module, "_decode", lambda contents, device: [wrong])
     assert decoder([decoder.open(photo((120, 90)))]) == [None]
@@ -231,7 +231,7 @@ def lacking(contents, device):
 
 
 def wrong(contents, device, decode_right=module._decode):
-    return [255 - picture for picture in decode_right(contents, device)]
+    return [255 - image for image in decode_right(contents, device)]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def use(patch, decoder):
 
 
 @pytest.mark.parametrize("gathered_bytes", [0, 1 << 25])
-def test_a_run_with_pictures_of_all_kinds(
+def test_a_run_with_images_of_all_kinds(
     tmp_path, fresh_cache, no_stream, gathered_bytes
 ):
     no_stream.setattr(pipeline, "_GATHERED_BYTES", gathered_bytes)
@@ -343,7 +343,7 @@ def test_squares_of_a_gpu(gpu_decoder):
 
 
 @on_gpu
-def test_vectors_of_pictures_that_a_gpu_decodes(gpu_decoder, tmp_path):
+def test_vectors_of_images_that_a_gpu_decodes(gpu_decoder, tmp_path):
     paths = []
     for index, content in enumerate([*photos_of_cameras(), CMYK]):
         path = tmp_path / f"{index}.jpg"

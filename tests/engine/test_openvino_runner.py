@@ -44,7 +44,7 @@ def single(extractor, **kwargs):
 
 @pytest.fixture
 def own(nothing_compiled, monkeypatch):
-    """An extractor of a module of our own, for pictures of 32 x 32."""
+    """An extractor of a module of our own, for images of 32 x 32."""
 
     def own_(module, size=32, layer="penultimate"):
         module = layers.Pooled(module).eval().requires_grad_(False)
@@ -289,7 +289,7 @@ def test_what_was_not_used_for_longest_makes_room(own, nothing_compiled, monkeyp
 
 
 class Odd(nn.Module):
-    """Goes another way for pictures whose mean is positive."""
+    """Goes another way for images whose mean is positive."""
 
     def forward(self, x):
         return x if x.mean() > 0 else 3 * x
@@ -306,7 +306,7 @@ class Unknown(nn.Module):
 
 
 def probes_differ(monkeypatch):
-    """Pictures whose means have different signs, for tracing and comparing."""
+    """Images whose means have different signs, for tracing and comparing."""
     randn = torch.randn
 
     def signed(*shape, generator):

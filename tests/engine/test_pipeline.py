@@ -1,4 +1,4 @@
-"""What a run keeps of its pictures, with stand-ins for network and pictures."""
+"""What a run keeps of its images, with stand-ins for network and images."""
 
 import contextlib
 import io
@@ -21,7 +21,7 @@ N_FEATURES = 8
 
 
 class StandInRunner(Runner):
-    """Its vectors are the colour of the pictures, which have one pixel."""
+    """Its vectors are the colour of the images, which have one pixel."""
 
     precision = "float32"
     batch_size = 16
@@ -59,7 +59,7 @@ def runner(monkeypatch):
     def decode(content, *_):
         number = number_of(content)
         if number % 10 == 9:
-            raise ImageError(f"{number} is not a picture")
+            raise ImageError(f"{number} is not an image")
         return Image.new("RGB", (1, 1), tuple(number.to_bytes(3, "big")))
 
     monkeypatch.setattr(pipeline, "opened", opened)
@@ -81,7 +81,7 @@ def check(embedded, sources):
     for source, vector in zip(sources, vectors, strict=True):
         if number_of(source) % 10 == 9:
             assert vector is None
-            reason = f"{number_of(source)} is not a picture"
+            reason = f"{number_of(source)} is not an image"
             assert embedded.failures[source] == reason
         else:
             np.testing.assert_array_equal(vector, vector_of(source))
@@ -110,9 +110,9 @@ def test_twins_that_wait(runner, monkeypatch):
     twins_seen = threading.Event()
     claim = Run._claim
 
-    def watched(self, picture):
-        is_first = claim(self, picture)
-        if picture.source == "1 last":
+    def watched(self, image):
+        is_first = claim(self, image)
+        if image.source == "1 last":
             twins_seen.set()
         return is_first
 
@@ -158,7 +158,7 @@ def test_no_sources(runner, sources):
 def test_batches_are_made_when_they_are_needed(runner, monkeypatch):
     made = Counter()
 
-    class Counted(pipeline._Picture):
+    class Counted(pipeline._QueuedImage):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             made["alive"] += 1
@@ -167,7 +167,7 @@ def test_batches_are_made_when_they_are_needed(runner, monkeypatch):
         def __del__(self):
             made["alive"] -= 1
 
-    monkeypatch.setattr(pipeline, "_Picture", Counted)
+    monkeypatch.setattr(pipeline, "_QueuedImage", Counted)
     monkeypatch.setattr(pipeline, "workers", lambda: 2)
     run(runner, [str(number) for number in range(2000)])
     assert made["most"] <= 6 * runner.batch_size
@@ -190,9 +190,9 @@ def test_few_digests_of_files_are_kept(runner, monkeypatch):
     assert runner.n_seen == 50
 
 
-def test_memory_a_picture(runner):
-    n_pictures = 20_000
-    sources = [str(10 * number) for number in range(n_pictures)]
+def test_memory_a_image(runner):
+    n_images = 20_000
+    sources = [str(10 * number) for number in range(n_images)]
     run(runner, sources[:100])  # what is loaded at the first use
     tracemalloc.start()
     try:
@@ -200,5 +200,5 @@ def test_memory_a_picture(runner):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(embedded.vectors) == n_pictures
-    assert (peak - embedded.vectors.nbytes) / n_pictures < 400
+    assert len(embedded.vectors) == n_images
+    assert (peak - embedded.vectors.nbytes) / n_images < 400

@@ -3,8 +3,8 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from helpers import make_picture
-from picture_files import blotches, encoded, pixels
+from helpers import make_image
+from image_files import blotches, encoded, pixels
 from PIL import Image, ImageCms
 from tifffile import imwrite
 
@@ -140,4 +140,4 @@ def test_16_bits_have_profiles_too():
 def test_of_what_has_none_nothing_is_done(monkeypatch):
     monkeypatch.setattr(colour, "_transform", None)
     for name in ("JPEG", "PNG"):
-        assert decode(encoded(make_picture(3), name)).size == (64, 48)
+        assert decode(encoded(make_image(3), name)).size == (64, 48)

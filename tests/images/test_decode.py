@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from picture_files import (
+from image_files import (
     blotches,
     encoded,
     first_row,
@@ -24,7 +24,7 @@ from picture_files import (
 from PIL import Image, ImageFile
 
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images import colour, picture
+from orangecontrib.imageanalytics.images import colour, lazy_image
 from orangecontrib.imageanalytics.images.decode import (
     MAX_PIXELS,
     Header,
@@ -53,7 +53,7 @@ def test_formats(name, tmp_path):
         pytest.skip(OLD_PILLOW)
     difference = np.abs(pixels(content).astype(int) - np.asarray(image))
     assert difference.max() == 0 if name in LOSSLESS else difference.mean() < 6
-    path = tmp_path / f"picture.{name.lower()}"
+    path = tmp_path / f"image.{name.lower()}"
     path.write_bytes(content)
     assert read_header(str(path)) == Header(name, 64, 48)
     assert content_header(path.read_bytes()) == Header(name, 64, 48)
@@ -70,7 +70,7 @@ def test_tga_in_a_folder_needs_its_extension(tmp_path):
     for name in ("a.TGA", "a.bin"):
         (tmp_path / name).write_bytes(content)
     assert read_header(str(tmp_path / "a.TGA")).format == "TGA"
-    assert header_reason(tmp_path / "a.bin") == "not a picture"
+    assert header_reason(tmp_path / "a.bin") == "not an image"
 
 
 def test_the_first_frame_and_the_largest_icon():
@@ -260,12 +260,12 @@ def test_32_bit_integers(values, expected):
     assert grey_row(encoded(image, "TIFF")) == expected
 
 
-# Where the red of the stored picture's top left quarter is to be seen.
+# Where the red of the stored image's top left quarter is to be seen.
 CORNERS = {1: "tl", 2: "tr", 3: "br", 4: "bl", 5: "tl", 6: "tr", 7: "br", 8: "bl"}
 
 
 def with_orientation(orientation, name="JPEG"):
-    """A stored 32x16 picture: red top left, lime top right, blue below."""
+    """A stored 32x16 image: red top left, lime top right, blue below."""
     image = Image.new("RGB", (32, 16), "blue")
     image.paste("red", (0, 0, 16, 8))
     image.paste("lime", (16, 0, 32, 8))
@@ -307,7 +307,7 @@ def test_orientation(orientation, name, tmp_path):
     }
     colours = {place: tuple(q.mean(axis=(0, 1))) for place, q in quarters.items()}
     assert max(colours, key=lambda place: colours[place][0]) == CORNERS[orientation]
-    # Transposed pictures have lime below or above the red, others beside it.
+    # Transposed images have lime below or above the red, others beside it.
     vertical = {"t": "b", "b": "t"}
     horizontal = {"l": "r", "r": "l"}
     v, h = CORNERS[orientation]
@@ -357,18 +357,18 @@ def test_reduced_jpegs(orientation, at_least, scale):
     assert decode(encoded(image, "PNG"), at_least=(10, 10)).size == (400, 200)
 
 
-def test_not_pictures(tmp_path):
+def test_not_images(tmp_path):
     assert reason(b"") == "file is empty"
     texts = (b"a", b"text", b"BMW, Audi, Opel", b"/* a style sheet */ a { }", b"{}")
     for text in (*texts, b"\0" * 100, b"<html></html>", b"%!PS-Adobe-3.0 EPSF-3.0"):
         path = tmp_path / "text.jpg"
         path.write_bytes(text)
         if text.startswith(b"%!PS"):
-            expected = "PostScript is not read: export it as a picture"
+            expected = "PostScript is not read: export it as an image"
         elif text.startswith(b"BM"):
             expected = "the file is cut short"
         else:
-            expected = "not a picture"
+            expected = "not an image"
         assert reason(text) == header_reason(path) == expected
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "folder.png").mkdir()
@@ -554,7 +554,7 @@ def test_header_needs_no_pixels(tmp_path):
 
 def test_more_pages_than_could_be_listed(tmp_path, monkeypatch):
     """Files of 200 bytes may claim to have millions."""
-    monkeypatch.setattr(picture, "MAX_PAGES", 2)
+    monkeypatch.setattr(lazy_image, "MAX_PAGES", 2)
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
     animated = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
     stack = BytesIO()

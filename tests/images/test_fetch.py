@@ -25,7 +25,7 @@ def messages(caplog):
     return [record.getMessage() for record in ours]
 
 
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
+IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -44,7 +44,7 @@ class Server(http.server.ThreadingHTTPServer):
     def address(self):
         return f"http://127.0.0.1:{self.server_port}"
 
-    def add(self, path, content=PICTURE, status=200, **headers):
+    def add(self, path, content=IMAGE, status=200, **headers):
         """Serve content; a name like cache_control is the header Cache-Control."""
 
         def answer(handler):
@@ -151,7 +151,7 @@ def reason(url, **options):
     return str(info.value)
 
 
-def slowly(seconds, content=PICTURE):
+def slowly(seconds, content=IMAGE):
     def answer(handler):
         handler.server.stop.wait(seconds)
         handler.answer(200, content, {})
@@ -172,10 +172,10 @@ def forever(pause):
 # What comes back
 
 
-def test_picture(server):
+def test_image(server):
     url = server.add("/a.png")
     with fetcher() as source:
-        assert source.fetch(url) == PICTURE
+        assert source.fetch(url) == IMAGE
 
 
 def test_not_found(server):
@@ -190,12 +190,12 @@ def test_server_error(server):
 def test_web_page_is_refused(server):
     page = b"\n<!DOCTYPE html><html><body>Log in, please</body></html>"
     url = server.add("/a.png", page, content_type="text/html; charset=utf-8")
-    expected = "the server sent a web page (text/html), not a picture"
+    expected = "the server sent a web page (text/html), not an image"
     assert reason(url) == expected
 
 
-@pytest.mark.parametrize("content", [PICTURE, b"<svg width='1' height='1'/>"])
-def test_picture_called_a_web_page_is_kept(server, content):
+@pytest.mark.parametrize("content", [IMAGE, b"<svg width='1' height='1'/>"])
+def test_image_called_a_web_page_is_kept(server, content):
     url = server.add("/a.png", content, content_type="text/html")
     with fetcher() as source:
         assert source.fetch(url) == content
@@ -236,16 +236,16 @@ def test_names_its_user_agent(server):
 
 
 def test_proxy_from_environment(server, monkeypatch):
-    server.add("http://pictures.invalid/a.png")
+    server.add("http://images.invalid/a.png")
     monkeypatch.setenv("http_proxy", server.address)
     with fetcher() as source:
-        assert source.fetch("http://pictures.invalid/a.png") == PICTURE
+        assert source.fetch("http://images.invalid/a.png") == IMAGE
 
 
 def test_unusable_proxy_in_environment(server, monkeypatch, caplog):
     monkeypatch.setenv("all_proxy", "socks://127.0.0.1:1/")
     with fetcher() as source:
-        assert source.fetch(server.add("/a.png")) == PICTURE
+        assert source.fetch(server.add("/a.png")) == IMAGE
     assert "proxy" in caplog.text
 
 
@@ -253,8 +253,8 @@ def test_unusable_proxy_in_environment(server, monkeypatch, caplog):
 
 
 def redirects(server, count):
-    """A chain of so many redirects before the picture."""
-    server.add("/0", PICTURE)
+    """A chain of so many redirects before the image."""
+    server.add("/0", IMAGE)
     for i in range(1, count + 1):
         server.add(f"/{i}", b"", 302, location=f"/{i - 1}")
     return f"{server.address}/{count}"
@@ -262,7 +262,7 @@ def redirects(server, count):
 
 def test_five_redirects_are_followed(server):
     with fetcher() as source:
-        assert source.fetch(redirects(server, 5)) == PICTURE
+        assert source.fetch(redirects(server, 5)) == IMAGE
 
 
 def test_six_redirects_are_too_many(server):
@@ -316,17 +316,17 @@ def test_endless_body_ends_at_the_size_limit(server):
     assert reason(url, max_bytes=50_000) == "more than 0.05 MB"
 
 
-def test_picture_of_exactly_the_limit(server):
+def test_image_of_exactly_the_limit(server):
     url = server.add("/a.png")
-    with fetcher(max_bytes=len(PICTURE)) as source:
-        assert source.fetch(url) == PICTURE
-    assert reason(url, max_bytes=len(PICTURE) - 1).startswith("more than")
+    with fetcher(max_bytes=len(IMAGE)) as source:
+        assert source.fetch(url) == IMAGE
+    assert reason(url, max_bytes=len(IMAGE) - 1).startswith("more than")
 
 
-def test_compressed_picture(server):
-    url = server.add("/a.svg", gzip.compress(PICTURE), content_encoding="gzip")
-    with fetcher(max_bytes=len(PICTURE)) as source:
-        assert source.fetch(url) == PICTURE
+def test_compressed_image(server):
+    url = server.add("/a.svg", gzip.compress(IMAGE), content_encoding="gzip")
+    with fetcher(max_bytes=len(IMAGE)) as source:
+        assert source.fetch(url) == IMAGE
 
 
 def test_compression_bomb(server):
@@ -344,7 +344,7 @@ def test_compression_bomb(server):
     ("encoding", "content", "expected"),
     [
         ("gzip", b"not gzip", "the compressed file is damaged"),
-        ("gzip", gzip.compress(PICTURE)[:-20], "the compressed file is cut short"),
+        ("gzip", gzip.compress(IMAGE)[:-20], "the compressed file is cut short"),
         ("br", b"...", "compressed in an unknown way (br)"),
     ],
 )
@@ -414,7 +414,7 @@ def test_silent_host_costs_one_timeout(silent, server):
         results = dict(source.fetch_all([*urls, good]))
     assert time.monotonic() - start < 4
     assert len(connections) <= 8
-    assert results.pop(good) == PICTURE
+    assert results.pop(good) == IMAGE
     assert len(results) == 100
     expected = f"no answer from {address.removeprefix('http://')} within 0.5 s"
     assert {str(result) for result in results.values()} == {expected}
@@ -447,17 +447,17 @@ def test_redirect_to_a_dead_host_is_known_too(server, silent):
     assert len(connections) == 1
 
 
-def test_one_slow_picture_does_not_condemn_a_host_that_answers(server):
+def test_one_slow_image_does_not_condemn_a_host_that_answers(server):
     good = server.add("/good.png")
     slow = server.add_function("/slow.png", slowly(2))
     with fetcher(read_timeout=0.2, workers=2) as source:
-        assert source.fetch(good) == PICTURE
+        assert source.fetch(good) == IMAGE
         with pytest.raises(ImageError, match="no answer"):
             source.fetch(slow)
-        assert source.fetch(good) == PICTURE
+        assert source.fetch(good) == IMAGE
         with pytest.raises(ImageError, match="no answer"):
             source.fetch(slow)
-        assert source.fetch(good) == PICTURE
+        assert source.fetch(good) == IMAGE
         for _ in range(2):
             with pytest.raises(ImageError, match="no answer"):
                 source.fetch(slow)
@@ -473,7 +473,7 @@ def test_parallel(server):
     start = time.monotonic()
     with fetcher() as source:
         results = dict(source.fetch_all(urls))
-    assert results == dict.fromkeys(urls, PICTURE)
+    assert results == dict.fromkeys(urls, IMAGE)
     assert time.monotonic() - start < 4
 
 
@@ -492,7 +492,7 @@ def test_no_urls():
 def test_same_url_twice(server):
     url = server.add("/a.png")
     with fetcher() as source:
-        assert list(source.fetch_all([url, url])) == [(url, PICTURE)] * 2
+        assert list(source.fetch_all([url, url])) == [(url, IMAGE)] * 2
 
 
 def test_urls_are_read_as_fast_as_results_are_taken(server):
@@ -507,7 +507,7 @@ def test_urls_are_read_as_fast_as_results_are_taken(server):
     with fetcher(workers=4) as source:
         results = source.fetch_all(urls())
         for _ in range(10):
-            assert next(results) == (url, PICTURE)
+            assert next(results) == (url, IMAGE)
         time.sleep(0.2)
         assert len(taken) == server.count("/a.png") == 13
 
@@ -525,9 +525,9 @@ def test_cancel_while_the_server_hangs(server, silent, dripping):
 
 def test_close_while_downloads_are_under_way(server, folder, caplog):
     dripping = [server.add_function(f"/{i}", forever(0.01)) for i in range(8)]
-    picture = server.add("/a.png", cache_control="max-age=1000")
+    image = server.add("/a.png", cache_control="max-age=1000")
     with Fetcher(cache_dir=folder) as source:
-        assert next(source.fetch_all([picture, *dripping])) == (picture, PICTURE)
+        assert next(source.fetch_all([image, *dripping])) == (image, IMAGE)
         time.sleep(0.2)
     time.sleep(0.2)
     assert messages(caplog) == []
@@ -604,7 +604,7 @@ class FtpHandler(socketserver.StreamRequestHandler):
             elif command == "RETR" and argument == "a.png":
                 self.reply("150 here it comes")
                 with data, data.accept()[0] as connection:
-                    connection.sendall(PICTURE)
+                    connection.sendall(IMAGE)
                 self.reply("226 done")
             elif command == "RETR" or argument == "b.png":
                 self.reply("550 there is no such file")
@@ -630,7 +630,7 @@ def ftp():
 
 def test_ftp(ftp):
     with fetcher() as source:
-        assert source.fetch(ftp + "/a.png") == PICTURE
+        assert source.fetch(ftp + "/a.png") == IMAGE
 
 
 def test_ftp_size_limit(ftp):
@@ -673,11 +673,11 @@ def run(script, *arguments):
     )
 
 
-def test_fresh_picture_is_not_asked_for_again(server, folder):
+def test_fresh_image_is_not_asked_for_again(server, folder):
     url = server.add("/a.png", cache_control="max-age=1000")
-    assert fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == IMAGE
     server.add("/a.png", b"changed")
-    assert fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == IMAGE
     assert server.count("/a.png") == 1
 
 
@@ -706,7 +706,7 @@ def test_default_folder(server, monkeypatch, tmp_path):
         ("last_modified", "If-Modified-Since", "Tue, 01 Sep 2020 10:00:00 GMT"),
     ],
 )
-def test_stale_picture_is_revalidated(server, folder, sent, returned, value):
+def test_stale_image_is_revalidated(server, folder, sent, returned, value):
     asked = []
 
     def answer(handler):
@@ -716,17 +716,17 @@ def test_stale_picture_is_revalidated(server, folder, sent, returned, value):
             handler.send_response(304)
             handler.end_headers()
         else:
-            handler.answer(200, PICTURE, headers)
+            handler.answer(200, IMAGE, headers)
 
     url = server.add_function("/a.png", answer)
-    assert fetch_again(url, folder) == PICTURE
-    assert fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == IMAGE
+    assert fetch_again(url, folder) == IMAGE
     assert asked == [None, value]
 
 
-def test_changed_picture(server, folder):
+def test_changed_image(server, folder):
     url = server.add("/a.png", etag='"one"', cache_control="max-age=0")
-    assert fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == IMAGE
     server.add("/a.png", b"other", etag='"two"', cache_control="max-age=0")
     assert fetch_again(url, folder) == b"other"
 
@@ -734,7 +734,7 @@ def test_changed_picture(server, folder):
 def test_no_store(server, folder):
     url = server.add("/a.png", cache_control="no-store, max-age=1000")
     for _ in range(2):
-        assert fetch_again(url, folder) == PICTURE
+        assert fetch_again(url, folder) == IMAGE
     assert server.count("/a.png") == 2
     assert cache_info(folder)["entries"] == 0
 
@@ -746,8 +746,8 @@ def test_redirect_is_cached_as_its_headers_say(server, folder):
     )
     temporary = server.add("/t", b"", 302, location="/a.png")
     for _ in range(2):
-        assert fetch_again(permanent, folder) == PICTURE
-        assert fetch_again(temporary, folder) == PICTURE
+        assert fetch_again(permanent, folder) == IMAGE
+        assert fetch_again(temporary, folder) == IMAGE
     counts = [server.count(path) for path in ("/a.png", "/p", "/t")]
     assert counts == [1, 1, 2]
 
@@ -757,7 +757,7 @@ def test_failures_are_not_cached(server, folder):
     with pytest.raises(ImageError, match="404"):
         fetch_again(url, folder)
     server.add("/a.png")
-    assert fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == IMAGE
 
 
 def test_what_is_too_large_is_not_cached(server, folder):
@@ -765,26 +765,26 @@ def test_what_is_too_large_is_not_cached(server, folder):
     with pytest.raises(ImageError, match="more than"):
         fetch_again(url, folder, max_bytes=100)
     assert cache_info(folder)["entries"] == 0
-    assert fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == IMAGE
 
 
-def test_compressed_picture_from_cache(server, folder):
+def test_compressed_image_from_cache(server, folder):
     url = server.add(
         "/a.svg",
-        gzip.compress(PICTURE),
+        gzip.compress(IMAGE),
         content_encoding="gzip",
         cache_control="max-age=1000",
     )
     for _ in range(2):
-        assert fetch_again(url, folder) == PICTURE
+        assert fetch_again(url, folder) == IMAGE
     assert server.count("/a.svg") == 1
 
 
 def test_stale_copy_when_the_server_fails(server, folder):
     url = server.add("/a.png", cache_control="max-age=0")
-    assert fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == IMAGE
     server.add("/a.png", b"", 502)
-    assert fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == IMAGE
     server.add("/a.png", b"", 404)
     with pytest.raises(ImageError, match="404"):
         fetch_again(url, folder)
@@ -796,13 +796,13 @@ def test_stale_copy_when_offline(folder, forbidden):
     with Server() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         url = server.add("/a.png", cache_control=control)
-        assert fetch_again(url, folder) == PICTURE
+        assert fetch_again(url, folder) == IMAGE
         server.shutdown()
     if forbidden:
         with pytest.raises(ImageError, match="cannot connect"):
             fetch_again(url, folder)
     else:
-        assert fetch_again(url, folder) == PICTURE
+        assert fetch_again(url, folder) == IMAGE
 
 
 def test_cache_is_bounded(server, folder, monkeypatch):
@@ -856,13 +856,13 @@ def damage_schema(path):
 
 @pytest.mark.parametrize("damage", [damage_all, damage_half, damage_schema])
 def test_damaged_cache(server, folder, damage, caplog):
-    url = server.add("/a.png", PICTURE * 100, cache_control="max-age=1000")
+    url = server.add("/a.png", IMAGE * 100, cache_control="max-age=1000")
     fetch_again(url, folder)
     damage(os.path.join(folder, http_cache.DATABASE))
-    assert fetch_again(url, folder) == PICTURE * 100
+    assert fetch_again(url, folder) == IMAGE * 100
     assert len(messages(caplog)) == 1
     assert "damaged" in messages(caplog)[0]
-    assert fetch_again(url, folder) == PICTURE * 100
+    assert fetch_again(url, folder) == IMAGE * 100
     assert server.count("/a.png") == 2
     assert len(messages(caplog)) == 1
 
@@ -875,11 +875,11 @@ def test_damaged_body_in_the_cache(server, folder, caplog):
     connection.close()
     other = server.add("/b.png", cache_control="max-age=1000")
     with Fetcher(cache_dir=folder) as source:
-        assert source.fetch(url) == source.fetch(url) == source.fetch(other) == PICTURE
+        assert source.fetch(url) == source.fetch(url) == source.fetch(other) == IMAGE
     assert len(messages(caplog)) == 1
     assert "damaged" in messages(caplog)[0]
     before = server.count("/a.png")
-    assert fetch_again(url, folder) == fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == fetch_again(url, folder) == IMAGE
     assert server.count("/a.png") == before + 1
 
 
@@ -888,7 +888,7 @@ def test_cache_folder_below_a_file(server, tmp_path, caplog):
     url = server.add("/a.png", cache_control="max-age=1000")
     with Fetcher(cache_dir=str(tmp_path / "file" / "http")) as source:
         results = list(source.fetch_all([url] * 20))
-    assert results == [(url, PICTURE)] * 20
+    assert results == [(url, IMAGE)] * 20
     assert len(messages(caplog)) == 1
     assert "not cached" in messages(caplog)[0]
 
@@ -952,21 +952,21 @@ def test_killed_process_leaves_a_usable_cache(server, folder, caplog):
     process.kill()
     process.communicate()
     server.add("/2.png")
-    assert fetch_again(first, folder) == fetch_again(second, folder) == PICTURE
+    assert fetch_again(first, folder) == fetch_again(second, folder) == IMAGE
     assert server.count("/1.png") == 1
     assert messages(caplog) == []
 
 
-def test_private_picture_is_kept(server, folder):
+def test_private_image_is_kept(server, folder):
     url = server.add("/a.png", cache_control="private, max-age=1000")
-    assert fetch_again(url, folder) == fetch_again(url, folder) == PICTURE
+    assert fetch_again(url, folder) == fetch_again(url, folder) == IMAGE
     assert server.count("/a.png") == 1
 
 
 def test_two_fetchers_in_one_process(server, folder):
     url = server.add("/a.png", cache_control="max-age=1000")
     with Fetcher(cache_dir=folder) as one, Fetcher(cache_dir=folder) as two:
-        assert one.fetch(url) == two.fetch(url) == PICTURE
+        assert one.fetch(url) == two.fetch(url) == IMAGE
     assert server.count("/a.png") == 1
 
 
@@ -981,7 +981,7 @@ def test_nothing_is_unpickled(server, folder, monkeypatch):
     monkeypatch.setattr(pickle, "Unpickler", refuse)
     url = server.add("/a.png", cache_control="max-age=1000")
     for _ in range(2):
-        assert fetch_again(url, folder) == PICTURE
+        assert fetch_again(url, folder) == IMAGE
     assert server.count("/a.png") == 1
 
 
@@ -1008,7 +1008,7 @@ def test_clear_cache_in_use(server, folder):
     with Fetcher(cache_dir=folder) as source:
         source.fetch(url)
         clear_cache(folder)
-        assert source.fetch(url) == source.fetch(url) == PICTURE
+        assert source.fetch(url) == source.fetch(url) == IMAGE
     assert server.count("/a.png") == 2
 
 

@@ -3,7 +3,7 @@ import importlib.util
 import re
 
 import pytest
-from picture_files import blotches, encoded, header_reason, reason
+from image_files import blotches, encoded, header_reason, reason
 
 from orangecontrib.imageanalytics.images import formats
 from orangecontrib.imageanalytics.images.formats import FORMATS, find_format
@@ -64,8 +64,8 @@ def test_signatures(head):
 def test_what_is_known_but_not_read(tmp_path):
     for head, text in {
         b"ZISRAWFILE": "Zeiss CZI is not read: export it as OME-TIFF",
-        b"%PDF-1.7\n": "PDF is not read: export its pages as pictures",
-        b"\0\0\0\x18ftypmp42": "Video is not read: export its frames as pictures",
+        b"%PDF-1.7\n": "PDF is not read: export its pages as images",
+        b"\0\0\0\x18ftypmp42": "Video is not read: export its frames as images",
     }.items():
         path = tmp_path / "file.jpg"
         path.write_bytes(head + bytes(1000))
@@ -92,7 +92,7 @@ def test_what_to_install(title, tmp_path, monkeypatch):
     )
     expected = f"{title}: pip install 'Orange3-ImageAnalytics[formats]'"
     content = NEEDS_MORE[title] + bytes(500)
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(content)
     assert reason(content) == header_reason(path) == expected
 
@@ -122,4 +122,4 @@ def test_only_some_formats_need_an_extension_to_vouch():
 def test_damage_of_loose_formats_is_that_of_another_file():
     content = encoded(blotches(), "PCX")
     assert find_format("PCX").accepts(content)
-    assert reason(content[:3] + bytes(100)) == "not a picture"
+    assert reason(content[:3] + bytes(100)) == "not an image"

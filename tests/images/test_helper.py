@@ -62,7 +62,7 @@ def test_errors_come_back():
     assert pid() == before
 
 
-def test_a_crash_is_of_one_picture():
+def test_a_crash_is_of_one_image():
     before = pid()
     assert reason("os:abort") == "its decoder crashes"
     assert pid() != before

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers import make_picture
+from helpers import make_image
 from Orange.data import StringVariable
 from PIL import Image
 
@@ -121,7 +121,7 @@ def test_rare_pixels_are_seen_where_there_is_nothing_else():
     assert levels(values)[6:9] == [0, 224, 0]  # of 0 to 1023, in common use
 
 
-def test_a_large_picture_is_sampled():
+def test_a_large_image_is_sampled():
     values = np.tile(noise(100, 700, n=3000), (3000, 1))
     assert np.abs(np.subtract(levels(values), levels(values[:1]))).max() <= 2
 
@@ -220,7 +220,7 @@ def test_more_channels_than_colours():
 
 
 def test_eight_bits_stay_unless_ends_are_given():
-    image = make_picture(1)
+    image = make_image(1)
     for intensity in ("auto", "full"):
         assert apply_range(image, intensity) is image
     stretched = np.asarray(apply_range(image, (100, 151)))

@@ -156,7 +156,7 @@ def refusal(path, **values):
 
 @pytest.mark.parametrize("kind", ["program", "fixed", "traced", "scripted"])
 @pytest.mark.parametrize("n", [1, 3, 7])
-def test_any_number_of_pictures(made, kind, n):
+def test_any_number_of_images(made, kind, n):
     x = torch.randn(n, 3, SIZE, SIZE)
     with torch.inference_mode():
         expected = make_network()(x)
@@ -170,21 +170,21 @@ def test_onnx(tmp_path):
 
 
 @pytest.mark.parametrize("n", [1, 4])
-def test_onnx_for_so_many_pictures(tmp_path, n):
+def test_onnx_for_so_many_images(tmp_path, n):
     backbone = load(make_onnx(tmp_path / "a.onnx", n=n, output=(n, 3)))
     x = torch.randn(6, 3, SIZE, SIZE)
     torch.testing.assert_close(run(backbone, x), x.mean((2, 3)))
 
 
 class Reshaped(nn.Module):
-    """Traced, works for as many pictures only as it was traced with."""
+    """Traced, works for as many images only as it was traced with."""
 
     def forward(self, x):
         return x.mean((2, 3)).view(int(x.shape[0]), 3) * 2
 
 
 @pytest.mark.parametrize("n", [1, 4])
-def test_traced_for_so_many_pictures(tmp_path, n):
+def test_traced_for_so_many_images(tmp_path, n):
     backbone = load(trace(Reshaped(), tmp_path / "a.pt", n=n))
     x = torch.randn(6, 3, SIZE, SIZE)
     torch.testing.assert_close(run(backbone, x), 2 * x.mean((2, 3)))
@@ -391,7 +391,7 @@ def test_files_that_cannot_be_opened(tmp_path):
     assert "is neither at" in refusal(tmp_path / "missing" / "missing.pt2")
 
 
-# -- How pictures are prepared ---------------------------------------------------
+# -- How images are prepared ---------------------------------------------------
 
 
 def test_beside_the_file(tmp_path):
@@ -555,7 +555,7 @@ def test_preparation_that_takes_long_to_read(tmp_path, name, content, reason):
         find(str(tmp_path / "cells.pt2"))
 
 
-# -- Networks that do not turn pictures into vectors -----------------------------
+# -- Networks that do not turn images into vectors -----------------------------
 
 
 class Output(nn.Module):
@@ -594,25 +594,25 @@ def test_wrong_output(tmp_path, kind, function, reason):
 @pytest.mark.parametrize("kind", ["fixed", "program"])
 def test_wrong_size_of_program(made, kind):
     message = refusal(made[kind], size=32)
-    assert "takes pictures of 3 x 16 x 16 numbers, not 3 x 32 x 32" in message
+    assert "takes images of 3 x 16 x 16 numbers, not 3 x 32 x 32" in message
 
 
 def test_wrong_number_of_channels(tmp_path):
     grey = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     message = refusal(export(grey, tmp_path / "a.pt2", channels=1))
-    assert "takes pictures of 1 x 16 x 16 numbers, not 3 x 16 x 16" in message
+    assert "takes images of 1 x 16 x 16 numbers, not 3 x 16 x 16" in message
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(grey, torch.zeros(1, 1, SIZE, SIZE))
         torch.jit.save(traced, str(tmp_path / "a.pt"))
     message = refusal(tmp_path / "a.pt")
-    assert "does not take a picture of 3 x 16 x 16 numbers" in message
+    assert "does not take an image of 3 x 16 x 16 numbers" in message
     assert "channels" in message
 
 
 def test_wrong_size_of_onnx(tmp_path):
     message = refusal(make_onnx(tmp_path / "a.onnx"), size=32)
-    assert "takes pictures of 3 x 16 x 16 numbers, not 3 x 32 x 32" in message
+    assert "takes images of 3 x 16 x 16 numbers, not 3 x 32 x 32" in message
 
 
 def test_wrong_output_of_onnx(tmp_path):
@@ -635,7 +635,7 @@ def test_wrong_number_of_classes(made):
 def test_exported_in_training_mode(tmp_path, dynamic):
     model = make_network().train()
     message = refusal(export(model, tmp_path / "a.pt2", dynamic=dynamic))
-    assert "mixes the pictures of a batch: it was exported in training mode" in message
+    assert "mixes the images of a batch: it was exported in training mode" in message
     assert "call eval() before" in message
 
 
@@ -645,7 +645,7 @@ def test_traced_in_training_mode(tmp_path):
             return nn.functional.batch_norm(x, None, None, training=True)[:, :, 0, 0]
 
     message = refusal(trace(Trained(), tmp_path / "a.pt"))
-    assert "mixes the pictures of a batch" in message
+    assert "mixes the images of a batch" in message
 
 
 def test_dropout_in_training_mode(tmp_path):
@@ -953,7 +953,7 @@ def set_text_input(program, code):
         (set_many_symbols, "is not a plain name"),
         (set_enum, "takes or gives a 'collections.defaultdict'"),
         (set_custom_object, "uses a custom object"),
-        (set_text_input, "takes more than pictures"),
+        (set_text_input, "takes more than images"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -89,7 +89,7 @@ def test_crop_of_a_network_that_stretches():
     assert stretched.fitted("crop").square(image).min() == 255
 
 
-def test_long_pictures_are_cut_where_the_crop_looks():
+def test_long_images_are_cut_where_the_crop_looks():
     preprocessing = Preprocessing(32, 40, (0,) * 3, (1,) * 3, "bilinear")
     image = Image.new("RGB", (10, 1000))
     image.paste((255, 255, 255), (0, 495, 10, 505))
@@ -103,7 +103,7 @@ def test_who_chooses_a_fit_sees_the_rim():
     image.paste((0, 0, 0), (2, 2, 62, 62))
     assert trained.square(image).max() == 0
     assert trained.fitted("stretch").square(image)[0, 16, 0] > 200
-    # A network that was trained on the middle of stretched pictures sees that.
+    # A network that was trained on the middle of stretched images sees that.
     stretched = Preprocessing(32, 40, (0,) * 3, (1,) * 3, "bilinear", fit="stretch")
     assert stretched.square(image).max() == 0
     assert stretched.fitted("stretch") == stretched

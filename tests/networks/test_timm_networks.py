@@ -148,7 +148,7 @@ def test_without_timm(monkeypatch):
 
 
 def of_mode(mode, inexact):
-    """The first network that meets pictures in this way."""
+    """The first network that meets images in this way."""
     for name in timm.list_pretrained():
         config = timm.get_pretrained_cfg(name)
         if config.crop_mode == mode and (config.crop_pct != 1) == inexact:

@@ -82,7 +82,7 @@ def test_same_file_as_the_entries_of_the_list():
     assert find_network("torchvision:resnet50") not in NETWORKS
 
 
-def test_transformer_for_larger_pictures():
+def test_transformer_for_larger_images():
     network = torchvision_networks.find("vit_b_16.IMAGENET1K_SWAG_E2E_V1")
     assert network.input_size == 384
     model = checkpoints.build(network, "meta").eval()

@@ -49,7 +49,7 @@ def table(values, attributes=(), cls=Table, X=None):
     return cls.from_numpy(domain, X, metas=metas)
 
 
-def no_pictures():
+def no_images():
     return table(["some words", "/no/such/file.png", "http://", "\0", "data:,x", "."])
 
 
@@ -91,14 +91,14 @@ CASES = {
     "empty_iris": lambda _: Table("iris")[:0],
     "iris": lambda _: Table("iris"),
     "zoo": lambda _: Table("zoo"),
-    "no_pictures": lambda _: no_pictures(),
+    "no_images": lambda _: no_images(),
     "all_missing": lambda _: all_missing(),
     "subclass": subclass,
     "sparse": sparse_data,
     "categorical": categorical,
     "same_names": same_names,
 }
-# How many of the six pictures, where there are any, a widget should take.
+# How many of the six images, where there are any, a widget should take.
 GOOD = {"subclass": 6, "sparse": 6, "categorical": 1, "same_names": 6}
 
 

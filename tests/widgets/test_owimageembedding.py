@@ -12,7 +12,8 @@ import pytest
 from AnyQt.QtGui import QTextDocument
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QMessageBox
-from helpers import make_network_file, make_picture
+from helpers import make_image, make_network_file
+from image_files import save_stack
 from Orange.data import Domain, StringVariable, Table
 from Orange.distance import Cosine
 from Orange.widgets.data.owneighbors import OWNeighbors
@@ -30,7 +31,6 @@ from Orange.widgets.unsupervised.owhierarchicalclustering import (
 )
 from Orange.widgets.unsupervised.owtsne import OWtSNE
 from Orange.widgets.utils.filedialogs import RecentPath
-from picture_files import save_stack
 
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
@@ -199,7 +199,7 @@ class TestEmbedding(Base):
         self.widget.status_label.linkActivated.emit("#skipped")
         (dialog,) = self.widget.findChildren(SkippedDialog)
         assert list(dialog.model) == [
-            [self.photos[1], "not a picture"],
+            [self.photos[1], "not an image"],
             [self.photos[2], "file not found"],
             ["(missing)", "no image is named"],
         ]
@@ -1327,14 +1327,14 @@ class TestModels(OwnBase):
     def setUp(self):
         super().setUp()
         path = make_network_file(self.tmp / "cells.pt")
-        # So small a std that the pictures can be told apart.
+        # So small a std that the images can be told apart.
         values = {"size": 40, "mean": [0.5] * 3, "std": [0.01] * 3}
         self.use(Choice.of_file(path, values))
         self.embedded, _ = self.embed(self.data)
         folder = self.tmp / "others"
         os.makedirs(folder)
         for index in range(4):
-            make_picture(index + 50, (80, 60)).save(folder / f"{index}.png")
+            make_image(index + 50, (80, 60)).save(folder / f"{index}.png")
         self.others = ImportImages()(str(folder))[0]
         with ImageEmbedder(self.widget._choice.model, **self.how()) as embedder:
             self.expected = embedder(self.others)[0]

@@ -48,7 +48,7 @@ OLD_CONTEXT = {
 
 class TestOWImageGrid(WidgetTest):
     @pytest.fixture(autouse=True)
-    def pictures(self, tmp_path):
+    def images(self, tmp_path):
         self.folder = str(tmp_path)
         for index in range(COUNT):
             color = (10 * index, 90, 200)
@@ -319,7 +319,7 @@ class TestOWImageGrid(WidgetTest):
         assert not warning.incompatible_subset.is_shown()
         assert not warning.extras_in_subset.is_shown()
 
-        # The same pictures in another table
+        # The same images in another table
         self.send_subset(self.data()[:3])
         assert sorted(self.widget._shown[~self.view._dimmed]) == [0, 1, 2]
         assert not warning.extras_in_subset.is_shown()
@@ -383,7 +383,7 @@ class TestOWImageGrid(WidgetTest):
         self.show()
         assert "not found" in str(self.widget.Warning.no_images_shown)
 
-    def test_pictures_of_the_old_data_do_not_decide_on_the_warning(self):
+    def test_images_of_the_old_data_do_not_decide_on_the_warning(self):
         self.send(self.data())
         old = Thumbnail("/elsewhere/a.jpg", None, error="file not found")
         self.widget.loader.loaded.emit([old])
@@ -440,7 +440,7 @@ class TestOWImageGrid(WidgetTest):
         assert self.selected("G1") == ["3.png"]
         assert self.selected("G2") == ["5.png"]
         assert self.widget.label_attr.name == "copy"
-        # Rows of other data are other pictures.
+        # Rows of other data are other images.
         self.send(self.data())
         assert self.selected() is None
 

@@ -6,9 +6,9 @@ import pytest
 from AnyQt.QtCore import QMimeData, QPointF, Qt, QUrl
 from AnyQt.QtGui import QDropEvent
 from AnyQt.QtWidgets import QApplication, QFileDialog
+from image_files import save_stack
 from Orange.widgets.tests.base import WidgetTest
 from orangewidget.utils.filedialogs import RecentPath
-from picture_files import save_stack
 
 from orangecontrib.imageanalytics.widgets import owimageimport
 from orangecontrib.imageanalytics.widgets.owimageimport import (
@@ -117,9 +117,9 @@ class TestOWImportImages(WidgetTest):
         assert "skipped</a>" in widget.info_label.text()
         widget.info_label.linkActivated.emit("#skipped")
         (dialog,) = widget.findChildren(SkippedDialog)
-        assert list(dialog.model) == [[bad, "not a picture"]]
+        assert list(dialog.model) == [[bad, "not an image"]]
         dialog.copy()
-        assert QApplication.clipboard().text() == f"{bad}\tnot a picture"
+        assert QApplication.clipboard().text() == f"{bad}\tnot an image"
         dialog.close()
 
     def test_category(self):
@@ -192,16 +192,16 @@ class TestOWImportImages(WidgetTest):
 
     def test_workflow_moves(self):
         old, new = str(self.tmp / "old"), str(self.tmp / "new")
-        recent = RecentPath(os.path.join(old, "pictures"), "basedir", "pictures")
+        recent = RecentPath(os.path.join(old, "images"), "basedir", "images")
         os.makedirs(new)
-        os.rename(self.photos, os.path.join(new, "pictures"))
+        os.rename(self.photos, os.path.join(new, "images"))
         self.widget = self.create_widget(
             OWImportImages, {"recent_paths": [recent]}, env={"basedir": new}
         )
         assert len(self.output()) == 6
-        assert self.paths() == [os.path.join(new, "pictures")]
+        assert self.paths() == [os.path.join(new, "images")]
 
-    def test_workflow_among_its_pictures(self):
+    def test_workflow_among_its_images(self):
         widget = self.make(self.photos, env={"basedir": self.photos})
         (recent,) = widget.recent_paths
         assert (recent.prefix, recent.relpath) == ("basedir", ".")

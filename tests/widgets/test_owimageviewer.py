@@ -7,6 +7,7 @@ from AnyQt.QtCore import QItemSelectionModel, Qt
 from AnyQt.QtGui import QImage
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication
+from image_files import save_stack
 from Orange.data import (
     ContinuousVariable,
     DiscreteVariable,
@@ -17,7 +18,6 @@ from Orange.data import (
 from Orange.widgets.tests.base import WidgetTest
 from Orange.widgets.tests.utils import simulate
 from orangewidget.settings import Context
-from picture_files import save_stack
 from PIL import Image
 from scipy import sparse
 
@@ -57,11 +57,11 @@ class Corpus(Table):
 
 class TestOWImageViewer(WidgetTest):
     @pytest.fixture(autouse=True)
-    def pictures(self, tmp_path):
+    def images(self, tmp_path):
         self.folder = str(tmp_path)
         for index, name in enumerate(NAMES):
-            picture = Image.new("RGB", (60 + index, 40), (50 * index, 90, 200))
-            picture.save(tmp_path / name)
+            image = Image.new("RGB", (60 + index, 40), (50 * index, 90, 200))
+            image.save(tmp_path / name)
 
     def setUp(self):
         self.widget = self.create_widget(OWImageViewer)
@@ -121,7 +121,7 @@ class TestOWImageViewer(WidgetTest):
         assert self.get_output(self.widget.Outputs.data) is None
         assert self.view.model().rowCount() == 0
 
-    def test_rows_without_a_picture_are_left_out(self):
+    def test_rows_without_a_image_are_left_out(self):
         self.send(self.data(["", "a.png", None, "c.png"]))
         assert self.titles() == ["x", "x"] or self.titles() == ["y", "y"]
         self.view.selectAll()
@@ -151,7 +151,7 @@ class TestOWImageViewer(WidgetTest):
         QTest.keyClick(self.view, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
         assert self.selected() == NAMES
 
-    def test_selection_is_kept_for_the_same_pictures(self):
+    def test_selection_is_kept_for_the_same_images(self):
         data = self.data()
         self.send(data)
         self.view.select_rows([0, 1])
@@ -318,7 +318,7 @@ class TestOWImageViewer(WidgetTest):
         )
         assert self.view.model().index(0).data(ThumbnailRole).image is not None
 
-    def test_one_broken_picture_is_no_reason_to_warn(self):
+    def test_one_broken_image_is_no_reason_to_warn(self):
         self.send(self.data(["missing.png", *NAMES]))
         self.show()
         assert not self.widget.Warning.no_images_shown.is_shown()
@@ -326,7 +326,7 @@ class TestOWImageViewer(WidgetTest):
         assert index.data(ThumbnailRole).error == "file not found"
         assert "file not found" in index.data(Qt.ItemDataRole.ToolTipRole)
 
-    def test_data_without_pictures(self):
+    def test_data_without_images(self):
         self.send(Table("iris")[::10])
         assert self.widget.Error.no_image_attr.is_shown()
         assert self.widget.image_attr is None
@@ -342,9 +342,9 @@ class TestOWImageViewer(WidgetTest):
 
     def test_all_missing(self):
         self.send(self.data(["", None, ""]))
-        assert self.widget.Warning.no_pictures.is_shown()
+        assert self.widget.Warning.no_images.is_shown()
         self.send(self.data())
-        assert not self.widget.Warning.no_pictures.is_shown()
+        assert not self.widget.Warning.no_images.is_shown()
 
     def test_subclass_and_sparse(self):
         self.send(self.data(cls=Corpus, X=sparse.csr_matrix(np.eye(5))))
@@ -425,7 +425,7 @@ class TestOWImageViewer(WidgetTest):
         assert self.selected() == ["b.png", "d.png"]
         assert self.view.currentIndex().row() == 0
 
-    def test_pictures_of_the_old_data_do_not_decide_on_the_warning(self):
+    def test_images_of_the_old_data_do_not_decide_on_the_warning(self):
         self.send(self.data())
         image = QImage(1, 1, QImage.Format.Format_RGB32)
         old = Thumbnail(self.view.model().index(0).data(SourceRole), None, image)
@@ -456,7 +456,7 @@ class TestOWImageViewer(WidgetTest):
         anything = {"Preview", "Copy Path"}
         files = {*anything, "Show in Folder"}
         assert enabled[0] == {*files, "Open in Desktop's Viewer", "Copy Image"}
-        # What is no picture could be a program.
+        # What is no image could be a program.
         assert enabled[1] == files
         assert enabled[2] == {"Preview", "Copy Address"}
 
@@ -467,11 +467,11 @@ class TestOWImageViewer(WidgetTest):
             is_file = staticmethod(owimageviewer.desktop.is_file)
 
             @staticmethod
-            def open_picture(source):
+            def open_image(source):
                 opened.append(source)
                 return result[0]
 
-            show_in_folder = open_picture
+            show_in_folder = open_image
 
         original, owimageviewer.desktop = owimageviewer.desktop, Desktop
         self.addCleanup(setattr, owimageviewer, "desktop", original)
@@ -506,7 +506,7 @@ class TestOWImageViewer(WidgetTest):
         assert image.pixelColor(5, 5).red() == 200
         assert len(self.widget._copier.cache) == 0
 
-    def test_copying_a_picture_that_has_gone(self):
+    def test_copying_a_image_that_has_gone(self):
         self.send(self.data())
         self.show()
         action = self.menu(0)["Copy Image"]
@@ -549,7 +549,7 @@ class TestOWImageViewer(WidgetTest):
         widget.hide()
 
 
-class TestDeepPictures(WidgetTest):
+class TestDeepImages(WidgetTest):
     @pytest.fixture(autouse=True)
     def stack(self, tmp_path):
         self.path = str(tmp_path / "cells.tif")

@@ -455,7 +455,7 @@ class TestProblems(Base):
     def test_missing_and_damaged(self):
         os.remove(self.photos[0])
         with open(self.photos[1], "wb") as file:
-            file.write(b"no picture")
+            file.write(b"no image")
         self.give(self.data)
         self.choose_folder()
         self.save()
@@ -463,7 +463,7 @@ class TestProblems(Base):
         text = str(self.widget.Warning.not_saved)
         assert "2 images were not saved: " in text
         assert "file not found (1)" in text
-        assert "not a picture (1)" in text
+        assert "not an image (1)" in text
         assert self.status().startswith("4 images saved, <a ")
         self.widget.status_label.linkActivated.emit("#failures")
         (dialog,) = self.widget.findChildren(SkippedDialog)

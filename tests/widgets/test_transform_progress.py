@@ -1,4 +1,4 @@
-"""The window that is shown while a transformation embeds pictures."""
+"""The window that is shown while a transformation embeds images."""
 
 import threading
 import time

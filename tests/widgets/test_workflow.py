@@ -12,7 +12,7 @@ HERE = os.path.dirname(__file__)
 
 @pytest.fixture
 def old_workflow(open_workflow, photos, tmp_path, monkeypatch):
-    """Made with version 0.13 of the add-on, from two folders of three pictures."""
+    """Made with version 0.13 of the add-on, from two folders of three images."""
     monkeypatch.setattr(
         "orangecontrib.imageanalytics.networks.weights.checkpoints_folder",
         lambda: str(tmp_path / "checkpoints"),

@@ -1,7 +1,7 @@
 """Vectors that were computed before, on disk.
 
 One SQLite database holds two tables. ``vectors`` is keyed by what went in: the
-SHA-256 of the picture's bytes and the *space*, which stands for network, weights,
+SHA-256 of the image's bytes and the *space*, which stands for network, weights,
 preprocessing and precision. ``files`` remembers which bytes a path held when its
 size and time of change were so and so, which spares reading it again.
 """
@@ -137,7 +137,7 @@ class VectorCache:
         return found
 
     def find(self, digest: bytes, space: bytes) -> np.ndarray | None:
-        """The vector of a picture with this SHA-256; None where there is none."""
+        """The vector of an image with this SHA-256; None where there is none."""
         return self._attempt(self._find, digest, space)
 
     def _find(self, digest, space):

@@ -98,7 +98,7 @@ class Compiled:
     Attributes
     ----------
     model : openvino.Model
-        From a float32 picture, shape (1, 3, size, size), to its vector, shape
+        From a float32 image, shape (1, 3, size, size), to its vector, shape
         (1, n_features).
     path : str
         Of its JSON, which is there if the network could be kept.
@@ -216,7 +216,7 @@ def _read_trace(traced):
 
 
 def _compare(model, module, size: int) -> None:
-    """Miss what tracing has lost, on a picture that was not traced."""
+    """Miss what tracing has lost, on an image that was not traced."""
     import torch
 
     generator = torch.Generator().manual_seed(1)

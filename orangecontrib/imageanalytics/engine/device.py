@@ -136,5 +136,5 @@ def processors() -> int:
 
 
 def workers() -> int:
-    """How many threads share out the pictures."""
+    """How many threads share out the images."""
     return min(processors(), MOST_WORKERS)

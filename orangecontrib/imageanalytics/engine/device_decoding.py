@@ -21,7 +21,7 @@ from PIL import Image
 from orangecontrib.imageanalytics.engine.streams import find_worker
 from orangecontrib.imageanalytics.errors import first_line
 from orangecontrib.imageanalytics.images import colour
-from orangecontrib.imageanalytics.images.picture import SIDEWAYS, Size, covers
+from orangecontrib.imageanalytics.images.lazy_image import SIDEWAYS, Size, covers
 from orangecontrib.imageanalytics.images.readers.jpeg import read_frame
 from orangecontrib.imageanalytics.images.readers.pillow import open_image, orientation
 from orangecontrib.imageanalytics.networks.preprocessing import (
@@ -36,9 +36,9 @@ _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _BASELINE, _PROGRESSIVE = 0xC0, 0xC2
 # Horizontal and vertical, of brightness if those of the two colours are 1.
 _WHOLE, _HALVED = (1, 1), ((2, 1), (2, 2))
-#: A picture of more pixels takes hundreds of MB of a device's memory.
+#: An image of more pixels takes hundreds of MB of a device's memory.
 MOST_PIXELS = 2**25
-#: Of the pictures that are decoded in one go, unless it is one.
+#: Of the images that are decoded in one go, unless it is one.
 MOST_PIXELS_AT_ONCE = 2**26
 # To be flipped along these dimensions, after those that lie on their side were
 # transposed; by the EXIF orientation.
@@ -90,7 +90,7 @@ class DeviceDecoder:
         self.kinds = _kinds(device)
 
     def open(self, content: bytes) -> Jpeg | None:
-        """A picture that the device decodes as `images.decode` would.
+        """An image that the device decodes as `images.decode` would.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class DeviceDecoder:
         return jpeg if jpeg is not None and jpeg.kind in self.kinds else None
 
     def __call__(self, jpegs: list[Jpeg]) -> list[np.ndarray | None]:
-        """Squares of pictures.
+        """Squares of images.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class DeviceDecoder:
         list of (numpy.ndarray or None)
             uint8, shape (size, size, 3), RGB, as `Preprocessing.square` gives them but
             for a grey level or two; None where the device failed. They are in
-            memory, where they meet those of other pictures: copying is quick.
+            memory, where they meet those of other images: copying is quick.
         """
         squares = []
         for group in _groups(jpegs):
@@ -155,16 +155,16 @@ class DeviceDecoder:
 
         return worker(decode)
 
-    def _square(self, picture: torch.Tensor, jpeg: Jpeg) -> torch.Tensor:
+    def _square(self, image: torch.Tensor, jpeg: Jpeg) -> torch.Tensor:
         """As `Preprocessing.square`, of uint8, shape (3, height, width)."""
-        if picture.shape[1:] != jpeg.size[::-1]:
-            raise ValueError(f"a picture of {jpeg.size} became {picture.shape}")
+        if image.shape[1:] != jpeg.size[::-1]:
+            raise ValueError(f"an image of {jpeg.size} became {image.shape}")
         if jpeg.orientation in SIDEWAYS:
-            picture = picture.transpose(1, 2)
-        picture = picture.flip(_FLIPS.get(jpeg.orientation, ()))
+            image = image.transpose(1, 2)
+        image = image.flip(_FLIPS.get(jpeg.orientation, ()))
         expected = self.preprocessing
-        scaled, window, (left, top) = expected.placement(*picture.shape[:0:-1])
-        seen = _scaled_window(picture, scaled, window, expected.interpolation)
+        scaled, window, (left, top) = expected.placement(*image.shape[:0:-1])
+        seen = _scaled_window(image, scaled, window, expected.interpolation)
         height, width, _ = seen.shape
         square = seen.new_empty((expected.size, expected.size, 3))
         for channel, value in enumerate(expected.filling):
@@ -243,12 +243,12 @@ def _open(content: bytes, decode_size: Size) -> Jpeg | None:
     image = open_image(file, "JPEG")
     sampling = _sampling(image)
     # Devices repeat the pixels of colours of half the size, Pillow smoothes them. When
-    # the picture is scaled down to half, that is no longer seen in the vectors (cosine
+    # the image is scaled down to half, that is no longer seen in the vectors (cosine
     # similarity 0.999 and more).
     is_like_pillows = sampling == _WHOLE or (
         sampling in _HALVED and covers(frame.size, decode_size)
     )
-    # Files with several pictures are of another format.
+    # Files with several images are of another format.
     if image.format != "JPEG" or not is_like_pillows or colour.applies_profile(image):
         return None
     kind = frame.kind, image.mode, sampling
@@ -270,7 +270,7 @@ def _sampling(image) -> tuple[int, int] | None:
 
 
 def _groups(jpegs: list[Jpeg]) -> Iterator[list[Jpeg]]:
-    """Such that the pictures of each have room on the device at once."""
+    """Such that the images of each have room on the device at once."""
     group, n_pixels = [], 0
     for jpeg in jpegs:
         pixels = jpeg.size[0] * jpeg.size[1]
@@ -284,7 +284,7 @@ def _groups(jpegs: list[Jpeg]) -> Iterator[list[Jpeg]]:
 
 
 def _decode(contents: list[bytes], device: torch.device) -> list[torch.Tensor]:
-    """Pictures on a device: uint8, shape (3, height, width), RGB."""
+    """Images on a device: uint8, shape (3, height, width), RGB."""
     from torchvision.io import ImageReadMode, decode_jpeg
 
     # Writable copies, without which torch warns.
@@ -293,7 +293,7 @@ def _decode(contents: list[bytes], device: torch.device) -> list[torch.Tensor]:
 
 
 def _scaled_window(
-    picture: torch.Tensor, size: Size, window: tuple[int, ...], interpolation: str
+    image: torch.Tensor, size: Size, window: tuple[int, ...], interpolation: str
 ) -> torch.Tensor:
     """As `resampling.scaled_window`, of a tensor.
 
@@ -302,7 +302,7 @@ def _scaled_window(
 
     Parameters
     ----------
-    picture : torch.Tensor
+    image : torch.Tensor
         uint8, shape (3, height, width).
     size, window, interpolation
         As there.
@@ -312,17 +312,17 @@ def _scaled_window(
     torch.Tensor
         uint8, shape (bottom - top, right - left, 3).
     """
-    _, height, width = picture.shape
+    _, height, width = image.shape
     left, top, right, bottom = unscaled(window, size, (width, height))
-    options = interpolation, picture.device
+    options = interpolation, image.device
     across = _weights(width, left, right, window[2] - window[0], *options)
     down = _weights(height, top, bottom, window[3] - window[1], *options)
-    narrow = (picture.half() @ across.T).clamp_(0, 255)  # as Pillow does in between
+    narrow = (image.half() @ across.T).clamp_(0, 255)  # as Pillow does in between
     small = (down @ narrow).round_().clamp_(0, 255)
     return small.to(torch.uint8).permute(1, 2, 0)
 
 
-@functools.lru_cache(maxsize=32)  # most pictures of a folder have the same few sizes
+@functools.lru_cache(maxsize=32)  # most images of a folder have the same few sizes
 def _weights(
     length: int, start: float, end: float, n: int, interpolation: str, device
 ) -> torch.Tensor:

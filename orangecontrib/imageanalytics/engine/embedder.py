@@ -1,4 +1,4 @@
-"""From picture sources to vectors: the cache, the device and the network together."""
+"""From image sources to vectors: the cache, the device and the network together."""
 
 from __future__ import annotations
 

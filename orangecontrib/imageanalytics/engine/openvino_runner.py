@@ -38,7 +38,7 @@ from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 log = logging.getLogger(__name__)
 
 # Decoding and networks crowd each other out of the processor's cache, so small networks
-# had better have several pictures in a row; large ones take so long that progress would
+# had better have several images in a row; large ones take so long that progress would
 # not be seen.
 BATCH, LARGE_BATCH = 16, 4
 LARGE_BYTES = 40_000_000
@@ -53,8 +53,8 @@ _LOOK_MILLISECONDS = 100
 class OpenVinoRunner(Runner):
     """A network in OpenVINO; in torch if OpenVINO does not take it.
 
-    Pictures go through one by one, each on a thread of its own: nothing is gained by
-    batches, and networks need not take any number of pictures.
+    Images go through one by one, each on a thread of its own: nothing is gained by
+    batches, and networks need not take any number of images.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class OpenVinoRunner(Runner):
     device : str
         ``"auto"`` or ``"cpu"``, or one of `OPENVINO_DEVICES`.
     batch_size : int, optional
-        Pictures that are decoded before they go through.
+        Images that are decoded before they go through.
     precision : str, optional
         By default the fastest that keeps the vectors.
     may_download : bool
@@ -176,13 +176,13 @@ class OpenVinoRunner(Runner):
             self.batch_size = BATCH if about.n_bytes < LARGE_BYTES else LARGE_BATCH
 
     def _compile(self, model, precision: str):
-        """From a uint8 picture, shape (1, size, size, 3), to its vector."""
+        """From a uint8 image, shape (1, size, size, 3), to its vector."""
         options = {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
         if self._device == "CPU":
             options |= {
                 "NUM_STREAMS": workers(),
                 "INFERENCE_NUM_THREADS": processors(),
-                "ENABLE_CPU_PINNING": False,  # where others decode pictures
+                "ENABLE_CPU_PINNING": False,  # where others decode images
             }
         model = _with_preprocessing(model.clone(), self.preprocessing)
         try:

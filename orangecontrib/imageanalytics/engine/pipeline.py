@@ -1,6 +1,6 @@
-"""From picture sources to vectors, through the cache and the network.
+"""From image sources to vectors, through the cache and the network.
 
-A batch of pictures is read, decoded and put through the network by one thread; as
+A batch of images is read, decoded and put through the network by one thread; as
 many threads as there are processors, or twice as many where the engine has threads of
 its own, each have a batch. On a CPU that is all there is to sharing out the work; on a
 GPU, one batch is on the device while the others are being decoded, by the GPU itself
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.engine.device_decoding import Jpeg
 
 TICK_SECONDS = 0.2  # between two looks at whether to stop
-# Downloaded pictures are held in memory until they are decoded: so many wait for
+# Downloaded images are held in memory until they are decoded: so many wait for
 # a batch, and a batch has no more of them.
 FETCHED_AHEAD = 4
 MOST_FETCHED = 4
@@ -52,8 +52,8 @@ _GATHERED_BYTES = 1 << 25
 
 
 @dataclass
-class _Picture:
-    """One picture on its way; few are at a time."""
+class _QueuedImage:
+    """One image on its way; few are at a time."""
 
     index: int
     source: str
@@ -75,7 +75,7 @@ class Run:
     Parameters
     ----------
     runner : Runner
-        Loads the network when the first picture is to go through it.
+        Loads the network when the first image is to go through it.
     space : callable
         From a precision to the key of the cache's space.
     cache : VectorCache or None
@@ -103,13 +103,13 @@ class Run:
         """
         start = time.perf_counter()
         # A file with the network that is changed meanwhile does not matter, and
-        # finding its key again for each picture would take time.
+        # finding its key again for each image would take time.
         self.space = functools.cache(self.space)
         self._results = Collector(sources, self.failures)
         self._sources = self._results.sources
         # Size and time of change of files; no file with a vector has the size 0.
         self._stamps = np.zeros((len(self._sources), 2), np.int64)
-        # From the SHA-256 to the first picture with it, for all that are the same.
+        # From the SHA-256 to the first image with it, for all that are the same.
         self._first: dict[bytes, int] = {}
         self._claim_lock = threading.Lock()
         self._twins: dict[int, list[int]] = {}  # that wait for their first
@@ -184,7 +184,7 @@ class Run:
         self._threads.add(threading.get_ident())
 
     def _batches(self, indices, n_threads):
-        """Lists of local pictures, then of remote ones as they arrive.
+        """Lists of local images, then of remote ones as they arrive.
 
         The last are shorter, so that no thread works on while the others are done.
         """
@@ -195,12 +195,12 @@ class Run:
                 url, _page = split_page(self._sources[index])
                 remote.setdefault(url, []).append(index)
         arriving = self._arriving(remote) if remote else iter(())
-        for pictures, most in (
+        for images, most in (
             (self._local(indices), size),
             (arriving, min(size, MOST_FETCHED)),
         ):
             while batch := list(
-                itertools.islice(pictures, min(most, -(-left // n_threads)))
+                itertools.islice(images, min(most, -(-left // n_threads)))
             ):
                 left -= len(batch)
                 yield batch
@@ -209,7 +209,7 @@ class Run:
         for index in map(int, indices):
             source = self._sources[index]
             if not is_remote(source):
-                yield _Picture(index, source)
+                yield _QueuedImage(index, source)
 
     def _arriving(self, remote):
         """Download in the background from now on; give what has arrived."""
@@ -223,12 +223,12 @@ class Run:
             while (answer := self._next(arrived)) is not None:
                 url, content = answer
                 for index in remote.pop(url):
-                    picture = _Picture(index, self._sources[index])
+                    image = _QueuedImage(index, self._sources[index])
                     if isinstance(content, ImageError):
-                        picture.reason = str(content)
+                        image.reason = str(content)
                     else:
-                        picture.content = content
-                    yield picture
+                        image.content = content
+                    yield image
 
         return give()
 
@@ -262,66 +262,66 @@ class Run:
 
     # In the threads -----------------------------------------------------------------
 
-    def _process(self, batch: list[_Picture]) -> list[_Picture]:
-        """Read, decode and embed; failures are in the pictures."""
+    def _process(self, batch: list[_QueuedImage]) -> list[_QueuedImage]:
+        """Read, decode and embed; failures are in the images."""
         decoder = self.runner.decoder
         gathered = []
-        for picture in batch:
+        for image in batch:
             if self.cancelled.is_set():
                 raise Cancelled
-            if picture.reason is None:
-                self._load(picture, decoder)
-            if picture.jpeg is not None:
-                gathered.append(picture)
+            if image.reason is None:
+                self._load(image, decoder)
+            if image.jpeg is not None:
+                gathered.append(image)
             if sum(len(p.jpeg.content) for p in gathered) > _GATHERED_BYTES:
                 self._decode_on_device(gathered, decoder)
                 gathered = []
         if gathered:
             self._decode_on_device(gathered, decoder)
-        decoded = [picture for picture in batch if picture.square is not None]
+        decoded = [image for image in batch if image.square is not None]
         if decoded:
-            squares = np.stack([picture.square for picture in decoded])
+            squares = np.stack([image.square for image in decoded])
             vectors, precision = self.runner(squares, self.cancelled)
-            for picture, vector in zip(decoded, vectors, strict=True):
-                picture.square = None
-                picture.vector, picture.precision = vector, precision
+            for image, vector in zip(decoded, vectors, strict=True):
+                image.square = None
+                image.vector, image.precision = vector, precision
         return batch
 
-    def _load(self, picture, decoder):
+    def _load(self, image, decoder):
         """Make the square, unless its vector is known or another makes it.
 
         What the device is to decode is left to `_decode_on_device`.
         """
         with (
-            _NotingFailure(picture),
-            opened(picture.source, picture.content) as (content, page),
+            _NotingFailure(image),
+            opened(image.source, image.content) as (content, page),
         ):
-            picture.content = None
-            picture.digest = self._digest(content, page)
-            if not self._claim(picture):
-                picture.same_as_other = True
+            image.content = None
+            image.digest = self._digest(content, page)
+            if not self._claim(image):
+                image.same_as_other = True
                 return
-            picture.vector = self._known(picture.digest)
-            if picture.vector is not None:
-                picture.cached = True
+            image.vector = self._known(image.digest)
+            if image.vector is not None:
+                image.cached = True
                 return
             if decoder is not None and page is None:
-                picture.jpeg = decoder.open(content)
-            if picture.jpeg is None:
-                picture.square = self._square(content, page)
+                image.jpeg = decoder.open(content)
+            if image.jpeg is None:
+                image.square = self._square(content, page)
 
     def _square(self, content, page=None):
         preprocessing = self.runner.preprocessing
         image = decode(content, preprocessing.decode_size, page, self.runner.intensity)
         return preprocessing.square(image)
 
-    def _decode_on_device(self, pictures, decoder):
+    def _decode_on_device(self, images, decoder):
         """Make the squares there; here, where that fails."""
-        squares = decoder([picture.jpeg for picture in pictures])
-        for picture, square in zip(pictures, squares, strict=True):
-            content, picture.jpeg = picture.jpeg.content, None
-            with _NotingFailure(picture):
-                picture.square = self._square(content) if square is None else square
+        squares = decoder([image.jpeg for image in images])
+        for image, square in zip(images, squares, strict=True):
+            content, image.jpeg = image.jpeg.content, None
+            with _NotingFailure(image):
+                image.square = self._square(content) if square is None else square
 
     def _digest(self, content, page) -> bytes:
         """SHA-256 of what is embedded: of a file, or of a page of it."""
@@ -339,11 +339,11 @@ class Run:
             return digest
         return hashlib.sha256(page_source(digest.hex(), page).encode()).digest()
 
-    def _claim(self, picture) -> bool:
-        """Whether a picture is the first of those with the same bytes."""
+    def _claim(self, image) -> bool:
+        """Whether an image is the first of those with the same bytes."""
         with self._claim_lock:
-            first = self._first.setdefault(picture.digest, picture.index)
-        return first == picture.index
+            first = self._first.setdefault(image.digest, image.index)
+        return first == image.index
 
     def _known(self, digest):
         if self.cache is None:
@@ -366,35 +366,35 @@ class Run:
         for future in futures:
             finished = future.done() and not future.cancelled()
             if finished and future.exception() is None:
-                for picture in future.result():
-                    self._settle(picture)
+                for image in future.result():
+                    self._settle(image)
 
-    def _settle(self, picture):
-        if picture.same_as_other:
-            first = self._first[picture.digest]
+    def _settle(self, image):
+        if image.same_as_other:
+            first = self._first[image.digest]
             if self._results.is_waiting(first):
-                self._twins.setdefault(first, []).append(picture.index)
+                self._twins.setdefault(first, []).append(image.index)
             else:
-                self._settle_twin(picture.index, first, picture.digest)
+                self._settle_twin(image.index, first, image.digest)
             return
-        if picture.vector is None:
-            self._results.fail(picture.index, picture.reason)
+        if image.vector is None:
+            self._results.fail(image.index, image.reason)
         else:
-            self._results.take(picture.index, picture.vector, picture.cached)
-            self._keep(picture)
-            self._keep_file(picture.index, picture.digest)
-        for twin in self._twins.pop(picture.index, ()):
-            self._settle_twin(twin, picture.index, picture.digest)
+            self._results.take(image.index, image.vector, image.cached)
+            self._keep(image)
+            self._keep_file(image.index, image.digest)
+        for twin in self._twins.pop(image.index, ()):
+            self._settle_twin(twin, image.index, image.digest)
 
     def _settle_twin(self, index, first, digest):
         if self._results.share(index, first):
             self._keep_file(index, digest)
 
-    def _keep(self, picture):
+    def _keep(self, image):
         """Into the cache."""
-        if self.cache is not None and not picture.cached:
-            space = self.space(picture.precision)
-            self.cache.add(picture.digest, space, picture.vector)
+        if self.cache is not None and not image.cached:
+            space = self.space(image.precision)
+            self.cache.add(image.digest, space, image.vector)
 
     def _keep_file(self, index, digest):
         """Into the cache: what a file held when it had its stamp."""
@@ -411,17 +411,17 @@ class Run:
 class _NotingFailure:
     """Lets an image fail; a generator, and the batch, would be kept by the error."""
 
-    def __init__(self, picture):
-        self._picture = picture
+    def __init__(self, image):
+        self._image = image
 
     def __enter__(self):
         pass
 
     def __exit__(self, _kind, error, _traceback):
         if isinstance(error, ImageError):
-            self._picture.reason = str(error)
+            self._image.reason = str(error)
         elif isinstance(error, MemoryError):
-            self._picture.reason = "too large for this computer's memory"
+            self._image.reason = "too large for this computer's memory"
         else:
             return False
         return True

@@ -1,4 +1,4 @@
-"""What comes out of a run, and how it is gathered picture by picture."""
+"""What comes out of a run, and how it is gathered image by image."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# What is known of a picture.
+# What is known of an image.
 _WAITING, _COMPUTED, _CACHED, _FAILED = range(4)
 
 
 @dataclass
 class Statistics:
-    """What a run did; pictures are counted by rows, seconds are wall time."""
+    """What a run did; images are counted by rows, seconds are wall time."""
 
     n_images: int = 0
     n_embedded: int = 0
@@ -56,10 +56,10 @@ class Embedded:
 
 
 class Collector:
-    """Gathers what becomes of each picture.
+    """Gathers what becomes of each image.
 
     There may be millions of them. Different sources are numbered in the order in
-    which they first appear; all that is kept of a picture stands at its number in a
+    which they first appear; all that is kept of an image stands at its number in a
     list or an array. Only failures, of which there are few, are in a dictionary.
 
     Parameters
@@ -98,27 +98,27 @@ class Collector:
         return self._n_done / len(self) if len(self) else 1.0
 
     def waiting(self) -> np.ndarray:
-        """Numbers of the pictures of which nothing is known yet."""
+        """Numbers of the images of which nothing is known yet."""
         return np.flatnonzero(self._states == _WAITING)
 
     def is_waiting(self, number: int) -> bool:
-        """Whether nothing is known of a picture yet."""
+        """Whether nothing is known of an image yet."""
         return self._states[number] == _WAITING
 
     def take(self, number: int, vector: np.ndarray, cached: bool) -> None:
-        """The picture has this vector."""
+        """The image has this vector."""
         if not self._vectors.shape[1]:  # the first tells how long they are
             self._vectors = np.empty((len(self), len(vector)), np.float32)
         self._vectors[number] = vector
         self._settle(number, _CACHED if cached else _COMPUTED)
 
     def fail(self, number: int, reason: str) -> None:
-        """The picture has no vector."""
+        """The image has no vector."""
         self._failures[self.sources[number]] = reason
         self._settle(number, _FAILED)
 
     def share(self, number: int, other: int) -> bool:
-        """The picture is the same as another, of which all is known.
+        """The image is the same as another, of which all is known.
 
         Returns
         -------

@@ -44,7 +44,7 @@ class Runner(ABC):
     ----------
     extractor : Extractor
     batch_size : int
-        Pictures a batch.
+        Images a batch.
     may_download : bool
         Whether weights that are not on this computer are downloaded.
 
@@ -69,7 +69,7 @@ class Runner(ABC):
 
     @property
     def decoder(self) -> DeviceDecoder | None:
-        """What decodes pictures on the device; None where the CPU decodes all."""
+        """What decodes images on the device; None where the CPU decodes all."""
         return None
 
     @property
@@ -124,7 +124,7 @@ class Runner(ABC):
         Cancelled
             When `cancelled` is set.
         ModelError
-            When the memory does not suffice for one picture; as `load`.
+            When the memory does not suffice for one image; as `load`.
         ValueError
             As `load`.
         """
@@ -168,7 +168,7 @@ def look(cancelled: threading.Event) -> None:
 
 
 def out_of_memory() -> ModelError:
-    """What says that the CPU's memory does not suffice for one picture."""
+    """What says that the CPU's memory does not suffice for one image."""
     return ModelError(
         "There is not enough memory for this network; "
         "choose a smaller one or close other programs."
@@ -191,7 +191,7 @@ def choose_runner(
     device : str
         ``"auto"``, or as `choose_device` and `OPENVINO_DEVICES` name them.
     batch_size : int, optional
-        Pictures a batch; by default what suits the device.
+        Images a batch; by default what suits the device.
     precision : str, optional
         One of `PRECISIONS`. By default half on a GPU; on the CPU, half if the
         processor has instructions for it and it keeps the vectors of this network.

@@ -29,7 +29,7 @@ class Stream:
     def mark(self):
         """An event that has come when all given so far is done.
 
-        Who waits for it leaves the processor to others, which decode pictures; by
+        Who waits for it leaves the processor to others, which decode images; by
         default CUDA looks at the device all the time.
         """
         event = torch.cuda.Event(blocking=True)

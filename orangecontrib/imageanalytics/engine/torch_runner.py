@@ -65,7 +65,7 @@ class TorchRunner(Runner):
     device : str
         As for `choose_device`.
     batch_size : int, optional
-        Pictures a batch; by default what suits the device.
+        Images a batch; by default what suits the device.
     precision : str, optional
         As for `choose_precision`.
     may_download : bool
@@ -324,7 +324,7 @@ class TorchRunner(Runner):
         """Make what failed possible, or raise.
 
         Out of memory halves a batch of that size; any other failure of a GPU, and a
-        single picture that does not fit there, moves the network to the CPU.
+        single image that does not fit there, moves the network to the CPU.
         """
         memory = _is_out_of_memory(error)
         with self._lock:
@@ -404,7 +404,7 @@ def _slowdown(precision: str) -> float:
 class SingleThreaded:
     """While any is entered, torch's operations use one thread each.
 
-    On the CPU the pictures are shared out among threads instead, which is faster
+    On the CPU the images are shared out among threads instead, which is faster
     than sharing out each operation: no thread waits for the others.
 
     Threads take the number over when they first use torch, so it must be set

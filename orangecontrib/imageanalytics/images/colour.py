@@ -1,4 +1,4 @@
-"""From whatever colours a picture has to those of a screen: RGB, opaque, sRGB."""
+"""From whatever colours an image has to those of a screen: RGB, opaque, sRGB."""
 
 from functools import lru_cache
 from io import BytesIO
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 # By how much colours must be wrong, on average over all colours, for a profile to be
-# applied: it costs as much as decoding the picture. sRGB and the spaces of phones and
+# applied: it costs as much as decoding the image. sRGB and the spaces of phones and
 # cameras are below (Display P3 10.2, Adobe RGB 10.6); ProPhoto RGB is 24 off, mixed up
 # primaries 94.
 MIN_DIFFERENCE = 11
@@ -18,12 +18,12 @@ _NO_CACHE = 0x0040
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """
-    A picture as a screen shows it, on white where it is transparent.
+    An image as a screen shows it, on white where it is transparent.
 
     Parameters
     ----------
     image : PIL.Image.Image
-        Loaded picture of 8 bits in any mode of Pillow.
+        Loaded image of 8 bits in any mode of Pillow.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def applies_profile(image: Image.Image) -> bool:
     """
-    Whether `to_rgb` would apply the profile of a picture.
+    Whether `to_rgb` would apply the profile of an image.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def _transform(profile: bytes, mode: str):
 
 
 def _all_colours(mode: str) -> Image.Image:
-    """A picture with colours from everywhere in a mode's space."""
+    """An image with colours from everywhere in a mode's space."""
     n_bands = Image.getmodebands(mode)
     steps = np.linspace(0, 255, 9 if n_bands > 1 else 256).round().astype(np.uint8)
     bands = np.meshgrid(*[steps] * n_bands)

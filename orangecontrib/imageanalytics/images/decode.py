@@ -1,4 +1,4 @@
-"""From the bytes of a picture to its header and to its pixels, as a person sees it.
+"""From the bytes of an image to its header and to its pixels, as a person sees it.
 
 Every failure is an `ImageError`, whatever the bytes. All functions may be called
 from many threads at once. Which formats there are stands in `formats`.
@@ -15,7 +15,7 @@ from PIL import Image
 from orangecontrib.imageanalytics.images import drawing, formats
 from orangecontrib.imageanalytics.images.formats import Format, Outcome
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
-from orangecontrib.imageanalytics.images.picture import MAX_PIXELS, Header, Picture
+from orangecontrib.imageanalytics.images.lazy_image import MAX_PIXELS, Header, LazyImage
 from orangecontrib.imageanalytics.images.sources import open_local
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
 
 def read_header(path: str, page: int | None = None) -> Header:
     """
-    Format and size of a picture in a file; its pixels are not read.
+    Format and size of an image in a file; its pixels are not read.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def read_header(path: str, page: int | None = None) -> Header:
     Raises
     ------
     ImageError
-        The file cannot be read or is not a picture that `decode` could read.
+        The file cannot be read or is not an image that `decode` could read.
     """
     with open_local(path) as file:
         return _header(file, formats.vouches(path), page)
@@ -54,7 +54,7 @@ def read_header(path: str, page: int | None = None) -> Header:
 
 def content_header(content: bytes | BinaryIO, page: int | None = None) -> Header:
     """
-    Format and size of a picture whose file was read or opened already.
+    Format and size of an image whose file was read or opened already.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def content_header(content: bytes | BinaryIO, page: int | None = None) -> Header
     Raises
     ------
     ImageError
-        The content is not a picture that `decode` could read.
+        The content is not an image that `decode` could read.
     """
     return _header(_as_file(content), True, page)
 
@@ -79,14 +79,14 @@ def _header(file: BinaryIO, vouched: bool, page: int | None = None) -> Header:
     return _attempt(
         file,
         vouched,
-        lambda format, picture: drawing.header_of(picture, format, page),
+        lambda format, image: drawing.header_of(image, format, page),
         lambda format, source: drawing.ask_header(format, source, page),
     )
 
 
 def read_pages(path: str) -> list[tuple[str, int, int]]:
     """
-    The pages, planes, channels and frames of a picture in a file.
+    The pages, planes, channels and frames of an image in a file.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def read_pages(path: str) -> list[tuple[str, int, int]]:
         return _attempt(
             file,
             formats.vouches(path),
-            lambda format, picture: drawing.pages_of(picture, format),
+            lambda format, image: drawing.pages_of(image, format),
             drawing.ask_pages,
         )
 
@@ -119,14 +119,14 @@ def decode(
     intensity: Intensity = AUTOMATIC,
 ) -> Image.Image:
     """
-    The pixels of a picture, as a person would see them.
+    The pixels of an image, as a person would see them.
 
     The EXIF orientation is applied and transparency laid on white. Colour profiles
     are applied where colours would be false without. Of icons this is the largest, of
     animations the first frame, of pages the first, of stacks of planes the one in the
     middle, with its channels in the colours that the file names.
 
-    Pictures of more than 8 bits are scaled to them: see `Values`.
+    Images of more than 8 bits are scaled to them: see `Values`.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def decode(
         Width and height, as displayed, that suffice. JPEGs are decoded at 1/2,
         1/4 or 1/8 of their size where that leaves neither side below these, JPEG 2000,
         camera raw and pyramids of TIFFs likewise; SVGs are drawn at the size that just
-        covers them. Other pictures come whole.
+        covers them. Other images come whole.
     page : int, optional
         Which of the pages that `read_pages` lists, from 1; a channel is grey.
     intensity : "auto", "full" or (float, float)
@@ -145,20 +145,20 @@ def decode(
     Returns
     -------
     PIL.Image.Image
-        Loaded picture in mode RGB, 8 bits a channel.
+        Loaded image in mode RGB, 8 bits a channel.
 
     Raises
     ------
     ImageError
-        The content is not a picture, or it is damaged or too large.
+        The content is not an image, or it is damaged or too large.
     """
     arguments = at_least, page, intensity
     file = _as_file(content)
 
-    def draw(format: Format, picture: Picture) -> Image.Image:
-        if format.in_helper(picture.size):
+    def draw(format: Format, image: LazyImage) -> Image.Image:
+        if format.in_helper(image.size):
             return drawing.ask_drawing(format, _source(file), *arguments)
-        return drawing.draw(picture, format, *arguments)
+        return drawing.draw(image, format, *arguments)
 
     return _attempt(
         file,
@@ -171,10 +171,10 @@ def decode(
 def _attempt(
     file: BinaryIO,
     vouched: bool,
-    here: Callable[[Format, Picture], Outcome],
+    here: Callable[[Format, LazyImage], Outcome],
     there: Callable[[Format, drawing.Source], Outcome],
 ) -> Outcome:
-    """Do something with an opened picture, or let the helper process do it."""
+    """Do something with an opened image, or let the helper process do it."""
     file.seek(0)
     head = file.read(formats.HEAD_BYTES)
 

@@ -1,4 +1,4 @@
-"""From an opened picture to its pixels, here or in the helper process.
+"""From an opened image to its pixels, here or in the helper process.
 
 What is done in the helper process stands here, too: there it is only this module that
 the readers need, and nothing of Orange.
@@ -27,18 +27,18 @@ from orangecontrib.imageanalytics.images.intensity import (
     Values,
     apply_range,
 )
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
     SIDEWAYS,
     TRANSPOSE,
     Header,
+    LazyImage,
     OtherFormat,
-    Picture,
     Size,
 )
 
 #: How long drawing an SVG may take, and reading what is compressed.
 DRAWING_SECONDS, DECODING_SECONDS = 5, 60
-# Pictures from this size on are decoded one at a time: each takes hundreds of MB.
+# Images from this size on are decoded one at a time: each takes hundreds of MB.
 _LARGE = 60 * MEGAPIXEL
 _one_large = BoundedSemaphore(1)
 
@@ -47,14 +47,14 @@ Source = bytes | str
 
 
 def draw(
-    picture: Picture,
+    lazy: LazyImage,
     format: Format,
     at_least: Size | None,
     page: int | None,
     intensity: Intensity,
 ) -> Image.Image:
     """
-    The pixels of an opened picture, decoded in this process.
+    The pixels of an opened image, decoded in this process.
 
     Returns
     -------
@@ -66,16 +66,16 @@ def draw(
     ImageError
         It is damaged or too large.
     """
-    if at_least is not None and picture.orientation in SIDEWAYS:
+    if at_least is not None and lazy.orientation in SIDEWAYS:
         at_least = at_least[::-1]
-    with in_plain_words(format), _room_for(picture.size):
-        pixels = picture.read(at_least, page)
+    with in_plain_words(format), _room_for(lazy.size):
+        pixels = lazy.read(at_least, page)
         if isinstance(pixels, Values):
             image = colour.to_rgb(pixels.to_image(intensity))
         else:
             image = apply_range(colour.to_rgb(pixels), intensity)
-        if picture.orientation in TRANSPOSE:
-            image = image.transpose(TRANSPOSE[picture.orientation])
+        if lazy.orientation in TRANSPOSE:
+            image = image.transpose(TRANSPOSE[lazy.orientation])
         return image
 
 
@@ -84,21 +84,19 @@ def _room_for(size: Size):
     return _one_large if is_large else contextlib.nullcontext()
 
 
-def header_of(picture: Picture, format: Format, page: int | None = None) -> Header:
-    """What is known of an opened picture, or of a page of it."""
+def header_of(image: LazyImage, format: Format, page: int | None = None) -> Header:
+    """What is known of an opened image, or of a page of it."""
     with in_plain_words(format):
-        size = picture.displayed_size if page is None else picture.page_size(page)
-    return Header(
-        picture.format, *size, has_more=picture.has_more, is_plain=picture.is_plain
-    )
+        size = image.displayed_size if page is None else image.page_size(page)
+    return Header(image.format, *size, has_more=image.has_more, is_plain=image.is_plain)
 
 
-def pages_of(picture: Picture, format: Format) -> list[tuple[str, int, int]]:
+def pages_of(image: LazyImage, format: Format) -> list[tuple[str, int, int]]:
     """Name, width and height of each page; empty if there is just one."""
     with in_plain_words(format):
         return [
-            (name, *picture.page_size(number))
-            for number, name in enumerate(picture.page_names(), 1)
+            (name, *image.page_size(number))
+            for number, name in enumerate(image.page_names(), 1)
         ]
 
 

@@ -1,4 +1,4 @@
-"""Pictures from http, https and ftp addresses: in parallel, bounded, cached on disk.
+"""Images from http, https and ftp addresses: in parallel, bounded, cached on disk.
 
 Each download runs in a daemon thread of its own and the caller waits with a
 deadline, so nothing that a server or a name service does can hold up the caller,
@@ -38,7 +38,7 @@ POLL = 0.1
 
 
 class Fetcher:
-    """Downloads pictures; a context manager.
+    """Downloads images; a context manager.
 
     Threads may share one fetcher. A host that cannot be reached is asked no more
     for the life of the fetcher: its other addresses fail at once, with the same
@@ -52,16 +52,16 @@ class Fetcher:
     read_timeout : float
         Longest silence of a server, in seconds.
     total_timeout : float
-        Longest time for one picture, redirects included, in seconds.
+        Longest time for one image, redirects included, in seconds.
     max_bytes : int
-        Largest picture, in bytes, both as sent and uncompressed.
+        Largest image, in bytes, both as sent and uncompressed.
     workers : int
         Downloads at one time, which is also how many results wait in memory.
     cache_dir : str or None
         Folder of the cache; "" is the default one, None is no cache. If it
         cannot be used, a warning is logged and nothing is cached.
     cache_bytes : int
-        Size above which the least recently used pictures leave the cache.
+        Size above which the least recently used images leave the cache.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Fetcher:
                 remove_cache(self._cache_dir)
 
     def fetch(self, url: str) -> bytes:
-        """Download one picture.
+        """Download one image.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class Fetcher:
     def fetch_all(
         self, urls: Iterable[str], cancelled: threading.Event | None = None
     ) -> Iterator[tuple[str, bytes | ImageError]]:
-        """Download pictures in parallel.
+        """Download images in parallel.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class Fetcher:
             except Exception as error:
                 if self._closed:
                     raise
-                # Whatever a damaged database leads to, the picture can still be had.
+                # Whatever a damaged database leads to, the image can still be had.
                 log.warning("The cache of downloads is damaged: %s", error)
                 self._cache_damaged = True
         return self._follow(self._direct, address, deadline, extensions)
@@ -286,10 +286,10 @@ class Fetcher:
             raise ImageError("the server sent an empty file")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind in ("text/html", "application/xhtml+xml"):
-            # Some servers say so of every file, pictures included.
+            # Some servers say so of every file, images included.
             start = content[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
             if start.startswith(b"<") and b"<svg" not in start:
-                raise ImageError(f"the server sent a web page ({kind}), not a picture")
+                raise ImageError(f"the server sent a web page ({kind}), not an image")
         return content
 
     def _uncompressed(self, encoding: str, content: bytes) -> bytes:
@@ -406,7 +406,7 @@ class _Network:
 def _client(transport, timeout):
     import httpx
 
-    # Pictures hardly shrink further; gzip is for SVG.
+    # Images hardly shrink further; gzip is for SVG.
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
     return httpx.Client(
         transport=transport, timeout=timeout, headers=headers, trust_env=False

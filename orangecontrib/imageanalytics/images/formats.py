@@ -1,4 +1,4 @@
-"""The formats of pictures that are read: one table, and how a file finds its entry."""
+"""The formats of images that are read: one table, and how a file finds its entry."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import BinaryIO, TypeVar
 from PIL import Image
 
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
     LIMIT,
+    LazyImage,
     OtherFormat,
-    Picture,
     Size,
 )
 
@@ -34,7 +34,7 @@ Outcome = TypeVar("Outcome")
 @dataclass(frozen=True)
 class Format:
     """
-    A format of pictures.
+    A format of images.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Format:
     signature : bytes
         Regular expression for the start of a file.
     reader : str
-        Module in `images.readers`: ``open(file, format)`` gives a `Picture`.
+        Module in `images.readers`: ``open(file, format)`` gives a `LazyImage`.
     title : str
         The name for people.
     extensions : str
@@ -59,7 +59,7 @@ class Format:
         Whether files are opened in the helper process alone, since the library may
         fall over a bad one. Of a name's second entry it is what the first leaves.
     helper_pixels : int or None
-        From how many on a picture is decoded in the helper process, since the library
+        From how many on an image is decoded in the helper process, since the library
         holds Python's lock for long; None: never.
     refused : str
         Why it is not read, and what to do; then there is no reader.
@@ -86,18 +86,18 @@ class Format:
         return self._pattern.match(head) is not None
 
     def in_helper(self, size: Size) -> bool:
-        """Whether a picture of this size is decoded in the helper process."""
+        """Whether an image of this size is decoded in the helper process."""
         least = self.helper_pixels
         return self.isolated or (least is not None and size[0] * size[1] >= least)
 
-    def open(self, file: BinaryIO) -> Picture:
+    def open(self, file: BinaryIO) -> LazyImage:
         """
         Read the header, in this process.
 
         Parameters
         ----------
         file : binary file object
-            Must stay open for as long as the picture is used.
+            Must stay open for as long as the image is used.
 
         Raises
         ------
@@ -323,16 +323,16 @@ FORMATS = (
         loose=True,
         vouched=True,
     ),
-    # What people take for pictures, or programs have better ways to hand over.
+    # What people take for images, or programs have better ways to hand over.
     Format("Zeiss CZI", rb"ZISRAWFILE", refused="export it as OME-TIFF"),
     Format("Leica LIF", rb"p\0\0\0....\*", refused="export it as OME-TIFF"),
     Format("Nikon ND2", rb"\xda\xce\xbe\x0a", refused="export it as OME-TIFF"),
-    Format("PDF", rb"%PDF-", refused="export its pages as pictures"),
-    Format("PostScript", rb"%!PS|\xc5\xd0\xd3\xc6", refused="export it as a picture"),
+    Format("PDF", rb"%PDF-", refused="export its pages as images"),
+    Format("PostScript", rb"%!PS|\xc5\xd0\xd3\xc6", refused="export it as an image"),
     Format(
         "Video",
         rb"....(ftyp(qt|iso|mp4|M4V|3gp|dash)|moov|mdat)|RIFF....AVI |\x1a\x45\xdf\xa3",
-        refused="export its frames as pictures",
+        refused="export its frames as images",
     ),
 )
 
@@ -359,7 +359,7 @@ def not_installed(format: Format) -> ImageError:
 
 
 def extensions() -> frozenset[str]:
-    """Usual endings of the names of pictures, in small letters."""
+    """Usual endings of the names of images, in small letters."""
     return frozenset(
         ending for format in FORMATS for ending in format.extensions.split()
     )
@@ -381,20 +381,20 @@ def attempt(head: bytes, vouched: bool, action: Callable[[Format], Outcome]) -> 
     head : bytes
         The first `HEAD_BYTES` of the file.
     vouched : bool
-        Whether something, such as the extension, says that it is a picture.
+        Whether something, such as the extension, says that it is an image.
     action : callable
         What to do with it as a format; may raise `OtherFormat` or `ImageError`.
 
     Raises
     ------
     ImageError
-        It is no picture, or cannot be read.
+        It is no image, or cannot be read.
     """
     if not head:
         raise ImageError("file is empty")
     name = ""
     for format in FORMATS:
-        # No format has pictures this small.
+        # No format has images this small.
         if len(head) < 4 or not format.accepts(head) or format.vouched > vouched:
             continue
         if name and format.name != name:
@@ -405,13 +405,13 @@ def attempt(head: bytes, vouched: bool, action: Callable[[Format], Outcome]) -> 
             return action(format)
         except OtherFormat as other:
             name = other.name
-    raise ImageError("not a picture")
+    raise ImageError("not an image")
 
 
 @contextmanager
 def in_plain_words(format: Format) -> Iterator[None]:
     """
-    While a picture is read: whatever its library raises becomes an `ImageError`.
+    While an image is read: whatever its library raises becomes an `ImageError`.
 
     Raises
     ------
@@ -438,14 +438,14 @@ _MISSING = re.compile(r"requires the '?imagecodecs", re.I)
 
 
 def is_unsupported(error: Exception) -> bool:
-    """Whether a library says that it does not know such pictures."""
+    """Whether a library says that it does not know such images."""
     text = str(error)
     is_told = _UNSUPPORTED.search(text) or _MISSING.search(text)
     return isinstance(error, NotImplementedError) or is_told is not None
 
 
 def plain(error: Exception, format: Format) -> ImageError:
-    """Whatever libraries raise for a picture that they cannot read, in plain words."""
+    """Whatever libraries raise for an image that they cannot read, in plain words."""
     name, text = format.name, str(error)
     if isinstance(error, MemoryError):
         return ImageError("not enough memory to decode it")

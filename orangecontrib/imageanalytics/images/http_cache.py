@@ -1,8 +1,8 @@
-"""The pictures that were downloaded, kept between runs as HTTP allows (RFC 9111).
+"""The images that were downloaded, kept between runs as HTTP allows (RFC 9111).
 
 hishel decides what may be kept and for how long, and keeps it in one SQLite
 database that several threads and processes may share. Whatever is wrong with that
-costs time, never pictures.
+costs time, never images.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ def cache_info(cache_dir: str = "") -> dict:
 
 
 def clear_cache(cache_dir: str = "") -> None:
-    """Remove every picture from the cache of downloads, also while it is in use.
+    """Remove every image from the cache of downloads, also while it is in use.
 
     Parameters
     ----------
@@ -84,14 +84,14 @@ def open_cache(cache_dir: str, cache_bytes: int):
     cache_dir : str
         Folder of the cache; "" is the default one.
     cache_bytes : int
-        Size above which the least recently used pictures leave the cache.
+        Size above which the least recently used images leave the cache.
     """
     try:
         path = _database(cache_dir)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return _open_sound(path, max_size=cache_bytes)
     except (OSError, sqlite3.Error) as error:
-        log.warning("Downloaded pictures are not cached: %s", error)
+        log.warning("Downloaded images are not cached: %s", error)
         return None
 
 
@@ -137,8 +137,8 @@ def _open_database(path: str, **options):
 
 @functools.cache
 def _tell_cache_errors_once() -> None:
-    # hishel logs a traceback for each picture that it cannot store: on a full disk,
-    # as many as there are pictures.
+    # hishel logs a traceback for each image that it cannot store: on a full disk,
+    # as many as there are images.
     hishel_log = logging.getLogger("hishel")
     hishel_log.addHandler(_FirstError())
     hishel_log.propagate = False

@@ -1,8 +1,8 @@
-"""From the numbers in a picture to the 256 levels that screens and networks take.
+"""From the numbers in an image to the 256 levels that screens and networks take.
 
 Photos have 8 bits a colour and are shown as they are. Microscopes, telescopes and
 scanners give other numbers: 12 bits in 16, floats, counts. Which of them is black and
-which is white is the picture's *intensity range*.
+which is white is the image's *intensity range*.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OUTLIERS, MANY = 0.001, 64
 # More of them than this are not above a range that is meant to show them.
 NEARLY_ALL = 0.99
 # A range in common use, such as 0 to 4095, is taken when the values fill this much of
-# it: then the picture looks as it does in 8 bits.
+# it: then the image looks as it does in 8 bits.
 FILLED = 0.75
 SAMPLED = 1_000_000
 STRIP = 1 << 22  # values that are converted at once
@@ -109,7 +109,7 @@ def column_intensity(variable) -> Intensity:
 @dataclass
 class Values:
     """
-    The numbers of a picture, and what is known of their meaning.
+    The numbers of an image, and what is known of their meaning.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ class Values:
 
     def to_image(self, intensity: Intensity) -> Image.Image:
         """
-        The picture that these numbers show.
+        The image that these numbers show.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ def unassociated(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 def apply_range(image: Image.Image, intensity: Intensity) -> Image.Image:
     """
-    A picture of 8 bits with other ends; unless they are given, it stays as it is.
+    An image of 8 bits with other ends; unless they are given, it stays as it is.
 
     Parameters
     ----------

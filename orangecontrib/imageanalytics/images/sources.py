@@ -1,4 +1,4 @@
-"""Picture sources: what the cells of a column hold, and the bytes behind them.
+"""Image sources: what the cells of a column hold, and the bytes behind them.
 
 A source is the path of a file or an http, https, ftp or data URL. The addresses
 of local files (``file:``) become paths as soon as they are resolved. ``#page=3`` at the
@@ -37,12 +37,12 @@ def is_remote(source: str) -> bool:
 
 
 def is_data(source: str) -> bool:
-    """Whether the source holds the picture itself (data)."""
+    """Whether the source holds the image itself (data)."""
     return _DATA.match(source) is not None
 
 
 def page_source(source: str, page: int) -> str:
-    """The source of one page of a picture, counted from 1."""
+    """The source of one page of an image, counted from 1."""
     return f"{source}#page={page}"
 
 
@@ -119,7 +119,7 @@ def _path_of_file_url(url: str, windows: bool = os.name == "nt") -> str:
 
 def image_columns(data: Table) -> list[Variable]:
     """
-    The meta columns that may hold picture sources.
+    The meta columns that may hold image sources.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def image_columns(data: Table) -> list[Variable]:
 
 def column_sources(data: Table, column: str | Variable) -> list[str | None]:
     """
-    The picture sources in a column, one for each row.
+    The image sources in a column, one for each row.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def column_sources(data: Table, column: str | Variable) -> list[str | None]:
         return [sources[index] for index in indices.tolist()]
     if isinstance(variable, StringVariable):
         return [_source(value, variable) for value in values]
-    raise ValueError(f"Column {variable.name!r} is numeric; it holds no pictures.")
+    raise ValueError(f"Column {variable.name!r} is numeric; it holds no images.")
 
 
 def _source(value: object, variable: Variable) -> str | None:
@@ -200,7 +200,7 @@ def source_of(value: object, origin: str = "") -> str | None:
 
 def open_local(path: str) -> BinaryIO:
     """
-    Open a file that may hold a picture.
+    Open a file that may hold an image.
 
     Parameters
     ----------
@@ -355,5 +355,5 @@ def extract_paths(data: Table, column: Variable) -> list[str | None]:
 
 
 def extract_image_path(instance: Instance, attribute: Variable) -> str | None:
-    """The picture source in one row; kept for scripts, see `column_sources`."""
+    """The image source in one row; kept for scripts, see `column_sources`."""
     return _source(instance[attribute].value, attribute)

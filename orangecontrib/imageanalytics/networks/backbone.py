@@ -35,7 +35,7 @@ def load_backbone(
     Raises
     ------
     ModelError
-        When the weights cannot be had or do not fit, or when a probe picture
+        When the weights cannot be had or do not fit, or when a probe image
         does not become a vector.
     ValueError
         When there is no such layer.
@@ -44,7 +44,7 @@ def load_backbone(
 
 
 def count_features(network: Network, layer: str | None = None) -> int:
-    """Length of the vectors, found out on one picture.
+    """Length of the vectors, found out on one image.
 
     Parameters, and what is raised: as for `load_backbone`.
     """
@@ -60,7 +60,7 @@ def find_stages(network: Network) -> tuple[str, ...]:
 
 
 def _load(network, layer, callback=None) -> tuple[nn.Module, int]:
-    """The network, and the length of the vector of a probe picture."""
+    """The network, and the length of the vector of a probe image."""
     loader = importlib.import_module(network.loader)
     layer = layer or network.layer
     if layer != network.layer and network.megabytes and not network.available():
@@ -81,7 +81,7 @@ def _read_layer(loader, model, network, layer):
 
 
 def _probe(backbone, network) -> int:
-    """Find out on one picture, not on the first of thousands, what does not fit.
+    """Find out on one image, not on the first of thousands, what does not fit.
 
     Returns
     -------
@@ -94,10 +94,10 @@ def _probe(backbone, network) -> int:
             vectors = backbone(torch.zeros(1, 3, size, size))
     except Exception as error:  # of whatever kind: the network may be anyone's
         raise ModelError(
-            f"{network.name}: a probe picture of {size} x {size} pixels does not "
+            f"{network.name}: a probe image of {size} x {size} pixels does not "
             f"become a vector: {error}"
         ) from error
     if len(vectors) != 1 or not vectors.shape[1]:
         shape = " x ".join(map(str, vectors.shape))
-        raise ModelError(f"{network.name}: one picture becomes {shape} numbers")
+        raise ModelError(f"{network.name}: one image becomes {shape} numbers")
     return vectors.shape[1]

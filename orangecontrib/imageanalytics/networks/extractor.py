@@ -1,4 +1,4 @@
-"""What decides which vector a picture gets: a network, its layer and its input."""
+"""What decides which vector an image gets: a network, its layer and its input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orangecontrib.imageanalytics.networks.registry import find_network
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network, the layer at which it is read, and how pictures are prepared.
+    """A network, the layer at which it is read, and how images are prepared.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Extractor:
     layer : str
         ``"penultimate"``, ``"logits"`` or the name of a stage.
     fit : str or None
-        How pictures meet the square; None: as the network was trained.
+        How images meet the square; None: as the network was trained.
     intensity : "auto", "full" or (float, float)
-        Which numbers of pictures of more than 8 bits are black and white; see
+        Which numbers of images of more than 8 bits are black and white; see
         `images.intensity`.
     """
 
@@ -79,7 +79,7 @@ class Extractor:
 
     @functools.cached_property
     def preprocessing(self) -> Preprocessing:
-        """From a picture to the network's input."""
+        """From an image to the network's input."""
         return self.network.preprocessing.fitted(self.fit)
 
     def key(self, precision: str) -> bytes:

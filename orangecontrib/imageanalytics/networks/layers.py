@@ -96,7 +96,7 @@ class Stage(nn.Module):
 
 
 class Pooled(nn.Module):
-    """A network whose output becomes one vector a picture: means over positions.
+    """A network whose output becomes one vector an image: means over positions.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def _output_shapes(model, size) -> dict[str, tuple[int, ...]]:
     def recorder(name):
         def record(_module, _inputs, output):
             is_map = isinstance(output, Tensor) and output.ndim > 2
-            # Neither one position nor the picture itself, padded.
+            # Neither one position nor the image itself, padded.
             if is_map and output.shape[-2:] != (1, 1) and output.shape[1] != 3:
                 shapes[name] = tuple(output.shape)
 

@@ -1,4 +1,4 @@
-"""From a picture to the square of numbers that a network was trained on."""
+"""From an image to the square of numbers that a network was trained on."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 # it: it is part of the key under which vectors are cached.
 VERSION = 2
 
-# Pictures that are longer are cut before they are scaled.
+# Images that are longer are cut before they are scaled.
 MOST_TIMES_LONGER = 20
 FITS = ("crop", "stretch", "pad")
 
 
 class Placement(NamedTuple):
-    """How a picture is laid into the square.
+    """How an image is laid into the square.
 
     Attributes
     ----------
     scaled : (int, int)
-        Width and height to which the picture is scaled.
+        Width and height to which the image is scaled.
     window : (int, int, int, int)
         Left, top, right and bottom of what is seen of it then.
     corner : (int, int)
@@ -52,7 +52,7 @@ class Preprocessing:
         Side of the square that the network sees, in pixels.
     resize : int or None
         Length to which the shorter side is scaled before the centre is cut out or,
-        where pictures are stretched, both sides; None: that of the square.
+        where images are stretched, both sides; None: that of the square.
     mean, std : tuple of float
         One number a channel, on the scale 0 to 255: ``(value - mean) / std``.
     interpolation : {"bilinear", "bicubic"}
@@ -60,7 +60,7 @@ class Preprocessing:
     channels : {"RGB", "BGR"}
         The order in which the network takes them; `mean` and `std` are in it.
     fit : {"crop", "stretch", "pad"}
-        How a picture meets the square: its middle is cut out, it is stretched
+        How an image meets the square: its middle is cut out, it is stretched
         to the square, or it is scaled to fit inside and the rest filled with the
         mean, which the network sees as zeros.
     """
@@ -115,7 +115,7 @@ class Preprocessing:
         return side, side
 
     def square(self, image: Image) -> np.ndarray:
-        """Scale and cut a picture.
+        """Scale and cut an image.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class Preprocessing:
         return square
 
     def placement(self, width: int, height: int) -> Placement:
-        """Where a picture of a width and height comes to lie."""
+        """Where an image of a width and height comes to lie."""
         scaled = self._scaled_size(width, height)
         if self.fit == "pad":
             left, top = ((self.size - side) // 2 for side in scaled)
@@ -152,12 +152,12 @@ class Preprocessing:
 
     @property
     def filling(self) -> tuple[int, ...]:
-        """What is laid around a picture that is padded, channels in the order RGB."""
+        """What is laid around an image that is padded, channels in the order RGB."""
         mean = self.mean if self.channels == "RGB" else self.mean[::-1]
         return tuple(round(value) for value in mean)
 
     def _scaled_size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height to which a picture is scaled."""
+        """Width and height to which an image is scaled."""
         side = self.resize or self.size
         if self.fit == "stretch":
             return side, side
@@ -210,7 +210,7 @@ def check_fit(fit: str) -> None:
 
 
 def _middle(image: Image) -> Image:
-    """The middle of a picture that is very much longer than wide.
+    """The middle of an image that is very much longer than wide.
 
     Of 1 x 20000 pixels the network sees the middle only; scaled up whole they
     would take gigabytes.

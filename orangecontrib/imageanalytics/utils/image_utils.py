@@ -1,4 +1,4 @@
-"""The place from which older scripts import the functions on picture sources."""
+"""The place from which older scripts import the functions on image sources."""
 
 from orangecontrib.imageanalytics.images.sources import (
     extract_image_path,

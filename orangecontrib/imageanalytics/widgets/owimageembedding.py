@@ -1,4 +1,4 @@
-"""Image Embedding: pictures become vectors with a pretrained network."""
+"""Image Embedding: images become vectors with a pretrained network."""
 
 import html
 import logging

@@ -1,4 +1,4 @@
-"""Image Grid: pictures on a grid, like ones side by side."""
+"""Image Grid: images on a grid, like ones side by side."""
 
 import copy
 import logging
@@ -49,7 +49,7 @@ WHOLE, SQUARE = range(2)
 MIN_SIZE, MAX_SIZE = 1, 1000
 # While a window is resized, the grid waits until its size is settled.
 SETTLE_MS = 400
-WORTH_IT = 1.1  # pictures larger by this are worth another grid
+WORTH_IT = 1.1  # images larger by this are worth another grid
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def lay_out(task: Task, state) -> ImageGrid:
 
 
 class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
-    """Shows pictures on a grid by their likeness; outputs the selected ones."""
+    """Shows images on a grid by their likeness; outputs the selected ones."""
 
     name = "Image Grid"
     description = "Show images on a grid, similar ones side by side."
@@ -146,8 +146,8 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
         self.data: Table | None = None
         self.data_subset: Table | None = None
         self.grid: ImageGrid | None = None
-        # Rows of the data that have a picture, and those on the grid, as in the view.
-        self._pictured = np.zeros(0, dtype=int)
+        # Rows of the data that have an image, and those on the grid, as in the view.
+        self._imaged = np.zeros(0, dtype=int)
         self._shown = np.zeros(0, dtype=int)
         self._sources: list[str | None] = []
         self._pending_selection = self.selection
@@ -285,7 +285,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
 
     @Inputs.data
     def set_data(self, data: Table | None):
-        """Lay the pictures of another table out."""
+        """Lay the images of another table out."""
         self.closeContext()
         self.cancel()
         self.Error.clear()
@@ -301,7 +301,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
             self.color_attr = domain.class_var if domain.has_discrete_class else None
             self.openContext(domain)
             self._take_old_column(columns)
-        self._find_pictures()
+        self._find_images()
         self._restart()
 
     def _take_old_column(self, columns):
@@ -311,19 +311,19 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
 
     @Inputs.data_subset
     def set_data_subset(self, data: Table | None):
-        """Other pictures than those of the subset are pale."""
+        """Other images than those of the subset are pale."""
         self.data_subset = data
 
     def handleNewSignals(self):
         """Dim what is not in the subset, when both inputs have come."""
         self._show_subset()
 
-    def _find_pictures(self):
+    def _find_images(self):
         self._sources = []
         if self.imageAttr is not None:
             self._sources = column_sources(self.data, self.imageAttr)
         found = [row for row, source in enumerate(self._sources) if source is not None]
-        self._pictured = np.array(found, dtype=int)
+        self._imaged = np.array(found, dtype=int)
 
     def _restart(self):
         """Lay out from the beginning; nothing is shown until it is done."""
@@ -339,7 +339,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
         elif not self.data.domain.attributes:
             self.Error.no_features()
             self._finish("")
-        elif not len(self._pictured):
+        elif not len(self._imaged):
             self.Warning.no_valid_data(f"column '{self.imageAttr.name}' is empty")
             self._finish("")
         else:
@@ -359,7 +359,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
     def _clear_view(self):
         self._shown = np.zeros(0, dtype=int)
         self._any_shown = False
-        self.view.set_pictures([], self._shown, (0, 0), lambda row: "")
+        self.view.set_images([], self._shown, (0, 0), lambda row: "")
         self._on_zoomed(1.0)
 
     def _finish(self, message: str):
@@ -375,7 +375,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
         self._on_progress(0)
         task = Task(
             data=self.data,
-            rows=self._pictured,
+            rows=self._imaged,
             layout=self.layout_method,
             size=None if self.auto_size else (self.columns, self.rows),
             aspect=self._aspect(),
@@ -391,7 +391,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
         return self.view.aspect(self._count())
 
     def _on_progress(self, fraction: float):
-        count = len(self._pictured)
+        count = len(self._imaged)
         self.view.set_message(
             f"Laying out {count:,} {pl(count, 'image')}… {fraction:.0%}"
         )
@@ -442,10 +442,10 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
     def _show_grid(self, is_new: bool):
         groups = self._groups_of_rows()
         cells = np.flatnonzero(self.grid.grid_indices >= 0)
-        self._shown = self._pictured[self.grid.grid_indices[cells]]
+        self._shown = self._imaged[self.grid.grid_indices[cells]]
         self.columns = max(MIN_SIZE, self.grid.size_x)
         self.rows = max(MIN_SIZE, self.grid.size_y)
-        self.view.set_pictures(
+        self.view.set_images(
             [self._sources[row] for row in self._shown],
             cells,
             (self.grid.size_x, self.grid.size_y),
@@ -506,7 +506,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
     def _inside_subset(self) -> tuple[np.ndarray, int]:
         """Which rows are in the subset, and how many of the subset's are in the data.
 
-        The same picture is the same element, even in another table.
+        The same image is the same element, even in another table.
         """
         data, subset = self.data, self.data_subset
         inside = np.isin(data.ids, subset.ids)
@@ -539,7 +539,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
     # Controls -----------------------------------------------------------------------
 
     def _change_images(self):
-        self._find_pictures()
+        self._find_images()
         self._restart()
 
     def _change_layout(self, index: int):
@@ -572,7 +572,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
         self._change_size()
 
     def _count(self) -> int:
-        return len(self.grid) if self.grid is not None else len(self._pictured)
+        return len(self.grid) if self.grid is not None else len(self._imaged)
 
     def _change_size(self):
         if self.grid is not None and len(self.grid):
@@ -581,7 +581,7 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
             self._restart()
 
     def _fit_window(self):
-        """Take the shape of the window, if the pictures get larger by it."""
+        """Take the shape of the window, if the images get larger by it."""
         if not self.auto_size or not self.view.isVisible() or not self._shown.size:
             return
         size, aspect = grid_size(len(self.grid), self._aspect()), self._aspect()

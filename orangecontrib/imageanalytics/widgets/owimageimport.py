@@ -1,4 +1,4 @@
-"""Import Images: a folder of pictures becomes a table."""
+"""Import Images: a folder of images becomes a table."""
 
 import logging
 import os
@@ -253,7 +253,7 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
     def _recent(self, path) -> RecentPath:
         path = os.path.normpath(path)
         for name, base in self._search_paths():
-            # RecentPath.create does not see a workflow saved among the pictures.
+            # RecentPath.create does not see a workflow saved among the images.
             if os.path.normpath(base) == path:
                 return RecentPath(path, name, os.curdir)
         return RecentPath.create(path, self._search_paths())

@@ -1,4 +1,4 @@
-"""Image Viewer: a sheet of the pictures in a table, to look at and to pick from."""
+"""Image Viewer: a sheet of the images in a table, to look at and to pick from."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ MAX_NAME = 80
 
 
 class OWImageViewer(OWWidget):
-    """Shows the pictures that a table refers to; outputs the selected rows."""
+    """Shows the images that a table refers to; outputs the selected rows."""
 
     name = "Image Viewer"
     description = "View images that the data refers to."
@@ -69,7 +69,7 @@ class OWImageViewer(OWWidget):
         data = Output("Data", Table)
 
     class Warning(OWWidget.Warning):
-        no_pictures = Msg("Column '{}' is empty: there are no images to show.")
+        no_images = Msg("Column '{}' is empty: there are no images to show.")
         no_images_shown = Msg(
             "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
         )
@@ -88,7 +88,7 @@ class OWImageViewer(OWWidget):
 
     image_attr: Variable | None = settings.ContextSetting(None)
     title_attr: Variable | None = settings.ContextSetting(None)
-    # The cells of the selected rows: rows come and go while pictures stay. Of a cell
+    # The cells of the selected rows: rows come and go while images stay. Of a cell
     # that is there several times, the selected ones: (cell, how many before it).
     selected_items: set = settings.ContextSetting(set(), schema_only=True)
     imageSize: int = settings.Setting(100)
@@ -107,7 +107,7 @@ class OWImageViewer(OWWidget):
     def __init__(self):
         super().__init__()
         self.data: Table | None = None
-        # Rows of the data with a picture; the view has no others.
+        # Rows of the data with an image; the view has no others.
         self._rows: list[int] = []
         # For each of them, the cell and how many like it come before.
         self._cells: list[tuple[str, int]] = []
@@ -185,13 +185,13 @@ class OWImageViewer(OWWidget):
 
     @Inputs.data
     def set_data(self, data: Table | None) -> None:
-        """Show the pictures of another table."""
+        """Show the images of another table."""
         if self.image_attr is not None:
             # A context without a column would match any data.
             self.closeContext()
         self._clear()
         if data is not None:
-            self.image_model[:] = _picture_columns(data)
+            self.image_model[:] = _image_columns(data)
             if self.image_model:
                 self.data = data
                 self.title_model.set_domain(data.domain)
@@ -199,7 +199,7 @@ class OWImageViewer(OWWidget):
                 self.openContext(data)
             else:
                 self.Error.no_image_attr()
-        self._show_pictures()
+        self._show_images()
         self.commit.now()
 
     def _clear(self) -> None:
@@ -222,7 +222,7 @@ class OWImageViewer(OWWidget):
             texts.sort(key=lambda var: (var is self.image_attr) + _is_marked(var))
             self.title_attr = texts[0] if texts else self.image_attr
 
-    def _show_pictures(self) -> None:
+    def _show_images(self) -> None:
         self._any_shown = False
         self.Warning.clear()
         sources: list[str | None] = []
@@ -232,8 +232,8 @@ class OWImageViewer(OWWidget):
         self._sources = frozenset(sources)
         self._cells = list(_numbered(self._texts()))
         if sources and not self._rows:
-            self.Warning.no_pictures(self.image_attr.name)
-        self.thumbnailView.model().set_pictures(
+            self.Warning.no_images(self.image_attr.name)
+        self.thumbnailView.model().set_images(
             [sources[row] for row in self._rows], self._titles(), self._intensity()
         )
         self._restore_selection()
@@ -245,7 +245,7 @@ class OWImageViewer(OWWidget):
         return [text(values[row]) for row in self._rows]
 
     def _intensity(self) -> Intensity:
-        """As Image Embedding has seen the pictures."""
+        """As Image Embedding has seen the images."""
         attr = self.image_attr
         return AUTOMATIC if attr is None else column_intensity(attr)
 
@@ -269,7 +269,7 @@ class OWImageViewer(OWWidget):
 
     def _on_image_attr_changed(self) -> None:
         self.selected_items = set()
-        self._show_pictures()
+        self._show_images()
         self.commit.deferred()
 
     def _on_title_attr_changed(self) -> None:
@@ -328,19 +328,19 @@ class OWImageViewer(OWWidget):
 
     def context_menu(self, index: QModelIndex) -> QMenu:
         """
-        What can be done with a picture.
+        What can be done with an image.
 
         Parameters
         ----------
         index : QModelIndex
-            The picture's place in the view.
+            The image's place in the view.
 
         Returns
         -------
         QMenu
         """
         source, thumbnail = index.data(SourceRole), index.data(ThumbnailRole)
-        # What is not a picture might be a program, and opening would start it.
+        # What is not an image might be a program, and opening would start it.
         shown = thumbnail is not None and thumbnail.image is not None
         is_file = desktop.is_file(source)
         menu = QMenu(self.thumbnailView)
@@ -367,7 +367,7 @@ class OWImageViewer(OWWidget):
 
     def _open(self, source: str) -> None:
         self.Warning.cannot_open.clear()
-        if not desktop.open_picture(source):
+        if not desktop.open_image(source):
             self.Warning.cannot_open(_short(source))
 
     def _copy(self, source: str) -> None:
@@ -434,8 +434,8 @@ class OWImageViewer(OWWidget):
         super().onDeleteWidget()
 
 
-def _picture_columns(data: Table) -> list[Variable]:
-    """Text columns; unmarked categories are rarely pictures if there is text."""
+def _image_columns(data: Table) -> list[Variable]:
+    """Text columns; unmarked categories are rarely images if there is text."""
     columns = image_columns(data)
     if not any(isinstance(variable, StringVariable) for variable in columns):
         return sorted(columns, key=lambda variable: not _is_marked(variable))

@@ -1,7 +1,7 @@
 import imagecodecs
 import numpy as np
 import pytest
-from picture_files import blotches, first_row, pixels, reason
+from image_files import blotches, first_row, pixels, reason
 
 from orangecontrib.imageanalytics.images.decode import (
     Header,

@@ -4,7 +4,7 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
-from picture_files import blotches, grey_row, header_reason, pixels, reason
+from image_files import blotches, grey_row, header_reason, pixels, reason
 from pydicom import uid
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -262,16 +262,16 @@ def test_without_preamble(syntax, tmp_path):
     (tmp_path / "a.dcm").write_bytes(bare)
     (tmp_path / "a.bin").write_bytes(bare)
     assert read_header(str(tmp_path / "a.dcm")).format == "DICOM"
-    assert header_reason(tmp_path / "a.bin") == "not a picture"
+    assert header_reason(tmp_path / "a.bin") == "not an image"
 
 
-def test_no_picture():
+def test_no_image():
     report = pydicom.dcmread(BytesIO(dicom(GREYS)))
     del report.PixelData, report.Rows
     file = BytesIO()
     report.save_as(file)
-    assert reason(file.getvalue()) == "DICOM without a picture"
-    assert reason(b"\x08\0\5\0" + bytes(300)) == "not a picture"
+    assert reason(file.getvalue()) == "DICOM without an image"
+    assert reason(b"\x08\0\5\0" + bytes(300)) == "not an image"
 
 
 def test_damaged():

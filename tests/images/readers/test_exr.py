@@ -1,7 +1,7 @@
 import numpy as np
 import OpenEXR
 import pytest
-from picture_files import blotches, first_row, pixels, reason
+from image_files import blotches, first_row, pixels, reason
 
 from orangecontrib.imageanalytics.images.decode import (
     Header,

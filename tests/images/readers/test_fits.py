@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from picture_files import blotches, grey_row, pixels, reason
+from image_files import blotches, grey_row, pixels, reason
 
 from orangecontrib.imageanalytics.images.decode import (
     Header,
@@ -76,12 +76,12 @@ def test_planes(tmp_path):
     assert reason(content, page=7) == "there is no page 7, the last is 6"
 
 
-def test_the_first_picture_of_several():
+def test_the_first_image_of_several():
     empty = header(SIMPLE=True, BITPIX=8, NAXIS=0)
     line = unit(np.float32([1, 2, 3]), first=False)
-    picture = unit(np.uint8([[7, 9]]), first=False)
-    assert grey_row(empty + line + picture) == [7, 9]
-    assert reason(empty + line) == "FITS without a picture"
+    image = unit(np.uint8([[7, 9]]), first=False)
+    assert grey_row(empty + line + image) == [7, 9]
+    assert reason(empty + line) == "FITS without an image"
 
 
 def test_damaged():

@@ -4,11 +4,11 @@ from io import BytesIO
 import imagecodecs
 import numpy as np
 import pytest
-from helpers import make_picture
-from picture_files import blotches, encoded, pixels, reason
+from helpers import make_image
+from image_files import blotches, encoded, pixels, reason
 from PIL import Image
 
-from orangecontrib.imageanalytics.images import picture
+from orangecontrib.imageanalytics.images import lazy_image
 from orangecontrib.imageanalytics.images.decode import (
     Header,
     content_header,
@@ -20,7 +20,7 @@ from orangecontrib.imageanalytics.images.readers.jpeg import read_frame
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_without_the_last_mark(mode, options):
-    content = encoded(make_picture(1, (333, 257)).convert(mode), "JPEG", **options)
+    content = encoded(make_image(1, (333, 257)).convert(mode), "JPEG", **options)
     assert content.endswith(b"\xff\xd9")
     for n_bytes in (1, 2):
         assert (pixels(content[:-n_bytes]) == pixels(content)).all()
@@ -29,7 +29,7 @@ def test_without_the_last_mark(mode, options):
 
 
 def test_without_the_last_mark_but_with_restarts():
-    content = encoded(make_picture(1, (333, 257)), "JPEG", restart_marker_rows=1)
+    content = encoded(make_image(1, (333, 257)), "JPEG", restart_marker_rows=1)
     assert content.count(b"\xff\xd0") >= 1
     assert (pixels(content[:-2]) == pixels(content)).all()
     *_, last = re.finditer(rb"\xff[\xd0-\xd7]", content)
@@ -39,7 +39,7 @@ def test_without_the_last_mark_but_with_restarts():
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_scan_is_missing(mode):
-    content = encoded(make_picture(1).convert(mode), "JPEG", progressive=True)
+    content = encoded(make_image(1).convert(mode), "JPEG", progressive=True)
     scans = [match.start() for match in re.finditer(rb"\xff[\xda\xc4]", content)]
     for place in scans[-4:]:
         assert reason(content[:place]) == "the file is cut short"
@@ -55,13 +55,13 @@ def test_cut_short(options, n_missing):
 
 
 def test_the_limit_is_for_what_is_decoded(monkeypatch):
-    monkeypatch.setattr(picture, "MAX_PIXELS", 100_000)
-    large = encoded(make_picture(2, (1200, 800)), "JPEG")
+    monkeypatch.setattr(lazy_image, "MAX_PIXELS", 100_000)
+    large = encoded(make_image(2, (1200, 800)), "JPEG")
     assert decode(large, at_least=(300, 200)).size == (300, 200)
     assert content_header(large) == Header("JPEG", 1200, 800)
     assert "too many pixels (1200x800" in reason(large)
     # Of these, decoders hold all pixels at once however few are wanted.
-    progressive = encoded(make_picture(2, (1200, 800)), "JPEG", progressive=True)
+    progressive = encoded(make_image(2, (1200, 800)), "JPEG", progressive=True)
     assert "too many pixels" in reason(progressive, at_least=(30, 20))
 
 

@@ -1,8 +1,8 @@
 import imagecodecs
 import numpy as np
 import pytest
-from helpers import make_picture
-from picture_files import blotches, encoded, grey_row, pixels
+from helpers import make_image
+from image_files import blotches, encoded, grey_row, pixels
 from PIL import Image
 
 from orangecontrib.imageanalytics.images import decode as module
@@ -63,10 +63,10 @@ def test_deep_colours():
     ],
 )
 def test_reduced(at_least, size):
-    content = encoded(make_picture(4, (400, 240)), "JPEG2000")
+    content = encoded(make_image(4, (400, 240)), "JPEG2000")
     found = decode(content, at_least=at_least)
     assert found.size == size
-    whole = make_picture(4, (400, 240)).resize(size, Image.Resampling.BOX)
+    whole = make_image(4, (400, 240)).resize(size, Image.Resampling.BOX)
     assert np.abs(np.asarray(found).astype(int) - np.asarray(whole)).mean() < (
         6 if size[0] >= 100 else 20
     )
@@ -82,7 +82,7 @@ def test_large_ones_are_left_to_the_helper(monkeypatch):
         lambda format, *args: asked.append(format.name) or original(format, *args),
     )
     large, small = (
-        encoded(make_picture(4, size), "JPEG2000") for size in ((1100, 1000), (64, 48))
+        encoded(make_image(4, size), "JPEG2000") for size in ((1100, 1000), (64, 48))
     )
     assert decode(small).size == (64, 48)
     assert asked == []

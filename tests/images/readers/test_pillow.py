@@ -2,7 +2,7 @@ import struct
 
 import numpy as np
 import pytest
-from picture_files import blotches, encoded, first_row, pixels, reason
+from image_files import blotches, encoded, first_row, pixels, reason
 from PIL import Image
 
 from orangecontrib.imageanalytics.images.decode import (

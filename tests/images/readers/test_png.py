@@ -3,7 +3,7 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
-from picture_files import (
+from image_files import (
     blotches,
     chunk,
     encoded,

@@ -3,7 +3,7 @@ import zlib
 
 import numpy as np
 import pytest
-from picture_files import blotches, first_row, grey_row, pixels, reason
+from image_files import blotches, first_row, grey_row, pixels, reason
 
 from orangecontrib.imageanalytics.images.decode import Header, content_header
 
@@ -152,10 +152,10 @@ def test_lab():
     assert np.abs(np.subtract(found, [(255, 0, 0)])).max() < 8
 
 
-def test_without_a_merged_picture():
+def test_without_a_merged_image():
     told = resource(1057, struct.pack(">IB", 1, 0) + bytes(20))
     expected = (
-        "Photoshop kept no merged picture in it: save it there with Maximize "
+        "Photoshop kept no merged image in it: save it there with Maximize "
         "Compatibility"
     )
     assert reason(psd(PLANES, resources=told)) == expected

@@ -3,8 +3,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
-from helpers import make_picture
-from picture_files import reason
+from helpers import make_image
+from image_files import reason
 
 from orangecontrib.imageanalytics.images.decode import (
     Header,
@@ -13,13 +13,13 @@ from orangecontrib.imageanalytics.images.decode import (
     read_header,
 )
 
-PICTURE = make_picture(3, (256, 192))
+IMAGE = make_image(3, (256, 192))
 BLACK, WHITE = 0, 4095
 
 
-def mosaic(picture):
+def mosaic(image):
     """What a sensor with red, green, green and blue cells sees."""
-    array = np.asarray(picture).astype(float) / 255
+    array = np.asarray(image).astype(float) / 255
     light = np.where(array <= 0.04045, array / 12.92, ((array + 0.055) / 1.055) ** 2.4)
     cells = np.empty(array.shape[:2])
     for row, column, band in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
@@ -56,17 +56,17 @@ def dng(orientation=1, make=True):
     ]
     file = BytesIO()
     with tifffile.TiffWriter(file) as writer:
-        small = np.asarray(PICTURE.resize((16, 12)))
+        small = np.asarray(IMAGE.resize((16, 12)))
         writer.write(small, photometric="rgb", subifds=1, subfiletype=1, extratags=tags)
-        writer.write(mosaic(PICTURE), photometric="cfa", extratags=sensor)
+        writer.write(mosaic(IMAGE), photometric="cfa", extratags=sensor)
     return file.getvalue()
 
 
-def test_the_picture_and_not_its_thumbnail(tmp_path):
+def test_the_image_and_not_its_thumbnail(tmp_path):
     content = dng()
     image = decode(content)
     assert image.size == (256, 192)
-    found, expected = (np.asarray(i).astype(float).ravel() for i in (image, PICTURE))
+    found, expected = (np.asarray(i).astype(float).ravel() for i in (image, IMAGE))
     assert np.corrcoef(found, expected)[0, 1] > 0.9
     (tmp_path / "a.dng").write_bytes(content)
     expected = Header("RAW", 256, 192, is_plain=False)
@@ -84,7 +84,7 @@ def test_half_the_size_suffices(at_least, size):
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_orientation(orientation):
     image = decode(dng(orientation))
-    upright = PICTURE.rotate({1: 0, 3: 180, 6: 270, 8: 90}[orientation], expand=True)
+    upright = IMAGE.rotate({1: 0, 3: 180, 6: 270, 8: 90}[orientation], expand=True)
     assert image.size == upright.size
     header = content_header(dng(orientation))
     assert (header.width, header.height) == upright.size

@@ -140,7 +140,7 @@ def test_prefixed_and_without_namespace():
 def test_not_a_drawing(content, tmp_path):
     (tmp_path / "a.svg").write_bytes(content)
     for read, what in ((decode, content), (read_header, str(tmp_path / "a.svg"))):
-        with pytest.raises(ImageError, match="not a picture"):
+        with pytest.raises(ImageError, match="not an image"):
             read(what)
 
 
@@ -284,14 +284,14 @@ BOMBS = {
     f'{RED}</pattern><g transform="matrix(1000 0 0 1000 0 0)">'
     '<rect width="20" height="10" fill="url(#p)"/></g>',
     "many masks": chain("mask", "mask", n=100_000),
-    "large picture": '<image href="data:image/png;base64,{}"/>',
+    "large image": '<image href="data:image/png;base64,{}"/>',
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_other_bombs(name):
     body = BOMBS[name]
-    if name == "large picture":
+    if name == "large image":
         stream = BytesIO()
         Image.new("1", (8000, 8000)).save(stream, "PNG")
         body = body.format(base64.b64encode(stream.getvalue()).decode())

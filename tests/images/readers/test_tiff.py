@@ -5,8 +5,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
-from helpers import make_picture
-from picture_files import (
+from helpers import make_image
+from image_files import (
     blotches,
     encoded,
     first_row,
@@ -258,8 +258,8 @@ def test_video_colours_in_planes():
     assert np.abs(pixels(content).astype(int) - COLOURS).max() <= 3
 
 
-def test_tiles_that_reach_beyond_the_picture():
-    greys = np.asarray(make_picture(0, (100, 70)).convert("L"))
+def test_tiles_that_reach_beyond_the_image():
+    greys = np.asarray(make_image(0, (100, 70)).convert("L"))
     content = tif(255 - greys, photometric="miniswhite", tile=(32, 48))
     assert (pixels(content)[..., 0] == greys).all()
     assert reason(content[:-3000]) == "the file is cut short"
@@ -350,8 +350,8 @@ def with_thumbnail(first, then, **options):
     return file.getvalue()
 
 
-BIG = np.asarray(make_picture(5, (640, 480)))
-SMALL = np.asarray(make_picture(6, (64, 48)))
+BIG = np.asarray(make_image(5, (640, 480)))
+SMALL = np.asarray(make_image(6, (64, 48)))
 
 
 @pytest.mark.parametrize("subfiletype", [1, 0])
@@ -372,7 +372,7 @@ def test_thumbnail_in_the_second_page():
 
 
 @pytest.mark.parametrize("array", [BIG, BIG.astype(np.uint16) * 257])
-def test_the_picture_below_its_thumbnail(array):
+def test_the_image_below_its_thumbnail(array):
     file = BytesIO()
     with tifffile.TiffWriter(file) as writer:
         writer.write(SMALL, photometric="rgb", subifds=1, subfiletype=1)
@@ -409,7 +409,7 @@ def test_the_largest_version_that_can_be_read(monkeypatch):
 
 
 def channel(seed, dtype=np.uint16):
-    grey = np.asarray(make_picture(seed).convert("L")).astype(dtype)
+    grey = np.asarray(make_image(seed).convert("L")).astype(dtype)
     return grey * 2 + 100
 
 
@@ -580,11 +580,9 @@ def test_first_of_pages():
     file = BytesIO()
     with tifffile.TiffWriter(file) as writer:
         for seed in range(3):
-            writer.write(
-                np.asarray(make_picture(seed)), photometric="rgb", metadata=None
-            )
+            writer.write(np.asarray(make_image(seed)), photometric="rgb", metadata=None)
     content = file.getvalue()
-    assert (pixels(content) == np.asarray(make_picture(0))).all()
+    assert (pixels(content) == np.asarray(make_image(0))).all()
     assert content_header(content) == Header("TIFF", 64, 48, has_more=True)
 
 
@@ -668,7 +666,7 @@ def test_pages_of_other_sizes(pages_of):
     file = BytesIO()
     with tifffile.TiffWriter(file) as writer:
         for size in ((64, 48), (20, 30), (64, 48)):
-            array = np.asarray(make_picture(size[0], size))
+            array = np.asarray(make_image(size[0], size))
             writer.write(array, photometric="rgb", metadata=None)
     content = file.getvalue()
     found = pages_of(content)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from picture_files import first_row, pixels, reason
+from image_files import first_row, pixels, reason
 
 from orangecontrib.imageanalytics.images.decode import Header, content_header
 

@@ -24,10 +24,10 @@ def opened(monkeypatch):
     return lambda: services.opened
 
 
-def test_open_picture(opened, tmp_path):
+def test_open_image(opened, tmp_path):
     path = str(tmp_path / "a #1.png")
-    assert desktop.open_picture(path)
-    assert desktop.open_picture("https://example.org/b.png")
+    assert desktop.open_image(path)
+    assert desktop.open_image("https://example.org/b.png")
     assert opened() == (
         "file://" + path.replace("#", "%23"),
         "https://example.org/b.png",

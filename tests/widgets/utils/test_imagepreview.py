@@ -16,7 +16,7 @@ Keys = Qt.Key
 
 @pytest.fixture
 def preview(tmp_path):
-    """Over a view of a large picture, a small one, and none."""
+    """Over a view of a large image, a small one, and none."""
     for name, size in (("large", (1200, 900)), ("small", (40, 30))):
         half = Image.new("RGB", size, (0, 0, 255))
         half.paste((255, 0, 0), (0, 0, size[0] // 2, size[1]))
@@ -25,7 +25,7 @@ def preview(tmp_path):
     view = ThumbnailView()
     view.resize(400, 300)
     view.setModel(ThumbnailModel(ThumbnailLoader(view), view))
-    view.model().set_pictures([str(tmp_path / n) for n in names], names.__getitem__)
+    view.model().set_images([str(tmp_path / n) for n in names], names.__getitem__)
     view.setCurrentIndex(view.model().index(0))
     view.show()
     preview = ImagePreview(view)
@@ -46,7 +46,7 @@ def loaded(preview, until):
 
 
 def colour(preview, x, y):
-    """Channels at a place given in parts of the picture's area."""
+    """Channels at a place given in parts of the image's area."""
     area = preview._area()
     pixel = (
         preview.grab()
@@ -73,7 +73,7 @@ def test_opens_on_request_and_closes(preview, until):
     assert not preview.isVisible()
 
 
-def test_whole_picture_is_shown(preview, until):
+def test_whole_image_is_shown(preview, until):
     opened(preview, until)
     red, blue = colour(preview, 0.3, 0.5), colour(preview, 0.7, 0.5)
     assert red == (255, 0, 0) and blue == (0, 0, 255)
@@ -151,7 +151,7 @@ def test_zoom(preview, until):
     assert preview.zoom() == pytest.approx(fit)
 
 
-def test_small_pictures_fill_the_window_and_can_be_seen_as_they_are(preview, until):
+def test_small_images_fill_the_window_and_can_be_seen_as_they_are(preview, until):
     preview._view.setCurrentIndex(preview._view.model().index(1))
     opened(preview, until)
     assert preview.zoom() > 5
@@ -212,7 +212,7 @@ def test_closing_frees_the_memory(preview, until):
 
 def test_closes_when_there_is_nothing_to_show(preview, until):
     opened(preview, until)
-    preview._view.model().set_pictures([])
+    preview._view.model().set_images([])
     assert not preview.isVisible()
 
 

@@ -21,7 +21,7 @@ WHITE = 0xFFFFFFFF
 def model():
     loader = ThumbnailLoader()
     model = ThumbnailModel(loader)
-    model.set_pictures(["a.png"], lambda row: "a title")
+    model.set_images(["a.png"], lambda row: "a title")
     yield model
     loader.close()
 
@@ -58,14 +58,14 @@ def places_of(colour, image):
     }
 
 
-def test_small_pictures_have_no_title():
+def test_small_images_have_no_title():
     small, large = option(40).rect, option(60).rect
     assert small.height() == small.width()
     assert large.height() > large.width() + option().fontMetrics.height()
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
-def test_pictures_are_drawn_pixel_by_pixel(model, ratio):
+def test_images_are_drawn_pixel_by_pixel(model, ratio):
     edge = round(60 * ratio)
     noise = Image.effect_noise((edge, edge // 2), 100).convert("RGB")
     image = to_qimage(noise)
@@ -80,7 +80,7 @@ def test_pictures_are_drawn_pixel_by_pixel(model, ratio):
     assert any(shown)
 
 
-def test_pictures_of_another_size_are_scaled(model):
+def test_images_of_another_size_are_scaled(model):
     image = QImage(20, 20, QImage.Format.Format_RGB32)
     image.fill(0xFF00FF00)
     model.loader.cache.put(Thumbnail("a.png", (20, 20), image, (20, 20)))
@@ -99,7 +99,7 @@ def test_title_is_drawn_below(model):
     assert len(places_of(WHITE, below)) == below.width() * below.height()
 
 
-def test_broken_and_coming_pictures_look_different(model):
+def test_broken_and_coming_images_look_different(model):
     coming = painted(model)
     model.loader.cache.put(Thumbnail("a.png", (60, 60), error="is a folder"))
     broken = painted(model)

@@ -21,7 +21,7 @@ def model():
     loader = ThumbnailLoader()
     model = ThumbnailModel(loader)
     sources = [f"/photos/{index}.jpg" for index in range(4)]
-    model.set_pictures(sources, TITLES.__getitem__)
+    model.set_images(sources, TITLES.__getitem__)
     yield model
     loader.close()
 
@@ -51,7 +51,7 @@ def test_tooltip(model):
 
 
 def test_tooltip_without_a_title_is_no_plain_text(model):
-    model.set_pictures(["/photos/cats & dogs.jpg"])
+    model.set_images(["/photos/cats & dogs.jpg"])
     assert tooltip(model, 0) == "<qt>/photos/cats &amp; dogs.jpg</qt>"
 
 

@@ -66,7 +66,7 @@ class Server:
             if "hangs" in url:
                 assert cancelled.wait(20)
                 return
-            yield url, ImageError("404 Not Found") if "missing" in url else picture()
+            yield url, ImageError("404 Not Found") if "missing" in url else image()
 
     def close(self):
         self.closed = True
@@ -79,7 +79,7 @@ def server(monkeypatch):
     return server
 
 
-def picture(size=(120, 60)):
+def image(size=(120, 60)):
     file = BytesIO()
     Image.new("RGB", size, (255, 0, 0)).save(file, "PNG")
     return file.getvalue()
@@ -206,7 +206,7 @@ def test_failures_say_why(loader, until, tmp_path):
     loader.request([missing, str(text), "\0"], BOX)
     until(lambda: loader.idle)
     assert loader.get(missing).error == "file not found"
-    assert loader.get(str(text)).error == "not a picture"
+    assert loader.get(str(text)).error == "not an image"
     assert loader.get("\0").error == "not a valid path"
 
 

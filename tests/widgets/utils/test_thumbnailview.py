@@ -53,7 +53,7 @@ def renders(monkeypatch):
 
 @pytest.fixture
 def view(renders):
-    """A view with five columns for 23 pictures."""
+    """A view with five columns for 23 images."""
     view = ThumbnailView()
     view.setModel(ThumbnailModel(ThumbnailLoader(view), view))
     cell = view.cell_size()
@@ -67,7 +67,7 @@ def view(renders):
 
 def show(view, count):
     sources = [f"{count}/{row}" for row in range(count)]
-    view.model().set_pictures(sources, lambda row: f"title {row}")
+    view.model().set_images(sources, lambda row: f"title {row}")
 
 
 def center(view, row):
@@ -119,14 +119,14 @@ def test_index_at_inverts_visual_rect(view):
     assert not view.indexAt(end).isValid()
 
 
-def test_few_pictures_are_not_spread(view):
+def test_few_images_are_not_spread(view):
     show(view, 2)
     width = view.cell_size().width()
     assert view.row_rect(1).right() < 2 * width
     assert view.verticalScrollBar().maximum() == 0
 
 
-def test_no_pictures(view):
+def test_no_images(view):
     show(view, 0)
     assert not view.indexAt(QPoint(10, 10)).isValid()
     assert list(view.visible_rows()) == []
@@ -307,7 +307,7 @@ def test_selected_rows_have_the_current_one(view):
     assert current(view) == 4
 
 
-def test_new_pictures_have_a_current_one_for_the_keys(view, until):
+def test_new_images_have_a_current_one_for_the_keys(view, until):
     view.activateWindow()
     view.setFocus()
     until(view.hasFocus)
@@ -407,7 +407,7 @@ def test_region_to_repaint_is_what_changed(view):
     assert QRect(view.viewport().rect()).contains(region.boundingRect())
 
 
-def test_broken_pictures_are_painted(view, until):
+def test_broken_images_are_painted(view, until):
     loader = view.model().loader
     before = view.viewport().grab().toImage()
     until(lambda: loader.get("23/0") and loader.idle)
@@ -416,7 +416,7 @@ def test_broken_pictures_are_painted(view, until):
     assert after.copy(view.row_rect(0)) != before.copy(view.row_rect(0))
 
 
-def test_new_pictures_start_at_the_top(view):
+def test_new_images_start_at_the_top(view):
     view.select_rows([3])
     view.verticalScrollBar().setValue(50)
     show(view, 200)

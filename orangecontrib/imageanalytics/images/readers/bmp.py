@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from orangecontrib.imageanalytics.images.formats import Format
-from orangecontrib.imageanalytics.images.picture import OtherFormat, Picture
+from orangecontrib.imageanalytics.images.lazy_image import LazyImage, OtherFormat
 from orangecontrib.imageanalytics.images.readers import pillow
 
 
-def open(file: BinaryIO, format: Format) -> Picture:
+def open(file: BinaryIO, format: Format) -> LazyImage:
     """Open a BMP."""
     try:
         return pillow.open(file, format)

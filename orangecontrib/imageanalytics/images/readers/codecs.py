@@ -10,8 +10,8 @@ import numpy as np
 
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Values, as_opacity
-from orangecontrib.imageanalytics.images.picture import (
-    Picture,
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     Size,
     check_page,
     check_size,
@@ -28,8 +28,8 @@ _LIGHT = ("HDR",)
 _IMAGE_OFFSET, _IMAGE_BYTES = 0xBCC0, 0xBCC1  # tags of JPEG XR
 
 
-def open(file: BinaryIO, format: Format) -> CodecPicture:
-    """Decode a picture: the codecs cannot tell its size before."""
+def open(file: BinaryIO, format: Format) -> CodecImage:
+    """Decode an image: the codecs cannot tell its size before."""
     content = file.read()
     if format.name == "JXR":
         _check_end(content)
@@ -38,7 +38,7 @@ def open(file: BinaryIO, format: Format) -> CodecPicture:
         array = array[0]
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    return CodecPicture(format.name, array)
+    return CodecImage(format.name, array)
 
 
 def _check_end(content: bytes) -> None:
@@ -53,9 +53,9 @@ def _check_end(content: bytes) -> None:
         raise EOFError
 
 
-class CodecPicture(Picture):
+class CodecImage(LazyImage):
     """
-    A decoded picture.
+    A decoded image.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class CodecPicture(Picture):
         self._array = array
 
     def read(self, at_least: Size | None, page: int | None) -> Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         check_page(page or 1, 1)
         array, opacity = self._array, None
         if array.ndim == 3 and array.shape[2] in (2, 4):

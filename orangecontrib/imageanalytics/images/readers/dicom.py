@@ -1,4 +1,4 @@
-"""DICOM: pictures of medicine, with the units, the window and the colours it names."""
+"""DICOM: images of medicine, with the units, the window and the colours it names."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pydicom.pixels import (
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Range, Values
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     OtherFormat,
-    Picture,
     Size,
     check_page,
     check_size,
@@ -40,28 +40,28 @@ for _syntax in dicom_codecs.DECODER_DEPENDENCIES:
     )
 
 
-def open(file: BinaryIO, format: Format) -> DicomPicture:
+def open(file: BinaryIO, format: Format) -> DicomImage:
     """Open a DICOM file."""
     start = file.read(_PREAMBLE_BYTES + 4)
     file.seek(0)
     has_preamble = start.endswith(b"DICM")
     try:
         data = pydicom.dcmread(file, force=True, stop_before_pixels=True)
-        is_picture = "Rows" in data and "Columns" in data
+        is_image = "Rows" in data and "Columns" in data
     except Exception:
         if has_preamble:
             raise
-        is_picture = False
-    if not is_picture and not has_preamble:
+        is_image = False
+    if not is_image and not has_preamble:
         raise OtherFormat
-    if not is_picture:
-        raise ImageError("DICOM without a picture")
-    return DicomPicture(file, data)
+    if not is_image:
+        raise ImageError("DICOM without an image")
+    return DicomImage(file, data)
 
 
-class DicomPicture(Picture):
+class DicomImage(LazyImage):
     """
-    A picture, or the frames of a film or a volume.
+    An image, or the frames of a film or a volume.
 
     Parameters
     ----------
@@ -78,17 +78,17 @@ class DicomPicture(Picture):
         self.has_more = self._n_frames > 1
 
     def page_names(self) -> list[str]:
-        """As `Picture.page_names`."""
+        """As `LazyImage.page_names`."""
         return numbered("frame", self._n_frames)
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         check_page(page or 1, self._n_frames)
         (index,) = middle((self._n_frames,)) if page is None else (page - 1,)
         self._file.seek(0)
         data = pydicom.dcmread(self._file, force=True)
         if not any(keyword in data for keyword in _PIXELS):
-            raise ImageError("DICOM without a picture")
+            raise ImageError("DICOM without an image")
         _know_syntax(data)
         array = _pixels(data, index)
         if data.get("PhotometricInterpretation") == "PALETTE COLOR":

@@ -15,8 +15,8 @@ from orangecontrib.imageanalytics.images.intensity import (
     as_opacity,
     unassociated,
 )
-from orangecontrib.imageanalytics.images.picture import (
-    Picture,
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     Size,
     check_page,
     check_size,
@@ -26,12 +26,12 @@ from orangecontrib.imageanalytics.images.picture import (
 _GREYS = ("Y", "L", "Z", "R")
 
 
-def open(file: BinaryIO, format: Format) -> ExrPicture:
+def open(file: BinaryIO, format: Format) -> ExrImage:
     """Open an OpenEXR file."""
-    return ExrPicture(file)
+    return ExrImage(file)
 
 
-class ExrPicture(Picture):
+class ExrImage(LazyImage):
     """
     An OpenEXR file: the first of its parts that has colours, else the first.
 
@@ -58,13 +58,13 @@ class ExrPicture(Picture):
         # The library reads files alone.
         self._file.seek(0)
         with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "picture.exr")
+            path = os.path.join(folder, "image.exr")
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT), "wb") as copy:
                 copy.write(self._file.read())
             return OpenEXR.File(path, header_only=header_only)
 
     def read(self, at_least: Size | None, page: int | None) -> Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         check_page(page or 1, 1)
         with self._opened(header_only=False) as opened:
             found = opened.channels(self._part)

@@ -1,6 +1,6 @@
 """FITS: the numbers of telescopes, as the header says that they are meant.
 
-(FITS Standard 4.0. Tables and compressed pictures are Pillow's.)
+(FITS Standard 4.0. Tables and compressed images are Pillow's.)
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Values
-from orangecontrib.imageanalytics.images.picture import (
-    Picture,
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     Size,
     check_page,
     check_size,
@@ -29,19 +29,19 @@ _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _MAX_AXES = 999
 
 
-def open(file: BinaryIO, format: Format) -> Picture:
-    """Open the first picture in a FITS file."""
+def open(file: BinaryIO, format: Format) -> LazyImage:
+    """Open the first image in a FITS file."""
     while header := _header(file):
         shape = _shape(header)
         start = file.tell()
         is_image = "SIMPLE" in header or header.get("XTENSION") == "IMAGE"
         if is_image and len(shape) >= 2 and math.prod(shape):
-            return FitsPicture(file, start, header, shape)
+            return FitsImage(file, start, header, shape)
         if header.get("ZIMAGE") == "T":
             return pillow.open(file, format)
         n_bytes = abs(int(header["BITPIX"])) // 8 * _n_numbers(header, shape)
         file.seek(start + -(-n_bytes // _BLOCK) * _BLOCK)
-    raise ImageError("FITS without a picture")
+    raise ImageError("FITS without an image")
 
 
 def _header(file: BinaryIO) -> dict[str, str]:
@@ -74,9 +74,9 @@ def _n_numbers(header, shape) -> int:
     return groups * (parameters + math.prod(shape)) if shape else 0
 
 
-class FitsPicture(Picture):
+class FitsImage(LazyImage):
     """
-    A picture, or a stack of them.
+    An image, or a stack of them.
 
     Parameters
     ----------
@@ -97,11 +97,11 @@ class FitsPicture(Picture):
         self.has_more = self._n_planes > 1
 
     def page_names(self) -> list[str]:
-        """As `Picture.page_names`."""
+        """As `LazyImage.page_names`."""
         return numbered("plane", self._n_planes)
 
     def read(self, at_least: Size | None, page: int | None) -> Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         if page is None:
             index = plane_number(middle(self._stack), self._stack)
         else:

@@ -12,15 +12,15 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Values
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     OtherFormat,
-    Picture,
     Size,
     check_page,
     check_size,
 )
 from orangecontrib.imageanalytics.images.readers.pillow import (
-    PillowPicture,
+    PillowImage,
     open_image,
 )
 
@@ -91,10 +91,10 @@ def read_frame(file: BinaryIO) -> Frame | None:
     return None
 
 
-def open(file: BinaryIO, format: Format) -> Picture:
+def open(file: BinaryIO, format: Format) -> LazyImage:
     """Open a JPEG."""
     try:
-        return JpegPicture(file, open_image(file, format.name))
+        return JpegImage(file, open_image(file, format.name))
     except Exception:
         _leave_rare(file)
         raise
@@ -107,7 +107,7 @@ def _leave_rare(file: BinaryIO) -> None:
         raise OtherFormat
 
 
-class JpegPicture(PillowPicture):
+class JpegImage(PillowImage):
     """
     A JPEG of 8 bits.
 
@@ -128,7 +128,7 @@ class JpegPicture(PillowPicture):
             super().check_size()
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
-        """As `Picture.read`; at 1/2, 1/4 or 1/8 of the size if that suffices."""
+        """As `LazyImage.read`; at 1/2, 1/4 or 1/8 of the size if that suffices."""
         check_page(page or 1, 1)
         self._reduce(self.image, at_least)
         try:
@@ -149,7 +149,7 @@ class JpegPicture(PillowPicture):
 
     def _without_end(self, at_least) -> Image.Image | None:
         """
-        A picture that lacks its last mark alone, as some cameras and servers leave it.
+        An image that lacks its last mark alone, as some cameras and servers leave it.
 
         Decoders make something up for what is missing, out of whatever follows: if
         nothing is, it does not matter what that is.

@@ -14,14 +14,14 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Range, Values
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
     OtherFormat,
     Size,
     check_size,
     reduction,
 )
 from orangecontrib.imageanalytics.images.readers.pillow import (
-    PillowPicture,
+    PillowImage,
     open_image,
     pixels,
 )
@@ -53,12 +53,12 @@ class _Codestream:
         return self.whole if self.bits < 16 else None
 
 
-def open(file: BinaryIO, format: Format) -> Jpeg2000Picture:
+def open(file: BinaryIO, format: Format) -> Jpeg2000Image:
     """Open a JPEG 2000."""
     head = file.read(_MAX_HEADER)
     with _leaving_rare():
         image = open_image(file, format.name)
-    return Jpeg2000Picture(file, image, _codestream(head))
+    return Jpeg2000Image(file, image, _codestream(head))
 
 
 @contextlib.contextmanager
@@ -72,7 +72,7 @@ def _leaving_rare() -> Iterator[None]:
         raise
 
 
-class Jpeg2000Picture(PillowPicture):
+class Jpeg2000Image(PillowImage):
     """
     A JPEG 2000.
 
@@ -94,7 +94,7 @@ class Jpeg2000Picture(PillowPicture):
         """Not yet: it is seen when it is known how many pixels are wanted."""
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
-        """As `Picture.read`; at 1/2, 1/4 ... of the size if that suffices."""
+        """As `LazyImage.read`; at 1/2, 1/4 ... of the size if that suffices."""
         stream = self._codestream
         # Of deep numbers, some overflow when details are left out.
         most = stream.n_halvings if stream.bits <= 8 else 0

@@ -10,9 +10,9 @@ import numpy as np
 
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Values
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     OtherFormat,
-    Picture,
     Size,
     check_page,
     check_size,
@@ -30,19 +30,19 @@ _FLOATS = re.compile(
 _PAM = re.compile(rb"P7\n.*?ENDHDR\n", re.DOTALL)
 
 
-def open(file: BinaryIO, format: Format) -> Picture:
+def open(file: BinaryIO, format: Format) -> LazyImage:
     """Open one of the family."""
     head = file.read(_MAX_HEADER)
     if found := _BINARY.match(head):
         kind, width, height, top = (int(number) for number in found.groups())
         if top != 255:
             shape = height, width, 3 if kind == 6 else 1
-            return NetpbmPicture(file, found.end(), shape, top)
+            return NetpbmImage(file, found.end(), shape, top)
     elif found := _FLOATS.match(head):
         kind, width, height, scale = found.groups()
         shape = int(height), int(width), 3 if kind == b"F" else 1
         dtype = np.dtype("<f4" if float(scale) < 0 else ">f4")
-        return NetpbmPicture(file, found.end(), shape, 0, dtype)
+        return NetpbmImage(file, found.end(), shape, 0, dtype)
     elif found := _PAM.match(head):
         return _open_pam(file, found[0])
     elif head.startswith(b"P7 "):
@@ -50,15 +50,15 @@ def open(file: BinaryIO, format: Format) -> Picture:
     return pillow.open(file, format)
 
 
-def _open_pam(file: BinaryIO, head: bytes) -> Picture:
+def _open_pam(file: BinaryIO, head: bytes) -> LazyImage:
     lines = (line.split(maxsplit=1) for line in head.splitlines())
     fields = {line[0]: line[1] for line in lines if len(line) == 2}
     names = b"HEIGHT", b"WIDTH", b"DEPTH", b"MAXVAL"
     height, width, depth, top = (int(fields[name]) for name in names)
-    return NetpbmPicture(file, len(head), (height, width, depth), top)
+    return NetpbmImage(file, len(head), (height, width, depth), top)
 
 
-class NetpbmPicture(Picture):
+class NetpbmImage(LazyImage):
     """
     A binary file of the family.
 
@@ -85,7 +85,7 @@ class NetpbmPicture(Picture):
         self._dtype = dtype or np.dtype(np.uint8 if top < 256 else ">u2")
 
     def read(self, at_least: Size | None, page: int | None) -> Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         check_page(page or 1, 1)
         n_values = math.prod(self._shape)
         self._file.seek(self._start)

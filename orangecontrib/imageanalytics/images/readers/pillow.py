@@ -13,15 +13,15 @@ from PIL.ImageFile import ImageFile
 
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Values
-from orangecontrib.imageanalytics.images.picture import (
-    Picture,
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     Size,
     check_page,
     check_size,
     numbered,
 )
 
-# Whose further frames are pictures like the first. Those of icons are the same in
+# Whose further frames are images like the first. Those of icons are the same in
 # other sizes, those of JPEG what phones measure besides.
 _WITH_FRAMES = ("GIF", "PNG", "WEBP", "AVIF", "HEIF", "FLI", "DCX")
 _ORIENTATION_TAG = 0x0112
@@ -29,16 +29,16 @@ _EXIF_INTEGERS = {1: "B", 3: "H", 4: "I"}
 _lock = threading.Lock()
 
 
-def open(file: BinaryIO, format: Format) -> PillowPicture:
-    """Open a picture of a format that Pillow reads."""
-    return PillowPicture(open_image(file, format.name))
+def open(file: BinaryIO, format: Format) -> PillowImage:
+    """Open an image of a format that Pillow reads."""
+    return PillowImage(open_image(file, format.name))
 
 
 def open_image(file: BinaryIO, name: str) -> ImageFile:
     """
     Pillow's own image, its pixels not read.
 
-    Not by `Image.open`: that warns of large pictures, which can only be silenced for
+    Not by `Image.open`: that warns of large images, which can only be silenced for
     all threads at once.
     """
     file.seek(0)
@@ -58,9 +58,9 @@ def _factory(name: str):
     return Image.OPEN[name][0]
 
 
-class PillowPicture(Picture):
+class PillowImage(LazyImage):
     """
-    A picture that Pillow has opened.
+    An image that Pillow has opened.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ class PillowPicture(Picture):
         check_size(*self.size, self.format)
 
     def page_names(self) -> list[str]:
-        """As `Picture.page_names`."""
+        """As `LazyImage.page_names`."""
         return numbered("frame", self.image.n_frames) if self.has_more else []
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         if page is not None:
             check_page(page, self.image.n_frames if self.has_more else 1)
         if self.format == "GIF":

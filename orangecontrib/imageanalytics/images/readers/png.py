@@ -14,9 +14,9 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Values
-from orangecontrib.imageanalytics.images.picture import Size, check_page
+from orangecontrib.imageanalytics.images.lazy_image import Size, check_page
 from orangecontrib.imageanalytics.images.readers.pillow import (
-    PillowPicture,
+    PillowImage,
     open_image,
 )
 
@@ -29,25 +29,25 @@ _HIGH_BYTES = {"RGB;16B": "RGB", "RGBA;16B": "RGBA"}
 _LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
 
-def open(file: BinaryIO, format: Format) -> PngPicture:
+def open(file: BinaryIO, format: Format) -> PngImage:
     """Open a PNG."""
     try:
-        return PngPicture(file, open_image(file, format.name))
+        return PngImage(file, open_image(file, format.name))
     except ValueError:  # text or a profile that is too large
         return _open_lean(file)
 
 
-def _open_lean(file: BinaryIO) -> PngPicture:
+def _open_lean(file: BinaryIO) -> PngImage:
     """Open it without what Pillow refuses."""
     profile = _profile(file)
     file = _without_large_chunks(file)
     image = open_image(file, "PNG")
     if profile:
         image.info["icc_profile"] = profile
-    return PngPicture(file, image)
+    return PngImage(file, image)
 
 
-class PngPicture(PillowPicture):
+class PngImage(PillowImage):
     """
     A PNG.
 
@@ -65,7 +65,7 @@ class PngPicture(PillowPicture):
         self.is_plain = "16" not in self._rawmode
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         if page is not None:
             check_page(page, self.image.n_frames if self.has_more else 1)
         try:
@@ -168,7 +168,7 @@ def _profile(file: BinaryIO) -> bytes:
 
 
 def _without_large_chunks(file: BinaryIO) -> BytesIO:
-    """The same picture without what Pillow refuses: profile, texts, EXIF."""
+    """The same image without what Pillow refuses: profile, texts, EXIF."""
     dropped = [(p, n) for name, p, n in _chunks(file) if name in _LARGE]
     file.seek(0)
     content = file.read()

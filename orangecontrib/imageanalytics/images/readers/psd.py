@@ -1,4 +1,4 @@
-"""Photoshop's PSD and PSB: the picture that it keeps beside the layers, merged.
+"""Photoshop's PSD and PSB: the image that it keeps beside the layers, merged.
 
 Where it was transparent Photoshop has laid it on white. Other programs do not, which
 shows, as colours are then darker than their share of white alone. What channels follow
@@ -19,8 +19,8 @@ from PIL import Image
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Values, as_opacity
-from orangecontrib.imageanalytics.images.picture import (
-    Picture,
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     Size,
     check_page,
     check_size,
@@ -49,17 +49,17 @@ class _Header:
     mode: int
 
 
-def open(file: BinaryIO, format: Format) -> PsdPicture:
+def open(file: BinaryIO, format: Format) -> PsdImage:
     """Open a PSD or a PSB."""
     version, *fields = struct.unpack(">4xH6xHIIHH", file.read(26))
     if version not in (1, 2):
         raise NotImplementedError(f"version {version}")
-    return PsdPicture(file, _Header(version == 2, *fields))
+    return PsdImage(file, _Header(version == 2, *fields))
 
 
-class PsdPicture(Picture):
+class PsdImage(LazyImage):
     """
-    A merged picture.
+    A merged image.
 
     Parameters
     ----------
@@ -108,11 +108,11 @@ class PsdPicture(Picture):
         file.seek(end)
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         check_page(page or 1, 1)
         if not self._is_merged:  # in its place is a note that says so
             raise ImageError(
-                "Photoshop kept no merged picture in it: save it there with Maximize "
+                "Photoshop kept no merged image in it: save it there with Maximize "
                 "Compatibility"
             )
         has_opacity = self._has_opacity()

@@ -8,9 +8,9 @@ import imagecodecs
 
 from orangecontrib.imageanalytics.images.formats import Format
 from orangecontrib.imageanalytics.images.intensity import Values
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     OtherFormat,
-    Picture,
     Size,
     check_page,
     check_size,
@@ -26,7 +26,7 @@ def open(file: BinaryIO, format: Format) -> RareJpeg:
     return RareJpeg(file, frame)
 
 
-class RareJpeg(Picture):
+class RareJpeg(LazyImage):
     """
     A JPEG, in numbers.
 
@@ -43,7 +43,7 @@ class RareJpeg(Picture):
         self._file, self._frame = file, frame
 
     def read(self, at_least: Size | None, page: int | None) -> Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         check_page(page or 1, 1)
         decode = imagecodecs.jpeg_decode
         if self._frame.is_jpeg_ls:

@@ -8,8 +8,8 @@ import rawpy
 from PIL import Image
 
 from orangecontrib.imageanalytics.images.formats import Format
-from orangecontrib.imageanalytics.images.picture import (
-    Picture,
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     Size,
     check_page,
     check_size,
@@ -19,14 +19,14 @@ from orangecontrib.imageanalytics.images.picture import (
 _SIDEWAYS = (5, 6)
 
 
-def open(file: BinaryIO, format: Format) -> RawPicture:
+def open(file: BinaryIO, format: Format) -> RawImage:
     """Open a raw file."""
-    return RawPicture(file, format)
+    return RawImage(file, format)
 
 
-class RawPicture(Picture):
+class RawImage(LazyImage):
     """
-    A picture as the sensor has it.
+    An image as the sensor has it.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class RawPicture(Picture):
             raise NotImplementedError(str(error)) from error
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image:
-        """As `Picture.read`; at half the size, which is faster, if that suffices."""
+        """As `LazyImage.read`; at half the size, which is faster, if that suffices."""
         check_page(page or 1, 1)
         half = covers(tuple(side // 2 for side in self.size), at_least)
         with self._opened() as raw:

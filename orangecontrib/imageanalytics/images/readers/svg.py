@@ -26,9 +26,9 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.formats import Format
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     OtherFormat,
-    Picture,
     Size,
     check_page,
 )
@@ -44,7 +44,7 @@ MAX_ENTITY_LENGTH = 200
 _DOTS_PER_INCH = 96
 _LANGUAGES = ["en"]
 
-# The size that CSS gives to a picture which does not tell its own.
+# The size that CSS gives to an image which does not tell its own.
 _DEFAULT_SIZE = 300.0, 150.0
 _PIXELS = {
     "": 1, "px": 1, "pt": 4 / 3, "pc": 16, "in": 96, "cm": 96 / 2.54,
@@ -71,15 +71,15 @@ _LEFT_OUT = {
 _NO_LENGTHS = ("id", "class", "d")
 
 
-def open(file: BinaryIO, format: Format) -> SvgPicture:
+def open(file: BinaryIO, format: Format) -> SvgImage:
     """Read the size of a drawing."""
     found = size(file.read(HEAD_BYTES))
     if found is None:
         raise OtherFormat
-    return SvgPicture(file, found)
+    return SvgImage(file, found)
 
 
-class SvgPicture(Picture):
+class SvgImage(LazyImage):
     """
     A drawing.
 
@@ -95,7 +95,7 @@ class SvgPicture(Picture):
         self._file = file
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image:
-        """As `Picture.read`; takes as long as it likes."""
+        """As `LazyImage.read`; takes as long as it likes."""
         check_page(page or 1, 1)
         self._file.seek(0)
         return render(self._file.read(), at_least)
@@ -155,7 +155,7 @@ def render(content: bytes, at_least: tuple[int, int] | None = None) -> Image.Ima
     Returns
     -------
     PIL.Image.Image
-        Picture in mode RGBA.
+        Image in mode RGBA.
 
     Raises
     ------

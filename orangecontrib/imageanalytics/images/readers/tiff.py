@@ -1,4 +1,4 @@
-"""TIFF: which of its pages are the picture, and what their numbers mean.
+"""TIFF: which of its pages are the image, and what their numbers mean.
 
 tifffile knows the structure: series of pages, channels, pyramids. The pixels of plain
 pages are Pillow's, since libtiff reads more compressions; those of all others are
@@ -21,11 +21,11 @@ from orangecontrib.imageanalytics.images.formats import Format, is_unsupported
 from orangecontrib.imageanalytics.images.intensity import (
     Values,
 )
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
     MAX_PAGES,
     SIDEWAYS,
+    LazyImage,
     OtherFormat,
-    Picture,
     Size,
     check_n_pages,
     check_page,
@@ -33,7 +33,7 @@ from orangecontrib.imageanalytics.images.picture import (
     numbered,
 )
 from orangecontrib.imageanalytics.images.readers.pillow import (
-    PillowPicture,
+    PillowImage,
     open_image,
     pixels,
 )
@@ -57,7 +57,7 @@ class _NotOpened(Exception):
     """Pillow does not know a kind of page."""
 
 
-def open(file: BinaryIO, format: Format) -> Picture:
+def open(file: BinaryIO, format: Format) -> LazyImage:
     """Open a TIFF."""
     try:
         # Further files that one names are not opened.
@@ -65,7 +65,7 @@ def open(file: BinaryIO, format: Format) -> Picture:
         _check_chain(file, tiff)
         if _is_raw(tiff):
             raise OtherFormat("RAW")
-        return TiffPicture(file, tiff, format.isolated)
+        return LazyTiff(file, tiff, format.isolated)
     except (ImageError, NotImplementedError, OtherFormat):
         raise
     except Exception:
@@ -105,7 +105,7 @@ def _is_raw(tiff: tifffile.TiffFile) -> bool:
     )
 
 
-class DamagedTiff(PillowPicture):
+class DamagedTiff(PillowImage):
     """
     What can be had of a file that tifffile does not read.
 
@@ -121,7 +121,7 @@ class DamagedTiff(PillowPicture):
         self.is_plain = False
 
 
-class TiffPicture(Picture):
+class LazyTiff(LazyImage):
     """
     What a TIFF shows.
 
@@ -164,7 +164,7 @@ class TiffPicture(Picture):
         return sum(image.n_pages for image in self._images)
 
     def page_names(self) -> list[str]:
-        """As `Picture.page_names`."""
+        """As `LazyImage.page_names`."""
         if self._n_pages == 1:
             return []
         if len(self._images) == 1:
@@ -178,7 +178,7 @@ class TiffPicture(Picture):
         ]
 
     def page_size(self, page: int) -> Size:
-        """As `Picture.page_size`."""
+        """As `LazyImage.page_size`."""
         image, _ = self._find(page)
         return image.size[::-1] if image.orientation in SIDEWAYS else image.size
 
@@ -193,7 +193,7 @@ class TiffPicture(Picture):
         raise AssertionError("checked above")
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         if page is not None:
             image, index = self._find(page)
             place, channel = image.place(index)
@@ -282,7 +282,7 @@ class TiffPicture(Picture):
 
 
 def _main_first(tiff: tifffile.TiffFile) -> list:
-    """The series of pages that are pictures, that which stands for all first."""
+    """The series of pages that are images, that which stands for all first."""
     every = list(tiff.series)
     if every[0].kind in _SLIDES:
         return every[:1]

@@ -1,4 +1,4 @@
-"""One picture in a TIFF: its planes and channels, and what their numbers mean."""
+"""One image in a TIFF: its planes and channels, and what their numbers mean."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orangecontrib.imageanalytics.images.intensity import (
     as_opacity,
     unassociated,
 )
-from orangecontrib.imageanalytics.images.picture import (
+from orangecontrib.imageanalytics.images.lazy_image import (
     MAX_PIXELS,
     Size,
     check_size,
@@ -130,7 +130,7 @@ def _has_byte_palette(page) -> bool:
 
 class TiffImage:
     """
-    One picture: planes on some axes, of one or several channels.
+    One image: planes on some axes, of one or several channels.
 
     Parameters
     ----------

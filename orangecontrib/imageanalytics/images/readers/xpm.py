@@ -1,4 +1,4 @@
-"""XPM: pictures as text, their colours by number or by the names of X11."""
+"""XPM: images as text, their colours by number or by the names of X11."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from orangecontrib.imageanalytics.images.formats import Format
-from orangecontrib.imageanalytics.images.picture import (
-    Picture,
+from orangecontrib.imageanalytics.images.lazy_image import (
+    LazyImage,
     Size,
     check_page,
     check_size,
@@ -92,7 +92,7 @@ _NAMED = dict(
 )
 
 
-def open(file: BinaryIO, format: Format) -> XpmPicture:
+def open(file: BinaryIO, format: Format) -> XpmImage:
     """Open an XPM."""
     found = (token[1] for token in _TOKEN.finditer(file.read()))
     strings = [_ESCAPED.sub(rb"\1", text) for text in found if text is not None]
@@ -100,10 +100,10 @@ def open(file: BinaryIO, format: Format) -> XpmPicture:
     check_size(width, height, format.name)
     if not 1 <= n_characters <= _MAX_CHARACTERS:
         raise ValueError(f"{n_characters} characters a pixel")
-    return XpmPicture((width, height), n_colours, n_characters, strings[1:])
+    return XpmImage((width, height), n_colours, n_characters, strings[1:])
 
 
-class XpmPicture(Picture):
+class XpmImage(LazyImage):
     """
     An XPM.
 
@@ -124,7 +124,7 @@ class XpmPicture(Picture):
         self._rows = strings[n_colours : n_colours + size[1]]
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image:
-        """As `Picture.read`."""
+        """As `LazyImage.read`."""
         check_page(page or 1, 1)
         width, height = self.size
         n_bytes = width * self._n_characters
@@ -140,8 +140,8 @@ class XpmPicture(Picture):
         found = order[places]
         if (codes[found] != pixels).any():
             raise ValueError("a pixel of no colour")
-        picture = colours[found].astype(np.uint8).reshape(height, width, 4)
-        return Image.fromarray(picture)
+        image = colours[found].astype(np.uint8).reshape(height, width, 4)
+        return Image.fromarray(image)
 
     def _codes(self, text: bytes) -> np.ndarray:
         """A number for the characters of each pixel."""

@@ -28,7 +28,7 @@ from orangecontrib.imageanalytics.networks.files.torchscript import (
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.quiet import QuietHere
 
-# Numbers of pictures for which a traced network may be made.
+# Numbers of images for which a traced network may be made.
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 # Of the greatest number of a vector.
 MIXED = 0.1
@@ -41,7 +41,7 @@ LOGGERS = (
 
 
 class FileNetwork(nn.Module):
-    """A network from a file, which may only take so many pictures at once.
+    """A network from a file, which may only take so many images at once.
 
     Safe to run in several threads at once. It has no submodules for torch, since
     those from files take neither ``eval()`` nor hooks.
@@ -53,7 +53,7 @@ class FileNetwork(nn.Module):
     shape : sequence
         Of the batches that `run` takes; what is no int, or 0, is not fixed.
     fewest, most : int, optional
-        Pictures that `run` takes; fewer are filled up, more come in pieces. By
+        Images that `run` takes; fewer are filled up, more come in pieces. By
         default as `shape` has it.
     move : callable, optional
         Given a device, returns `run` there; None when it stays on the CPU.
@@ -69,14 +69,14 @@ class FileNetwork(nn.Module):
     ):
         super().__init__()
         self._run = (run,)  # hidden from torch
-        n, *picture = [size if isinstance(size, int) else 0 for size in shape]
-        self.picture = picture
+        n, *image = [size if isinstance(size, int) else 0 for size in shape]
+        self.image = image
         self.fewest, self.most = fewest or n or 1, most or n or None
         self._move = move
         self._device = torch.device("cpu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Output for float32 pictures, shape (n, 3, size, size), any n."""
+        """Output for float32 images, shape (n, 3, size, size), any n."""
         # A program may use strides that it was exported with.
         x = x.contiguous()
         pieces = x.split(self.most) if self.most else (x,)
@@ -115,7 +115,7 @@ def load(network: Network, path: str) -> nn.Module:
     ------
     ModelError
         When the file is damaged or refused, has changed since it was chosen, or
-        does not turn pictures of the network's input size into vectors.
+        does not turn images of the network's input size into vectors.
     """
     try:
         model = LOADERS[os.path.splitext(path)[1].lower()](path)
@@ -173,17 +173,17 @@ def _find_input(program):
     nodes = [node for node in program.graph.nodes if node.name in names]
     values = [node.meta.get("val") for node in nodes if node.op == "placeholder"]
     if len(values) != 1 or not isinstance(values[0], Tensor):
-        raise ModelError(f"takes {len(names)} inputs, not pictures alone")
+        raise ModelError(f"takes {len(names)} inputs, not images alone")
     (value,) = values
     if value.ndim != 4 or not value.dtype.is_floating_point:
         raise ModelError(
-            f"takes {_describe(value)}, not pictures (float, n x 3 x size x size)"
+            f"takes {_describe(value)}, not images (float, n x 3 x size x size)"
         )
     return value.shape, value.dtype
 
 
 def _find_limits(program, n) -> tuple[int | None, int | None]:
-    """The fewest and the most pictures that a program takes, if it says so."""
+    """The fewest and the most images that a program takes, if it says so."""
     limits = None
     if not isinstance(n, int):
         limits = program.range_constraints.get(n.node.expr)
@@ -242,14 +242,14 @@ def _load_onnx(path: str) -> FileNetwork:
         ) from error
     inputs = session.get_inputs()
     if len(inputs) != 1:
-        raise ModelError(f"takes {len(inputs)} inputs, not pictures alone")
+        raise ModelError(f"takes {len(inputs)} inputs, not images alone")
     dtype = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}.get(
         inputs[0].type
     )
     if dtype is None or len(inputs[0].shape) != 4:
         shape = " x ".join(map(str, inputs[0].shape))
         raise ModelError(
-            f"takes {inputs[0].type} of shape {shape}, not pictures "
+            f"takes {inputs[0].type} of shape {shape}, not images "
             "(float, n x 3 x size x size)"
         )
 
@@ -278,33 +278,33 @@ def _read(path: str) -> bytes:
         raise ModelError(f"cannot be read: {error.strerror}") from error
 
 
-# -- Whether a network turns pictures into vectors --------------------------------
+# -- Whether a network turns images into vectors --------------------------------
 
 
 def _check(model: FileNetwork, network: Network) -> None:
-    """Try one picture and then two; find how many a traced network takes."""
+    """Try one image and then two; find how many a traced network takes."""
     size = network.input_size
     shape = (3, size, size)
     if any(
-        takes and takes != has for takes, has in zip(model.picture, shape, strict=True)
+        takes and takes != has for takes, has in zip(model.image, shape, strict=True)
     ):
-        takes = " x ".join(str(length or "any") for length in model.picture)
+        takes = " x ".join(str(length or "any") for length in model.image)
         raise ModelError(
-            f"takes pictures of {takes} numbers, not 3 x {size} x {size}: "
+            f"takes images of {takes} numbers, not 3 x {size} x {size}: "
             "the size that is said of it may be wrong"
         )
-    given = f"a picture of 3 x {size} x {size} numbers"
+    given = f"an image of 3 x {size} x {size} numbers"
     try:
         output = _try(model, 1, size)
         if model.most is None and not _takes(model, 2, size):
             model.fewest = model.most = 1
     except Exception as error:  # of whatever kind: the network may be anyone's
-        n_pictures = next((n for n in BATCHES[1:] if _takes(model, n, size)), None)
-        if n_pictures is None or model.most is not None:
+        n_images = next((n for n in BATCHES[1:] if _takes(model, n, size)), None)
+        if n_images is None or model.most is not None:
             if isinstance(error, ModelError):
                 raise
             raise ModelError(f"does not take {given}: {_reason(error)}") from error
-        model.fewest = model.most = n_pictures
+        model.fewest = model.most = n_images
         output = _try(model, 1, size)
     _check_output(output, given, network.classes)
     if model.most != 1:
@@ -317,25 +317,23 @@ def _try(model, n, size) -> Tensor:
 
 
 def _check_mixing(model, size) -> None:
-    """Whether the vector of a picture depends on what it comes with."""
-    pictures = torch.randn(
-        (2, 3, size, size), generator=torch.Generator().manual_seed(0)
-    )
-    pictures[1] = 2 * pictures[1] + 1  # far from the first also on average
-    alone, beside = _vector(model, pictures[:1]), _vector(model, pictures)
+    """Whether the vector of an image depends on what it comes with."""
+    images = torch.randn((2, 3, size, size), generator=torch.Generator().manual_seed(0))
+    images[1] = 2 * images[1] + 1  # far from the first also on average
+    alone, beside = _vector(model, images[:1]), _vector(model, images)
     if not _differ(alone, beside):
         return
-    if _differ(alone, _vector(model, pictures[:1])):
-        does = "gives a picture another vector each time"
+    if _differ(alone, _vector(model, images[:1])):
+        does = "gives an image another vector each time"
     else:
-        does = "mixes the pictures of a batch"
+        does = "mixes the images of a batch"
     raise ModelError(f"{does}: it was exported in training mode; call eval() before")
 
 
-def _vector(model, pictures) -> Tensor:
-    """Of the first of some pictures."""
+def _vector(model, images) -> Tensor:
+    """Of the first of some images."""
     with torch.inference_mode():
-        return model(pictures)[0].double()
+        return model(images)[0].double()
 
 
 def _differ(a, b) -> bool:

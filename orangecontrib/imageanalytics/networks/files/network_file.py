@@ -177,14 +177,14 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
         (TorchScript) or ``.onnx``. When there is none, one of the same name in
         the folder of torch's checkpoints is used.
     preprocessing : Preprocessing or dict, optional
-        How pictures are prepared; a dict has the keys that `prepare` describes.
+        How images are prepared; a dict has the keys that `prepare` describes.
         By default as a JSON or TOML file of the same name beside it says.
 
     Raises
     ------
     ModelError
         When the file is missing or of another kind, or it is not known how
-        pictures are prepared.
+        images are prepared.
     """
     if not (os.path.isabs(path) or ntpath.isabs(path)):
         path = os.path.abspath(path)
@@ -220,7 +220,7 @@ def _find_preparation(path, given) -> Preparation:
             raise ModelError(explain_refusal(path))
         stem = os.path.splitext(path)[0]
         raise ModelError(
-            f"How are pictures prepared for {path}? Say it in a file {stem}.json "
+            f"How are images prepared for {path}? Say it in a file {stem}.json "
             f"or {stem}.toml. {HELP}"
         )
     return prepare(values, find_preparation(path)[0])

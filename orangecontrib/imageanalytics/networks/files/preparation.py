@@ -1,4 +1,4 @@
-"""How pictures are prepared for the file of a network, as its owner writes it down.
+"""How images are prepared for the file of a network, as its owner writes it down.
 
 In a file NAME.json or NAME.toml beside NAME.pt2, or in a dictionary with the same
 keys::
@@ -68,13 +68,13 @@ def read_preparation(path: str) -> dict | None:
     if len(files) > 1:
         raise ModelError(
             f"There are both {files[0]} and {files[1]}, and only one can say how "
-            "pictures are prepared: remove the other."
+            "images are prepared: remove the other."
         )
     return _parse(files[0]) if files else None
 
 
 def find_preparation(path: str) -> list[str]:
-    """Paths of the files beside that of a network that say how to prepare pictures."""
+    """Paths of the files beside that of a network that say how to prepare images."""
     stem = os.path.splitext(path)[0]
     return [stem + end for end in (".json", ".toml") if os.path.isfile(stem + end)]
 
@@ -110,7 +110,7 @@ def _toml(text: str) -> dict:
 
 
 def prepare(values: dict, where: str) -> Preparation:
-    """Check what is said about the preparation of pictures.
+    """Check what is said about the preparation of images.
 
     Parameters
     ----------

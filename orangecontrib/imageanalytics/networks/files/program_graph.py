@@ -86,7 +86,7 @@ def _clean_entry(key, value):
     if key == "constant_input" or (
         key == "inputs" and any("as_string" in item for item in value)
     ):
-        raise ModelError("takes more than pictures as its input")
+        raise ModelError("takes more than images as its input")
     if key == "module_call_graph":
         value = [entry for entry in value if entry.get("fqn") == ""]
     if key == "device" or key == "as_device":

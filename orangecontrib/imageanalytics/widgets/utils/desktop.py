@@ -1,4 +1,4 @@
-"""Hand a picture over to the programs of the desktop."""
+"""Hand an image over to the programs of the desktop."""
 
 import os
 import sys
@@ -18,9 +18,9 @@ def is_file(source: str) -> bool:
     return not (is_remote(source) or is_data(source))
 
 
-def open_picture(source: str) -> bool:
+def open_image(source: str) -> bool:
     """
-    Open a picture in the program that the desktop has for it.
+    Open an image in the program that the desktop has for it.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it; `skipped_images` are pictures and reasons."""
+    """What came of it; `skipped_images` are images and reasons."""
 
     facts: Facts
     embedded: Table | None
@@ -225,7 +225,7 @@ class Reporter:
         self.say(f"Downloading {self._name}: {done}", fraction)
 
     def embedding(self, fraction):
-        """Tell how many of the pictures are done."""
+        """Tell how many of the images are done."""
         done = round(fraction * self._total)
         text = f"{done:,} of {self._total:,} images"
         if rate := self._rate(done):
@@ -235,7 +235,7 @@ class Reporter:
         self._state.set_progress_value(100 * fraction)
 
     def _rate(self, done) -> float:
-        """Pictures a second of late; 0 at the start."""
+        """Images a second of late; 0 at the start."""
         now = time.monotonic()
         history = self._history
         history.append((now, done))

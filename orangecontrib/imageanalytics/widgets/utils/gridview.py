@@ -37,14 +37,14 @@ NOTCH = 120  # what Qt reports for one of a mouse wheel's
 
 class GridView(QAbstractItemView):
     """
-    A grid of thumbnails; rows of the model are pictures, each in a cell of its own.
+    A grid of thumbnails; rows of the model are images, each in a cell of its own.
 
-    Selected pictures belong to groups, numbered from 1. A click or a frame starts a
+    Selected images belong to groups, numbered from 1. A click or a frame starts a
     new selection; with Shift it makes another group, with Ctrl it adds to the last
     one, with Alt it removes.
     """
 
-    #: A picture is to be shown at full size (double click, Enter, Space).
+    #: An image is to be shown at full size (double click, Enter, Space).
     preview_requested = Signal(QModelIndex)
     #: The current row has changed.
     current_changed = Signal(QModelIndex)
@@ -78,13 +78,13 @@ class GridView(QAbstractItemView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
 
     def setModel(self, model: ThumbnailModel) -> None:
-        """Show the pictures of a model."""
+        """Show the images of a model."""
         super().setModel(model)
         model.loader.loaded.connect(self._update_loaded)
 
     # What is shown
 
-    def set_pictures(
+    def set_images(
         self,
         sources: Sequence[str],
         cells: np.ndarray,
@@ -93,7 +93,7 @@ class GridView(QAbstractItemView):
         intensity: Intensity = AUTOMATIC,
     ) -> None:
         """
-        Show pictures in cells.
+        Show images in cells.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class GridView(QAbstractItemView):
         self._groups = np.zeros(len(cells), dtype=int)
         self._dimmed = self._colors = None
         self._zoom = 1.0
-        self.model().set_pictures(sources, title, intensity)
+        self.model().set_images(sources, title, intensity)
         self._relayout()
 
     def set_message(self, text: str) -> None:
@@ -123,12 +123,12 @@ class GridView(QAbstractItemView):
         self.viewport().update()
 
     def set_crop(self, crop: bool) -> None:
-        """Whether pictures are cut to squares that fill their cells."""
+        """Whether images are cut to squares that fill their cells."""
         self._crop = crop
         self._relayout()
 
     def set_labelled(self, labelled: bool) -> None:
-        """Whether titles are written below pictures."""
+        """Whether titles are written below images."""
         self._labelled = labelled
         self._relayout()
 
@@ -176,7 +176,7 @@ class GridView(QAbstractItemView):
         else:
             groups[:] = 0
             groups[rows] = 1
-        # A group that has lost all of its pictures leaves no gap.
+        # A group that has lost all of its images leaves no gap.
         used = np.unique(groups[groups > 0])
         groups[groups > 0] = np.searchsorted(used, groups[groups > 0]) + 1
         if (groups != self._groups).any():
@@ -199,7 +199,7 @@ class GridView(QAbstractItemView):
         zoom : float
             From 1 to `MAX_ZOOM`.
         at : QPoint, optional
-            Place in the viewport that stays on the same picture.
+            Place in the viewport that stays on the same image.
         """
         zoom = min(max(zoom, 1.0), MAX_ZOOM)
         if zoom == self._zoom or not self._columns:
@@ -215,7 +215,7 @@ class GridView(QAbstractItemView):
         self.zoomed.emit(zoom)
 
     def aspect(self, count: int) -> float:
-        """Columns for each line with which this many pictures become largest."""
+        """Columns for each line with which this many images become largest."""
         room = self.maximumViewportSize()
         width, height = max(1, room.width()), max(1, room.height())
         edge = math.sqrt(width * height / max(1, count))
@@ -406,19 +406,19 @@ class GridView(QAbstractItemView):
         margin = 3 if edge >= MIN_LABELLED else 1
         if selected is not None:
             painter.fillRect(rect, selected)
-        picture = QRect(rect.topLeft(), QSize(edge, edge))
-        picture.adjust(margin, margin, -margin, -margin)
+        image = QRect(rect.topLeft(), QSize(edge, edge))
+        image.adjust(margin, margin, -margin, -margin)
         color = self._colors[row] if self._colors is not None else None
         if color is not None:
             width = 3 if edge >= MIN_LABELLED else 1
-            _paint_frame(painter, picture, width, color)
-            picture.adjust(width, width, -width, -width)
-        if picture.width() > 0:
-            self._paint_picture(painter, row, picture)
+            _paint_frame(painter, image, width, color)
+            image.adjust(width, width, -width, -width)
+        if image.width() > 0:
+            self._paint_image(painter, row, image)
         if rect.height() > edge:
             self._paint_label(painter, row, rect, edge, selected)
 
-    def _paint_picture(self, painter: QPainter, row: int, rect: QRect) -> None:
+    def _paint_image(self, painter: QPainter, row: int, rect: QRect) -> None:
         thumbnail = self.model().index(row, 0).data(ThumbnailRole)
         if thumbnail is None:
             paint_placeholder(painter, rect, self.palette())
@@ -467,7 +467,7 @@ class GridView(QAbstractItemView):
             room.adjusted(-half.width(), -half.height(), half.width(), half.height())
         )
         wanted = self._cell().width() * self.devicePixelRatioF()
-        # A crop is as large as the shorter side of the picture.
+        # A crop is as large as the shorter side of the image.
         wanted *= 1.4 if self._crop else 1.0
         edge = next((e for e in LOADED_EDGES if e >= wanted), LOADED_EDGES[-1])
         self.model().request(dict.fromkeys([*shown, *around]), (edge, edge))
@@ -582,7 +582,7 @@ class GridView(QAbstractItemView):
 
 
 def _paint_frame(painter: QPainter, rect: QRect, width: int, color: QColor) -> None:
-    # Not filled: a pale picture would let it through.
+    # Not filled: a pale image would let it through.
     for left, top, right, bottom in (
         (0, 0, 0, width - rect.height()),
         (0, rect.height() - width, 0, 0),

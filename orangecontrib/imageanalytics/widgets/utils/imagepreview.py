@@ -1,4 +1,4 @@
-"""A window that shows the current picture of a `ThumbnailView` at full size."""
+"""A window that shows the current image of a `ThumbnailView` at full size."""
 
 import math
 
@@ -20,7 +20,7 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnailview import ThumbnailView
 
-# Room for the picture and its two neighbours on a large screen.
+# Room for the image and its two neighbours on a large screen.
 CACHE_BYTES = 128 * 2**20
 BACKGROUND = QColor(32, 32, 32)
 FOREGROUND = QColor(220, 220, 220)
@@ -33,12 +33,12 @@ SETTLE_MS = 80
 
 class ImagePreview(QWidget):
     """
-    The current picture, fitted into the window or zoomed.
+    The current image, fitted into the window or zoomed.
 
     The arrow keys and others that move in the view move in the preview, too, but
-    leave the selection as it is unless it is just the current picture; Esc and
+    leave the selection as it is unless it is just the current image; Esc and
     Space close it. The wheel, plus and minus zoom, 1 shows single pixels, 0
-    the whole picture; a zoomed picture can be dragged.
+    the whole image; a zoomed image can be dragged.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ class ImagePreview(QWidget):
         self._view = view
         self._loader = ThumbnailLoader(self, CACHE_BYTES)
         self._loader.loaded.connect(self._on_loaded)
-        # Device pixels for one of the picture's; None fits it into the window.
+        # Device pixels for one of the image's; None fits it into the window.
         self._zoom: float | None = None
-        self._center = QPointF(0.5, 0.5)  # of the window, in parts of the picture
+        self._center = QPointF(0.5, 0.5)  # of the window, in parts of the image
         self._dragged: QPointF | None = None
         self._request_timer = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._request_timer.timeout.connect(self._request)
@@ -83,7 +83,7 @@ class ImagePreview(QWidget):
         self.close()
 
     def zoom(self) -> float:
-        """Device pixels for one pixel of the picture; 0 if there is no picture."""
+        """Device pixels for one pixel of the image; 0 if there is no image."""
         size = self._size()
         if size is None:
             return 0.0
@@ -99,9 +99,9 @@ class ImagePreview(QWidget):
         Parameters
         ----------
         zoom : float or None
-            Device pixels for one of the picture's; None fits it into the window.
+            Device pixels for one of the image's; None fits it into the window.
         at : QPointF, optional
-            Place in the window that is to stay the same in the picture.
+            Place in the window that is to stay the same in the image.
         """
         size = self._size()
         if size is None:
@@ -185,7 +185,7 @@ class ImagePreview(QWidget):
         self._center = QPointF(*places)
 
     def paintEvent(self, event) -> None:
-        """Draw the picture, or why there is none, and the line below."""
+        """Draw the image, or why there is none, and the line below."""
         painter = QPainter(self)
         painter.fillRect(self.rect(), BACKGROUND)
         thumbnail = self._thumbnail()
@@ -194,10 +194,10 @@ class ImagePreview(QWidget):
         elif thumbnail.image is None:
             self._paint_error(painter, thumbnail.error)
         else:
-            self._paint_picture(painter, thumbnail)
+            self._paint_image(painter, thumbnail)
         self._paint_caption(painter, thumbnail)
 
-    def _paint_picture(self, painter: QPainter, thumbnail: Thumbnail) -> None:
+    def _paint_image(self, painter: QPainter, thumbnail: Thumbnail) -> None:
         ratio, zoom, area = self.devicePixelRatioF(), self.zoom(), self._area()
         width, height = (round(side * zoom) for side in thumbnail.size)
         if self._zoom is None:
@@ -262,13 +262,13 @@ class ImagePreview(QWidget):
         painter.drawText(12, baseline, source)
 
     def resizeEvent(self, event) -> None:
-        """Load the picture in its new size, once that is settled."""
+        """Load the image in its new size, once that is settled."""
         super().resizeEvent(event)
         self._stay_inside()
         self._request_timer.start()
 
     def hideEvent(self, event) -> None:
-        """Free the memory: nothing is kept of pictures at full size."""
+        """Free the memory: nothing is kept of images at full size."""
         super().hideEvent(event)
         self._loader.clear()
 
@@ -296,18 +296,18 @@ class ImagePreview(QWidget):
         event.accept()
 
     def mouseDoubleClickEvent(self, event) -> None:
-        """Switch between the whole picture and single pixels."""
+        """Switch between the whole image and single pixels."""
         if self._zoom is None:
             self.set_zoom(1.0, QPointF(event.pos()))
         else:
             self.set_zoom(None)
 
     def mousePressEvent(self, event) -> None:
-        """Begin to drag the picture."""
+        """Begin to drag the image."""
         self._dragged = QPointF(event.pos())
 
     def mouseMoveEvent(self, event) -> None:
-        """Drag the picture."""
+        """Drag the image."""
         size, zoom = self._size(), self.zoom()
         if self._dragged is None or size is None:
             return

@@ -1,4 +1,4 @@
-"""The choice of which numbers in a picture are black and which white."""
+"""The choice of which numbers in an image are black and which white."""
 
 from AnyQt.QtCore import Signal
 from AnyQt.QtGui import QDoubleValidator

@@ -169,7 +169,7 @@ class LayerCombo(DetailedCombo):
 
 
 class FitCombo(DetailedCombo):
-    """How a picture meets the square that the network sees."""
+    """How an image meets the square that the network sees."""
 
     def __init__(self, parent=None):
         super().__init__(parent)

@@ -102,7 +102,7 @@ def _usable(given: dict | None) -> dict:
 
 
 def try_network(path: str, preprocessing: dict | None) -> int:
-    """Run in a thread: send one picture through the network in a file."""
+    """Run in a thread: send one image through the network in a file."""
     return ImageEmbedder.check(Path(path), preprocessing)
 
 

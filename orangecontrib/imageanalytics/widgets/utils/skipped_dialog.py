@@ -1,4 +1,4 @@
-"""The window that lists pictures that are not used, and why."""
+"""The window that lists images that are not used, and why."""
 
 import re
 
@@ -18,12 +18,12 @@ _LONGEST = 300  # characters of a data URL that are of use to anybody
 
 
 class SkippedDialog(QDialog):
-    """Lists pictures with the reasons; it may stay open beside the widget.
+    """Lists images with the reasons; it may stay open beside the widget.
 
     Parameters
     ----------
     skipped : list of (str, str)
-        Picture and reason.
+        Image and reason.
     parent : QWidget, optional
     title : str
         Of the window.
@@ -39,7 +39,7 @@ class SkippedDialog(QDialog):
         self.setAttribute(Qt.WA_DeleteOnClose)
         self.setWindowTitle(title)
         self.resize(760, 380)
-        rows = [[picture[:_LONGEST], reason] for picture, reason in skipped]
+        rows = [[image[:_LONGEST], reason] for image, reason in skipped]
         self.model = PyTableModel(rows, parent=self)
         self.model.setHorizontalHeaderLabels(["Image", "Reason"])
         layout = QVBoxLayout(self)

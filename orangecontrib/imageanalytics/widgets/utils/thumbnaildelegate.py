@@ -1,4 +1,4 @@
-"""How one picture on a sheet of thumbnails is drawn."""
+"""How one image on a sheet of thumbnails is drawn."""
 
 from AnyQt.QtCore import QModelIndex, QPointF, QRect, QRectF, QSize, Qt
 from AnyQt.QtGui import QColor, QPainter, QPainterPath, QPalette, QPen
@@ -12,18 +12,18 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail
 
 # Longer titles cannot be seen anyway, and take long to be cut to a width.
 MAX_TITLE = 200
-# Below smaller pictures there is no room for more than a letter or two.
+# Below smaller images there is no room for more than a letter or two.
 MIN_TITLED = 48
 
 
 class ThumbnailDelegate(QAbstractItemDelegate):
-    """Draws a picture with its title below."""
+    """Draws an image with its title below."""
 
-    margin = 6  # around the picture, inside the frame that marks the selection
+    margin = 6  # around the image, inside the frame that marks the selection
     corner = 4
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        """Size of any cell; it depends on the size of pictures and font only."""
+        """Size of any cell; it depends on the size of images and font only."""
         edge = option.decorationSize.width()
         width = edge + 2 * self.margin
         return QSize(width, width + self._title_height(option))
@@ -108,7 +108,7 @@ def paint_image(
         box.width() * ratio / image.width(), box.height() * ratio / image.height()
     )
     width, height = image.width() * scale, image.height() * scale
-    # Only whole device pixels keep the picture sharp.
+    # Only whole device pixels keep the image sharp.
     left = round(rect.left() * ratio + (rect.width() * ratio - width) / 2)
     top = round(rect.top() * ratio + (rect.height() * ratio - height) / 2)
     target = QRectF(left, top, round(width), round(height))
@@ -125,7 +125,7 @@ def paint_image(
 
 
 def paint_placeholder(painter: QPainter, rect: QRect, palette: QPalette) -> None:
-    """Mark a picture that is still to come."""
+    """Mark an image that is still to come."""
     text = palette.color(QPalette.ColorRole.Text)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(_faded(text, 0.07))
@@ -133,7 +133,7 @@ def paint_placeholder(painter: QPainter, rect: QRect, palette: QPalette) -> None
 
 
 def paint_broken(painter: QPainter, rect: QRect, palette: QPalette) -> None:
-    """Mark a picture that cannot be shown: a picture torn in two."""
+    """Mark an image that cannot be shown: an image torn in two."""
     text = palette.color(QPalette.ColorRole.Text)
     frame = _middle(rect, 0.6, 0.48)
     pen = QPen(_faded(text, 0.45), max(1.0, frame.width() / 30))

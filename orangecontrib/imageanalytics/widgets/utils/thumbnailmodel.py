@@ -1,4 +1,4 @@
-"""The pictures of a sheet of thumbnails, as Qt's views want to have them."""
+"""The images of a sheet of thumbnails, as Qt's views want to have them."""
 
 import html
 from collections.abc import Callable, Iterable, Sequence
@@ -25,21 +25,21 @@ def row_titles(
     data: Table | None, variable: Variable | None, rows: Sequence[int]
 ) -> Callable[[int], str]:
     """
-    Titles of pictures, made when they are asked for: few are in sight.
+    Titles of images, made when they are asked for: few are in sight.
 
     Parameters
     ----------
     data : Table or None
-        Where the pictures come from.
+        Where the images come from.
     variable : Variable or None
         The column with the titles; without one they are empty.
     rows : sequence of int
-        Row of the table for each picture.
+        Row of the table for each image.
 
     Returns
     -------
     callable
-        From the number of a picture to its title; "" where it is missing.
+        From the number of an image to its title; "" where it is missing.
     """
     if data is None or variable is None:
         return lambda row: ""
@@ -55,7 +55,7 @@ def row_titles(
 
 class ThumbnailModel(QAbstractListModel):
     """
-    Pictures in rows.
+    Images in rows.
 
     Parameters
     ----------
@@ -71,14 +71,14 @@ class ThumbnailModel(QAbstractListModel):
         self._sources: Sequence[str] = ()
         self._title: Callable[[int], str] = lambda row: ""
 
-    def set_pictures(
+    def set_images(
         self,
         sources: Sequence[str],
         title: Callable[[int], str] = lambda row: "",
         intensity: Intensity = AUTOMATIC,
     ) -> None:
         """
-        Show these pictures.
+        Show these images.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class ThumbnailModel(QAbstractListModel):
         self.loader.refresh()
 
     def set_title(self, title: Callable[[int], str]) -> None:
-        """Change the titles; the pictures and the selection stay."""
+        """Change the titles; the images and the selection stay."""
         self._title = title
         if self._sources:
             last = self.index(len(self._sources) - 1)
@@ -104,7 +104,7 @@ class ThumbnailModel(QAbstractListModel):
             self.dataChanged.emit(self.index(0), last, [role])
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return 0 if parent is not None and parent.isValid() else len(self._sources)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole):
@@ -160,7 +160,7 @@ def shown_source(source: str) -> str:
 
 
 def describe(thumbnail: Thumbnail) -> str:
-    """Size of a picture in pixels and, for a file, in bytes."""
+    """Size of an image in pixels and, for a file, in bytes."""
     width, height = thumbnail.size
     text = f"{width:,} × {height:,} pixels"  # noqa: RUF001
     if thumbnail.stamp is not None:

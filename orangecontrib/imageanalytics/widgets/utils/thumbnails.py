@@ -1,7 +1,7 @@
-"""Pictures at the size at which they are shown, loaded in threads.
+"""Images at the size at which they are shown, loaded in threads.
 
 A `ThumbnailLoader` lives in the GUI thread. It is told, again and again, which
-pictures are wanted now; threads read, fetch and decode them, and those no longer
+images are wanted now; threads read, fetch and decode them, and those no longer
 wanted are dropped. Files, network and pixels are never touched in the GUI thread.
 """
 
@@ -33,7 +33,7 @@ from orangecontrib.imageanalytics.images.sources import (
 log = logging.getLogger(__name__)
 
 CACHE_BYTES = 256 * 2**20
-#: Pictures at full size are shrunk to this, which is 256 MB in memory.
+#: Images at full size are shrunk to this, which is 256 MB in memory.
 MAX_SHOWN_PIXELS = 64 * 2**20
 # Python code in the GUI thread waits while this much is copied: about 1 ms.
 STRIP_BYTES = 2**20
@@ -49,21 +49,21 @@ Stamp = tuple[int, int] | None
 @dataclass(frozen=True)
 class Thumbnail:
     """
-    A picture made ready to be painted, or why there is none.
+    An image made ready to be painted, or why there is none.
 
     Attributes
     ----------
     source : str
         Path or URL.
     box : (int, int) or None
-        Width and height, in device pixels, that the picture was fitted to; None
+        Width and height, in device pixels, that the image was fitted to; None
         is its full size.
     image : QImage or None
-        Pixels, in format RGB32; None if the picture cannot be read.
+        Pixels, in format RGB32; None if the image cannot be read.
     size : (int, int) or None
-        Width and height of the whole picture, as displayed.
+        Width and height of the whole image, as displayed.
     error : str
-        Why the picture cannot be read; otherwise empty.
+        Why the image cannot be read; otherwise empty.
     stamp : (int, int) or None
         Size and time of change of the file; None if it is not a file.
     """
@@ -87,14 +87,14 @@ class Thumbnail:
 
 def fitted(size: tuple[int, int], box: Box) -> tuple[int, int]:
     """
-    Size of a picture that is made as large as fits into a box.
+    Size of an image that is made as large as fits into a box.
 
     Parameters
     ----------
     size : (int, int)
-        Width and height of the picture.
+        Width and height of the image.
     box : (int, int) or None
-        Width and height of the box. None is the picture's own size, as far as
+        Width and height of the box. None is the image's own size, as far as
         `MAX_SHOWN_PIXELS` allow.
 
     Returns
@@ -110,14 +110,14 @@ def fitted(size: tuple[int, int], box: Box) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def to_qimage(picture: Image.Image) -> QImage:
+def to_qimage(pillow_image: Image.Image) -> QImage:
     """
-    Copy a picture into a QImage, in steps that let other threads run.
+    Copy an image into a QImage, in steps that let other threads run.
 
     Parameters
     ----------
-    picture : PIL.Image.Image
-        Picture in mode RGB.
+    pillow_image : PIL.Image.Image
+        Image in mode RGB.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def to_qimage(picture: Image.Image) -> QImage:
     ImageError
         There is not enough memory.
     """
-    width, height = picture.size
+    width, height = pillow_image.size
     image = QImage(width, height, QImage.Format.Format_RGB32)
     if image.isNull():
         raise ImageError("not enough memory to show it")
@@ -140,7 +140,7 @@ def to_qimage(picture: Image.Image) -> QImage:
     n_rows = max(1, STRIP_BYTES // stride)
     for top in range(0, height, n_rows):
         bottom = min(top + n_rows, height)
-        strip = picture.crop((0, top, width, bottom)).convert("RGBA")
+        strip = pillow_image.crop((0, top, width, bottom)).convert("RGBA")
         pixels[top * stride : bottom * stride] = strip.tobytes("raw", "BGRA")
     return image
 
@@ -149,7 +149,7 @@ def render(
     source: str, content: bytes | None, box: Box, intensity: Intensity = AUTOMATIC
 ) -> Thumbnail:
     """
-    Decode a picture and fit it into a box.
+    Decode an image and fit it into a box.
 
     Parameters
     ----------
@@ -179,18 +179,18 @@ def render(
         size = None if is_remote(source) else _size_in_header(source)
         if size is not None:
             target = fitted(size, box)
-            picture = at_least(target)
+            image = at_least(target)
         else:
-            picture = at_least(None)
-            size = picture.size
+            image = at_least(None)
+            size = image.size
             target = fitted(size, box)
             if size[0] < target[0]:
                 # Vector graphics have more detail to show.
-                picture = at_least(target)
-    if picture.size != target:
+                image = at_least(target)
+    if image.size != target:
         method = Image.Resampling.LANCZOS
-        picture = picture.resize(target, method, reducing_gap=3.0)
-    return Thumbnail(source, box, to_qimage(picture), size)
+        image = image.resize(target, method, reducing_gap=3.0)
+    return Thumbnail(source, box, to_qimage(image), size)
 
 
 def _size_in_header(source: str) -> tuple[int, int] | None:
@@ -417,7 +417,7 @@ class ThumbnailCache:
 
 class ThumbnailLoader(QObject):
     """
-    Loads the pictures that are wanted now, the first ones first.
+    Loads the images that are wanted now, the first ones first.
 
     Parameters
     ----------
@@ -444,12 +444,12 @@ class ThumbnailLoader(QObject):
         self._collector.timeout.connect(self._collect)
 
     def get(self, source: str) -> Thumbnail | None:
-        """The thumbnail of a picture, if there is one; never loads it."""
+        """The thumbnail of an image, if there is one; never loads it."""
         return self.cache.get(source)
 
     def request(self, sources: Iterable[str], box: Box) -> None:
         """
-        Load these pictures and no others.
+        Load these images and no others.
 
         Parameters
         ----------
@@ -469,13 +469,13 @@ class ThumbnailLoader(QObject):
         self._collector.start()
 
     def set_intensity(self, intensity: Intensity) -> None:
-        """Show pictures of more than 8 bits in another way from now on."""
+        """Show images of more than 8 bits in another way from now on."""
         if intensity != self.intensity:
             self.clear()
             self.intensity = intensity
 
     def refresh(self) -> None:
-        """Load anew, when they are wanted, pictures that failed or have changed."""
+        """Load anew, when they are wanted, images that failed or have changed."""
         self._checked.clear()
         self._work.downloads.renew()
 

@@ -1,7 +1,7 @@
 """A sheet of thumbnails.
 
 The view computes where a thumbnail is from its row alone, so opening, resizing and
-scrolling take the same time for ten and for a million pictures.
+scrolling take the same time for ten and for a million images.
 """
 
 import math
@@ -59,11 +59,11 @@ class ThumbnailView(QAbstractItemView):
     Only those in sight, and a page before and after, are asked of the model.
     """
 
-    #: A picture is to be shown at full size (double click, Enter, Space).
+    #: An image is to be shown at full size (double click, Enter, Space).
     preview_requested = Signal(QModelIndex)
     #: Ctrl and the wheel, or Ctrl and plus or minus: larger (1) or smaller (-1).
     resize_requested = Signal(int)
-    #: What can be done with a picture is asked for, at a place on the screen.
+    #: What can be done with an image is asked for, at a place on the screen.
     menu_requested = Signal(QModelIndex, QPoint)
     #: The current row has changed.
     current_changed = Signal(QModelIndex)
@@ -97,7 +97,7 @@ class ThumbnailView(QAbstractItemView):
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_Hover)
 
     def setModel(self, model: ThumbnailModel) -> None:
-        """Show the pictures of a model."""
+        """Show the images of a model."""
         if self.model() is not None:
             self.model().loader.loaded.disconnect(self._update_loaded)
             self.model().modelReset.disconnect(self._ensure_current)
@@ -110,11 +110,11 @@ class ThumbnailView(QAbstractItemView):
     # cell; viewport coordinates are those less the scrolled offset.
 
     def edge(self) -> int:
-        """Longer side of the pictures, in points."""
+        """Longer side of the images, in points."""
         return self._edge
 
     def setEdge(self, edge: int) -> None:
-        """Change the size of the pictures; the first row in sight stays."""
+        """Change the size of the images; the first row in sight stays."""
         if edge != self._edge:
             self._edge = edge
             self._relayout(self._anchor)

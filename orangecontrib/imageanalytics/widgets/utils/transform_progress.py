@@ -1,7 +1,7 @@
-"""Shows that pictures are being embedded while Orange waits for it.
+"""Shows that images are being embedded while Orange waits for it.
 
 Predictions and others transform their data in the GUI thread, where the columns of
-an embedding then embed pictures. A window tells how far that is and stops it.
+an embedding then embed images. A window tells how far that is and stops it.
 """
 
 import time
@@ -18,12 +18,12 @@ STEPS = 1000
 
 
 @contextmanager
-def watch_embedding(n_pictures: int):
+def watch_embedding(n_images: int):
     """While entered, a window may be open; see `embedding_columns.watch`.
 
     Parameters
     ----------
-    n_pictures : int
+    n_images : int
 
     Yields
     ------
@@ -35,7 +35,7 @@ def watch_embedding(n_pictures: int):
     if application is None or QThread.currentThread() is not application.thread():
         yield lambda _fraction: None
         return
-    dialog = _make_dialog(n_pictures)
+    dialog = _make_dialog(n_images)
     start = time.monotonic()
 
     def tell(fraction):
@@ -57,9 +57,9 @@ class _Dialog(QProgressDialog):
     """Gives access to `forceShow`, which is protected."""
 
 
-def _make_dialog(n_pictures) -> QProgressDialog:
+def _make_dialog(n_images) -> QProgressDialog:
     dialog = _Dialog(
-        f"Embedding {n_pictures:,} {pl(n_pictures, 'image')} that a model or another "
+        f"Embedding {n_images:,} {pl(n_images, 'image')} that a model or another "
         "table asks for…",
         "Cancel",
         0,

@@ -1,4 +1,4 @@
-"""What all readers of formats give: an opened picture."""
+"""What all readers of formats give: an opened image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.intensity import Values
 
-#: The most that is decoded; phones make pictures of 200 million.
+#: The most that is decoded; phones make images of 200 million.
 MAX_PIXELS = 2**28
 LIMIT = f"the limit is {MAX_PIXELS / 1e6:.0f} million"
 
@@ -34,7 +34,7 @@ SIDEWAYS = (5, 6, 7, 8)
 @dataclass(frozen=True)
 class Header:
     """
-    What the start of a file says about the picture in it.
+    What the start of a file says about the image in it.
 
     Attributes
     ----------
@@ -72,9 +72,9 @@ class OtherFormat(Exception):
 
 
 @dataclass
-class Picture:
+class LazyImage:
     """
-    A picture whose header was read; each reader has its own kind.
+    An image whose header was read; each reader has its own kind.
 
     Attributes
     ----------
@@ -198,14 +198,14 @@ def plane_number(place: tuple[int, ...], shape: tuple[int, ...]) -> int:
 
 
 def covers(size: Size, at_least: Size | None) -> bool:
-    """Whether a smaller version of a picture has enough pixels."""
+    """Whether a smaller version of an image has enough pixels."""
     return at_least is not None and all(
         side >= wanted for side, wanted in zip(size, at_least, strict=True)
     )
 
 
 def reduction(size: Size, at_least: Size | None, most: int) -> int:
-    """How often a picture may be halved and still cover what suffices."""
+    """How often an image may be halved and still cover what suffices."""
     if at_least is None:
         return 0
     ratio = min(s / max(1, w) for s, w in zip(size, at_least, strict=True))

@@ -1,4 +1,4 @@
-"""Files of pictures in every layout, and what is read of them."""
+"""Files of images in every layout, and what is read of them."""
 
 import os
 import struct
@@ -8,14 +8,14 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
-from helpers import make_picture
+from helpers import make_image
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.decode import decode, read_header
 
 
 def encoded(image, name, **options):
-    """The file of a picture in a format."""
+    """The file of an image in a format."""
     stream = BytesIO()
     if name == "HEIF":
         import pillow_heif
@@ -69,8 +69,8 @@ def first_row(content):
 
 
 def blotches(size=(64, 48)):
-    """A picture of soft blotches."""
-    return make_picture(0, size)
+    """An image of soft blotches."""
+    return make_image(0, size)
 
 
 def reason(content, **kwargs):
@@ -98,7 +98,7 @@ def save_stack(path, n_planes=5, n_channels=2, seed=0):
     """An OME-TIFF of 16 bits, all of whose planes differ; shape (z, c, y, x)."""
     shape = (n_planes, n_channels)
     planes = [
-        np.asarray(make_picture(seed + number).convert("L")).astype(np.uint16) * 3 + 100
+        np.asarray(make_image(seed + number).convert("L")).astype(np.uint16) * 3 + 100
         for number in range(n_planes * n_channels)
     ]
     array = np.stack(planes).reshape(*shape, *planes[0].shape)
