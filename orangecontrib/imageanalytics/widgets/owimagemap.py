@@ -5,13 +5,15 @@ import html
 import numpy as np
 from AnyQt.QtCore import QSize, Qt
 from Orange.data import ContinuousVariable, Table, Variable
-from Orange.widgets import gui, report
+from Orange.widgets import gui
 from Orange.widgets.settings import ContextSetting, Setting, SettingProvider
 from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
 from Orange.widgets.utils.localization import pl
 from Orange.widgets.utils.plot import OWPlotGUI
+from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.visualize.utils.widget import OWDataProjectionWidget
 from Orange.widgets.widget import Msg
+from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, column_intensity
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
@@ -166,6 +168,30 @@ class OWImageMap(OWDataProjectionWidget):
 
     # Data ---------------------------------------------------------------------------
 
+    @OWDataProjectionWidget.Inputs.data
+    @check_sql_input
+    def set_data(self, data: Table | None):
+        """Show another table; of the same images at the same places, the selection."""
+        # Not the inherited one, which compares tables number by number.
+        shown_before, selection = self._shown(), self.selection
+        self.closeContext()
+        self.data = data
+        self.check_data()
+        self.init_attr_values()
+        self.openContext(self.data)
+        self.clear()
+        if shown_before is not None and shown_before == self._shown():
+            self._pending_selection = selection
+        self._invalidated = True
+
+    def _shown(self) -> tuple | None:
+        """What the map shows: which images, and where."""
+        if self.data is None:
+            return None
+        places = np.nan_to_num(self.get_embedding())
+        sources = column_sources(self.data, self.image_attr)
+        return self.data.ids.tobytes(), places.tobytes(), tuple(sources)
+
     def check_data(self):
         """Take only data with images and numbers; say what else is needed."""
         super().check_data()
@@ -192,9 +218,6 @@ class OWImageMap(OWDataProjectionWidget):
             self.attr_x, self.attr_y = proposed_axes(_numeric(data))
             if domain.class_var in self.color_model:
                 self.attr_color = domain.class_var
-
-    def enable_controls(self):
-        """Nothing: all controls are of use for all data."""
 
     def setup_plot(self):
         """Show the data anew."""
@@ -438,18 +461,22 @@ class OWImageMap(OWDataProjectionWidget):
 
     # Report, end --------------------------------------------------------------------
 
-    def _get_send_report_caption(self):
+    def send_report(self):
+        """Report the columns, and the map as it is seen."""
+        if self.data is None:
+            return
         n_selected = len(self.graph.get_selection())
-        return report.render_items_vert(
+        self.report_items(
             (
-                ("Image column", self._get_caption_var_name(self.image_attr)),
+                ("Image column", self.image_attr.name),
                 ("Axes", " / ".join(variable.name for variable in self.axes)),
                 ("Images", f"{len(self.imaged):,}"),
-                ("Color", self._get_caption_var_name(self.attr_color)),
-                ("Label", self._get_caption_var_name(self.attr_label)),
+                ("Color", self._get_caption_var_name(self.attr_color) or False),
+                ("Label", self._get_caption_var_name(self.attr_label) or False),
                 ("Selected", f"{n_selected:,}" if n_selected else False),
             )
         )
+        self.report_html += get_html_img(self.view)
 
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None):
@@ -463,8 +490,7 @@ class OWImageMap(OWDataProjectionWidget):
     def onDeleteWidget(self):
         """Stop loading."""
         self.preview.shutdown()
-        self.view.card.shutdown()
-        self.graph.images.close()
+        self.view.shutdown()
         self.loader.close()
         super().onDeleteWidget()
 

@@ -109,16 +109,15 @@ class ImageMapGraph(OWScatterPlotBase):
     def bring_into_view(self, row: int):
         """Move the plot so that an image is in it."""
         place = self.images.places.in_window()[row]
-        reach = self.images.places.edge() / 2
-        room = self.view_box.rect()
-        pixel = self.view_box.viewPixelSize()
-        for name, at, size, unit in (
-            ("x", place[0], room.width(), pixel[0]),
-            ("y", place[1], room.height(), -pixel[1]),
-        ):
-            move = min(at - reach, 0) or max(at + reach - size, 0)
-            if move:
-                self.view_box.translateBy(**{name: move * unit})
+        reach, room = self.images.places.edge() / 2, self.images.places.box()
+        moves = [
+            min(at - reach, 0) or max(at + reach - size, 0)
+            for at, size in zip(place, (room.width(), room.height()), strict=True)
+        ]
+        if any(moves):
+            across, down = self.view_box.viewPixelSize()
+            # Both at once, as their scales may be tied.
+            self.view_box.translateBy(pg.Point(moves[0] * across, -moves[1] * down))
 
     # Looks
 

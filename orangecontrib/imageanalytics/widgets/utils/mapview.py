@@ -93,6 +93,14 @@ class MapView(QWidget):
         graph.images.hovered.connect(self._hover)
         graph.view_box.sigTransformChanged.connect(self.card.leave)
 
+    def shutdown(self) -> None:
+        """Stop all work, for good; the plot may be deleted then."""
+        self.card.shutdown()
+        graph, self._graph = self._graph, None
+        if graph is not None:
+            graph.plot_widget.removeEventFilter(self)
+            graph.images.close()
+
     def set_message(self, text: str) -> None:
         """Write something where the images will be."""
         self._message.setText(text)
