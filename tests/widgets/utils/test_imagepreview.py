@@ -6,26 +6,43 @@ from AnyQt.QtTest import QTest
 from PIL import Image
 
 from orangecontrib.imageanalytics.widgets.utils import thumbnails
+from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
+from orangecontrib.imageanalytics.widgets.utils.gridgeometry import GridGeometry
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
+from orangecontrib.imageanalytics.widgets.utils.selection import (
+    ExtendedSelection,
+    GroupSelection,
+)
+from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.thumbnailview import ThumbnailView
 
 Keys = Qt.Key
 
 
 @pytest.fixture
 def preview(tmp_path):
-    """Over a view of a large image, a small one, and none."""
+    """Over a flow of a large image, a small one, and none."""
+    yield from make_preview(tmp_path, SheetView(FlowGeometry(), ExtendedSelection))
+
+
+@pytest.fixture
+def grid_preview(tmp_path):
+    """The same over a grid of two columns."""
+    yield from make_preview(tmp_path, SheetView(GridGeometry(), GroupSelection))
+
+
+def make_preview(tmp_path, view):
     for name, size in (("large", (1200, 900)), ("small", (40, 30))):
         half = Image.new("RGB", size, (0, 0, 255))
         half.paste((255, 0, 0), (0, 0, size[0] // 2, size[1]))
         half.save(tmp_path / f"{name}.png")
     names = ("large.png", "small.png", "none.png")
-    view = ThumbnailView()
     view.resize(400, 300)
     view.setModel(ThumbnailModel(ThumbnailLoader(view), view))
-    view.model().set_images([str(tmp_path / n) for n in names], names.__getitem__)
+    view.model().set_images(
+        [str(tmp_path / n) for n in names], lambda row: [names[row]]
+    )
     view.setCurrentIndex(view.model().index(0))
     view.show()
     preview = ImagePreview(view)
@@ -97,6 +114,26 @@ def test_arrow_keys_move(preview, until):
         loaded(preview, until)
         assert not preview.grab().isNull()
     assert preview.isVisible()
+
+
+def test_all_keys_move_over_a_grid(grid_preview, until):
+    preview, view = grid_preview, grid_preview._view
+    view.select([1], Qt.KeyboardModifier.NoModifier)
+    opened(preview, until)
+    for key, row in (
+        (Keys.Key_Right, 1),
+        (Keys.Key_Left, 0),
+        (Keys.Key_Down, 2),
+        (Keys.Key_Up, 0),
+        (Keys.Key_PageDown, 2),
+        (Keys.Key_PageUp, 0),
+        (Keys.Key_End, 2),
+        (Keys.Key_Home, 0),
+    ):
+        QTest.keyClick(preview, key)
+        assert view.currentIndex().row() == row
+        assert preview.windowTitle() == view.currentIndex().data()
+    assert view.selected_rows() == [1]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A window that shows the current image of a `ThumbnailView` at full size."""
+"""A window that shows the current image of a `SheetView` at full size."""
 
 import math
 
@@ -6,7 +6,8 @@ from AnyQt.QtCore import QEvent, QModelIndex, QPointF, QRect, QRectF, Qt, QTimer
 from AnyQt.QtGui import QColor, QPainter, QPalette
 from AnyQt.QtWidgets import QWidget
 
-from orangecontrib.imageanalytics.widgets.utils.thumbnaildelegate import paint_broken
+from orangecontrib.imageanalytics.widgets.utils.cellpainting import paint_broken
+from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
     ThumbnailRole,
@@ -18,7 +19,6 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     ThumbnailLoader,
     fitted,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnailview import ThumbnailView
 
 # Room for the image and its two neighbours on a large screen.
 CACHE_BYTES = 128 * 2**20
@@ -42,11 +42,11 @@ class ImagePreview(QWidget):
 
     Parameters
     ----------
-    view : ThumbnailView
+    view : SheetView
         View whose current item is shown.
     """
 
-    def __init__(self, view: ThumbnailView):
+    def __init__(self, view: SheetView):
         super().__init__(view.window(), Qt.WindowType.Window)
         self._view = view
         self._loader = ThumbnailLoader(self, CACHE_BYTES)
