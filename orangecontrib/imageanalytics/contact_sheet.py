@@ -388,7 +388,7 @@ def _figure(sheet: ContactSheet, number: int, image: Image.Image | ImageError) -
     entry = sheet.entries[number]
     name = html.escape(file_name(entry.source))
     color = _safe_color(entry.color)
-    frame = f' style="border:3px solid {color}"' if color else ""
+    frame = f' style="border:2px solid {color}"' if color else ""
     if isinstance(image, ImageError):
         reason = html.escape(str(image))
         shown = f'<div class="broken"{frame}>{name}<br>{reason}</div>'

@@ -30,6 +30,7 @@ from orangecontrib.imageanalytics.widgets.utils.gridview import (
     slider_to_zoom,
     zoom_to_slider,
 )
+from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
@@ -266,7 +267,8 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
         self.view.groups_changed.connect(self._on_groups_changed)
         self.view.zoomed.connect(self._on_zoomed)
         self.mainArea.layout().addWidget(self.view)
-        self.preview = ImagePreview(self.view)
+        self.compare = ImageCompare(self.view)
+        self.preview = ImagePreview(self.view, self.compare)
         self._resize_timer = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._resize_timer.timeout.connect(self._fit_window)
         self.view.resized.connect(self._resize_timer.start)
@@ -658,5 +660,6 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
         """Stop laying out and loading."""
         end_task(self)
         self.preview.shutdown()
+        self.compare.shutdown()
         self.loader.close()
         super().onDeleteWidget()

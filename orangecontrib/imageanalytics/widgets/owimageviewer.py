@@ -26,6 +26,7 @@ from orangecontrib.imageanalytics.images.sources import (
     is_data,
 )
 from orangecontrib.imageanalytics.widgets.utils import desktop
+from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
@@ -172,7 +173,8 @@ class OWImageViewer(OWWidget):
         view.selection_changed.connect(self._on_selection_changed)
         view.resize_requested.connect(self._on_resize_requested)
         self.mainArea.layout().addWidget(view)
-        self.preview = ImagePreview(view)
+        self.compare = ImageCompare(view)
+        self.preview = ImagePreview(view, self.compare)
 
     @property
     def sheet(self):
@@ -429,6 +431,7 @@ class OWImageViewer(OWWidget):
     def onDeleteWidget(self) -> None:
         """Stop loading."""
         self.preview.shutdown()
+        self.compare.shutdown()
         self.loader.close()
         self._copier.close()
         super().onDeleteWidget()
