@@ -275,8 +275,8 @@ def load_images(
                     with contextlib.suppress(FutureTimeout):
                         image = future.result(TICK_SECONDS)
                         break
+                callback(done + 1, len(sources))
                 yield image
-            callback(len(sources), len(sources))
         finally:
             stopped.set()
             for future in running:

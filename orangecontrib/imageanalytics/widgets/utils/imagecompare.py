@@ -358,7 +358,8 @@ class _ValuesTable(QTableWidget):
         self.setWordWrap(False)
         modes = QHeaderView.ResizeMode
         self.horizontalHeader().setSectionResizeMode(modes.Stretch)
-        self.horizontalHeader().setHighlightSections(False)
+        self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.verticalHeader().setSectionResizeMode(modes.Fixed)
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
         self._shown: object = None

@@ -174,7 +174,7 @@ def _check_whole(file: QFile, path: str) -> None:
     with open(path, "rb") as written:
         written.seek(-min(1024, os.path.getsize(path)), os.SEEK_END)
         if b"%%EOF" not in written.read():
-            raise OSError("the file could not be written to its end")
+            raise OSError("it could not be written to its end; is the disk full?")
 
 
 class _Printing:
