@@ -35,6 +35,8 @@ def n_pages(path):
 
 def rendered(path, page=0):
     """A page as it is seen; needs a Qt that reads PDF."""
+    if not QPdfWriter.__module__.startswith("PyQt6"):
+        pytest.skip("PyQt5 does not read PDF")
     QtPdf = pytest.importorskip("PyQt6.QtPdf")
     document = QtPdf.QPdfDocument(None)
     document.load(str(path))
@@ -187,6 +189,23 @@ def test_chosen_pages_only(sources):
     pages = len(re.findall(rb"/Type /Page\b", bytes(buffer.data())))
     assert pages == 2
     assert 0 < written.n_images < 200 and read[-1] == (written.n_images,) * 2
+
+
+def test_a_printer_gets_no_part_of_what_was_cancelled(sources):
+    done = []
+
+    class Printer(QPdfWriter):
+        def abort(self):
+            done.append("abort")
+
+    def callback(*_):
+        raise Cancelled("cancelled")
+
+    buffer = QBuffer()
+    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
+    with pytest.raises(Cancelled):
+        print_sheet(ContactSheet("", [Entry(sources[0])]), Printer(buffer), callback)
+    assert done == ["abort"]
 
 
 @pytest.mark.parametrize(

@@ -131,11 +131,7 @@ class SheetExport(QObject, ConcurrentMixin):
         pages = (printer.fromPage(), printer.toPage()) if printer.toPage() else None
 
         def write(sheet, callback) -> Written:
-            try:
-                return print_sheet(sheet, printer, callback, pages)
-            except Cancelled:
-                printer.abort()
-                raise
+            return print_sheet(sheet, printer, callback, pages)
 
         self.start(printer.printerName() or "The sheet", write)
 

@@ -163,6 +163,10 @@ def print_sheet(
         raise OSError("the file or the printer cannot be written to")
     try:
         return _Printing(sheet, device, painter).run(callback, pages)
+    except BaseException:
+        if hasattr(device, "abort"):  # before the end, which sends it to the printer
+            device.abort()
+        raise
     finally:
         painter.end()
 
