@@ -81,10 +81,12 @@ def test_all_images_are_in_the_one_file(sources, tmp_path):
     )
 
 
-def test_small_images_are_not_enlarged(tmp_path):
+def test_small_images_take_no_more_bytes_than_they_have(tmp_path):
     make_image(1, (30, 20)).save(tmp_path / "small.png")
     _, tags = written(ContactSheet("", [Entry(str(tmp_path / "small.png"))]), tmp_path)
     assert [image.size for image in shown(tags)] == [(30, 20)]
+    # A browser enlarges them, as the widgets do.
+    assert tags.all("img")[0]["style"].startswith("width:100px")
 
 
 def test_what_comes_from_the_user_is_escaped(sources, tmp_path):
@@ -111,7 +113,7 @@ def test_colours_and_legend(sources, tmp_path):
     sheet = ContactSheet("", entries, [Key("cats", "#aabbcc", 1234)], "animal")
     _, tags = written(sheet, tmp_path)
     framed, plain = tags.all("img")
-    assert "#aabbcc" in framed["style"] and "style" not in plain
+    assert "#aabbcc" in framed["style"] and "solid" not in plain["style"]
     assert "animal" in tags.text and "cats (1,234)" in tags.text
     assert tags.all("i") == [{"style": "background:#aabbcc"}]
 

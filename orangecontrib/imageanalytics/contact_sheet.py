@@ -388,16 +388,26 @@ def _figure(sheet: ContactSheet, number: int, image: Image.Image | ImageError) -
     entry = sheet.entries[number]
     name = html.escape(file_name(entry.source))
     color = _safe_color(entry.color)
-    frame = f' style="border:2px solid {color}"' if color else ""
+    style = f"border:2px solid {color}" if color else ""
     if isinstance(image, ImageError):
         reason = html.escape(str(image))
-        shown = f'<div class="broken"{frame}>{name}<br>{reason}</div>'
+        shown = f'<div class="broken" style="{style}">{name}<br>{reason}</div>'
     else:
-        address = _data_url(cropped(image) if sheet.crop else image)
-        shown = f'<img src="{address}" alt="{name}" title="{name}"{frame}>'
+        image = cropped(image) if sheet.crop else image
+        style = f"width:{_width(sheet, image)};{style}"
+        shown = (
+            f'<img src="{_data_url(image)}" alt="{name}" title="{name}" '
+            f'style="{style}">'
+        )
     lines = "".join(f"<div>{html.escape(line)}</div>" for line in entry.lines)
     caption = f"<figcaption>{lines}</figcaption>" if lines else ""
     return f"<figure{_place(sheet, number)}><div>{shown}</div>{caption}</figure>\n"
+
+
+def _width(sheet: ContactSheet, image: Image.Image) -> str:
+    """Small images are enlarged, as in the widgets."""
+    part = min(1.0, image.width / image.height)
+    return f"{100 * part:.4g}%" if sheet.columns else f"{part * sheet.edge:.4g}px"
 
 
 def _place(sheet: ContactSheet, number: int) -> str:
