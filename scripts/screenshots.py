@@ -90,10 +90,10 @@ def take_widgets(scheme):
     viewer = widgets["Image Viewer"]
     viewer.imageSize = 130
     viewer.UserAdviceMessages.clear()
-    viewer.thumbnailView.setEdge(130)
+    viewer.view.set_scale(130)
     titles = list(viewer.data.get_column("image name"))
     chosen = [titles.index(name) for name in ("cat", "cat-ears", "cat-eyes")]
-    viewer.thumbnailView.select_rows(chosen)
+    viewer.view.select_rows(chosen)
     take(viewer, "image-viewer", (900, 560))
     take(widgets["Hierarchical Clustering"], "tree", (900, 560))
     take_grid(viewer.data)
@@ -146,7 +146,7 @@ def take_microscopy(folder):
     viewer.UserAdviceMessages.clear()
     viewer.set_data(data)
     viewer.imageSize = 150
-    viewer.thumbnailView.setEdge(150)
+    viewer.view.set_scale(150)
     viewer.title_attr = data.domain["page"]
     viewer._on_title_attr_changed()
     take(viewer, "microscopy", (900, 500))

@@ -80,13 +80,16 @@ class Key:
     name : str
     color : str
         As ``#rrggbb``.
-    count : int
-        Number of images of that colour.
+    count : int or None
+        Number of images of that colour; None where colours have no limits.
     """
 
     name: str
     color: str
-    count: int
+    count: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.count is None else f"{self.name} ({self.count:,})"
 
 
 @dataclass(frozen=True)
@@ -357,7 +360,7 @@ def _legend(sheet: ContactSheet) -> str:
         return ""
     items = "".join(
         f'<li><i style="background:{_safe_color(key.color)}"></i>'
-        f"{html.escape(key.name)} ({key.count:,})</li>\n"
+        f"{html.escape(str(key))}</li>\n"
         for key in sheet.legend
     )
     title = html.escape(sheet.legend_title)

@@ -21,9 +21,12 @@ from orangewidget.settings import Context
 from PIL import Image
 from scipy import sparse
 
-from orangecontrib.imageanalytics.widgets import owimageviewer
 from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
-from orangecontrib.imageanalytics.widgets.utils import desktop, thumbnails
+from orangecontrib.imageanalytics.widgets.utils import (
+    desktop,
+    imageactions,
+    thumbnails,
+)
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
     ThumbnailRole,
@@ -83,7 +86,7 @@ class TestOWImageViewer(WidgetTest):
 
     @property
     def view(self):
-        return self.widget.thumbnailView
+        return self.widget.view
 
     def send(self, data):
         self.send_signal(self.widget.Inputs.data, data)
@@ -218,7 +221,7 @@ class TestOWImageViewer(WidgetTest):
     def test_settings_of_the_older_add_on(self):
         settings = {**OLD_SETTINGS, "context_settings": [Context(**OLD_CONTEXT)]}
         self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
-        assert self.view.edge() == 208
+        assert self.view.scale() == 208
         self.send(self.data())
         assert self.widget.image_attr.name == "image"
         assert self.widget.title_attr.name == "name"
@@ -238,7 +241,7 @@ class TestOWImageViewer(WidgetTest):
         for stored, size in ((10**9, 1024), (-5, 32), ("large", 100), (64.0, 64)):
             settings = {**OLD_SETTINGS, "imageSize": stored}
             self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
-            assert self.view.edge() == size
+            assert self.view.scale() == size
 
     def test_drop_in_for_the_older_viewers(self):
         widget = OWImageViewer
@@ -375,13 +378,13 @@ class TestOWImageViewer(WidgetTest):
     def test_size(self):
         self.send(self.data())
         self.widget.controls.imageSize.setValue(200)
-        assert self.view.edge() == 200
-        self.view.resize_requested.emit(1)
-        assert self.view.edge() == self.widget.imageSize == 216
+        assert self.view.scale() == 200
+        self.view.zoom_by(1)
+        assert self.view.scale() == self.widget.imageSize == 216
         for direction, end in ((1, 1024), (-1, 32)):
             for _ in range(70):
-                self.view.resize_requested.emit(direction)
-            assert self.view.edge() == self.widget.imageSize == end
+                self.view.zoom_by(direction)
+            assert self.view.scale() == self.widget.imageSize == end
 
     def test_preview(self):
         self.send(self.data())
@@ -464,7 +467,7 @@ class TestOWImageViewer(WidgetTest):
         opened, result = [], [True]
 
         class Desktop:
-            is_file = staticmethod(owimageviewer.desktop.is_file)
+            is_file = staticmethod(imageactions.desktop.is_file)
 
             @staticmethod
             def open_image(source):
@@ -473,8 +476,8 @@ class TestOWImageViewer(WidgetTest):
 
             show_in_folder = open_image
 
-        original, owimageviewer.desktop = owimageviewer.desktop, Desktop
-        self.addCleanup(setattr, owimageviewer, "desktop", original)
+        original, imageactions.desktop = imageactions.desktop, Desktop
+        self.addCleanup(setattr, imageactions, "desktop", original)
         self.send(self.data())
         self.show()
         self.menu(1)["Open in Desktop's Viewer"].trigger()
@@ -491,9 +494,9 @@ class TestOWImageViewer(WidgetTest):
         self.show()
         self.menu(1)["Copy Path"].trigger()
         assert clipboard.text() == os.path.join(self.folder, "b.png")
-        action = self.menu(1)["Copy Path"]
         self.view.select_rows([0, 4])
-        action.trigger()
+        actions = self.widget.context_menu(self.view.model().index(4)).actions()
+        next(action for action in actions if action.text() == "Copy Path").trigger()
         assert [os.path.basename(path) for path in clipboard.text().split("\n")] == [
             "a.png",
             "e.png",
@@ -504,7 +507,7 @@ class TestOWImageViewer(WidgetTest):
         image = clipboard.image()
         assert (image.width(), image.height()) == (64, 40)
         assert image.pixelColor(5, 5).red() == 200
-        assert len(self.widget._copier.cache) == 0
+        assert len(self.widget.image_actions.copier.cache) == 0
 
     def test_copying_a_image_that_has_gone(self):
         self.send(self.data())
@@ -571,7 +574,7 @@ class TestDeepImages(WidgetTest):
     def shown(self, data):
         self.send_signal("Data", data)
         self.widget.show()
-        model, loader = self.widget.thumbnailView.model(), self.widget.loader
+        model, loader = self.widget.view.model(), self.widget.loader
         self.process_events(lambda: loader.idle and loader.get(self.path), 20_000)
         return [model.index(row).data(ThumbnailRole) for row in range(3)]
 
@@ -581,9 +584,7 @@ class TestDeepImages(WidgetTest):
         assert whole.image != page.image
         assert page.image.convertToFormat(QImage.Format.Format_Grayscale8) is not None
         assert none.error == "there is no page 9, the last is 4"
-        tooltip = (
-            self.widget.thumbnailView.model().index(1).data(Qt.ItemDataRole.ToolTipRole)
-        )
+        tooltip = self.widget.view.model().index(1).data(Qt.ItemDataRole.ToolTipRole)
         size = os.path.getsize(self.path)
         assert "#page=3" in tooltip and f"{size / 1e3:.1f} kB" in tooltip
 

@@ -120,7 +120,7 @@ def test_table_of_photos(installed, open_workflow):
     assert viewer.image_attr.name == "image"
     assert viewer.title_attr.name == "title"
     titles = list(viewer.data.get_column("title"))
-    viewer.thumbnailView.select_rows([titles.index("Chelsea the cat")])
+    viewer.view.select_rows([titles.index("Chelsea the cat")])
     similar = widgets["Most like it"]
     assert QTest.qWaitFor(lambda: similar.data is not None, 10_000)
     like = similar.data
@@ -133,9 +133,9 @@ def test_grid_of_photos(installed, open_workflow):
     widgets = open_workflow(installed / "4-grid-of-photos.ows")
     assert not no_messages(widgets)
     grid = widgets["Image Grid"]
-    assert len(grid.view.groups) == N_PHOTOS
+    assert len(grid.view.selection.groups) == N_PHOTOS
     kinds = grid.data.get_column("category")[grid._shown]
-    places = np.column_stack(np.divmod(grid.view._cells, grid.columns))
+    places = np.column_stack(np.divmod(grid.view.sheet_geometry.cells, grid.columns))
     distances = np.abs(places[:, None] - places).max(axis=2)
     np.fill_diagonal(distances, 99)
     beside = [

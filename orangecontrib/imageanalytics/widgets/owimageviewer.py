@@ -4,55 +4,26 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import ClassVar
 
-from AnyQt.QtCore import QModelIndex, QSize, Qt
-from AnyQt.QtWidgets import QApplication, QMenu
+from AnyQt.QtCore import QSize
 from Orange.data import DiscreteVariable, StringVariable, Table, Variable
 from Orange.widgets import gui, settings
 from Orange.widgets.utils import vartype
 from Orange.widgets.utils.annotated_data import create_annotated_table
 from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
-from Orange.widgets.widget import Input, Output, OWWidget
-from orangewidget.report.report import get_html_img
+from Orange.widgets.widget import Input, Output
 from orangewidget.widget import Message, Msg
 
-from orangecontrib.imageanalytics.images.intensity import (
-    AUTOMATIC,
-    Intensity,
-    column_intensity,
-)
-from orangecontrib.imageanalytics.images.sources import (
-    column_sources,
-    image_columns,
-    is_data,
-)
-from orangecontrib.imageanalytics.widgets.utils import desktop
-from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
-from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
-    SourceRole,
-    ThumbnailModel,
-    ThumbnailRole,
-    row_titles,
-    shown_source,
-)
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
-    Thumbnail,
-    ThumbnailLoader,
-)
-from orangecontrib.imageanalytics.widgets.utils.thumbnailview import (
-    MAX_EDGE,
-    MIN_EDGE,
-    ThumbnailView,
-)
+from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
+from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
+from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelection
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import row_labels
 
-SIZE_STEP = 16
 # How contexts in saved workflows mark a text column.
 STORED_TEXT = 100 + vartype(StringVariable("any"))
-#: Longest path in a message.
-MAX_NAME = 80
 
 
-class OWImageViewer(OWWidget):
+class OWImageViewer(OWImageSheet):
     """Shows the images that a table refers to; outputs the selected rows."""
 
     name = "Image Viewer"
@@ -69,20 +40,8 @@ class OWImageViewer(OWWidget):
         selected_data = Output("Selected Images", Table, default=True)
         data = Output("Data", Table)
 
-    class Warning(OWWidget.Warning):
+    class Warning(OWImageSheet.Warning):
         no_images = Msg("Column '{}' is empty: there are no images to show.")
-        no_images_shown = Msg(
-            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
-        )
-        cannot_open = Msg("The desktop has no program to open {}.")
-        cannot_copy = Msg("{} cannot be copied: {}.")
-
-    class Error(OWWidget.Error):
-        no_image_attr = Msg(
-            "The data has no column with images.\n"
-            "It must be a text or categorical column, among the meta attributes, that "
-            "holds file names or addresses."
-        )
 
     settingsHandler = settings.DomainContextHandler()
     settings_version = 2
@@ -94,8 +53,6 @@ class OWImageViewer(OWWidget):
     selected_items: set = settings.ContextSetting(set(), schema_only=True)
     imageSize: int = settings.Setting(100)
     autoCommit: bool = settings.Setting(True)
-
-    graph_name = "sheet"
 
     UserAdviceMessages: ClassVar = [
         Message(
@@ -113,8 +70,6 @@ class OWImageViewer(OWWidget):
         # For each of them, the cell and how many like it come before.
         self._cells: list[tuple[str, int]] = []
         self._restoring = False
-        self._any_shown = False
-        self._sources: frozenset[str] = frozenset()
         self._setup_controls()
         self._setup_view()
 
@@ -149,9 +104,9 @@ class OWImageViewer(OWWidget):
             self,
             "imageSize",
             box="Size",
-            minValue=MIN_EDGE,
-            maxValue=MAX_EDGE,
-            step=SIZE_STEP,
+            minValue=FlowGeometry.smallest,
+            maxValue=FlowGeometry.largest,
+            step=FlowGeometry.scale_step,
             callback=self._on_size_changed,
             createLabel=False,
             tooltip="Size of the images; or hold Ctrl and turn the mouse wheel",
@@ -160,26 +115,9 @@ class OWImageViewer(OWWidget):
         gui.auto_send(self.buttonsArea, self, "autoCommit")
 
     def _setup_view(self) -> None:
-        self.loader = ThumbnailLoader(self)
-        self.loader.loaded.connect(self._on_loaded)
-        self._copier = ThumbnailLoader(self, 0)
-        self._copier.loaded.connect(self._on_copied)
-        self.thumbnailView = view = ThumbnailView()
-        view.setModel(ThumbnailModel(self.loader, self))
-        view.setEdge(self.imageSize)
-        view.menu_requested.connect(
-            lambda index, place: self.context_menu(index).exec(place)
-        )
+        view = self.make_view(FlowGeometry(self.imageSize), ExtendedSelection)
         view.selection_changed.connect(self._on_selection_changed)
-        view.resize_requested.connect(self._on_resize_requested)
-        self.mainArea.layout().addWidget(view)
-        self.compare = ImageCompare(view)
-        self.preview = ImagePreview(view, self.compare)
-
-    @property
-    def sheet(self):
-        """What Save Image saves: the visible part of the view, without its bar."""
-        return self.thumbnailView.viewport()
+        view.scaled.connect(self._on_scaled)
 
     def sizeHint(self):
         """Room for a good number of images."""
@@ -225,19 +163,21 @@ class OWImageViewer(OWWidget):
             self.title_attr = texts[0] if texts else self.image_attr
 
     def _show_images(self) -> None:
-        self._any_shown = False
         self.Warning.clear()
         sources: list[str | None] = []
         if self.data is not None:
             sources = column_sources(self.data, self.image_attr)
         self._rows = [row for row, source in enumerate(sources) if source is not None]
-        self._sources = frozenset(sources)
+        self.show_images_of(self.image_attr, sources)
         self._cells = list(_numbered(self._texts()))
         if sources and not self._rows:
             self.Warning.no_images(self.image_attr.name)
-        self.thumbnailView.model().set_images(
-            [sources[row] for row in self._rows], self._titles(), self._intensity()
+        self.view.model().set_images(
+            [sources[row] for row in self._rows],
+            intensity=self.intensity_of(self.image_attr),
         )
+        self.set_details_of(self.data, self._rows)
+        self._show_labels()
         self._restore_selection()
 
     def _texts(self) -> list[str]:
@@ -246,13 +186,10 @@ class OWImageViewer(OWWidget):
         text, values = self.image_attr.str_val, self.data.get_column(self.image_attr)
         return [text(values[row]) for row in self._rows]
 
-    def _intensity(self) -> Intensity:
-        """As Image Embedding has seen the images."""
-        attr = self.image_attr
-        return AUTOMATIC if attr is None else column_intensity(attr)
-
-    def _titles(self):
-        return row_titles(self.data, self.title_attr, self._rows)
+    def _show_labels(self) -> None:
+        variables = [self.title_attr] if self.title_attr is not None else []
+        labels = row_labels(self.data, variables, self._rows)
+        self.view.set_labels(len(variables), labels)
 
     def _restore_selection(self) -> None:
         if not self.selected_items:
@@ -266,7 +203,7 @@ class OWImageViewer(OWWidget):
         ]
         # What is selected but not in this data must not be forgotten.
         self._restoring = True
-        self.thumbnailView.select_rows(selected)
+        self.view.select_rows(selected)
         self._restoring = False
 
     def _on_image_attr_changed(self) -> None:
@@ -275,21 +212,18 @@ class OWImageViewer(OWWidget):
         self.commit.deferred()
 
     def _on_title_attr_changed(self) -> None:
-        self.thumbnailView.model().set_title(self._titles())
+        self._show_labels()
 
     def _on_size_changed(self) -> None:
-        self.thumbnailView.setEdge(self.imageSize)
+        self.view.set_scale(self.imageSize)
 
-    def _on_resize_requested(self, direction: int) -> None:
-        step = max(SIZE_STEP, self.imageSize // 8 // SIZE_STEP * SIZE_STEP)
-        size = self.imageSize + direction * step
-        self.imageSize = max(MIN_EDGE, min(size, MAX_EDGE))
-        self._on_size_changed()
+    def _on_scaled(self, scale: float) -> None:
+        self.imageSize = int(scale)
 
     def _on_selection_changed(self) -> None:
         if self._restoring or self.data is None:
             return
-        cells = [self._cells[place] for place in self.thumbnailView.selected_rows()]
+        cells = [self._cells[place] for place in self.view.selected_rows()]
         present = Counter(text for text, _ in self._cells)
         selected = Counter(text for text, _ in cells)
         self.selected_items = {
@@ -298,22 +232,7 @@ class OWImageViewer(OWWidget):
         self.commit.deferred()
 
     def _selected_rows(self) -> list[int]:
-        return [self._rows[place] for place in self.thumbnailView.selected_rows()]
-
-    def _on_loaded(self, thumbnails: list[Thumbnail]) -> None:
-        """Warn if nothing at all can be shown: it may be the wrong column."""
-        # Some may still come from the data before this.
-        thumbnails = [entry for entry in thumbnails if entry.source in self._sources]
-        if self._any_shown or not thumbnails:
-            return
-        self._any_shown = any(thumbnail.image is not None for thumbnail in thumbnails)
-        if self._any_shown:
-            self.Warning.no_images_shown.clear()
-        else:
-            failed = thumbnails[0]
-            self.Warning.no_images_shown(
-                failed.error, _short(failed.source), self.image_attr.name
-            )
+        return [self._rows[place] for place in self.view.selected_rows()]
 
     @gui.deferred
     def commit(self) -> None:
@@ -326,80 +245,13 @@ class OWImageViewer(OWWidget):
         self.Outputs.selected_data.send(selected)
         self.Outputs.data.send(annotated)
 
-    # Context menu
-
-    def context_menu(self, index: QModelIndex) -> QMenu:
-        """
-        What can be done with an image.
-
-        Parameters
-        ----------
-        index : QModelIndex
-            The image's place in the view.
-
-        Returns
-        -------
-        QMenu
-        """
-        source, thumbnail = index.data(SourceRole), index.data(ThumbnailRole)
-        # What is not an image might be a program, and opening would start it.
-        shown = thumbnail is not None and thumbnail.image is not None
-        is_file = desktop.is_file(source)
-        menu = QMenu(self.thumbnailView)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for text, slot, enabled in (
-            ("Preview", self.preview.open, True),
-            (
-                "Open in Desktop's Viewer",
-                lambda: self._open(source),
-                not is_data(source),
-            ),
-            ("Show in Folder", lambda: desktop.show_in_folder(source), is_file),
-            (None, None, None),
-            ("Copy Image", lambda: self._copy(source), shown),
-            (f"Copy {'Path' if is_file else 'Address'}", self._copy_paths, True),
-        ):
-            if text is None:
-                menu.addSeparator()
-                continue
-            action = menu.addAction(text)
-            action.triggered.connect(lambda _=False, slot=slot: slot())
-            action.setEnabled(enabled and (shown or not text.startswith("Open")))
-        return menu
-
-    def _open(self, source: str) -> None:
-        self.Warning.cannot_open.clear()
-        if not desktop.open_image(source):
-            self.Warning.cannot_open(_short(source))
-
-    def _copy(self, source: str) -> None:
-        self._copier.set_intensity(self.loader.intensity)
-        self._copier.request([source], None)
-
-    def _copy_paths(self) -> None:
-        model = self.thumbnailView.model()
-        sources = [
-            model.index(row, 0).data(SourceRole)
-            for row in self.thumbnailView.selected_rows()
-        ]
-        QApplication.clipboard().setText("\n".join(sources))
-
-    def _on_copied(self, thumbnails: list[Thumbnail]) -> None:
-        (copied,) = thumbnails[-1:]
-        self.Warning.cannot_copy.clear()
-        if copied.image is not None:
-            QApplication.clipboard().setImage(copied.image)
-        else:
-            self.Warning.cannot_copy(_short(copied.source), copied.error)
-        self._copier.clear()
-
     # Report, settings, end
 
     def send_report(self) -> None:
         """Report the columns, how many are selected, and the visible sheet."""
         if self.data is None:
             return
-        n_selected = len(self.thumbnailView.selected_rows())
+        n_selected = len(self.view.selected_rows())
         self.report_items(
             (
                 ("Image column", self.image_attr.name),
@@ -408,15 +260,16 @@ class OWImageViewer(OWWidget):
                 ("Selected", f"{n_selected:,}" if n_selected else False),
             )
         )
-        if self._rows:
-            self.report_html += get_html_img(self.sheet)
+        self.report_sheet()
 
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None) -> None:
         """A size that the slider does not have is brought into its range."""
         size = stored.get("imageSize")
         if isinstance(size, int | float):
-            stored["imageSize"] = int(max(MIN_EDGE, min(size, MAX_EDGE)))
+            stored["imageSize"] = int(
+                max(FlowGeometry.smallest, min(size, FlowGeometry.largest))
+            )
         else:
             stored.pop("imageSize", None)
 
@@ -427,14 +280,6 @@ class OWImageViewer(OWWidget):
             image_attr = context.values.get("image_attr")
             if image_attr is None or image_attr[1] != STORED_TEXT:
                 raise settings.IncompatibleContext
-
-    def onDeleteWidget(self) -> None:
-        """Stop loading."""
-        self.preview.shutdown()
-        self.compare.shutdown()
-        self.loader.close()
-        self._copier.close()
-        super().onDeleteWidget()
 
 
 def _image_columns(data: Table) -> list[Variable]:
@@ -458,11 +303,6 @@ def _numbered(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
 
 def _is_marked(variable: Variable) -> bool:
     return str(variable.attributes.get("type", "")).lower() == "image"
-
-
-def _short(source: str) -> str:
-    source = shown_source(source)
-    return source if len(source) <= MAX_NAME else "…" + source[1 - MAX_NAME :]
 
 
 if __name__ == "__main__":

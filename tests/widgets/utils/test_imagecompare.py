@@ -4,12 +4,14 @@ from AnyQt.QtTest import QTest
 from PIL import Image
 
 from orangecontrib.imageanalytics.widgets.utils import imagecanvas
+from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.utils.imagecanvas import WHOLE
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.rowdetails import VECTOR, Detail
+from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelection
+from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.thumbnailview import ThumbnailView
 
 Keys = Qt.Key
 
@@ -28,7 +30,7 @@ def view(tmp_path):
     names = [f"{number}.png" for number in range(6)]
     for number, name in enumerate(names[:5]):
         Image.new("RGB", (400 + 100 * number, 300)).save(tmp_path / name)
-    view = ThumbnailView()
+    view = SheetView(FlowGeometry(100), ExtendedSelection)
     view.resize(400, 300)
     view.setModel(ThumbnailModel(ThumbnailLoader(view), view))
     view.model().set_images([str(tmp_path / name) for name in names])

@@ -7,13 +7,15 @@ from AnyQt.QtWidgets import QToolButton
 from PIL import Image
 
 from orangecontrib.imageanalytics.widgets.utils import imagecanvas, thumbnails
+from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.utils.imagecanvas import WHOLE
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.rowdetails import Detail
+from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelection
+from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.thumbnailview import ThumbnailView
 
 Keys, Held = Qt.Key, Qt.KeyboardModifier
 
@@ -26,10 +28,12 @@ def view(tmp_path):
         half.paste((255, 0, 0), (0, 0, size[0] // 2, size[1]))
         half.save(tmp_path / f"{name}.png")
     names = ("large.png", "small.png", "none.png")
-    view = ThumbnailView()
+    view = SheetView(FlowGeometry(100), ExtendedSelection)
     view.resize(400, 300)
     view.setModel(ThumbnailModel(ThumbnailLoader(view), view))
-    view.model().set_images([str(tmp_path / n) for n in names], names.__getitem__)
+    view.model().set_images(
+        [str(tmp_path / n) for n in names], lambda row: [names[row]]
+    )
     view.model().set_details(lambda row: [Detail("Class", "kind", f"value {row}")])
     view.setCurrentIndex(view.model().index(0))
     view.show()

@@ -8,11 +8,11 @@ from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QColor, QImage, QPainter, QPalette
 from AnyQt.QtWidgets import QWidget
 
+from orangecontrib.imageanalytics.widgets.utils.cellpainting import paint_broken
 from orangecontrib.imageanalytics.widgets.utils.imageregions import (
     Region,
     RegionLoader,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnaildelegate import paint_broken
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Box,
     Thumbnail,

@@ -34,6 +34,7 @@ from orangecontrib.imageanalytics.widgets.utils.rowdetails import (
     file_details,
     side_by_side,
 )
+from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     DetailsRole,
     SourceRole,
@@ -63,13 +64,13 @@ class ImageCompare(QWidget):
 
     Parameters
     ----------
-    view : QAbstractItemView
-        A view of a `ThumbnailModel` that has the method `selected_rows`.
+    view : SheetView
+        View whose selection is compared; it has its model.
     """
 
     TIP = f"Compare {MIN_IMAGES} to {MAX_IMAGES} selected images side by side"
 
-    def __init__(self, view: QAbstractItemView):
+    def __init__(self, view: SheetView):
         super().__init__(view.window(), Qt.WindowType.Window)
         self._view = view
         self._values: list[list[Detail]] = []

@@ -2,7 +2,7 @@
 
 from AnyQt.QtCore import QEvent, QModelIndex, QRect, Qt, QTimer
 from AnyQt.QtCore import pyqtSignal as Signal
-from AnyQt.QtWidgets import QAbstractItemView, QSplitter, QVBoxLayout, QWidget
+from AnyQt.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from orangecontrib.imageanalytics.widgets.utils.detailspanel import DetailsPanel
 from orangecontrib.imageanalytics.widgets.utils.imagecanvas import (
@@ -13,6 +13,7 @@ from orangecontrib.imageanalytics.widgets.utils.imagecanvas import (
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imageregions import RegionLoader
 from orangecontrib.imageanalytics.widgets.utils.rowdetails import file_details
+from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     DetailsRole,
     SourceRole,
@@ -43,9 +44,8 @@ class ImagePreview(QWidget):
 
     Parameters
     ----------
-    view : QAbstractItemView
-        View whose current item is shown, of a `ThumbnailModel`. It has the signals
-        `current_changed` and `preview_requested` and the method `move_current`.
+    view : SheetView
+        View whose current item is shown.
     compare : ImageCompare
         The window that compares what is selected in the view.
     """
@@ -53,7 +53,7 @@ class ImagePreview(QWidget):
     #: The user has shown or hidden the strip.
     details_toggled = Signal(bool)
 
-    def __init__(self, view: QAbstractItemView, compare: ImageCompare):
+    def __init__(self, view: SheetView, compare: ImageCompare):
         super().__init__(view.window(), Qt.WindowType.Window)
         self._view, self._compare = view, compare
         self._loader = ThumbnailLoader(self, CACHE_BYTES)

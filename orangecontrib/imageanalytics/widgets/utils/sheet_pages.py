@@ -250,8 +250,9 @@ class _Printing:
         top += 0.5 * height
         left = metrics.horizontalAdvance(self._sheet.legend_title) + 2 * height
         for key in self._sheet.legend:
-            text = f"{key.name} ({key.count:,})"
-            text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, self._width)
+            text = metrics.elidedText(
+                str(key), Qt.TextElideMode.ElideRight, self._width
+            )
             width = metrics.horizontalAdvance(text) + 2.5 * height
             if left + width > self._width:
                 left, top = 0.0, top + 1.2 * height
