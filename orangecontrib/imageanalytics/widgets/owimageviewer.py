@@ -176,6 +176,7 @@ class OWImageViewer(OWImageSheet):
             [sources[row] for row in self._rows],
             intensity=self.intensity_of(self.image_attr),
         )
+        self.set_details_of(self.data, self._rows)
         self._show_labels()
         self._restore_selection()
 

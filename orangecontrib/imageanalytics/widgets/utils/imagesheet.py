@@ -1,14 +1,16 @@
 """What the widgets that show a sheet of images have in common."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from AnyQt.QtCore import QModelIndex
 from AnyQt.QtWidgets import QMenu, QWidget
-from Orange.data import Variable
+from Orange.data import Table, Variable
+from Orange.widgets.settings import Setting
 from Orange.widgets.widget import Msg, OWWidget
 from orangewidget.report.report import get_html_img
 
+from orangecontrib.imageanalytics.contact_sheet import ContactSheet
 from orangecontrib.imageanalytics.images.intensity import (
     AUTOMATIC,
     Intensity,
@@ -20,9 +22,13 @@ from orangecontrib.imageanalytics.widgets.utils.imageactions import (
     ImageActions,
     short,
 )
+from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.legend import Legend
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_details
 from orangecontrib.imageanalytics.widgets.utils.selection import Selection
+from orangecontrib.imageanalytics.widgets.utils.sheet_export import SheetExport
+from orangecontrib.imageanalytics.widgets.utils.sheetcontents import contact_sheet
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
@@ -35,8 +41,9 @@ class OWImageSheet(OWWidget, openclass=True):
     """
     Base of widgets whose main area is a sheet of images.
 
-    It has the view with its loader, the preview, the menu, and the messages about
-    images that cannot be shown, opened or copied.
+    It has the view with its loader, the preview, the window to compare, the menu, what
+    saves and prints the sheet, and the messages about images that cannot be shown,
+    opened or copied. A widget has its table in the attribute `data`.
     """
 
     class Warning(OWWidget.Warning):
@@ -54,6 +61,9 @@ class OWImageSheet(OWWidget, openclass=True):
         )
 
     graph_name = "sheet"
+
+    #: Whether the preview lists the values of the image.
+    show_details: bool = Setting(True)
 
     def __init__(self):
         super().__init__()
@@ -87,9 +97,32 @@ class OWImageSheet(OWWidget, openclass=True):
         self.view = SheetView(geometry, selection)
         self.view.setModel(ThumbnailModel(self.loader, self))
         self.mainArea.layout().addWidget(self.view)
-        self.preview = ImagePreview(self.view)
-        self.image_actions = ImageActions(self.view, self.preview.open, self.Warning)
+        self.compare = ImageCompare(self.view)
+        self.preview = ImagePreview(self.view, self.compare)
+        self.preview.set_details_shown(bool(self.show_details))
+        self.preview.details_toggled.connect(self._on_details_toggled)
+        self.image_actions = ImageActions(
+            self.view, self.preview, self.compare, self.Warning
+        )
+        self.export = SheetExport(self, self.contact_sheet)
         return self.view
+
+    def _on_details_toggled(self, shown: bool) -> None:
+        self.show_details = shown
+
+    def set_details_of(self, data: Table | None, rows: Sequence[int]) -> None:
+        """Say of which rows of a table the images are, to list the values there."""
+        self.view.model().set_details(row_details(data, rows))
+
+    def contact_sheet(self) -> ContactSheet | None:
+        """The whole sheet as plain data; None if there are no images."""
+        named = self.data is not None and self.data.name not in ("", "untitled")
+        title = self.data.name if named else self.captionTitle
+        return contact_sheet(self.view, title, self.coloring)
+
+    def save_graph(self) -> None:
+        """Save the whole sheet, or what is in sight."""
+        self.export.save()
 
     def make_legend(self, box: QWidget) -> None:
         """Put the legend of the colours into a box."""
@@ -116,7 +149,7 @@ class OWImageSheet(OWWidget, openclass=True):
 
     @property
     def sheet(self):
-        """What Save Image saves: the visible part of the view, without its bars."""
+        """The visible part of the view, without its bars."""
         return self.view.viewport()
 
     def context_menu(self, index: QModelIndex) -> QMenu:
@@ -168,8 +201,10 @@ class OWImageSheet(OWWidget, openclass=True):
             self.report_html += get_html_img(self.sheet)
 
     def onDeleteWidget(self) -> None:
-        """Stop loading."""
+        """Stop loading and writing."""
+        self.export.shutdown()
         self.preview.shutdown()
+        self.compare.shutdown()
         self.loader.close()
         self.image_actions.close()
         super().onDeleteWidget()
