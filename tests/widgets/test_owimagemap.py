@@ -237,7 +237,9 @@ class TestData(ImageMapTest):
     def test_images_that_cannot_be_shown(self):
         data = self.data()
         self.send(data)
-        self.widget._on_loaded([Thumbnail("elsewhere", (1, 1), error="of other data")])
+        self.widget.unshown.take(
+            [Thumbnail("elsewhere", (1, 1), error="of other data")]
+        )
         assert not self.widget.Warning.no_images_shown.is_shown()
         for index in range(COUNT):
             os.remove(os.path.join(self.folder, f"{index}.png"))

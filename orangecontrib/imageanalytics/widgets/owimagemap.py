@@ -22,6 +22,8 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import (
     Coloring,
     row_coloring,
 )
+from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
 from orangecontrib.imageanalytics.widgets.utils.mapview import MapView
@@ -29,16 +31,15 @@ from orangecontrib.imageanalytics.widgets.utils.projections import (
     projections,
     proposed_axes,
 )
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_details
+from orangecontrib.imageanalytics.widgets.utils.subset import rows_in_subset
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
-    row_titles,
+    row_labels,
     shortened,
-    shown_source,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
-    Thumbnail,
-    ThumbnailLoader,
-)
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
 
 MIN_EDGE, MAX_EDGE, EDGE_STEP = 24, 256, 8
 #: Larger numbers cannot be plotted.
@@ -61,7 +62,11 @@ class OWImageMap(OWDataProjectionWidget):
     class Warning(OWDataProjectionWidget.Warning):
         no_places = Msg("No row has a number in both '{}' and '{}'.")
         no_images = Msg("Column '{}' is empty: there are only dots to show.")
-        no_images_shown = Msg("Images cannot be shown: {}.\n{}")
+        no_images_shown = Msg(
+            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
+        )
+        cannot_open = Msg("The desktop has no program to open {}.")
+        cannot_copy = Msg("{} cannot be copied: {}.")
 
     class Error(OWDataProjectionWidget.Error):
         no_image_attr = Msg(
@@ -94,17 +99,20 @@ class OWImageMap(OWDataProjectionWidget):
 
     def __init__(self):
         self.loader = ThumbnailLoader(self)
-        self.loader.loaded.connect(self._on_loaded)
+        self.unshown = UnshownWarning(self.loader, self.Warning)
         self.image_model = ThumbnailModel(self.loader, self)
         #: Colours of the points, and the points of the images in the model.
         self.coloring: Coloring | None = None
         self.imaged = np.zeros(0, dtype=int)
         self._sources: list[str | None] = []
-        self._any_shown = False
         self._inside: np.ndarray | None = None
         self._pending_selection = self.selection
         super().__init__()
-        self.preview = ImagePreview(self.view)
+        self.compare = ImageCompare(self.view)
+        self.preview = ImagePreview(self.view, self.compare)
+        self.image_actions = ImageActions(
+            self.view, self.preview, self.compare, self.Warning
+        )
         self.graph.images.places.set_edge(self.image_size)
         self.view.set_message(NO_DATA)
 
@@ -258,6 +266,8 @@ class OWImageMap(OWDataProjectionWidget):
     def _show_axes(self):
         for message in (
             self.Warning.no_places,
+            self.Warning.cannot_open,
+            self.Warning.cannot_copy,
             self.Information.left_out,
             self.Information.no_projection,
         ):
@@ -277,9 +287,7 @@ class OWImageMap(OWDataProjectionWidget):
             self.Information.no_projection(*names)
 
     def _show_images(self):
-        self._any_shown = False
         self.Warning.no_images.clear()
-        self.Warning.no_images_shown.clear()
         sources: list[str | None] = []
         if self.data is not None:
             found = column_sources(self.data, self.image_attr)
@@ -290,16 +298,21 @@ class OWImageMap(OWDataProjectionWidget):
         self.imaged = np.array(have, dtype=int)
         self._sources = [sources[point] for point in have]
         attr = self.image_attr
+        self.unshown.expect(attr, self._sources)
         self.image_model.set_images(
             self._sources,
-            self._titles(),
+            self._labels(),
             # As Image Embedding has seen them.
             AUTOMATIC if attr is None else column_intensity(attr),
         )
+        self.image_model.set_details(
+            row_details(self.data, self._rows_of_points()[self.imaged])
+        )
 
-    def _titles(self):
+    def _labels(self):
         rows = self._rows_of_points()[self.imaged]
-        return row_titles(self.data, self.attr_label, rows)
+        variables = [] if self.attr_label is None else [self.attr_label]
+        return row_labels(self.data, variables, rows)
 
     def _describe(self, image: int) -> str:
         """What is known of an image, as rich text."""
@@ -320,44 +333,22 @@ class OWImageMap(OWDataProjectionWidget):
             return np.zeros(0, dtype=int)
         return np.flatnonzero(self.valid_data)
 
-    def _on_loaded(self, thumbnails: list[Thumbnail]):
-        """Warn if nothing at all can be shown: it may be the wrong column."""
-        # Some may still come from the data before this.
-        ours = set(self._sources)
-        thumbnails = [entry for entry in thumbnails if entry.source in ours]
-        if self._any_shown or not thumbnails:
-            return
-        self._any_shown = any(thumbnail.image is not None for thumbnail in thumbnails)
-        if self._any_shown:
-            self.Warning.no_images_shown.clear()
-        else:
-            failed = thumbnails[0]
-            source = shown_source(failed.source)
-            self.Warning.no_images_shown(failed.error, source[:100])
-
     # Subset -------------------------------------------------------------------------
 
     def _handle_subset_data(self):
-        """Find the subset's rows; the same image is the same element in any table."""
+        """Find the subset's rows."""
         self.Warning.subset_independent.clear()
         self.Warning.subset_not_subset.clear()
         self._inside = None
         data, subset = self.data, self.subset_data
         if data is None or not subset:
             return
-        inside = np.isin(data.ids, subset.ids)
-        found = np.isin(subset.ids, data.ids)
-        if self.image_attr in subset.domain.metas:
-            theirs = column_sources(subset, self.image_attr)
-            ours = column_sources(data, self.image_attr)
-            wanted, known = set(theirs) - {None}, set(ours) - {None}
-            inside |= np.array([source in wanted for source in ours])
-            found |= np.array([source in known for source in theirs])
-        if not found.any():
+        sources = column_sources(data, self.image_attr)
+        self._inside, n_found = rows_in_subset(data, sources, self.image_attr, subset)
+        if not n_found:
             self.Warning.subset_independent()
-        elif not found.all():
+        elif n_found < len(subset):
             self.Warning.subset_not_subset()
-        self._inside = inside
 
     def _update_opacity_warning(self):
         """Nothing: the opacity is not to be chosen."""
@@ -390,7 +381,7 @@ class OWImageMap(OWDataProjectionWidget):
 
     def labels_changed(self):
         """Write something else below images."""
-        self.image_model.set_title(self._titles())
+        self.image_model.set_labels(self._labels())
         self.graph.update_labels()
 
     def can_draw_density(self):
@@ -490,6 +481,8 @@ class OWImageMap(OWDataProjectionWidget):
     def onDeleteWidget(self):
         """Stop loading."""
         self.preview.shutdown()
+        self.compare.shutdown()
+        self.image_actions.close()
         self.view.shutdown()
         self.loader.close()
         super().onDeleteWidget()

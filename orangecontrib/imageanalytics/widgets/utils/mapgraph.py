@@ -15,8 +15,8 @@ from Orange.widgets.visualize.utils.customizableplot import Updater
 from orangecontrib.imageanalytics.widgets.utils.mapimages import (
     DIMMED,
     DOT,
-    Look,
     MapImages,
+    MapLook,
 )
 
 #: Of selected images, as Orange's Scatter Plot has it.
@@ -179,7 +179,7 @@ class ImageMapGraph(OWScatterPlotBase):
             marks = self.selection_colors()
             rings = [marks[group] for group in self.selection[imaged].tolist()]
         self.images.set_look(
-            Look(
+            MapLook(
                 colors=None if coloring is None else self._frames(coloring, imaged),
                 rings=rings,
                 dimmed=None if subset is None else ~subset[imaged],
@@ -200,6 +200,12 @@ class ImageMapGraph(OWScatterPlotBase):
     def select_images(self, rows, modifiers=None):
         """Select images by their rows, as `select_by_indices` does points."""
         self.select_by_indices(self.master.imaged[rows], modifiers)
+
+    def selected_images(self) -> list[int]:
+        """The rows of the selected images."""
+        if self.selection is None:
+            return []
+        return np.flatnonzero(self.selection[self.master.imaged]).tolist()
 
     def select_all(self):
         """Select all points."""
