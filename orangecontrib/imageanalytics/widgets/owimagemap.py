@@ -45,8 +45,9 @@ MIN_EDGE, MAX_EDGE, EDGE_STEP = 24, 256, 8
 #: Larger numbers cannot be plotted.
 MAX_NUMBER = 1e100
 NO_DATA = (
-    "Send a table with images and two numeric columns that say where they are.\n\n"
-    "For example: Import Images, Image Embedding, t-SNE, Image Map"
+    "Connect a table with images and two numeric columns that say where they are.\n\n"
+    "For example: Import Images, Image Embedding, t-SNE, Image Map.\n"
+    "Use the output Data of t-SNE, which has all images, rather than Selected Data."
 )
 
 
