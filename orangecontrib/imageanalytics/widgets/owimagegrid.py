@@ -257,6 +257,7 @@ class OWImageGrid(GridLayoutMixin, OWImageSheet):
             # As Image Embedding has seen them.
             intensity=self.intensity_of(self.imageAttr),
         )
+        self.set_details_of(self.data, self._shown)
         self._label_view()
         self._on_scaled(1.0)
         self._show_colors()

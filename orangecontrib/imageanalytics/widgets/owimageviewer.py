@@ -231,6 +231,7 @@ class OWImageViewer(OWImageSheet):
             row_labels(self.data, self.title_attrs, self._rows),
             self.intensity_of(self.image_attr),
         )
+        self.set_details_of(self.data, self._rows)
         view.set_message(NO_DATA if self.data is None else "")
         self._show_labels()
         self._show_colors()

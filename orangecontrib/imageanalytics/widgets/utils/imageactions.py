@@ -1,12 +1,12 @@
 """What can be done with an image of a sheet, in the menu of the right mouse button."""
 
-from collections.abc import Callable
-
 from AnyQt.QtCore import QModelIndex, QObject, QPoint, Qt
 from AnyQt.QtWidgets import QApplication, QMenu
 
 from orangecontrib.imageanalytics.images.sources import is_data
 from orangecontrib.imageanalytics.widgets.utils import desktop
+from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
+from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import shown_source
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
@@ -26,16 +26,21 @@ class ImageActions(QObject):
     ----------
     view : SheetView
         The view; its requests for a menu are met.
-    preview : callable
-        Opens the preview.
+    preview : ImagePreview
+        Shows an image at full size.
+    compare : ImageCompare
+        Shows those that are selected side by side.
     warnings : OWWidget.Warning
         With the messages `cannot_open`, of a path, and `cannot_copy`, of a path and
         a reason.
     """
 
-    def __init__(self, view: SheetView, preview: Callable[[], None], warnings):
+    def __init__(
+        self, view: SheetView, preview: ImagePreview, compare: ImageCompare, warnings
+    ):
         super().__init__(view)
-        self._view, self._preview, self._warnings = view, preview, warnings
+        self._view, self._warnings = view, warnings
+        self._preview, self._compare = preview, compare
         self.copier = ThumbnailLoader(self, 0)
         self.copier.loaded.connect(self._on_copied)
         view.menu_requested.connect(self._show_menu)
@@ -68,7 +73,8 @@ class ImageActions(QObject):
         menu = QMenu(self._view)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for text, slot, enabled in (
-            ("Preview", self._preview, True),
+            ("Preview", self._preview.open, True),
+            ("Compare", self._compare.open, self._compare.can_open()),
             (
                 "Open in Desktop's Viewer",
                 lambda: self._open(source),

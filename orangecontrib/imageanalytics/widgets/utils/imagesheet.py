@@ -1,16 +1,18 @@
 """What the widgets that show a sheet of images have in common."""
 
 import html
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from AnyQt.QtCore import QModelIndex, Qt
 from AnyQt.QtWidgets import QMenu, QWidget
 from Orange.data import Table, Variable
 from Orange.widgets import gui
+from Orange.widgets.settings import Setting
 from Orange.widgets.widget import Msg, OWWidget
 from orangewidget.report.report import get_html_img
 
+from orangecontrib.imageanalytics.contact_sheet import ContactSheet
 from orangecontrib.imageanalytics.images.intensity import (
     AUTOMATIC,
     Intensity,
@@ -19,22 +21,21 @@ from orangecontrib.imageanalytics.images.intensity import (
 from orangecontrib.imageanalytics.widgets.utils.coloring import Coloring
 from orangecontrib.imageanalytics.widgets.utils.geometry import Geometry
 from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard
-from orangecontrib.imageanalytics.widgets.utils.imageactions import (
-    ImageActions,
-    short,
-)
+from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.legend import Legend
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_details
 from orangecontrib.imageanalytics.widgets.utils.selection import Selection
+from orangecontrib.imageanalytics.widgets.utils.sheet_export import SheetExport
+from orangecontrib.imageanalytics.widgets.utils.sheetcontents import contact_sheet
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
     shortened,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
-    Thumbnail,
-    ThumbnailLoader,
-)
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
 
 LABEL_WIDTH = 64
 #: Images in cells of so many points are not shown larger under the mouse.
@@ -47,8 +48,9 @@ class OWImageSheet(OWWidget, openclass=True):
     """
     Base of widgets whose main area is a sheet of images.
 
-    It has the view with its loader, the preview, the menu, and the messages about
-    images that cannot be shown, opened or copied.
+    It has the view with its loader, the preview, the window to compare, the menu, what
+    saves and prints the sheet, and the messages about images that cannot be shown,
+    opened or copied. A widget has its table in the attribute `data`.
     """
 
     class Warning(OWWidget.Warning):
@@ -67,13 +69,11 @@ class OWImageSheet(OWWidget, openclass=True):
 
     graph_name = "sheet"
 
+    #: Whether the preview lists the values of the image.
+    show_details: bool = Setting(True)
+
     def __init__(self):
         super().__init__()
-        # About the images that are shown now: whether one of them could be loaded,
-        # where they are from, and the column.
-        self._any_shown = False
-        self._shown_sources: frozenset[str | None] = frozenset()
-        self._shown_column = ""
         self.coloring: Coloring | None = None
 
     def add_combo(self, box: QWidget, name: str, label: str, model, callback, tip: str):
@@ -128,15 +128,38 @@ class OWImageSheet(OWWidget, openclass=True):
             The attribute `view`.
         """
         self.loader = ThumbnailLoader(self)
-        self.loader.loaded.connect(self._on_loaded)
+        self.unshown = UnshownWarning(self.loader, self.Warning)
         self.view = SheetView(geometry, selection)
         self.view.setModel(ThumbnailModel(self.loader, self))
         self.mainArea.layout().addWidget(self.view)
-        self.preview = ImagePreview(self.view)
-        self.image_actions = ImageActions(self.view, self.preview.open, self.Warning)
+        self.compare = ImageCompare(self.view)
+        self.preview = ImagePreview(self.view, self.compare)
+        self.preview.set_details_shown(bool(self.show_details))
+        self.preview.details_toggled.connect(self._on_details_toggled)
+        self.image_actions = ImageActions(
+            self.view, self.preview, self.compare, self.Warning
+        )
+        self.export = SheetExport(self, self.contact_sheet)
         self.hover_card = HoverCard(self.view)
         self.view.hovered.connect(self._on_hovered)
         return self.view
+
+    def _on_details_toggled(self, shown: bool) -> None:
+        self.show_details = shown
+
+    def set_details_of(self, data: Table | None, rows: Sequence[int]) -> None:
+        """Say of which rows of a table the images are, to list the values there."""
+        self.view.model().set_details(row_details(data, rows))
+
+    def contact_sheet(self) -> ContactSheet | None:
+        """The whole sheet as plain data; None if there are no images."""
+        named = self.data is not None and self.data.name not in ("", "untitled")
+        title = self.data.name if named else self.captionTitle
+        return contact_sheet(self.view, title, self.coloring)
+
+    def save_graph(self) -> None:
+        """Save the whole sheet, or what is in sight."""
+        self.export.save()
 
     def make_legend(self, box: QWidget) -> None:
         """Put the legend of the colours into a box."""
@@ -194,7 +217,7 @@ class OWImageSheet(OWWidget, openclass=True):
 
     @property
     def sheet(self):
-        """What Save Image saves: the visible part of the view, without its bars."""
+        """The visible part of the view, without its bars."""
         return self.view.viewport()
 
     def context_menu(self, index: QModelIndex) -> QMenu:
@@ -214,10 +237,7 @@ class OWImageSheet(OWWidget, openclass=True):
         sources : iterable of (str or None)
             Where they are from.
         """
-        self._any_shown = False
-        self._shown_sources = frozenset(sources)
-        self._shown_column = column.name if column is not None else ""
-        self.Warning.no_images_shown.clear()
+        self.unshown.expect(column, sources)
         self.Warning.cannot_open.clear()
         self.Warning.cannot_copy.clear()
 
@@ -226,28 +246,16 @@ class OWImageSheet(OWWidget, openclass=True):
         """As Image Embedding has seen the images in a column."""
         return AUTOMATIC if column is None else column_intensity(column)
 
-    def _on_loaded(self, thumbnails: list[Thumbnail]) -> None:
-        """Warn if nothing at all can be shown: it may be the wrong column."""
-        # Some may still come from the data before this.
-        ours = [entry for entry in thumbnails if entry.source in self._shown_sources]
-        if self._any_shown or not ours:
-            return
-        self._any_shown = any(thumbnail.image is not None for thumbnail in ours)
-        if self._any_shown:
-            self.Warning.no_images_shown.clear()
-        else:
-            self.Warning.no_images_shown(
-                ours[0].error, short(ours[0].source), self._shown_column
-            )
-
     def report_sheet(self) -> None:
         """Add what is seen of the sheet to the report."""
         if self.view.count():
             self.report_html += get_html_img(self.sheet)
 
     def onDeleteWidget(self) -> None:
-        """Stop loading."""
+        """Stop loading and writing."""
+        self.export.shutdown()
         self.preview.shutdown()
+        self.compare.shutdown()
         self.loader.close()
         self.image_actions.close()
         self.hover_card.shutdown()

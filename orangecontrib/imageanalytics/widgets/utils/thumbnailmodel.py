@@ -17,11 +17,14 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
 #: Path or URL of a row, and its `Thumbnail` if it is loaded.
 SourceRole = int(Qt.ItemDataRole.UserRole) + 1
 ThumbnailRole = int(Qt.ItemDataRole.UserRole) + 2
+#: What `set_details` gives for a row.
+DetailsRole = int(Qt.ItemDataRole.UserRole) + 3
 
 MAX_TOOLTIP = 300
 
 
 Labels = Callable[[int], Sequence[str]]
+Details = Callable[[int], list]
 
 
 def row_labels(
@@ -70,6 +73,11 @@ def no_labels(row: int) -> Sequence[str]:
     return ()
 
 
+def no_details(row: int) -> list:
+    """Details of images of which nothing else is known."""
+    return []
+
+
 class ThumbnailModel(QAbstractListModel):
     """
     Images in rows.
@@ -87,6 +95,7 @@ class ThumbnailModel(QAbstractListModel):
         self.loader = loader
         self._sources: Sequence[str] = ()
         self._labels: Labels = no_labels
+        self._details: Details = no_details
         self._rows_of: dict[str, list[int]] | None = None
 
     def set_images(
@@ -110,6 +119,7 @@ class ThumbnailModel(QAbstractListModel):
         self.beginResetModel()
         self.loader.set_intensity(intensity)
         self._sources, self._labels, self._rows_of = sources, labels, None
+        self._details = no_details
         self.endResetModel()
         self.loader.refresh()
 
@@ -120,6 +130,10 @@ class ThumbnailModel(QAbstractListModel):
             last = self.index(len(self._sources) - 1)
             role = Qt.ItemDataRole.DisplayRole
             self.dataChanged.emit(self.index(0), last, [role])
+
+    def set_details(self, details: Details) -> None:
+        """Give, by a function of the row, what windows list beside its image."""
+        self._details = details
 
     def labels(self, row: int) -> Sequence[str]:
         """What is written below an image, line by line."""
@@ -156,6 +170,8 @@ class ThumbnailModel(QAbstractListModel):
             return self._sources[row]
         if role == ThumbnailRole:
             return self.thumbnail(row)
+        if role == DetailsRole:
+            return self._details(row)
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tooltip(row)
         return None
@@ -205,14 +221,19 @@ def shown_source(source: str) -> str:
 
 def describe(thumbnail: Thumbnail) -> str:
     """Size of an image in pixels and, for a file, in bytes."""
-    width, height = thumbnail.size
-    text = f"{width:,} × {height:,} pixels"  # noqa: RUF001
+    text = f"{readable_pixels(thumbnail.size)} pixels"
     if thumbnail.stamp is not None:
-        text += f", {_bytes(thumbnail.stamp[0])}"
+        text += f", {readable_bytes(thumbnail.stamp[0])}"
     return text
 
 
-def _bytes(n_bytes: int) -> str:
+def readable_pixels(size: tuple[int, int]) -> str:
+    """Width and height as people write them."""
+    return f"{size[0]:,} × {size[1]:,}"  # noqa: RUF001
+
+
+def readable_bytes(n_bytes: int) -> str:
+    """A number of bytes as people write it."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n_bytes >= factor:
             return f"{n_bytes / factor:.1f} {unit}"
