@@ -399,11 +399,15 @@ class TestSelection(ImageMapTest):
         assert self.selected() == [11]
         QTest.keyClick(self.plot, key.Key_A, CONTROL)
         assert self.selected() == list(range(COUNT))
-        zoom = self.widget.graph.view_box.viewRect().width()
+        box = self.widget.graph.view_box
+        whole = box.viewRect().width()
         QTest.keyClick(self.plot, key.Key_Plus)
-        assert self.widget.graph.view_box.viewRect().width() < zoom
+        assert box.viewRect().width() == pytest.approx(whole / 1.25, rel=0.01)
+        QTest.keyClick(self.plot, key.Key_Minus)
+        assert box.viewRect().width() == pytest.approx(whole, rel=0.01)
+        QTest.keyClick(self.plot, key.Key_Plus)
         QTest.keyClick(self.plot, key.Key_0)
-        assert self.widget.graph.view_box.viewRect().width() == pytest.approx(zoom)
+        assert box.viewRect().width() == pytest.approx(whole, rel=0.05)
 
     def test_keys_bring_images_into_view(self):
         QTest.keyClick(self.plot, Qt.Key.Key_Home)
@@ -420,6 +424,43 @@ class TestSelection(ImageMapTest):
             QTest.keyClick(self.plot, key)
             QTest.keyClick(self.plot, key, CONTROL)
         assert self.selected() is None
+
+    def test_menu(self):
+        menus = []
+        actions = self.widget.image_actions
+        actions._show_menu = lambda *_: None
+        self.widget.view.menu_requested.connect(
+            lambda index, place: menus.append((index.row(), actions.menu(index)))
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("AnyQt.QtWidgets.QMenu.exec", lambda *_: None)
+            self.click(4, button=RIGHT)
+        ((row, menu),) = menus
+        assert row == 4
+        texts = {action.text(): action for action in menu.actions()}
+        assert texts["Preview"].isEnabled()
+        assert not texts["Compare"].isEnabled()
+        texts["Copy Path"].trigger()
+        assert QApplication.clipboard().text() == os.path.join(self.folder, "4.png")
+
+    def test_compare(self):
+        compare = self.widget.compare
+        QTest.keyClick(self.plot, Qt.Key.Key_C)
+        assert not compare.isVisible()
+        self.click(4)
+        self.click(6, CONTROL)
+        assert self.widget.view.selected_rows() == [4, 6]
+        QTest.keyClick(self.plot, Qt.Key.Key_C)
+        assert compare.isVisible()
+        compare.close()
+
+    def test_escape_closes_the_preview(self):
+        QTest.keyClick(self.plot, Qt.Key.Key_Home)
+        QTest.keyClick(self.plot, Qt.Key.Key_Space)
+        assert self.widget.preview.isVisible()
+        QTest.keyClick(self.plot, Qt.Key.Key_Escape)
+        assert not self.widget.preview.isVisible()
+        assert self.widget.isVisible()
 
     def test_preview(self):
         preview, view = self.widget.preview, self.widget.view
@@ -538,6 +579,9 @@ class TestLooks(ImageMapTest):
         self.process_events(lambda: 0 < len(places.shown()) < COUNT, 20_000)
         few = set(places.shown().tolist())
         edge = places.edge()
+        label = self.widget.room_label
+        expected = f"{len(few)} of {COUNT} images have room"
+        self.process_events(lambda: label.text().startswith(expected), 20_000)
         # On zooming in, images become larger; none goes that is still in the window.
         for _ in range(8):
             box = self.widget.graph.view_box

@@ -4,6 +4,7 @@ import html
 
 import numpy as np
 from AnyQt.QtCore import QSize, Qt
+from AnyQt.QtWidgets import QSizePolicy
 from Orange.data import ContinuousVariable, Table, Variable
 from Orange.widgets import gui
 from Orange.widgets.settings import ContextSetting, Setting, SettingProvider
@@ -170,6 +171,13 @@ class OWImageMap(OWDataProjectionWidget):
             createLabel=False,
             tooltip="Size of the images; the smaller they are, the more are shown",
         )
+        self.room_label = gui.label(box, self, "")
+        self.room_label.setWordWrap(True)
+        # Its text must not make the controls wider than their place.
+        self.room_label.setSizePolicy(
+            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
+        )
+        self.graph.images.counted.connect(self._show_count)
 
     def sizeHint(self):
         """Room for a good number of images."""
@@ -388,6 +396,15 @@ class OWImageMap(OWDataProjectionWidget):
     def can_draw_density(self):
         """Never: what is behind images would not be seen."""
         return False
+
+    def _show_count(self):
+        """Say how many images there is no room for, in view or elsewhere."""
+        places, count = self.graph.images.places, len(self.imaged)
+        n_shown = places.count_with_room()
+        text = ""
+        if 0 < n_shown < count:
+            text = f"{n_shown:,} of {count:,} images have room; zoom in to see more."
+        self.room_label.setText(text)
 
     # Controls -----------------------------------------------------------------------
 
