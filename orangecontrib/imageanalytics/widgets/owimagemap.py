@@ -29,7 +29,7 @@ from orangecontrib.imageanalytics.widgets.utils.projections import (
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
-    row_titles,
+    row_labels,
     shortened,
     shown_source,
 )
@@ -269,14 +269,15 @@ class OWImageMap(OWDataProjectionWidget):
         attr = self.image_attr
         self.image_model.set_images(
             self._sources,
-            self._titles(),
+            self._labels(),
             # As Image Embedding has seen them.
             AUTOMATIC if attr is None else column_intensity(attr),
         )
 
-    def _titles(self):
+    def _labels(self):
         rows = self._rows_of_points()[self.imaged]
-        return row_titles(self.data, self.attr_label, rows)
+        variables = [] if self.attr_label is None else [self.attr_label]
+        return row_labels(self.data, variables, rows)
 
     def _describe(self, image: int) -> str:
         """What is known of an image, as rich text."""
@@ -367,7 +368,7 @@ class OWImageMap(OWDataProjectionWidget):
 
     def labels_changed(self):
         """Write something else below images."""
-        self.image_model.set_title(self._titles())
+        self.image_model.set_labels(self._labels())
         self.graph.update_labels()
 
     def can_draw_density(self):
