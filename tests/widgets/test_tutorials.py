@@ -214,6 +214,24 @@ def test_predict_another_folder(installed, open_workflow, fresh_cache, monkeypat
     assert sum(batches) == N_PHOTOS + len(NEW_PHOTOS)
 
 
+def test_map_of_photos(installed, open_workflow):
+    widgets = open_workflow(installed / "7-map-of-photos.ows")
+    images = widgets["Image Map"]
+    assert QTest.qWaitFor(lambda: images.data is not None, 60_000)
+    assert not no_messages(widgets)
+    assert [axis.name for axis in images.axes] == ["t-SNE-x", "t-SNE-y"]
+    places = images.get_embedding()
+    kinds = images.data.get_column("category")
+    distances = np.linalg.norm(places[:, None] - places, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (kinds[distances.argmin(axis=1)] == kinds).mean() > 0.7
+
+    images.legend.clicked.emit(KINDS.index("cats"), Qt.KeyboardModifier.NoModifier)
+    viewer = widgets["Image Viewer"]
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
+    assert set(viewer.data.get_column("category")) == {KINDS.index("cats")}
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_nothing_of_this_machine_is_in_workflows(workflow):
     for properties in settings(workflow).values():

@@ -5,13 +5,15 @@ import html
 import numpy as np
 from AnyQt.QtCore import QSize, Qt
 from Orange.data import ContinuousVariable, Table, Variable
-from Orange.widgets import gui, report
+from Orange.widgets import gui
 from Orange.widgets.settings import ContextSetting, Setting, SettingProvider
 from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
 from Orange.widgets.utils.localization import pl
 from Orange.widgets.utils.plot import OWPlotGUI
+from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.visualize.utils.widget import OWDataProjectionWidget
 from Orange.widgets.widget import Msg
+from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, column_intensity
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
@@ -20,6 +22,8 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import (
     Coloring,
     row_coloring,
 )
+from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
 from orangecontrib.imageanalytics.widgets.utils.mapview import MapView
@@ -27,23 +31,23 @@ from orangecontrib.imageanalytics.widgets.utils.projections import (
     projections,
     proposed_axes,
 )
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_details
+from orangecontrib.imageanalytics.widgets.utils.subset import rows_in_subset
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
     row_labels,
     shortened,
-    shown_source,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
-    Thumbnail,
-    ThumbnailLoader,
-)
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
 
 MIN_EDGE, MAX_EDGE, EDGE_STEP = 24, 256, 8
 #: Larger numbers cannot be plotted.
 MAX_NUMBER = 1e100
 NO_DATA = (
-    "Send a table with images and two numeric columns that say where they are.\n\n"
-    "For example: Import Images, Image Embedding, t-SNE, Image Map"
+    "Connect a table with images and two numeric columns that say where they are.\n\n"
+    "For example: Import Images, Image Embedding, t-SNE, Image Map.\n"
+    "Use the output Data of t-SNE, which has all images, rather than Selected Data."
 )
 
 
@@ -59,7 +63,11 @@ class OWImageMap(OWDataProjectionWidget):
     class Warning(OWDataProjectionWidget.Warning):
         no_places = Msg("No row has a number in both '{}' and '{}'.")
         no_images = Msg("Column '{}' is empty: there are only dots to show.")
-        no_images_shown = Msg("Images cannot be shown: {}.\n{}")
+        no_images_shown = Msg(
+            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
+        )
+        cannot_open = Msg("The desktop has no program to open {}.")
+        cannot_copy = Msg("{} cannot be copied: {}.")
 
     class Error(OWDataProjectionWidget.Error):
         no_image_attr = Msg(
@@ -92,17 +100,20 @@ class OWImageMap(OWDataProjectionWidget):
 
     def __init__(self):
         self.loader = ThumbnailLoader(self)
-        self.loader.loaded.connect(self._on_loaded)
+        self.unshown = UnshownWarning(self.loader, self.Warning)
         self.image_model = ThumbnailModel(self.loader, self)
         #: Colours of the points, and the points of the images in the model.
         self.coloring: Coloring | None = None
         self.imaged = np.zeros(0, dtype=int)
         self._sources: list[str | None] = []
-        self._any_shown = False
         self._inside: np.ndarray | None = None
         self._pending_selection = self.selection
         super().__init__()
-        self.preview = ImagePreview(self.view)
+        self.compare = ImageCompare(self.view)
+        self.preview = ImagePreview(self.view, self.compare)
+        self.image_actions = ImageActions(
+            self.view, self.preview, self.compare, self.Warning
+        )
         self.graph.images.places.set_edge(self.image_size)
         self.view.set_message(NO_DATA)
 
@@ -166,6 +177,30 @@ class OWImageMap(OWDataProjectionWidget):
 
     # Data ---------------------------------------------------------------------------
 
+    @OWDataProjectionWidget.Inputs.data
+    @check_sql_input
+    def set_data(self, data: Table | None):
+        """Show another table; of the same images at the same places, the selection."""
+        # Not the inherited one, which compares tables number by number.
+        shown_before, selection = self._shown(), self.selection
+        self.closeContext()
+        self.data = data
+        self.check_data()
+        self.init_attr_values()
+        self.openContext(self.data)
+        self.clear()
+        if shown_before is not None and shown_before == self._shown():
+            self._pending_selection = selection
+        self._invalidated = True
+
+    def _shown(self) -> tuple | None:
+        """What the map shows: which images, and where."""
+        if self.data is None:
+            return None
+        places = np.nan_to_num(self.get_embedding())
+        sources = column_sources(self.data, self.image_attr)
+        return self.data.ids.tobytes(), places.tobytes(), tuple(sources)
+
     def check_data(self):
         """Take only data with images and numbers; say what else is needed."""
         super().check_data()
@@ -192,9 +227,6 @@ class OWImageMap(OWDataProjectionWidget):
             self.attr_x, self.attr_y = proposed_axes(_numeric(data))
             if domain.class_var in self.color_model:
                 self.attr_color = domain.class_var
-
-    def enable_controls(self):
-        """Nothing: all controls are of use for all data."""
 
     def setup_plot(self):
         """Show the data anew."""
@@ -235,6 +267,8 @@ class OWImageMap(OWDataProjectionWidget):
     def _show_axes(self):
         for message in (
             self.Warning.no_places,
+            self.Warning.cannot_open,
+            self.Warning.cannot_copy,
             self.Information.left_out,
             self.Information.no_projection,
         ):
@@ -254,9 +288,7 @@ class OWImageMap(OWDataProjectionWidget):
             self.Information.no_projection(*names)
 
     def _show_images(self):
-        self._any_shown = False
         self.Warning.no_images.clear()
-        self.Warning.no_images_shown.clear()
         sources: list[str | None] = []
         if self.data is not None:
             found = column_sources(self.data, self.image_attr)
@@ -267,11 +299,15 @@ class OWImageMap(OWDataProjectionWidget):
         self.imaged = np.array(have, dtype=int)
         self._sources = [sources[point] for point in have]
         attr = self.image_attr
+        self.unshown.expect(attr, self._sources)
         self.image_model.set_images(
             self._sources,
             self._labels(),
             # As Image Embedding has seen them.
             AUTOMATIC if attr is None else column_intensity(attr),
+        )
+        self.image_model.set_details(
+            row_details(self.data, self._rows_of_points()[self.imaged])
         )
 
     def _labels(self):
@@ -298,44 +334,22 @@ class OWImageMap(OWDataProjectionWidget):
             return np.zeros(0, dtype=int)
         return np.flatnonzero(self.valid_data)
 
-    def _on_loaded(self, thumbnails: list[Thumbnail]):
-        """Warn if nothing at all can be shown: it may be the wrong column."""
-        # Some may still come from the data before this.
-        ours = set(self._sources)
-        thumbnails = [entry for entry in thumbnails if entry.source in ours]
-        if self._any_shown or not thumbnails:
-            return
-        self._any_shown = any(thumbnail.image is not None for thumbnail in thumbnails)
-        if self._any_shown:
-            self.Warning.no_images_shown.clear()
-        else:
-            failed = thumbnails[0]
-            source = shown_source(failed.source)
-            self.Warning.no_images_shown(failed.error, source[:100])
-
     # Subset -------------------------------------------------------------------------
 
     def _handle_subset_data(self):
-        """Find the subset's rows; the same image is the same element in any table."""
+        """Find the subset's rows."""
         self.Warning.subset_independent.clear()
         self.Warning.subset_not_subset.clear()
         self._inside = None
         data, subset = self.data, self.subset_data
         if data is None or not subset:
             return
-        inside = np.isin(data.ids, subset.ids)
-        found = np.isin(subset.ids, data.ids)
-        if self.image_attr in subset.domain.metas:
-            theirs = column_sources(subset, self.image_attr)
-            ours = column_sources(data, self.image_attr)
-            wanted, known = set(theirs) - {None}, set(ours) - {None}
-            inside |= np.array([source in wanted for source in ours])
-            found |= np.array([source in known for source in theirs])
-        if not found.any():
+        sources = column_sources(data, self.image_attr)
+        self._inside, n_found = rows_in_subset(data, sources, self.image_attr, subset)
+        if not n_found:
             self.Warning.subset_independent()
-        elif not found.all():
+        elif n_found < len(subset):
             self.Warning.subset_not_subset()
-        self._inside = inside
 
     def _update_opacity_warning(self):
         """Nothing: the opacity is not to be chosen."""
@@ -439,18 +453,22 @@ class OWImageMap(OWDataProjectionWidget):
 
     # Report, end --------------------------------------------------------------------
 
-    def _get_send_report_caption(self):
+    def send_report(self):
+        """Report the columns, and the map as it is seen."""
+        if self.data is None:
+            return
         n_selected = len(self.graph.get_selection())
-        return report.render_items_vert(
+        self.report_items(
             (
-                ("Image column", self._get_caption_var_name(self.image_attr)),
+                ("Image column", self.image_attr.name),
                 ("Axes", " / ".join(variable.name for variable in self.axes)),
                 ("Images", f"{len(self.imaged):,}"),
-                ("Color", self._get_caption_var_name(self.attr_color)),
-                ("Label", self._get_caption_var_name(self.attr_label)),
+                ("Color", self._get_caption_var_name(self.attr_color) or False),
+                ("Label", self._get_caption_var_name(self.attr_label) or False),
                 ("Selected", f"{n_selected:,}" if n_selected else False),
             )
         )
+        self.report_html += get_html_img(self.view)
 
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None):
@@ -464,8 +482,9 @@ class OWImageMap(OWDataProjectionWidget):
     def onDeleteWidget(self):
         """Stop loading."""
         self.preview.shutdown()
-        self.view.card.shutdown()
-        self.graph.images.close()
+        self.compare.shutdown()
+        self.image_actions.close()
+        self.view.shutdown()
         self.loader.close()
         super().onDeleteWidget()
 

@@ -6,7 +6,6 @@ from AnyQt.QtCore import QSize, Qt
 from AnyQt.QtGui import QColor
 from AnyQt.QtTest import QSignalSpy, QTest
 from Orange.data import ContinuousVariable, DiscreteVariable, TimeVariable
-from orangewidget.tests.base import GuiTest
 
 from orangecontrib.imageanalytics.widgets.utils.coloring import MISSING, Coloring
 from orangecontrib.imageanalytics.widgets.utils.legend import MIN_LINES, Legend
@@ -17,7 +16,6 @@ KEYS = Qt.KeyboardModifier
 
 @pytest.fixture
 def legend():
-    GuiTest.setUpClass()
     legend = Legend()
     legend.show()
     yield legend

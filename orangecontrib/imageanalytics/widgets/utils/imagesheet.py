@@ -20,10 +20,7 @@ from orangecontrib.imageanalytics.images.intensity import (
 from orangecontrib.imageanalytics.widgets.utils.coloring import Coloring
 from orangecontrib.imageanalytics.widgets.utils.geometry import Geometry
 from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard
-from orangecontrib.imageanalytics.widgets.utils.imageactions import (
-    ImageActions,
-    short,
-)
+from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.legend import Legend
@@ -33,10 +30,8 @@ from orangecontrib.imageanalytics.widgets.utils.sheet_export import SheetExport
 from orangecontrib.imageanalytics.widgets.utils.sheetcontents import contact_sheet
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
-    Thumbnail,
-    ThumbnailLoader,
-)
+from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
 
 LABEL_WIDTH = 64
 #: Images in cells of so many points are not shown larger under the mouse.
@@ -74,11 +69,6 @@ class OWImageSheet(OWWidget, openclass=True):
 
     def __init__(self):
         super().__init__()
-        # About the images that are shown now: whether one of them could be loaded,
-        # where they are from, and the column.
-        self._any_shown = False
-        self._shown_sources: frozenset[str | None] = frozenset()
-        self._shown_column = ""
         self.coloring: Coloring | None = None
 
     def add_combo(self, box: QWidget, name: str, label: str, model, callback, tip: str):
@@ -133,7 +123,7 @@ class OWImageSheet(OWWidget, openclass=True):
             The attribute `view`.
         """
         self.loader = ThumbnailLoader(self)
-        self.loader.loaded.connect(self._on_loaded)
+        self.unshown = UnshownWarning(self.loader, self.Warning)
         self.view = SheetView(geometry, selection)
         self.view.setModel(ThumbnailModel(self.loader, self))
         self.mainArea.layout().addWidget(self.view)
@@ -226,10 +216,7 @@ class OWImageSheet(OWWidget, openclass=True):
         sources : iterable of (str or None)
             Where they are from.
         """
-        self._any_shown = False
-        self._shown_sources = frozenset(sources)
-        self._shown_column = column.name if column is not None else ""
-        self.Warning.no_images_shown.clear()
+        self.unshown.expect(column, sources)
         self.Warning.cannot_open.clear()
         self.Warning.cannot_copy.clear()
 
@@ -237,20 +224,6 @@ class OWImageSheet(OWWidget, openclass=True):
     def intensity_of(column: Variable | None) -> Intensity:
         """As Image Embedding has seen the images in a column."""
         return AUTOMATIC if column is None else column_intensity(column)
-
-    def _on_loaded(self, thumbnails: list[Thumbnail]) -> None:
-        """Warn if nothing at all can be shown: it may be the wrong column."""
-        # Some may still come from the data before this.
-        ours = [entry for entry in thumbnails if entry.source in self._shown_sources]
-        if self._any_shown or not ours:
-            return
-        self._any_shown = any(thumbnail.image is not None for thumbnail in ours)
-        if self._any_shown:
-            self.Warning.no_images_shown.clear()
-        else:
-            self.Warning.no_images_shown(
-                ours[0].error, short(ours[0].source), self._shown_column
-            )
 
     def report_sheet(self) -> None:
         """Add what is seen of the sheet to the report."""

@@ -15,8 +15,8 @@ from Orange.widgets.visualize.utils.customizableplot import Updater
 from orangecontrib.imageanalytics.widgets.utils.mapimages import (
     DIMMED,
     DOT,
-    Look,
     MapImages,
+    MapLook,
 )
 
 #: Of selected images, as Orange's Scatter Plot has it.
@@ -109,16 +109,15 @@ class ImageMapGraph(OWScatterPlotBase):
     def bring_into_view(self, row: int):
         """Move the plot so that an image is in it."""
         place = self.images.places.in_window()[row]
-        reach = self.images.places.edge() / 2
-        room = self.view_box.rect()
-        pixel = self.view_box.viewPixelSize()
-        for name, at, size, unit in (
-            ("x", place[0], room.width(), pixel[0]),
-            ("y", place[1], room.height(), -pixel[1]),
-        ):
-            move = min(at - reach, 0) or max(at + reach - size, 0)
-            if move:
-                self.view_box.translateBy(**{name: move * unit})
+        reach, room = self.images.places.edge() / 2, self.images.places.box()
+        moves = [
+            min(at - reach, 0) or max(at + reach - size, 0)
+            for at, size in zip(place, (room.width(), room.height()), strict=True)
+        ]
+        if any(moves):
+            across, down = self.view_box.viewPixelSize()
+            # Both at once, as their scales may be tied.
+            self.view_box.translateBy(pg.Point(moves[0] * across, -moves[1] * down))
 
     # Looks
 
@@ -180,7 +179,7 @@ class ImageMapGraph(OWScatterPlotBase):
             marks = self.selection_colors()
             rings = [marks[group] for group in self.selection[imaged].tolist()]
         self.images.set_look(
-            Look(
+            MapLook(
                 colors=None if coloring is None else self._frames(coloring, imaged),
                 rings=rings,
                 dimmed=None if subset is None else ~subset[imaged],
@@ -201,6 +200,12 @@ class ImageMapGraph(OWScatterPlotBase):
     def select_images(self, rows, modifiers=None):
         """Select images by their rows, as `select_by_indices` does points."""
         self.select_by_indices(self.master.imaged[rows], modifiers)
+
+    def selected_images(self) -> list[int]:
+        """The rows of the selected images."""
+        if self.selection is None:
+            return []
+        return np.flatnonzero(self.selection[self.master.imaged]).tolist()
 
     def select_all(self):
         """Select all points."""

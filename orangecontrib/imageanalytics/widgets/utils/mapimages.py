@@ -13,7 +13,6 @@ from AnyQt.QtWidgets import QWidget
 from orangecontrib.imageanalytics.widgets.utils.mapplaces import SPACING, MapPlaces
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
-    ThumbnailRole,
     shortened,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail, fitted
@@ -30,7 +29,7 @@ SETTLE_MS = 80
 
 
 @dataclass(frozen=True)
-class Look:
+class MapLook:
     """
     How the images are shown; all are arrays with an element for each.
 
@@ -76,7 +75,7 @@ class MapImages(pg.GraphicsObject):
         super().__init__(view_box)
         self._box, self._model = view_box, model
         self.places = MapPlaces(view_box)
-        self._look = Look()
+        self._look = MapLook()
         self._font: QFont | None = None
         self._current = self._hovered = -1
         self._request_timer = QTimer(self, singleShot=True, interval=SETTLE_MS)
@@ -91,14 +90,14 @@ class MapImages(pg.GraphicsObject):
         self._current = self._hovered = -1
         self.places.set_places(x, y, home)
 
-    def set_look(self, look: Look) -> None:
+    def set_look(self, look: MapLook) -> None:
         """Change colours, selection and so on."""
         self._look = look
         self.places.set_later(look.dimmed)
         self._leave_room()
         self.update()
 
-    def look(self) -> Look:
+    def look(self) -> MapLook:
         """How the images are shown now."""
         return self._look
 
@@ -186,7 +185,7 @@ class MapImages(pg.GraphicsObject):
         return drawn
 
     def _thumbnail(self, row: int) -> Thumbnail | None:
-        thumbnail = self._model.index(row, 0).data(ThumbnailRole)
+        thumbnail = self._model.thumbnail(row)
         return None if thumbnail is None or thumbnail.image is None else thumbnail
 
     def _paint(self, painter: QPainter, row: int, place, edge: float) -> None:
@@ -213,7 +212,7 @@ class MapImages(pg.GraphicsObject):
             self._paint_label(painter, row, frame, edge)
 
     def _paint_label(self, painter: QPainter, row: int, frame: QRectF, edge) -> None:
-        title = shortened(self._model.index(row, 0).data() or "", 200)
+        title = shortened(", ".join(filter(None, self._model.labels(row))), 200)
         metrics = QFontMetricsF(self.font())
         text = metrics.elidedText(title, Qt.TextElideMode.ElideMiddle, edge * SPACING)
         width, height = metrics.horizontalAdvance(text), metrics.height()

@@ -6,16 +6,12 @@ import numpy as np
 from AnyQt.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QPointF, Qt
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QPalette
-from AnyQt.QtWidgets import QHBoxLayout, QLabel, QWidget
+from AnyQt.QtWidgets import QApplication, QHBoxLayout, QLabel, QWidget
 
 from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard
 from orangecontrib.imageanalytics.widgets.utils.legend import Legend
 from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
-    SourceRole,
-    ThumbnailModel,
-    ThumbnailRole,
-)
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail
 
 ZOOM_STEP = 1.25
@@ -93,6 +89,14 @@ class MapView(QWidget):
         graph.images.hovered.connect(self._hover)
         graph.view_box.sigTransformChanged.connect(self.card.leave)
 
+    def shutdown(self) -> None:
+        """Stop all work, for good; the plot may be deleted then."""
+        self.card.shutdown()
+        graph, self._graph = self._graph, None
+        if graph is not None:
+            graph.plot_widget.removeEventFilter(self)
+            graph.images.close()
+
     def set_message(self, text: str) -> None:
         """Write something where the images will be."""
         self._message.setText(text)
@@ -108,7 +112,7 @@ class MapView(QWidget):
         margin = self.width() // 8
         self._message.setGeometry(self.rect().adjusted(margin, 0, -margin, 0))
 
-    # What `ImagePreview` asks of a view
+    # What the preview, and others, ask of a view
 
     def model(self) -> ThumbnailModel:
         """The images."""
@@ -126,6 +130,10 @@ class MapView(QWidget):
         if self._graph is not None:
             self._graph.images.set_current(index.row())
         self.current_changed.emit(index)
+
+    def selected_rows(self) -> list[int]:
+        """The selected rows, in order."""
+        return [] if self._graph is None else self._graph.selected_images()
 
     def move_current(self, key: int) -> bool:
         """
@@ -183,13 +191,12 @@ class MapView(QWidget):
         self.menu_requested.emit(self.currentIndex(), place)
 
     def _hover(self, row: int) -> None:
-        thumbnail = self._model.index(row, 0).data(ThumbnailRole) if row >= 0 else None
-        if thumbnail is None:
-            source = self._model.index(row, 0).data(SourceRole)
-            thumbnail = Thumbnail(source, None) if source else None
-        if thumbnail is None:
+        if row < 0:
             self.card.leave()
             return
+        thumbnail = self._model.thumbnail(row)
+        if thumbnail is None:
+            thumbnail = Thumbnail(self._model.source(row), None)
         self.card.show_soon(
             thumbnail,
             self._describe(row),
@@ -215,8 +222,10 @@ class MapView(QWidget):
     def eventFilter(self, watched, event) -> bool:
         """Keys in the plot."""
         kinds = QEvent.Type
-        if event.type() == kinds.KeyPress and self._press(event):
-            event.accept()
+        if event.type() == kinds.KeyPress:
+            # What is left goes to those who watch this view, and to the widget.
+            if not self._press(event):
+                QApplication.sendEvent(self, event)
             return True
         if event.type() in (kinds.FocusIn, kinds.FocusOut):
             self._graph.images.update()
