@@ -89,7 +89,6 @@ def take_widgets(scheme):
     take(widgets["Image Embedding"], "image-embedding")
     viewer = widgets["Image Viewer"]
     viewer.imageSize = 130
-    viewer.UserAdviceMessages.clear()
     viewer.view.set_scale(130)
     titles = list(viewer.data.get_column("image name"))
     chosen = [titles.index(name) for name in ("cat", "cat-ears", "cat-eyes")]
@@ -171,12 +170,11 @@ def take_microscopy(folder):
         data[0, "image"] = "field 1.ome.tif"
         data[0, "page"] = "First"
     viewer = OWImageViewer()
-    viewer.UserAdviceMessages.clear()
     viewer.set_data(data)
     viewer.imageSize = 150
     viewer.view.set_scale(150)
-    viewer.title_attr = data.domain["page"]
-    viewer._on_title_attr_changed()
+    viewer.labels_combo.choose([data.domain["page"]])
+    viewer.labels_combo.changed.emit()
     take(viewer, "microscopy", (900, 500))
     viewer.onDeleteWidget()
 

@@ -118,7 +118,7 @@ def test_table_of_photos(installed, open_workflow):
     assert len(widgets["Data Table"].input.table) == N_PHOTOS
     viewer = widgets["Pick a photo"]
     assert viewer.image_attr.name == "image"
-    assert viewer.title_attr.name == "title"
+    assert [var.name for var in viewer.title_attrs] == ["title"]
     titles = list(viewer.data.get_column("title"))
     viewer.view.select_rows([titles.index("Chelsea the cat")])
     similar = widgets["Most like it"]
@@ -208,7 +208,7 @@ def test_predict_another_folder(installed, open_workflow, fresh_cache, monkeypat
     assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
     photos = viewer.data
     predicted = photos.domain["Logistic Regression"]
-    assert viewer.title_attr == predicted
+    assert viewer.title_attrs == [predicted]
     assert list(predicted.values) == KINDS
     assert {str(row["image name"]): str(row[predicted]) for row in photos} == NEW_PHOTOS
     assert sum(batches) == N_PHOTOS + len(NEW_PHOTOS)

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from AnyQt.QtCore import QSize, Qt
+from AnyQt.QtCore import QSize
 from Orange.data import Table, Variable
 from Orange.widgets import gui
 from Orange.widgets.settings import ContextSetting, DomainContextHandler, Setting
@@ -30,6 +30,11 @@ from orangecontrib.imageanalytics.widgets.utils.subset import rows_in_subset
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import row_labels
 
 WHOLE, CROPPED = range(2)
+NO_DATA = (
+    "Connect Image Embedding, or any widget whose table has images and vectors.\n\n"
+    "For example: Import Images, Image Embedding, Image Grid"
+)
+NO_FEATURES = "Put Image Embedding before Image Grid: it turns images into vectors."
 
 
 class OWImageGrid(GridLayoutMixin, OWImageSheet):
@@ -95,6 +100,7 @@ class OWImageGrid(GridLayoutMixin, OWImageSheet):
         self._make_look_boxes()
         self._make_buttons()
         self._make_view()
+        self.view.set_message(NO_DATA)
 
     # Layout -----------------------------------------------------------------------
 
@@ -108,18 +114,8 @@ class OWImageGrid(GridLayoutMixin, OWImageSheet):
             ("label_attr", "Label:", self.label_model, self._show_labels, "labels"),
             ("color_attr", "Color:", self.color_model, self._show_colors, "colors"),
         ):
-            gui.comboBox(
-                box,
-                self,
-                name,
-                label=label,
-                tooltip=f"The column with the images' {tip}",
-                callback=callback,
-                orientation=Qt.Orientation.Horizontal,
-                labelWidth=56,
-                contentsLength=12,
-                searchable=True,
-                model=model,
+            self.add_combo(
+                box, name, label, model, callback, f"The column with the images' {tip}"
             )
         self.make_legend(box)
 
@@ -211,13 +207,13 @@ class OWImageGrid(GridLayoutMixin, OWImageSheet):
         self._clear_messages()
         self._clear_view()
         if self.data is None:
-            self._finish("")
+            self._finish(NO_DATA)
         elif self.imageAttr is None:
             self.Error.no_image_attr()
             self._finish("")
         elif not self.data.domain.attributes:
             self.Error.no_features()
-            self._finish("")
+            self._finish(NO_FEATURES)
         elif not len(self._imaged):
             self.Warning.no_valid_data(f"column '{self.imageAttr.name}' is empty")
             self._finish("")

@@ -1,26 +1,49 @@
 """Image Viewer: a sheet of the images in a table, to look at and to pick from."""
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import ClassVar
 
+import numpy as np
 from AnyQt.QtCore import QSize
-from Orange.data import DiscreteVariable, StringVariable, Table, Variable
+from Orange.data import DiscreteVariable, Domain, StringVariable, Table, Variable
 from Orange.widgets import gui, settings
 from Orange.widgets.utils import vartype
 from Orange.widgets.utils.annotated_data import create_annotated_table
 from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
 from Orange.widgets.widget import Input, Output
-from orangewidget.widget import Message, Msg
+from orangewidget.widget import Msg
 
-from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.images.sources import column_sources
+from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_coloring
 from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
-from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
+    likely_image_columns,
+    proposed_label,
+)
+from orangecontrib.imageanalytics.widgets.utils.imagesheet import (
+    LABEL_WIDTH,
+    OWImageSheet,
+)
+from orangecontrib.imageanalytics.widgets.utils.legend import MISSING_NAME
+from orangecontrib.imageanalytics.widgets.utils.roworder import (
+    grouped_rows,
+    sorted_rows,
+)
+from orangecontrib.imageanalytics.widgets.utils.selecteditems import (
+    Cell,
+    numbered_cells,
+    places_of,
+    selected_items,
+)
 from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelection
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import row_labels
+from orangecontrib.imageanalytics.widgets.utils.variablescombo import VariablesCombo
 
 # How contexts in saved workflows mark a text column.
 STORED_TEXT = 100 + vartype(StringVariable("any"))
+NO_DATA = (
+    "Connect Import Images, or any widget whose table has a column with paths or "
+    "addresses of images."
+)
 
 
 class OWImageViewer(OWImageSheet):
@@ -44,60 +67,93 @@ class OWImageViewer(OWImageSheet):
         no_images = Msg("Column '{}' is empty: there are no images to show.")
 
     settingsHandler = settings.DomainContextHandler()
-    settings_version = 2
+    settings_version = 3
 
     image_attr: Variable | None = settings.ContextSetting(None)
-    title_attr: Variable | None = settings.ContextSetting(None)
-    # The cells of the selected rows: rows come and go while images stay. Of a cell
-    # that is there several times, the selected ones: (cell, how many before it).
+    title_attrs: list = settings.ContextSetting([])
+    color_attr: Variable | None = settings.ContextSetting(None)
+    group_attr: Variable | None = settings.ContextSetting(None)
+    sort_attr: Variable | None = settings.ContextSetting(None)
+    descending: bool = settings.ContextSetting(False)
+    # Values of `group_attr` whose images are hidden; None is the missing one.
+    collapsed_groups: set = settings.ContextSetting(set(), schema_only=True)
+    # See `selecteditems`.
     selected_items: set = settings.ContextSetting(set(), schema_only=True)
     imageSize: int = settings.Setting(100)
     autoCommit: bool = settings.Setting(True)
 
-    UserAdviceMessages: ClassVar = [
-        Message(
-            "Press Space or double click an image to see it at full size; "
-            "the arrow keys then lead to the others.",
-            persistent_id="preview-introduction",
-        )
-    ]
-
     def __init__(self):
         super().__init__()
         self.data: Table | None = None
-        # Rows of the data with an image; the view has no others.
+        self._sources: list[str | None] = []
+        # Rows of the data with an image, in the order of the view, and their cells.
         self._rows: list[int] = []
-        # For each of them, the cell and how many like it come before.
-        self._cells: list[tuple[str, int]] = []
+        self._cells: list[Cell] = []
+        self._groups: list[str | None] = []
         self._restoring = False
         self._setup_controls()
-        self._setup_view()
+        view = self.make_view(FlowGeometry(self.imageSize), ExtendedSelection)
+        view.selection_changed.connect(self._on_selection_changed)
+        view.scaled.connect(self._on_scaled)
+        view.sections_toggled.connect(self._on_sections_toggled)
+        view.set_message(NO_DATA)
 
     def _setup_controls(self) -> None:
         box = gui.vBox(self.controlArea, "Images")
         self.image_model = VariableListModel(parent=self)
-        gui.comboBox(
+        self.add_combo(
             box,
-            self,
             "image_attr",
-            label="Column:",
-            tooltip="Column with paths or addresses of images",
-            callback=self._on_image_attr_changed,
-            contentsLength=12,
-            searchable=True,
-            model=self.image_model,
+            "Column:",
+            self.image_model,
+            self._on_image_attr_changed,
+            "Column with paths or addresses of images",
         )
-        self.title_model = DomainModel(placeholder="(None)")
-        gui.comboBox(
+        self.labels_combo = VariablesCombo()
+        self.labels_combo.changed.connect(self._on_labels_changed)
+        row = gui.hBox(box)
+        label = gui.label(row, self, "Labels:", labelWidth=LABEL_WIDTH)
+        label.setToolTip("Columns with what is written below each image")
+        label.setBuddy(self.labels_combo)
+        row.layout().addWidget(self.labels_combo)
+        self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
+        self.add_combo(
             box,
+            "color_attr",
+            "Color:",
+            self.color_model,
+            self._show_colors,
+            "Column by which frames around images are coloured",
+        )
+        self.make_legend(box)
+        box = gui.vBox(self.controlArea, "Order")
+        self.group_model = DomainModel(
+            placeholder="(None)", valid_types=DiscreteVariable
+        )
+        self.add_combo(
+            box,
+            "group_attr",
+            "Group by:",
+            self.group_model,
+            self._on_group_attr_changed,
+            "Categories that images are put together by, each below a heading",
+        )
+        self.sort_model = DomainModel(placeholder="(As in the data)")
+        self.add_combo(
+            box,
+            "sort_attr",
+            "Sort by:",
+            self.sort_model,
+            self._show_in_order,
+            "Column by which images are sorted; missing values are last",
+        )
+        gui.checkBox(
+            gui.indentedBox(box, LABEL_WIDTH),
             self,
-            "title_attr",
-            label="Title:",
-            tooltip="Column with what is written below each image",
-            callback=self._on_title_attr_changed,
-            contentsLength=12,
-            searchable=True,
-            model=self.title_model,
+            "descending",
+            "Descending",
+            callback=self._show_in_order,
+            tooltip="The last or the greatest first",
         )
         gui.hSlider(
             self.controlArea,
@@ -107,17 +163,12 @@ class OWImageViewer(OWImageSheet):
             minValue=FlowGeometry.smallest,
             maxValue=FlowGeometry.largest,
             step=FlowGeometry.scale_step,
-            callback=self._on_size_changed,
+            callback=lambda: self.view.set_scale(self.imageSize),
             createLabel=False,
             tooltip="Size of the images; or hold Ctrl and turn the mouse wheel",
         )
         gui.rubber(self.controlArea)
         gui.auto_send(self.buttonsArea, self, "autoCommit")
-
-    def _setup_view(self) -> None:
-        view = self.make_view(FlowGeometry(self.imageSize), ExtendedSelection)
-        view.selection_changed.connect(self._on_selection_changed)
-        view.scaled.connect(self._on_scaled)
 
     def sizeHint(self):
         """Room for a good number of images."""
@@ -131,79 +182,96 @@ class OWImageViewer(OWImageSheet):
             self.closeContext()
         self._clear()
         if data is not None:
-            self.image_model[:] = _image_columns(data)
+            self.image_model[:] = likely_image_columns(data)
             if self.image_model:
                 self.data = data
-                self.title_model.set_domain(data.domain)
-                self._propose_columns()
+                self._offer_columns(data.domain)
+                self.image_attr = self.image_model[0]
+                self.title_attrs = [proposed_label(data, self.image_attr)]
                 self.openContext(data)
             else:
                 self.Error.no_image_attr()
+        self.labels_combo.choose(self.title_attrs)
         self._show_images()
         self.commit.now()
 
     def _clear(self) -> None:
         self.Error.clear()
         self.Warning.clear()
-        self.data = self.image_attr = self.title_attr = None
+        self.data = self.image_attr = None
         self.image_model.clear()
-        self.title_model.set_domain(None)
-        self.selected_items = set()
+        self._offer_columns(None)
+        self.title_attrs = []
+        self.color_attr = self.group_attr = self.sort_attr = None
+        self.descending = False
+        self.selected_items, self.collapsed_groups = set(), set()
 
-    def _propose_columns(self) -> None:
-        self.image_attr = self.image_model[0]
-        self.title_attr = self.data.domain.class_var
-        if self.title_attr is None:
-            texts = [
-                variable
-                for variable in self.title_model
-                if isinstance(variable, StringVariable)
-            ]
-            texts.sort(key=lambda var: (var is self.image_attr) + _is_marked(var))
-            self.title_attr = texts[0] if texts else self.image_attr
+    def _offer_columns(self, domain: Domain | None) -> None:
+        self.labels_combo.set_domain(domain)
+        for model in (self.color_model, self.group_model, self.sort_model):
+            model.set_domain(domain)
+
+    # What is shown
 
     def _show_images(self) -> None:
         self.Warning.clear()
-        sources: list[str | None] = []
+        self._sources = []
         if self.data is not None:
-            sources = column_sources(self.data, self.image_attr)
-        self._rows = [row for row, source in enumerate(sources) if source is not None]
-        self.show_images_of(self.image_attr, sources)
-        self._cells = list(_numbered(self._texts()))
-        if sources and not self._rows:
+            self._sources = column_sources(self.data, self.image_attr)
+        self.show_images_of(self.image_attr, self._sources)
+        self._show_in_order()
+        if self._sources and not self._rows:
             self.Warning.no_images(self.image_attr.name)
-        self.view.model().set_images(
-            [sources[row] for row in self._rows],
-            intensity=self.intensity_of(self.image_attr),
+
+    def _show_in_order(self) -> None:
+        counts = self._set_order()
+        view = self.view
+        view.model().set_images(
+            [self._sources[row] for row in self._rows],
+            row_labels(self.data, self.title_attrs, self._rows),
+            self.intensity_of(self.image_attr),
         )
         self.set_details_of(self.data, self._rows)
+        view.set_message(NO_DATA if self.data is None else "")
         self._show_labels()
+        self._show_colors()
+        view.set_sections(
+            [MISSING_NAME if name is None else name for name in self._groups],
+            counts,
+            [name in self.collapsed_groups for name in self._groups],
+        )
         self._restore_selection()
+        self.count_selected()
 
-    def _texts(self) -> list[str]:
-        if not self._rows:
-            return []
-        text, values = self.image_attr.str_val, self.data.get_column(self.image_attr)
-        return [text(values[row]) for row in self._rows]
+    def _set_order(self) -> list[int]:
+        """Put the rows into their order; how many there are in each group."""
+        rows = [row for row, source in enumerate(self._sources) if source is not None]
+        cells = {}
+        if rows:
+            numbered = numbered_cells(self.data, self.image_attr, rows)
+            cells = dict(zip(rows, numbered, strict=True))
+        if self.sort_attr is not None:
+            rows = sorted_rows(self.data, rows, self.sort_attr, self.descending)
+        self._groups, counts = [], []
+        if self.group_attr is not None:
+            rows, self._groups, counts = grouped_rows(self.data, rows, self.group_attr)
+        self._rows, self._cells = rows, [cells[row] for row in rows]
+        return counts
 
     def _show_labels(self) -> None:
-        variables = [self.title_attr] if self.title_attr is not None else []
-        labels = row_labels(self.data, variables, self._rows)
-        self.view.set_labels(len(variables), labels)
+        labels = row_labels(self.data, self.title_attrs, self._rows)
+        self.view.set_labels(len(self.title_attrs), labels)
+
+    def _show_colors(self) -> None:
+        data = self.data if self._rows else None
+        self.show_coloring(row_coloring(data, self.color_attr, self._rows))
 
     def _restore_selection(self) -> None:
         if not self.selected_items:
             return
-        # A cell alone stands for all that are like it.
-        wanted = self.selected_items
-        selected = [
-            place
-            for place, cell in enumerate(self._cells)
-            if cell[0] in wanted or cell in wanted
-        ]
         # What is selected but not in this data must not be forgotten.
         self._restoring = True
-        self.view.select_rows(selected)
+        self.view.select_rows(places_of(self.selected_items, self._cells))
         self._restoring = False
 
     def _on_image_attr_changed(self) -> None:
@@ -211,11 +279,17 @@ class OWImageViewer(OWImageSheet):
         self._show_images()
         self.commit.deferred()
 
-    def _on_title_attr_changed(self) -> None:
+    def _on_labels_changed(self) -> None:
+        self.title_attrs = self.labels_combo.chosen()
         self._show_labels()
 
-    def _on_size_changed(self) -> None:
-        self.view.set_scale(self.imageSize)
+    def _on_group_attr_changed(self) -> None:
+        self.collapsed_groups = set()
+        self._show_in_order()
+
+    def _on_sections_toggled(self) -> None:
+        collapsed = np.flatnonzero(self.view.look.collapsed)
+        self.collapsed_groups = {self._groups[group] for group in collapsed}
 
     def _on_scaled(self, scale: float) -> None:
         self.imageSize = int(scale)
@@ -223,16 +297,12 @@ class OWImageViewer(OWImageSheet):
     def _on_selection_changed(self) -> None:
         if self._restoring or self.data is None:
             return
-        cells = [self._cells[place] for place in self.view.selected_rows()]
-        present = Counter(text for text, _ in self._cells)
-        selected = Counter(text for text, _ in cells)
-        self.selected_items = {
-            cell[0] if selected[cell[0]] == present[cell[0]] else cell for cell in cells
-        }
+        self.selected_items = selected_items(self._cells, self.view.selected_rows())
+        self.count_selected()
         self.commit.deferred()
 
     def _selected_rows(self) -> list[int]:
-        return [self._rows[place] for place in self.view.selected_rows()]
+        return sorted(self._rows[place] for place in self.view.selected_rows())
 
     @gui.deferred
     def commit(self) -> None:
@@ -255,7 +325,10 @@ class OWImageViewer(OWImageSheet):
         self.report_items(
             (
                 ("Image column", self.image_attr.name),
-                ("Title", self.title_attr.name if self.title_attr else False),
+                ("Labels", ", ".join(var.name for var in self.title_attrs) or False),
+                ("Color", _name(self.color_attr)),
+                ("Grouped by", _name(self.group_attr)),
+                ("Sorted by", _name(self.sort_attr)),
                 ("Images", f"{len(self._rows):,}"),
                 ("Selected", f"{n_selected:,}" if n_selected else False),
             )
@@ -275,34 +348,21 @@ class OWImageViewer(OWImageSheet):
 
     @classmethod
     def migrate_context(cls, context, version) -> None:
-        """Contexts whose column was not a text column are of no use."""
+        """Contexts whose column was not a text column are of no use; one label only."""
         if version is None or version < 2:
             image_attr = context.values.get("image_attr")
             if image_attr is None or image_attr[1] != STORED_TEXT:
                 raise settings.IncompatibleContext
+        if version is None or version < 3:
+            label = context.values.pop("title_attr", None)
+            if settings.DomainContextHandler.is_encoded_var(label):
+                context.values["title_attrs"] = ([label], -3)
+            else:
+                context.values["title_attrs"] = []
 
 
-def _image_columns(data: Table) -> list[Variable]:
-    """Text columns; unmarked categories are rarely images if there is text."""
-    columns = image_columns(data)
-    if not any(isinstance(variable, StringVariable) for variable in columns):
-        return sorted(columns, key=lambda variable: not _is_marked(variable))
-    return [
-        variable
-        for variable in columns
-        if not isinstance(variable, DiscreteVariable) or _is_marked(variable)
-    ]
-
-
-def _numbered(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
-    seen: Counter[str] = Counter()
-    for text in texts:
-        yield text, seen[text]
-        seen[text] += 1
-
-
-def _is_marked(variable: Variable) -> bool:
-    return str(variable.attributes.get("type", "")).lower() == "image"
+def _name(variable: Variable | None) -> str | bool:
+    return variable.name if variable is not None else False
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from AnyQt.QtCore import QModelIndex
+from AnyQt.QtCore import QModelIndex, Qt
 from AnyQt.QtWidgets import QMenu, QWidget
 from Orange.data import Table, Variable
+from Orange.widgets import gui
 from Orange.widgets.settings import Setting
 from Orange.widgets.widget import Msg, OWWidget
 from orangewidget.report.report import get_html_img
@@ -18,6 +19,7 @@ from orangecontrib.imageanalytics.images.intensity import (
 )
 from orangecontrib.imageanalytics.widgets.utils.coloring import Coloring
 from orangecontrib.imageanalytics.widgets.utils.geometry import Geometry
+from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard
 from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
@@ -30,6 +32,11 @@ from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
 from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
+
+LABEL_WIDTH = 64
+#: Images in cells of so many points are not shown larger under the mouse.
+LARGE = 260
+HINT = "Space or a double click shows it at full size."
 
 
 class OWImageSheet(OWWidget, openclass=True):
@@ -64,6 +71,39 @@ class OWImageSheet(OWWidget, openclass=True):
         super().__init__()
         self.coloring: Coloring | None = None
 
+    def add_combo(self, box: QWidget, name: str, label: str, model, callback, tip: str):
+        """
+        Add a list of columns to choose from.
+
+        Parameters
+        ----------
+        box : QWidget
+            Where to.
+        name : str
+            The setting.
+        label : str
+            What is written before it.
+        model : VariableListModel
+            The columns.
+        callback : callable
+            Called when the user has chosen.
+        tip : str
+            What the column is for.
+        """
+        gui.comboBox(
+            box,
+            self,
+            name,
+            label=label,
+            tooltip=tip,
+            callback=callback,
+            orientation=Qt.Orientation.Horizontal,
+            labelWidth=LABEL_WIDTH,
+            contentsLength=12,
+            searchable=True,
+            model=model,
+        )
+
     def make_view(
         self, geometry: Geometry, selection: Callable[[SheetView], Selection]
     ) -> SheetView:
@@ -95,6 +135,8 @@ class OWImageSheet(OWWidget, openclass=True):
             self.view, self.preview, self.compare, self.Warning
         )
         self.export = SheetExport(self, self.contact_sheet)
+        self.hover_card = HoverCard(self.view)
+        self.view.hovered.connect(self._on_hovered)
         return self.view
 
     def _on_details_toggled(self, shown: bool) -> None:
@@ -136,6 +178,21 @@ class OWImageSheet(OWWidget, openclass=True):
 
     def _select_value(self, value: int, modifiers) -> None:
         self.view.select(self.coloring.rows_of(value), modifiers)
+
+    def _on_hovered(self, row: int) -> None:
+        """Show the image under the mouse large, if it is not large already."""
+        view = self.view
+        large = min(view.sheet_geometry.image_size()) >= LARGE
+        thumbnail = view.model().thumbnail(row) if row >= 0 else None
+        view.has_tooltips = large or thumbnail is None
+        if view.has_tooltips:
+            self.hover_card.leave()
+            return
+        index = view.model().index(row, 0)
+        rect = view.visualRect(index)
+        rect.moveTopLeft(view.viewport().mapToGlobal(rect.topLeft()))
+        text = f"{index.data(Qt.ItemDataRole.ToolTipRole)}<br><small>{HINT}</small>"
+        self.hover_card.show_soon(thumbnail, text, rect, self.loader.intensity)
 
     @property
     def sheet(self):
@@ -180,4 +237,5 @@ class OWImageSheet(OWWidget, openclass=True):
         self.compare.shutdown()
         self.loader.close()
         self.image_actions.close()
+        self.hover_card.shutdown()
         super().onDeleteWidget()

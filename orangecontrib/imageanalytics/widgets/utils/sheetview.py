@@ -86,6 +86,8 @@ class SheetView(PlacesMixin, LookMixin, QAbstractItemView):
     selection_changed = Signal()
     #: What can be done with an image is asked for, at a place on the screen.
     menu_requested = Signal(QModelIndex, QPoint)
+    #: The mouse has come onto a row, or onto none (-1); also at a click or scrolling.
+    hovered = Signal(int)
     #: Cells have become larger or smaller.
     scaled = Signal(float)
     #: The room for the sheet has changed.
@@ -106,6 +108,8 @@ class SheetView(PlacesMixin, LookMixin, QAbstractItemView):
         self.loading = SheetLoading(self)
         self._n_labels = 0
         self._ratio = self.devicePixelRatioF()
+        #: Whether an item's tooltip is shown under the mouse.
+        self.has_tooltips = True
         self._hovered = -1
         self._turned = 0
         self._arranging = False
@@ -136,7 +140,7 @@ class SheetView(PlacesMixin, LookMixin, QAbstractItemView):
     def reset(self) -> None:
         """Forget the old rows: the model has others."""
         super().reset()
-        self._hovered = -1
+        self._hover(-1)
         self.look.colors = self.look.dimmed = None
         self.look.headings = []
         self.sheet_geometry.set_count(self.count())
@@ -285,6 +289,7 @@ class SheetView(PlacesMixin, LookMixin, QAbstractItemView):
     def hideEvent(self, event) -> None:
         """Drop what is still to be loaded."""
         super().hideEvent(event)
+        self._hover(-1)
         self.selection.end()
         self.loading.stop()
 
@@ -296,15 +301,20 @@ class SheetView(PlacesMixin, LookMixin, QAbstractItemView):
             self._hover(self.indexAt(position.toPoint()).row())
         elif event.type() in (kinds.HoverLeave, kinds.Leave):
             self._hover(-1)
+        elif event.type() in (kinds.MouseButtonPress, kinds.Wheel):
+            self.hovered.emit(-1)
+        elif event.type() == kinds.ToolTip and not self.has_tooltips:
+            return True
         return super().viewportEvent(event)
 
     def _hover(self, row: int) -> None:
         if row != self._hovered:
             for changed in (self._hovered, row):
-                if changed >= 0:
+                if 0 <= changed < self.count():
                     index = self.model().index(changed, 0)
                     self.viewport().update(self.visualRect(index))
             self._hovered = row
+            self.hovered.emit(row)
 
     def mousePressEvent(self, event) -> None:
         """Select, begin a frame, or collapse a section."""
