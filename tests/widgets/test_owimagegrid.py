@@ -315,6 +315,73 @@ class TestOWImageGrid(WidgetTest):
         simulate.combobox_activate_index(self.widget.controls.color_attr, 0)
         assert self.view.look.colors is None
 
+    def test_legend(self):
+        self.send(self.data())
+        legend = self.widget.legend
+        assert legend.rows() == [("x", "8"), ("y", "8"), ("z", "8")]
+        legend.clicked.emit(1, NO)
+        assert self.selected() == sorted(f"{i}.png" for i in range(1, COUNT, 3))
+        legend.clicked.emit(2, SHIFT)
+        assert self.selected("G2") == sorted(f"{i}.png" for i in range(2, COUNT, 3))
+        assert legend.rows() == [("x", "8"), ("y", "8 of 8"), ("z", "8 of 8")]
+        simulate.combobox_activate_index(self.widget.controls.color_attr, 0)
+        assert legend.isHidden()
+
+    def test_colors_of_numbers(self):
+        self.send(self.data())
+        simulate.combobox_activate_item(self.widget.controls.color_attr, "n0")
+        assert len(np.unique(self.view.look.colors, axis=0)) > 5
+
+    def test_hovering_shows_the_image_large(self):
+        self.send(self.data())
+        simulate.combobox_activate_item(self.widget.controls.label_attr, "image")
+        self.show()
+        card = self.widget.hover_card
+        row = self.row_of("7.png")
+        self.view.hovered.emit(row)
+        self.process_events(card.isVisible, 20_000)
+        text = card._text.text()
+        assert "7.png" in text and "kind:</b> y" in text
+        assert "60 × 40" in text  # noqa: RUF001
+        assert not self.view.has_tooltips
+        QTest.mousePress(
+            self.view.viewport(), Qt.MouseButton.LeftButton, NO, self.center("7.png")
+        )
+        assert not card.isVisible()
+        # Large images need no card.
+        self.view.set_scale(100)
+        self.view.hovered.emit(row)
+        assert self.view.has_tooltips
+        self.view.hovered.emit(-1)
+
+    def test_menu(self):
+        self.send(self.data())
+        self.show()
+        index = self.view.model().index(self.row_of("3.png"))
+        names = [action.text() for action in self.widget.context_menu(index).actions()]
+        assert "Copy Image" in names and "Show in Folder" in names
+
+    def test_empty_states_say_what_to_do(self):
+        assert "Connect Image Embedding" in self.view.look.message
+        self.send(self.data())
+        assert self.view.look.message == ""
+        data = self.data()
+        self.send(data.transform(Domain([], None, data.domain.metas)))
+        assert "Image Embedding" in self.view.look.message
+        self.send(None)
+        assert "Connect Image Embedding" in self.view.look.message
+
+    def test_a_zoomed_grid_stays_as_it_is_when_the_window_changes(self):
+        self.send(self.data())
+        self.show()
+        self.view.set_scale(3)
+        size = self.widget.columns, self.widget.rows
+        self.widget.resize(500, 900)
+        self.process_events(lambda: not self.widget._resize_timer.isActive())
+        assert self.widget.task is None
+        assert (self.widget.columns, self.widget.rows) == size
+        assert self.view.scale() == 3
+
     def test_subset(self):
         data, warning = self.data(), self.widget.Warning
         self.send(data)

@@ -606,7 +606,7 @@ class TestLooks(ImageMapTest):
         self.images_item.hovered.emit(2)
         self.process_events(card.isVisible)
         text = card._text.text()
-        assert "kind: cats" in text
+        assert "<b>kind:</b> cats" in text
         assert "2.png" in text
         assert "60 × 40 pixels" in text  # noqa: RUF001
         self.images_item.hovered.emit(-1)

@@ -24,6 +24,7 @@ from orangecontrib.imageanalytics.widgets.utils.gridlayout import (
     MIN_SIZE,
     GridLayoutMixin,
 )
+from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
 from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
 from orangecontrib.imageanalytics.widgets.utils.selection import GroupSelection
 from orangecontrib.imageanalytics.widgets.utils.subset import rows_in_subset
@@ -280,6 +281,11 @@ class OWImageGrid(GridLayoutMixin, OWImageSheet):
         variables = [self.label_attr] if self.label_attr is not None else []
         labels = row_labels(self.data, variables, self._shown)
         self.view.set_labels(len(variables), labels)
+
+    def shown_values(self, row: int) -> list[tuple[str, str]]:
+        """Label and colour."""
+        variables = self.label_attr, self.color_attr
+        return row_values(self.data, int(self._shown[row]), variables)
 
     def _show_labels(self):
         self._label_view()

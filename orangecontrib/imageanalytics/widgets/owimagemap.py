@@ -1,7 +1,5 @@
 """Image Map: images at the places that t-SNE, PCA or any two columns give them."""
 
-import html
-
 import numpy as np
 from AnyQt.QtCore import QSize, Qt
 from AnyQt.QtWidgets import QSizePolicy
@@ -23,6 +21,7 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import (
     Coloring,
     row_coloring,
 )
+from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text, row_values
 from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
@@ -37,7 +36,6 @@ from orangecontrib.imageanalytics.widgets.utils.subset import rows_in_subset
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
     row_labels,
-    shortened,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
 from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
@@ -325,17 +323,10 @@ class OWImageMap(OWDataProjectionWidget):
 
     def _describe(self, image: int) -> str:
         """What is known of an image, as rich text."""
-        row = self._rows_of_points()[self.imaged[image]]
-        shown = dict.fromkeys((self.attr_label, self.attr_color, *self.axes))
-        values = "<br>".join(
-            html.escape(
-                f"{variable.name}: {shortened(str(self.data[row, variable]), 200)}"
-            )
-            for variable in shown
-            if variable is not None
-        )
-        known = self.image_model.index(image, 0).data(Qt.ItemDataRole.ToolTipRole)
-        return f"<qt>{values}<hr>{known}</qt>"
+        row = int(self._rows_of_points()[self.imaged[image]])
+        variables = (self.attr_label, self.attr_color, *self.axes)
+        values = row_values(self.data, row, variables)
+        return card_text(values, self.image_model.description(image))
 
     def _rows_of_points(self) -> np.ndarray:
         if self.valid_data is None:

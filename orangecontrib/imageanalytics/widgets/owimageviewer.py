@@ -15,6 +15,7 @@ from orangewidget.widget import Msg
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_coloring
 from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
+from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     likely_image_columns,
     proposed_label,
@@ -148,7 +149,7 @@ class OWImageViewer(OWImageSheet):
             "Column by which images are sorted; missing values are last",
         )
         gui.checkBox(
-            gui.indentedBox(box, LABEL_WIDTH),
+            gui.indentedBox(box, LABEL_WIDTH + 4),
             self,
             "descending",
             "Descending",
@@ -261,6 +262,11 @@ class OWImageViewer(OWImageSheet):
     def _show_labels(self) -> None:
         labels = row_labels(self.data, self.title_attrs, self._rows)
         self.view.set_labels(len(self.title_attrs), labels)
+
+    def shown_values(self, row: int) -> list[tuple[str, str]]:
+        """Labels, and what images are coloured, grouped and sorted by."""
+        variables = (self.color_attr, self.group_attr, self.sort_attr)
+        return row_values(self.data, self._rows[row], (*self.title_attrs, *variables))
 
     def _show_colors(self) -> None:
         data = self.data if self._rows else None

@@ -252,6 +252,8 @@ def test_small_cells_are_painted_together(monkeypatch):
     view.set_dimmed(np.arange(20_000) == 18)
     assert color_at(view, cell(view, 18).center()) != BLUE
     assert color_at(view, cell(view, 19).center()) == BLUE
+    view.set_message("Please wait")
+    assert color_at(view, cell(view, 19).center()) != BLUE
     view.model().loader.close()
 
 

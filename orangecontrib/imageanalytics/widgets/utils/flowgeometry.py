@@ -172,6 +172,11 @@ class FlowGeometry(Geometry):
         first = np.searchsorted(tops, top - self.heading_height(), side="right")
         return range(int(first), int(np.searchsorted(tops, bottom, side="right")))
 
+    def heading_above(self, row: int) -> int:
+        """Height of the heading above the first line of a section."""
+        within = row - self._section_starts[self.section_of(row)]
+        return self.heading_height() if within < self.columns else 0
+
     def section_of(self, row: int) -> int:
         """The section that a row is in."""
         return int(np.searchsorted(self._section_starts, row, side="right") - 1)

@@ -151,6 +151,10 @@ class Geometry:
         """The rows whose cells a rectangle touches, in order."""
         raise NotImplementedError
 
+    def heading_above(self, row: int) -> int:
+        """Height of a heading just above a row; 0 if there is none."""
+        return 0
+
     def row_at(self, x: int, y: int) -> int:
         """The row at a place; -1 if there is none."""
         rows = self.rows_in((x, y, 1, 1))

@@ -8,13 +8,14 @@ import numpy as np
 from Orange.data import Table
 
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError
-from orangecontrib.imageanalytics.image_grid import ImageGrid, grid_size
+from orangecontrib.imageanalytics.image_grid import ImageGrid
 from orangecontrib.imageanalytics.images.decode import read_header
 from orangecontrib.imageanalytics.images.sources import (
     is_data,
     is_remote,
     split_page,
 )
+from orangecontrib.imageanalytics.widgets.utils.gridgeometry import GridGeometry
 
 #: Images whose headers are read to find out which shape most of them have.
 N_SAMPLED = 50
@@ -120,10 +121,39 @@ def fitting_size(
     (int, int)
         Columns and lines.
     """
-    width, height, label = window
-    edge = math.sqrt(max(1, width * height) / max(1, count) / aspect)
-    # Cells are as high as the image and its labels.
-    return grid_size(count, width / height * (1 + label / edge) / aspect)
+    columns = np.arange(1, max(1, count) + 1)
+    rooms = image_rooms(columns, -(-count // columns), window, aspect)
+    # Labels are wanted if there are any, so cells should be wide enough for them.
+    wide = window[0] / columns >= GridGeometry.min_labelled
+    if window[2] and wide.any():
+        rooms = np.where(wide, rooms, -np.inf)
+    best = int(columns[np.argmax(rooms)])
+    return best, math.ceil(count / best)
+
+
+def image_rooms(
+    columns: np.ndarray, lines: np.ndarray, window: tuple[int, int, int], aspect: float
+) -> np.ndarray:
+    """
+    How high images are in grids of some sizes.
+
+    Parameters
+    ----------
+    columns, lines : numpy.ndarray of int, shape (n,)
+        Sizes of grids.
+    window : (int, int, int)
+        As in `Task`.
+    aspect : float
+        Width by height of most images.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        In points; negative where labels take more than there is.
+    """
+    width = window[0] / np.asarray(columns)
+    label = np.where(width >= GridGeometry.min_labelled, window[2], 0)
+    return np.minimum(width / aspect, window[1] / np.maximum(1, lines) - label)
 
 
 def typical_aspect(sources: Sequence[str], report) -> float:

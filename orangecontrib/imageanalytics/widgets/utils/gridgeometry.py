@@ -70,27 +70,6 @@ class GridGeometry(Geometry):
         self.scale = 1.0
         self._arrange()
 
-    def columns_per_line(self, count: int, aspect: float) -> float:
-        """
-        The shape of the grid in which images get the most room.
-
-        Parameters
-        ----------
-        count : int
-            Number of images.
-        aspect : float
-            Width of most images, divided by their height.
-
-        Returns
-        -------
-        float
-            Number of columns divided by the number of lines.
-        """
-        width, height = max(1, self._whole[0]), max(1, self._whole[1])
-        edge = math.sqrt(width * height / max(1, count) / aspect)
-        label = self._label_height(edge)
-        return width / height * (1 + label / edge) / aspect
-
     def scale_range(self) -> tuple[float, float]:
         """From the whole grid to cells of some size, however many there are."""
         cell = self._cell_at(1.0)

@@ -4,6 +4,7 @@ import copy
 import logging
 import math
 
+import numpy as np
 from AnyQt.QtCore import Qt, QTimer
 from AnyQt.QtWidgets import QComboBox, QPushButton
 from Orange.widgets import gui
@@ -12,7 +13,11 @@ from Orange.widgets.utils.localization import pl
 
 from orangecontrib.imageanalytics.image_grid import ImageGrid
 from orangecontrib.imageanalytics.widgets.utils import grid_task
-from orangecontrib.imageanalytics.widgets.utils.grid_task import Task, fitting_size
+from orangecontrib.imageanalytics.widgets.utils.grid_task import (
+    Task,
+    fitting_size,
+    image_rooms,
+)
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 log = logging.getLogger(__name__)
@@ -207,17 +212,14 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
 
     def _fit_window(self):
         """Take the shape of the window, if the images get larger by it."""
-        if not self.auto_size or not self.view.isVisible() or not self._shown.size:
+        is_whole = self.view.isVisible() and self.view.scale() == 1
+        if not self.auto_size or not is_whole or not self._shown.size or self.task:
             return
         window, aspect = self._window(), self._image_aspect
-
-        def edge(columns, lines):
-            room = window[0] / columns / aspect, window[1] / lines - window[2]
-            return min(room)
-
-        now = edge(self.grid.size_x, self.grid.size_y)
-        best = edge(*fitting_size(len(self.grid), window, aspect))
-        if self.task is None and best > WORTH_IT * now:
+        best = fitting_size(len(self.grid), window, aspect)
+        sizes = np.array([(self.grid.size_x, self.grid.size_y), best])
+        now, then = image_rooms(sizes[:, 0], sizes[:, 1], window, aspect)
+        if then > WORTH_IT * now:
             self._start()
 
     def onDeleteWidget(self):

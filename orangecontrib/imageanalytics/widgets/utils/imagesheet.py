@@ -19,7 +19,7 @@ from orangecontrib.imageanalytics.images.intensity import (
 )
 from orangecontrib.imageanalytics.widgets.utils.coloring import Coloring
 from orangecontrib.imageanalytics.widgets.utils.geometry import Geometry
-from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard
+from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard, card_text
 from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
@@ -36,7 +36,6 @@ from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
 LABEL_WIDTH = 64
 #: Images in cells of so many points are not shown larger under the mouse.
 LARGE = 260
-HINT = "Space or a double click shows it at full size."
 
 
 class OWImageSheet(OWWidget, openclass=True):
@@ -188,11 +187,14 @@ class OWImageSheet(OWWidget, openclass=True):
         if view.has_tooltips:
             self.hover_card.leave()
             return
-        index = view.model().index(row, 0)
-        rect = view.visualRect(index)
+        rect = view.visualRect(view.model().index(row, 0))
         rect.moveTopLeft(view.viewport().mapToGlobal(rect.topLeft()))
-        text = f"{index.data(Qt.ItemDataRole.ToolTipRole)}<br><small>{HINT}</small>"
+        text = card_text(self.shown_values(row), view.model().description(row))
         self.hover_card.show_soon(thumbnail, text, rect, self.loader.intensity)
+
+    def shown_values(self, row: int) -> list[tuple[str, str]]:
+        """Names and values of the variables by which a row of the view is shown."""
+        raise NotImplementedError
 
     @property
     def sheet(self):

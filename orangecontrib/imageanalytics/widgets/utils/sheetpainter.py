@@ -102,7 +102,7 @@ class SheetPainter:
     def _pale(self, rows: np.ndarray) -> np.ndarray:
         dimmed = self._look.dimmed
         if self._look.message or dimmed is None:
-            return np.full(len(rows), bool(self._look.message))
+            return np.full(rows.shape, bool(self._look.message))
         return dimmed[rows]
 
     def _paint_cell(self, painter, row: int, rect: QRect, selected) -> None:
@@ -171,7 +171,8 @@ class SheetPainter:
         painter.setPen(color)
         painter.setFont(self._view.font())
         left, width, height = image.left(), image.width(), self._metrics.height()
-        top = image.bottom() + 1 + (self._margin + 1) // 2
+        # Clear of the frame, which is in the margin.
+        top = image.bottom() + 1 + self._margin
         for line, text in enumerate(self._view.model().labels(row)):
             text = self._metrics.elidedText(
                 shortened(text, MAX_LABEL), Qt.TextElideMode.ElideMiddle, width

@@ -72,9 +72,15 @@ class PlacesMixin:
 
     def _remember_place(self) -> None:
         place = self.offset() + self._focus()
-        self._anchor = self.sheet_geometry.locate(place.x(), place.y())
+        is_start = not self.sheet_geometry.is_lattice and self.verticalOffset() == 0
+        self._anchor = None
+        if not is_start:
+            self._anchor = self.sheet_geometry.locate(place.x(), place.y())
 
-    def _scroll_to(self, located: tuple, at: QPoint) -> None:
+    def _scroll_to(self, located: tuple | None, at: QPoint) -> None:
+        if located is None:
+            self.verticalScrollBar().setValue(0)
+            return
         x, y = self.sheet_geometry.place(located)
         self.horizontalScrollBar().setValue(x - at.x())
         self.verticalScrollBar().setValue(y - at.y())
@@ -87,9 +93,13 @@ class PlacesMixin:
         geometry.set_window(
             (room.width(), room.height()), (whole.width(), whole.height())
         )
+        width, height = geometry.size
+        if width <= whole.width() and height <= whole.height():
+            # The bars that there may be are needed no more.
+            room = whole
         for bar, size, page, step in (
-            (self.horizontalScrollBar(), geometry.size[0], room.width(), 0),
-            (self.verticalScrollBar(), geometry.size[1], room.height(), 1),
+            (self.horizontalScrollBar(), width, room.width(), 0),
+            (self.verticalScrollBar(), height, room.height(), 1),
         ):
             bar.setRange(0, max(0, size - page))
             bar.setPageStep(page)
@@ -154,7 +164,12 @@ class PlacesMixin:
         space = self.sheet_geometry.spacing
         for bar, start, end, length in (
             (self.horizontalScrollBar(), rect.left(), rect.right(), room.width()),
-            (self.verticalScrollBar(), rect.top(), rect.bottom(), room.height()),
+            (
+                self.verticalScrollBar(),
+                rect.top() - self.sheet_geometry.heading_above(index.row()),
+                rect.bottom(),
+                room.height(),
+            ),
         ):
             if hint == Hint.PositionAtCenter:
                 move = (start + end) // 2 - length // 2

@@ -113,7 +113,8 @@ class SheetView(PlacesMixin, LookMixin, QAbstractItemView):
         self._hovered = -1
         self._turned = 0
         self._arranging = False
-        self._anchor = (0, 0)  # what stays in its place when cells are arranged anew
+        # What stays in its place when cells are arranged anew; None is the start.
+        self._anchor: tuple | None = None
         modes = QAbstractItemView.SelectionMode
         by_qt = self.selection.by_qt
         self.setSelectionMode(modes.ExtendedSelection if by_qt else modes.NoSelection)
@@ -255,7 +256,9 @@ class SheetView(PlacesMixin, LookMixin, QAbstractItemView):
         if self._ratio != self.devicePixelRatioF():
             self._ratio = self.devicePixelRatioF()
             self.loading.start()
-        SheetPainter(self).paint(QPainter(self.viewport()), event.region())
+        painter = QPainter(self.viewport())
+        SheetPainter(self).paint(painter, event.region())
+        painter.end()
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         """Move what is drawn, and load what comes into sight."""

@@ -194,17 +194,20 @@ class ThumbnailModel(QAbstractListModel):
     def _text(self, row: int) -> str:
         return ", ".join(filter(None, self._labels(row)))
 
-    def _tooltip(self, row: int) -> str:
-        source, title = self._sources[row], self._text(row)
-        thumbnail = self.loader.get(source)
-        address = shown_source(source)
-        lines = [html.escape(shortened(address, MAX_TOOLTIP))]
-        if title and title not in address:
-            lines.insert(0, f"<b>{html.escape(shortened(title, MAX_TOOLTIP))}</b>")
+    def description(self, row: int) -> list[str]:
+        """Where an image is from, and its size or what is wrong with it, as HTML."""
+        thumbnail = self.thumbnail(row)
+        lines = [html.escape(shortened(shown_source(self._sources[row]), MAX_TOOLTIP))]
         if thumbnail is not None and thumbnail.error:
             lines.append(f"<b>Cannot be shown:</b> {html.escape(thumbnail.error)}")
         elif thumbnail is not None:
             lines.append(describe(thumbnail))
+        return lines
+
+    def _tooltip(self, row: int) -> str:
+        title, lines = self._text(row), self.description(row)
+        if title and title not in shown_source(self._sources[row]):
+            lines.insert(0, f"<b>{html.escape(shortened(title, MAX_TOOLTIP))}</b>")
         # Without a tag, Qt would show "&amp;" as it is written.
         return f"<qt>{'<br>'.join(lines)}</qt>"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from AnyQt.QtCore import QEvent, QModelIndex, Qt
 from AnyQt.QtCore import pyqtSignal as Signal
-from AnyQt.QtGui import QPalette
+from AnyQt.QtGui import QIcon, QPalette
 from AnyQt.QtWidgets import (
     QComboBox,
     QSizePolicy,
@@ -45,6 +45,9 @@ class VariablesCombo(QComboBox):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.setMinimumContentsLength(12)
+        # Some styles show a menu as high as the screen instead of a list.
+        self.setStyleSheet("QComboBox { combobox-popup: 0; }")
+        self.setMaxVisibleItems(20)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.view().viewport().installEventFilter(self)
         self.view().installEventFilter(self)
@@ -123,6 +126,7 @@ class VariablesCombo(QComboBox):
         )
         painter.setPen(self.palette().color(QPalette.ColorRole.Text))
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        option.currentIcon = QIcon()
         option.currentText = option.fontMetrics.elidedText(
             self.text(), Qt.TextElideMode.ElideRight, field.width() - 4
         )
