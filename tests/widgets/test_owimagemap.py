@@ -4,6 +4,7 @@ import contextlib
 import os
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from AnyQt.QtCore import QEvent, QPoint, QPointF, Qt
 from AnyQt.QtGui import QColor, QMouseEvent
@@ -108,6 +109,21 @@ class ImageMapTest(WidgetTest):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(QApplication, "keyboardModifiers", lambda: modifiers)
             yield
+
+    def move(self, place, button):
+        """Move the mouse with a button down, which QTest has not."""
+        view = self.plot.viewport()
+        event = QMouseEvent(
+            QEvent.Type.MouseMove,
+            QPointF(place),
+            QPointF(view.mapToGlobal(place)),
+            button,
+            button,
+            NO,
+        )
+        QApplication.sendEvent(view, event)
+        # pyqtgraph ignores moves that follow each other too fast.
+        QTest.qWait(1000 // pg.getConfigOption("mouseRateLimit") + 5)
 
     def selected(self, group=None):
         data = self.get_output(self.widget.Outputs.selected_data)
@@ -344,24 +360,9 @@ class TestSelection(ImageMapTest):
         view = self.plot.viewport()
         QTest.mousePress(view, LEFT, NO, start)
         for part in (0.3, 0.6, 1.0):
-            QTest.mouseMove(view, start + (end - start) * part)
-            self.drag_to(start + (end - start) * part)
+            self.move(start + (end - start) * part, LEFT)
         QTest.mouseRelease(view, LEFT, NO, end)
         self.process_events(lambda: self.selected() == [0, 1, 4, 5])
-
-    def drag_to(self, place):
-        """A move with the button down, which QTest has not."""
-        view = self.plot.viewport()
-        event = QMouseEvent(
-            QEvent.Type.MouseMove,
-            QPointF(place),
-            QPointF(view.mapToGlobal(place)),
-            LEFT,
-            LEFT,
-            NO,
-        )
-        QApplication.sendEvent(view, event)
-        QTest.qWait(30)
 
     def test_legend_selects(self):
         legend = self.widget.legend
@@ -602,15 +603,14 @@ class TestLooks(ImageMapTest):
 
     def test_hover(self):
         card = self.widget.view.card
-        QTest.mouseMove(self.plot.viewport(), self.point(2))
-        self.images_item.hovered.emit(2)
-        self.process_events(card.isVisible)
+        self.move(self.point(2), Qt.MouseButton.NoButton)
+        self.process_events(card.isVisible, 20_000)
         text = card._text.text()
         assert "<b>kind:</b> cats" in text
         assert "2.png" in text
         assert "60 × 40 pixels" in text  # noqa: RUF001
-        self.images_item.hovered.emit(-1)
-        assert not card.isVisible()
+        self.move((self.point(2) + self.point(7)) / 2, Qt.MouseButton.NoButton)
+        self.process_events(lambda: not card.isVisible())
 
     def test_images_in_view_are_loaded_large(self):
         places, loader = self.images_item.places, self.widget.loader

@@ -282,8 +282,9 @@ class MapImages(pg.GraphicsObject):
             self.menu_requested.emit(row, event.screenPos().toPoint())
 
     def hoverEvent(self, event) -> None:
-        """Report which image the mouse is on."""
-        row = -1 if event.isExit() else self.row_at(event.pos())
+        """Report which image the mouse is on; none while something is dragged."""
+        resting = not event.isExit() and not event.buttons()
+        row = self.row_at(event.pos()) if resting else -1
         if row != self._hovered:
             self._hovered = row
             self.hovered.emit(row)
