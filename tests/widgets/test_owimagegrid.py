@@ -78,7 +78,7 @@ class TestOWImageGrid(WidgetTest):
 
     def send(self, data):
         self.send_signal(self.widget.Inputs.data, data)
-        self.wait_until_finished(timeout=60_000)
+        self.wait_until_finished(timeout=180_000)
 
     def send_subset(self, data):
         self.send_signal(self.widget.Inputs.data_subset, data)
