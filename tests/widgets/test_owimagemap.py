@@ -4,6 +4,7 @@ import contextlib
 import os
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from AnyQt.QtCore import QEvent, QPoint, QPointF, Qt
 from AnyQt.QtGui import QColor, QMouseEvent
@@ -108,6 +109,21 @@ class ImageMapTest(WidgetTest):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(QApplication, "keyboardModifiers", lambda: modifiers)
             yield
+
+    def move(self, place, button):
+        """Move the mouse with a button down, which QTest has not."""
+        view = self.plot.viewport()
+        event = QMouseEvent(
+            QEvent.Type.MouseMove,
+            QPointF(place),
+            QPointF(view.mapToGlobal(place)),
+            button,
+            button,
+            NO,
+        )
+        QApplication.sendEvent(view, event)
+        # pyqtgraph ignores moves that follow each other too fast.
+        QTest.qWait(1000 // pg.getConfigOption("mouseRateLimit") + 5)
 
     def selected(self, group=None):
         data = self.get_output(self.widget.Outputs.selected_data)
@@ -344,24 +360,9 @@ class TestSelection(ImageMapTest):
         view = self.plot.viewport()
         QTest.mousePress(view, LEFT, NO, start)
         for part in (0.3, 0.6, 1.0):
-            QTest.mouseMove(view, start + (end - start) * part)
-            self.drag_to(start + (end - start) * part)
+            self.move(start + (end - start) * part, LEFT)
         QTest.mouseRelease(view, LEFT, NO, end)
         self.process_events(lambda: self.selected() == [0, 1, 4, 5])
-
-    def drag_to(self, place):
-        """A move with the button down, which QTest has not."""
-        view = self.plot.viewport()
-        event = QMouseEvent(
-            QEvent.Type.MouseMove,
-            QPointF(place),
-            QPointF(view.mapToGlobal(place)),
-            LEFT,
-            LEFT,
-            NO,
-        )
-        QApplication.sendEvent(view, event)
-        QTest.qWait(30)
 
     def test_legend_selects(self):
         legend = self.widget.legend
@@ -399,11 +400,15 @@ class TestSelection(ImageMapTest):
         assert self.selected() == [11]
         QTest.keyClick(self.plot, key.Key_A, CONTROL)
         assert self.selected() == list(range(COUNT))
-        zoom = self.widget.graph.view_box.viewRect().width()
+        box = self.widget.graph.view_box
+        whole = box.viewRect().width()
         QTest.keyClick(self.plot, key.Key_Plus)
-        assert self.widget.graph.view_box.viewRect().width() < zoom
+        assert box.viewRect().width() == pytest.approx(whole / 1.25, rel=0.01)
+        QTest.keyClick(self.plot, key.Key_Minus)
+        assert box.viewRect().width() == pytest.approx(whole, rel=0.01)
+        QTest.keyClick(self.plot, key.Key_Plus)
         QTest.keyClick(self.plot, key.Key_0)
-        assert self.widget.graph.view_box.viewRect().width() == pytest.approx(zoom)
+        assert box.viewRect().width() == pytest.approx(whole, rel=0.05)
 
     def test_keys_bring_images_into_view(self):
         QTest.keyClick(self.plot, Qt.Key.Key_Home)
@@ -420,6 +425,43 @@ class TestSelection(ImageMapTest):
             QTest.keyClick(self.plot, key)
             QTest.keyClick(self.plot, key, CONTROL)
         assert self.selected() is None
+
+    def test_menu(self):
+        menus = []
+        actions = self.widget.image_actions
+        actions._show_menu = lambda *_: None
+        self.widget.view.menu_requested.connect(
+            lambda index, place: menus.append((index.row(), actions.menu(index)))
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("AnyQt.QtWidgets.QMenu.exec", lambda *_: None)
+            self.click(4, button=RIGHT)
+        ((row, menu),) = menus
+        assert row == 4
+        texts = {action.text(): action for action in menu.actions()}
+        assert texts["Preview"].isEnabled()
+        assert not texts["Compare"].isEnabled()
+        texts["Copy Path"].trigger()
+        assert QApplication.clipboard().text() == os.path.join(self.folder, "4.png")
+
+    def test_compare(self):
+        compare = self.widget.compare
+        QTest.keyClick(self.plot, Qt.Key.Key_C)
+        assert not compare.isVisible()
+        self.click(4)
+        self.click(6, CONTROL)
+        assert self.widget.view.selected_rows() == [4, 6]
+        QTest.keyClick(self.plot, Qt.Key.Key_C)
+        assert compare.isVisible()
+        compare.close()
+
+    def test_escape_closes_the_preview(self):
+        QTest.keyClick(self.plot, Qt.Key.Key_Home)
+        QTest.keyClick(self.plot, Qt.Key.Key_Space)
+        assert self.widget.preview.isVisible()
+        QTest.keyClick(self.plot, Qt.Key.Key_Escape)
+        assert not self.widget.preview.isVisible()
+        assert self.widget.isVisible()
 
     def test_preview(self):
         preview, view = self.widget.preview, self.widget.view
@@ -538,6 +580,9 @@ class TestLooks(ImageMapTest):
         self.process_events(lambda: 0 < len(places.shown()) < COUNT, 20_000)
         few = set(places.shown().tolist())
         edge = places.edge()
+        label = self.widget.room_label
+        expected = f"{len(few)} of {COUNT} images have room"
+        self.process_events(lambda: label.text().startswith(expected), 20_000)
         # On zooming in, images become larger; none goes that is still in the window.
         for _ in range(8):
             box = self.widget.graph.view_box
@@ -558,15 +603,14 @@ class TestLooks(ImageMapTest):
 
     def test_hover(self):
         card = self.widget.view.card
-        QTest.mouseMove(self.plot.viewport(), self.point(2))
-        self.images_item.hovered.emit(2)
-        self.process_events(card.isVisible)
+        self.move(self.point(2), Qt.MouseButton.NoButton)
+        self.process_events(card.isVisible, 20_000)
         text = card._text.text()
-        assert "kind: cats" in text
+        assert "<b>kind:</b> cats" in text
         assert "2.png" in text
         assert "60 × 40 pixels" in text  # noqa: RUF001
-        self.images_item.hovered.emit(-1)
-        assert not card.isVisible()
+        self.move((self.point(2) + self.point(7)) / 2, Qt.MouseButton.NoButton)
+        self.process_events(lambda: not card.isVisible())
 
     def test_images_in_view_are_loaded_large(self):
         places, loader = self.images_item.places, self.widget.loader

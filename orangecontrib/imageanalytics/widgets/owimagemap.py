@@ -1,49 +1,45 @@
 """Image Map: images at the places that t-SNE, PCA or any two columns give them."""
 
-import html
-
 import numpy as np
-from AnyQt.QtCore import QSize, Qt
-from Orange.data import ContinuousVariable, Table, Variable
-from Orange.widgets import gui
+from Orange.data import Table, Variable
 from Orange.widgets.settings import ContextSetting, Setting, SettingProvider
-from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
 from Orange.widgets.utils.localization import pl
-from Orange.widgets.utils.plot import OWPlotGUI
 from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.visualize.utils.widget import OWDataProjectionWidget
 from Orange.widgets.widget import Msg
 from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, column_intensity
-from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.images.sources import image_columns
 from orangecontrib.imageanalytics.widgets.utils.coloring import (
-    COLORABLE,
     Coloring,
     row_coloring,
 )
+from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text, row_values
 from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
+from orangecontrib.imageanalytics.widgets.utils.mapcontrols import (
+    MAX_EDGE,
+    MIN_EDGE,
+    MapControlsMixin,
+)
+from orangecontrib.imageanalytics.widgets.utils.mapdata import MapData, numeric_columns
 from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
-from orangecontrib.imageanalytics.widgets.utils.mapview import MapView
+from orangecontrib.imageanalytics.widgets.utils.mapselection import MapSelectionMixin
 from orangecontrib.imageanalytics.widgets.utils.projections import (
     projections,
     proposed_axes,
 )
 from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_details
-from orangecontrib.imageanalytics.widgets.utils.subset import rows_in_subset
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
     row_labels,
-    shortened,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
 from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
 
-MIN_EDGE, MAX_EDGE, EDGE_STEP = 24, 256, 8
-#: Larger numbers cannot be plotted.
-MAX_NUMBER = 1e100
+_NONE = np.zeros(0, dtype=int)
 NO_DATA = (
     "Connect a table with images and two numeric columns that say where they are.\n\n"
     "For example: Import Images, Image Embedding, t-SNE, Image Map.\n"
@@ -51,7 +47,7 @@ NO_DATA = (
 )
 
 
-class OWImageMap(OWDataProjectionWidget):
+class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
     """Shows images at the points of two numeric columns; outputs the selected ones."""
 
     name = "Image Map"
@@ -102,11 +98,9 @@ class OWImageMap(OWDataProjectionWidget):
         self.loader = ThumbnailLoader(self)
         self.unshown = UnshownWarning(self.loader, self.Warning)
         self.image_model = ThumbnailModel(self.loader, self)
-        #: Colours of the points, and the points of the images in the model.
-        self.coloring: Coloring | None = None
-        self.imaged = np.zeros(0, dtype=int)
-        self._sources: list[str | None] = []
-        self._inside: np.ndarray | None = None
+        self.map_data: MapData | None = None
+        self.coloring: Coloring | None = None  # of the points
+        self._inside: np.ndarray | None = None  # which points are in the subset
         self._pending_selection = self.selection
         super().__init__()
         self.compare = ImageCompare(self.view)
@@ -117,64 +111,6 @@ class OWImageMap(OWDataProjectionWidget):
         self.graph.images.places.set_edge(self.image_size)
         self.view.set_message(NO_DATA)
 
-    # Layout -------------------------------------------------------------------------
-
-    def _add_graph(self):
-        box = gui.vBox(self.mainArea, True, margin=0)
-        self.view = MapView(self.image_model, self._describe, box)
-        self.graph = ImageMapGraph(self, self.view)
-        self.view.set_graph(self.graph)
-        box.layout().addWidget(self.view)
-        self.legend = self.view.legend
-        self.legend.clicked.connect(self._select_value)
-
-    def _add_controls(self):
-        self.gui = OWPlotGUI(self)
-        self.column_model = VariableListModel(parent=self)
-        self.axis_model = DomainModel(
-            DomainModel.MIXED, valid_types=(ContinuousVariable,)
-        )
-        self.label_model = DomainModel(placeholder="(None)")
-        self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
-        boxes = (
-            ("Images", "image_attr", "Column:", self.column_model, self._change_images),
-            ("Axes", "attr_x", "Axis x:", self.axis_model, self._change_axes),
-            (None, "attr_y", "Axis y:", self.axis_model, self._change_axes),
-            ("Looks", "attr_color", "Color:", self.color_model, self.colors_changed),
-            (None, "attr_label", "Label:", self.label_model, self.labels_changed),
-        )
-        for title, name, label, model, callback in boxes:
-            if title is not None:
-                box = gui.vBox(self.controlArea, title)
-            gui.comboBox(
-                box,
-                self,
-                name,
-                label=label,
-                callback=callback,
-                orientation=Qt.Orientation.Horizontal,
-                labelWidth=56,
-                contentsLength=12,
-                searchable=True,
-                model=model,
-            )
-        gui.hSlider(
-            box,
-            self,
-            "image_size",
-            label="Size:",
-            minValue=MIN_EDGE,
-            maxValue=MAX_EDGE,
-            step=EDGE_STEP,
-            callback=lambda: self.graph.images.places.set_edge(self.image_size),
-            createLabel=False,
-            tooltip="Size of the images; the smaller they are, the more are shown",
-        )
-
-    def sizeHint(self):
-        """Room for a good number of images."""
-        return QSize(1000, 700)
-
     # Data ---------------------------------------------------------------------------
 
     @OWDataProjectionWidget.Inputs.data
@@ -182,24 +118,18 @@ class OWImageMap(OWDataProjectionWidget):
     def set_data(self, data: Table | None):
         """Show another table; of the same images at the same places, the selection."""
         # Not the inherited one, which compares tables number by number.
-        shown_before, selection = self._shown(), self.selection
+        before, selection = self.map_data, self.selection
         self.closeContext()
         self.data = data
         self.check_data()
         self.init_attr_values()
         self.openContext(self.data)
         self.clear()
-        if shown_before is not None and shown_before == self._shown():
+        self._find_map()
+        both = before is not None and self.map_data is not None
+        if both and self.map_data.shows_same_as(before):
             self._pending_selection = selection
         self._invalidated = True
-
-    def _shown(self) -> tuple | None:
-        """What the map shows: which images, and where."""
-        if self.data is None:
-            return None
-        places = np.nan_to_num(self.get_embedding())
-        sources = column_sources(self.data, self.image_attr)
-        return self.data.ids.tobytes(), places.tobytes(), tuple(sources)
 
     def check_data(self):
         """Take only data with images and numbers; say what else is needed."""
@@ -209,7 +139,7 @@ class OWImageMap(OWDataProjectionWidget):
         elif not image_columns(self.data):
             self.Error.no_image_attr()
             self.data = None
-        elif proposed_axes(_numeric(self.data)) is None:
+        elif proposed_axes(numeric_columns(self.data)) is None:
             self.Error.no_numbers()
             self.data = None
 
@@ -224,14 +154,19 @@ class OWImageMap(OWDataProjectionWidget):
         self.attr_color = self.attr_label = None
         if data is not None:
             self.image_attr = self.column_model[0]
-            self.attr_x, self.attr_y = proposed_axes(_numeric(data))
+            self.attr_x, self.attr_y = proposed_axes(numeric_columns(data))
             if domain.class_var in self.color_model:
                 self.attr_color = domain.class_var
 
+    def _find_map(self):
+        self.map_data = self.valid_data = None
+        if self.data is not None:
+            self.map_data = MapData(self.data, self.image_attr, self.axes)
+            self.valid_data = self.map_data.valid
+
     def setup_plot(self):
         """Show the data anew."""
-        self._show_axes()
-        self.get_embedding()
+        self._say_what_is_wrong()
         self._show_images()
         self._find_colors()
         self.graph.reset_graph()
@@ -246,7 +181,12 @@ class OWImageMap(OWDataProjectionWidget):
     @property
     def is_projection(self) -> bool:
         """Whether the axes have the same unit."""
-        return self.data is not None and self.axes in projections(_numeric(self.data))
+        return self.map_data is not None and self.map_data.is_projection
+
+    @property
+    def imaged(self) -> np.ndarray:
+        """The points of the images, in the order of the model."""
+        return _NONE if self.map_data is None else self.map_data.imaged
 
     @property
     def labelled(self) -> bool:
@@ -254,27 +194,20 @@ class OWImageMap(OWDataProjectionWidget):
         return self.attr_label is not None
 
     def get_embedding(self):
-        """Places of all rows; notes in `valid_data` which of them have one."""
-        self.valid_data = None
-        if self.data is None:
-            return None
-        places = np.column_stack(
-            [self.data.get_column(variable).astype(float) for variable in self.axes]
-        )
-        self.valid_data = np.all(np.abs(places) <= MAX_NUMBER, axis=1)
-        return places
+        """Places of all rows."""
+        return None if self.map_data is None else self.map_data.places
 
-    def _show_axes(self):
+    def _say_what_is_wrong(self):
         for message in (
             self.Warning.no_places,
+            self.Warning.no_images,
             self.Warning.cannot_open,
             self.Warning.cannot_copy,
             self.Information.left_out,
             self.Information.no_projection,
         ):
             message.clear()
-        self.get_embedding()
-        if self.data is None:
+        if self.map_data is None:
             return
         names = [variable.name for variable in self.axes]
         n_left_out = int(np.sum(~self.valid_data))
@@ -283,56 +216,36 @@ class OWImageMap(OWDataProjectionWidget):
         elif n_left_out:
             rows = f"{n_left_out:,} {pl(n_left_out, 'row is|rows are')}"
             self.Information.left_out(rows, *names)
-        numeric = _numeric(self.data)
+        if not self.map_data.has_images:
+            self.Warning.no_images(self.image_attr.name)
+        numeric = numeric_columns(self.data)
         if not projections(numeric) and self.axes == proposed_axes(numeric):
             self.Information.no_projection(*names)
 
     def _show_images(self):
-        self.Warning.no_images.clear()
-        sources: list[str | None] = []
-        if self.data is not None:
-            found = column_sources(self.data, self.image_attr)
-            sources = [found[row] for row in np.flatnonzero(self.valid_data)]
-            if not any(source is not None for source in found):
-                self.Warning.no_images(self.image_attr.name)
-        have = [point for point, source in enumerate(sources) if source is not None]
-        self.imaged = np.array(have, dtype=int)
-        self._sources = [sources[point] for point in have]
-        attr = self.image_attr
-        self.unshown.expect(attr, self._sources)
+        attr, shown = self.image_attr, self.map_data
+        sources = [] if shown is None else shown.sources
+        self.unshown.expect(attr, sources)
         self.image_model.set_images(
-            self._sources,
+            sources,
             self._labels(),
             # As Image Embedding has seen them.
             AUTOMATIC if attr is None else column_intensity(attr),
         )
-        self.image_model.set_details(
-            row_details(self.data, self._rows_of_points()[self.imaged])
-        )
+        self.image_model.set_details(row_details(self.data, self._image_rows()))
+
+    def _image_rows(self) -> np.ndarray:
+        return _NONE if self.map_data is None else self.map_data.image_rows
 
     def _labels(self):
-        rows = self._rows_of_points()[self.imaged]
         variables = [] if self.attr_label is None else [self.attr_label]
-        return row_labels(self.data, variables, rows)
+        return row_labels(self.data, variables, self._image_rows())
 
     def _describe(self, image: int) -> str:
         """What is known of an image, as rich text."""
-        row = self._rows_of_points()[self.imaged[image]]
-        shown = dict.fromkeys((self.attr_label, self.attr_color, *self.axes))
-        values = "<br>".join(
-            html.escape(
-                f"{variable.name}: {shortened(str(self.data[row, variable]), 200)}"
-            )
-            for variable in shown
-            if variable is not None
-        )
-        known = self.image_model.index(image, 0).data(Qt.ItemDataRole.ToolTipRole)
-        return f"<qt>{values}<hr>{known}</qt>"
-
-    def _rows_of_points(self) -> np.ndarray:
-        if self.valid_data is None:
-            return np.zeros(0, dtype=int)
-        return np.flatnonzero(self.valid_data)
+        variables = (self.attr_label, self.attr_color, *self.axes)
+        values = row_values(self.data, int(self._image_rows()[image]), variables)
+        return card_text(values, self.image_model.description(image))
 
     # Subset -------------------------------------------------------------------------
 
@@ -341,31 +254,25 @@ class OWImageMap(OWDataProjectionWidget):
         self.Warning.subset_independent.clear()
         self.Warning.subset_not_subset.clear()
         self._inside = None
-        data, subset = self.data, self.subset_data
-        if data is None or not subset:
+        if self.map_data is None or not self.subset_data:
             return
-        sources = column_sources(data, self.image_attr)
-        self._inside, n_found = rows_in_subset(data, sources, self.image_attr, subset)
+        self._inside, n_found = self.map_data.inside(self.subset_data)
         if not n_found:
             self.Warning.subset_independent()
-        elif n_found < len(subset):
+        elif n_found < len(self.subset_data):
             self.Warning.subset_not_subset()
-
-    def _update_opacity_warning(self):
-        """Nothing: the opacity is not to be chosen."""
 
     def get_subset_mask(self):
         """Which points are in the subset; None if there is no subset."""
-        if self._inside is None or self.valid_data is None:
-            return None
-        return self._inside[self.valid_data]
+        return self._inside
 
     # Colours and labels -------------------------------------------------------------
 
     def _find_colors(self):
-        self.coloring = row_coloring(self.data, self.attr_color, self._rows_of_points())
+        rows = _NONE if self.map_data is None else self.map_data.rows
+        self.coloring = row_coloring(self.data, self.attr_color, rows)
         self.legend.set_coloring(self.coloring)
-        self._count_selected()
+        self.count_selected()
 
     def colors_changed(self):
         """Color images and dots by another column."""
@@ -385,71 +292,22 @@ class OWImageMap(OWDataProjectionWidget):
         self.image_model.set_labels(self._labels())
         self.graph.update_labels()
 
-    def can_draw_density(self):
-        """Never: what is behind images would not be seen."""
-        return False
-
     # Controls -----------------------------------------------------------------------
 
     def _change_images(self):
         if self.data is not None:
+            self._find_map()
             self._handle_subset_data()
             self.setup_plot()
 
     def _change_axes(self):
-        if self.data is not None:
-            self.setup_plot()
-            self.commit.deferred()
-
-    def _select_value(self, value: int, modifiers):
-        self.graph.select_by_indices(self.coloring.rows_of(value), modifiers)
-
-    # Selection and outputs ----------------------------------------------------------
+        self._change_images()
+        self.commit.deferred()
 
     def clear(self):
         """Forget what belongs to the data before."""
         super().clear()
         self._inside = None
-
-    def apply_selection(self):
-        """Select what was selected: rows of the data, wherever they are now."""
-        stored, self._pending_selection = self._pending_selection, None
-        stored = self.selection or stored
-        points = {int(row): n for n, row in enumerate(self._rows_of_points())}
-        try:
-            chosen = [(points[row], group) for row, group in stored or () if group > 0]
-        except (KeyError, TypeError, ValueError):
-            chosen = []  # of other data
-        if chosen:
-            selection = np.zeros(self.graph.n_valid, dtype=np.uint8)
-            places, groups = np.array(chosen).T
-            selection[places] = groups
-            self.graph.selection = selection
-        self.graph.update_selection_colors()
-        self._store_selection()
-
-    def selection_changed(self):
-        """Remember what is selected, and send it."""
-        self._store_selection()
-        self.commit.deferred()
-
-    def _store_selection(self):
-        self.selection = None
-        if self.graph.selection is not None:
-            rows = self._rows_of_points()
-            self.selection = [
-                (int(rows[point]), int(self.graph.selection[point]))
-                for point in np.flatnonzero(self.graph.selection)
-            ]
-        self._count_selected()
-
-    def _count_selected(self):
-        chosen = self.graph.selection
-        same = chosen is not None and self.coloring is not None
-        if same and len(chosen) == len(self.coloring):
-            self.legend.set_selected(chosen > 0)
-        else:
-            self.legend.set_selected(None)
 
     # Report, end --------------------------------------------------------------------
 
@@ -487,12 +345,6 @@ class OWImageMap(OWDataProjectionWidget):
         self.view.shutdown()
         self.loader.close()
         super().onDeleteWidget()
-
-
-def _numeric(data: Table) -> list[ContinuousVariable]:
-    domain = data.domain
-    columns = (*domain.attributes, *domain.class_vars, *domain.metas)
-    return [column for column in columns if column.is_continuous]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from orangewidget.widget import Msg
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_coloring
 from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
+from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     likely_image_columns,
     proposed_label,
@@ -254,9 +255,8 @@ class OWImageViewer(OWImageSheet):
 
     def shown_values(self, row: int) -> list[tuple[str, str]]:
         """Labels, and what images are coloured, grouped and sorted by."""
-        variables = self.color_attr, self.group_attr, self.sort_attr
-        variables = *self.title_attrs, *variables
-        return self.values_of(self.data, self._rows[row], variables)
+        variables = (self.color_attr, self.group_attr, self.sort_attr)
+        return row_values(self.data, self._rows[row], (*self.title_attrs, *variables))
 
     def _show_colors(self) -> None:
         data = self.data if self._rows else None

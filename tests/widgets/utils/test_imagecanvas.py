@@ -6,13 +6,10 @@ from AnyQt.QtWidgets import QApplication
 from PIL import Image
 
 from orangecontrib.imageanalytics.widgets.utils import imagecanvas
-from orangecontrib.imageanalytics.widgets.utils.imagecanvas import (
-    WHOLE,
-    ImageCanvas,
-    View,
-)
+from orangecontrib.imageanalytics.widgets.utils.imagecanvas import ImageCanvas
 from orangecontrib.imageanalytics.widgets.utils.imageregions import RegionLoader
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.utils.zoomedview import MAX_ZOOM, WHOLE, View
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 Keys = Qt.Key
@@ -93,7 +90,7 @@ def test_single_pixels_and_limits(owner, tmp_path):
     owner.load()
     assert canvas.thumbnail().image.width() == 1200
     canvas.set_zoom(1000)
-    assert canvas.zoom() == imagecanvas.MAX_ZOOM
+    assert canvas.zoom() == MAX_ZOOM
     canvas.set_zoom(0.001)
     assert canvas.view() == WHOLE
     canvas.zoom_by(2.0)

@@ -5,13 +5,13 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.widgets.utils import imagecanvas
 from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
-from orangecontrib.imageanalytics.widgets.utils.imagecanvas import WHOLE
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.rowdetails import VECTOR, Detail
 from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelection
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.utils.zoomedview import WHOLE
 
 Keys = Qt.Key
 

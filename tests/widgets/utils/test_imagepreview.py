@@ -8,7 +8,6 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.widgets.utils import imagecanvas, thumbnails
 from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
-from orangecontrib.imageanalytics.widgets.utils.imagecanvas import WHOLE
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.rowdetails import Detail
@@ -16,6 +15,7 @@ from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelecti
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.utils.zoomedview import MAX_ZOOM, WHOLE
 
 Keys, Held = Qt.Key, Qt.KeyboardModifier
 
@@ -157,7 +157,7 @@ def test_zoom_keys(preview, until):
     assert canvas.zoom() == pytest.approx(imagecanvas.ZOOM_STEP)
     for _ in range(40):
         QTest.keyClick(preview, Keys.Key_Plus)
-    assert canvas.zoom() == imagecanvas.MAX_ZOOM
+    assert canvas.zoom() == MAX_ZOOM
     for _ in range(60):
         QTest.keyClick(preview, Keys.Key_Minus)
     assert canvas.zoom() == pytest.approx(fit)

@@ -89,6 +89,7 @@ def test_many_values_scroll_and_long_names_are_elided(legend):
     values = legend._values
     line = values.sizeHintForRow(0)
     assert legend.minimumSizeHint().width() < 100
+    assert legend.sizeHint().width() < 300
     assert legend.sizeHint().height() < 40 * line
     assert values.minimumSizeHint().height() == MIN_LINES * line
     legend.resize(150, 200)

@@ -196,6 +196,7 @@ def test_print(widget, until, tmp_path):
 def test_print_is_in_the_menu(widget):
     menu = widget.menuBar().findChild(QMenu, "menu-file")
     assert widget.export.print_action in menu.actions()
+    assert menu.menuAction().isVisible()
     assert widget.export.print_action in widget.actions()
 
 

@@ -1,6 +1,7 @@
 import re
 import threading
 
+import numpy as np
 import pytest
 from AnyQt.QtCore import QBuffer, QLocale, QMarginsF
 from AnyQt.QtGui import QPageLayout, QPageSize, QPdfWriter
@@ -94,7 +95,11 @@ def test_groups_keep_their_heading_with_them(sources, tmp_path):
 def test_a_grid_keeps_its_shape(sources, tmp_path):
     path = tmp_path / "a.pdf"
     sheet = ContactSheet(
-        "Grid", [Entry(s) for s in sources], columns=5, cells=[4, 5], crop=True
+        "Grid",
+        [Entry(s) for s in sources],
+        columns=5,
+        cells=np.array([4, 5]),
+        crop=True,
     )
     write_pdf(sheet, str(path))
     image = rendered(path)
@@ -221,7 +226,7 @@ def test_paper_of_the_country(monkeypatch, locale, size):
 
 @pytest.mark.parametrize(
     "columns, cells, wide",
-    [(5, [4, 9], True), (2, range(40), False), (None, None, False)],
+    [(5, np.array([4, 9]), True), (2, np.arange(6, 8), False), (None, None, False)],
 )
 def test_wide_grids_turn_the_page(columns, cells, wide):
     layout = page_layout(

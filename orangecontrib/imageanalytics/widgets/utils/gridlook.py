@@ -6,6 +6,7 @@ from Orange.data import Table
 from Orange.widgets import gui
 
 from orangecontrib.imageanalytics.widgets.utils.coloring import row_coloring
+from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
 from orangecontrib.imageanalytics.widgets.utils.subset import rows_in_subset
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import row_labels
 
@@ -52,7 +53,7 @@ class GridLookMixin:
     def shown_values(self, row: int) -> list[tuple[str, str]]:
         """Label and colour."""
         variables = self.label_attr, self.color_attr
-        return self.values_of(self.data, int(self._shown[row]), variables)
+        return row_values(self.data, int(self._shown[row]), variables)
 
     def _show_labels(self):
         self._label_view()

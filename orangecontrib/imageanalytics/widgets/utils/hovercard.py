@@ -1,10 +1,15 @@
 """A window beside the mouse that shows an image large, with a text below."""
 
+import html
+from collections.abc import Iterable
+
 from AnyQt.QtCore import QPoint, QRect, QRectF, QSize, Qt, QTimer
 from AnyQt.QtGui import QPainter, QPalette
 from AnyQt.QtWidgets import QLabel, QStyle, QStyleOptionFrame, QVBoxLayout, QWidget
+from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import shortened
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Thumbnail,
     ThumbnailLoader,
@@ -17,6 +22,40 @@ DELAY_MS = 400
 NEXT_MS = 100
 GAP, MARGIN = 12, 6
 CACHE_BYTES = 32 * 2**20
+MAX_VALUE = 200  # characters
+HINT = "Space or a double click shows it at full size."
+
+
+def row_values(
+    data: Table, row: int, variables: Iterable[Variable | None]
+) -> list[tuple[str, str]]:
+    """Names and values of variables in a row of a table, each of them once."""
+    chosen = [variable for variable in dict.fromkeys(variables) if variable]
+    return [(variable.name, str(data[row, variable])) for variable in chosen]
+
+
+def card_text(values: Iterable[tuple[str, str]], description: Iterable[str]) -> str:
+    """
+    What a card says of an image.
+
+    Parameters
+    ----------
+    values : iterable of (str, str)
+        Names and values of variables.
+    description : iterable of str
+        Lines about the file, as HTML.
+
+    Returns
+    -------
+    str
+        Rich text.
+    """
+    lines = [
+        f"<b>{html.escape(name)}:</b> {html.escape(shortened(value, MAX_VALUE))}"
+        for name, value in values
+    ]
+    lines += [*description, f"<small>{HINT}</small>"]
+    return f"<qt>{'<br>'.join(lines)}</qt>"
 
 
 class HoverCard(QWidget):

@@ -1,7 +1,6 @@
 """One image in a window: fitted into it, or zoomed and moved about."""
 
 import math
-from dataclasses import dataclass
 
 from AnyQt.QtCore import QPointF, QRect, QRectF, Qt
 from AnyQt.QtCore import pyqtSignal as Signal
@@ -17,12 +16,15 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Box,
     Thumbnail,
     ThumbnailLoader,
-    fitted,
+)
+from orangecontrib.imageanalytics.widgets.utils.zoomedview import (
+    WHOLE,
+    Size,
+    View,
 )
 
 BACKGROUND = QColor(32, 32, 32)
 FOREGROUND = QColor(220, 220, 220)
-MAX_ZOOM = 16.0
 ZOOM_STEP = 1.25
 #: Larger images are not copied for the screen as a whole, only what is in sight.
 MAX_WHOLE_PIXELS = 24 * 2**20
@@ -35,35 +37,6 @@ _ARROWS = {
     Qt.Key.Key_Up: (0, -1),
     Qt.Key.Key_Down: (0, 1),
 }
-
-
-@dataclass(frozen=True)
-class View:
-    """
-    How an image is looked at; the same for images of any size.
-
-    Attributes
-    ----------
-    factor : float
-        How large the image is.
-    of_fit : bool
-        Whether the factor counts from the size that fits into the canvas; otherwise
-        it is device pixels for one pixel of the image.
-    center : (float, float)
-        The place in the middle of the canvas, in parts of the image.
-    """
-
-    factor: float = 1.0
-    of_fit: bool = True
-    center: tuple[float, float] = (0.5, 0.5)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the image is just fitted."""
-        return self.of_fit and self.factor == 1.0
-
-
-WHOLE = View()
 
 
 class ImageCanvas(QWidget):
@@ -122,7 +95,7 @@ class ImageCanvas(QWidget):
         """The image at the best size that there is of it as a whole."""
         return self._loader.get(self._source) or self._rough
 
-    def size_in_pixels(self) -> tuple[int, int] | None:
+    def size_in_pixels(self) -> Size | None:
         """Width and height of the image itself; None while they are not known."""
         thumbnail = self.thumbnail()
         return thumbnail.size if thumbnail is not None else None
@@ -133,16 +106,17 @@ class ImageCanvas(QWidget):
 
     def set_view(self, view: View) -> None:
         """Look at the image in another way; no signal is sent."""
-        self._view = self._inside(view)
+        size = self.size_in_pixels()
+        self._view = view if size is None else view.inside(size, self.box())
         self._update_cursor()
         self.update()
 
     def zoom(self) -> float:
         """Device pixels for one pixel of the image; 0 if there is no image."""
         size = self.size_in_pixels()
-        return self._zoom_of(self._view, size) if size is not None else 0.0
+        return self._view.zoom(size, self.box()) if size is not None else 0.0
 
-    def box(self) -> tuple[int, int]:
+    def box(self) -> Size:
         """Size of the canvas in device pixels."""
         ratio = self.devicePixelRatioF()
         return max(1, int(self.width() * ratio)), max(1, int(self.height() * ratio))
@@ -186,14 +160,14 @@ class ImageCanvas(QWidget):
         size = self.size_in_pixels()
         if size is not None:
             view = WHOLE if zoom is None else View(zoom, False)
-            self._change(self._limited(view, size), at)
+            self._change(view, at)
 
     def zoom_by(self, factor: float, at: QPointF | None = None) -> None:
         """Zoom in or out by a factor; `at` as for `set_zoom`."""
         size = self.size_in_pixels()
         if size is not None:
             view = View(self._view.factor * factor, self._view.of_fit)
-            self._change(self._limited(view, size), at)
+            self._change(view, at)
 
     def pan_key(self, key: int) -> bool:
         """Move what is in sight as an arrow key points; whether it is such a key."""
@@ -208,64 +182,26 @@ class ImageCanvas(QWidget):
 
     def _pan(self, right: float, down: float) -> None:
         """Move what is in sight by device pixels."""
-        size, zoom = self.size_in_pixels(), self.zoom()
-        if size is None or self._view.is_whole:
-            return
-        x, y = self._view.center
-        center = x + right / zoom / size[0], y + down / zoom / size[1]
-        view = View(self._view.factor, self._view.of_fit, center)
-        self.set_view(view)
-        self.view_changed.emit()
+        size = self.size_in_pixels()
+        if size is not None and not self._view.is_whole:
+            self.set_view(self._view.moved(size, self.box(), (right, down)))
+            self.view_changed.emit()
 
     def _change(self, view: View, at: QPointF | None) -> None:
-        size = self.size_in_pixels()
-        x, y = self._view.center
-        if at is not None:
-            shift = at - QPointF(self.width() / 2, self.height() / 2)
-            shift *= self.devicePixelRatioF()
-            change = 1 / self.zoom() - 1 / self._zoom_of(view, size)
-            x += shift.x() * change / size[0]
-            y += shift.y() * change / size[1]
+        size, box = self.size_in_pixels(), self.box()
+        view = view.limited(size, box)
         if not view.is_whole:
-            view = View(view.factor, view.of_fit, (x, y))
+            middle = QPointF(self.width() / 2, self.height() / 2)
+            shift = (at - middle if at is not None else QPointF()) * (
+                self.devicePixelRatioF()
+            )
+            view = self._view.zoomed_to(view, size, box, (shift.x(), shift.y()))
         self.set_view(view)
         self.view_changed.emit()
 
-    def _fit(self, size: tuple[int, int]) -> float:
-        box = self.box()
-        return min(box[0] / size[0], box[1] / size[1])
-
-    def _zoom_of(self, view: View, size: tuple[int, int]) -> float:
-        return view.factor * (self._fit(size) if view.of_fit else 1.0)
-
-    def _limited(self, view: View, size: tuple[int, int]) -> View:
-        fit, zoom = self._fit(size), self._zoom_of(view, size)
-        zoom = min(max(zoom, min(fit, 1.0)), max(fit, MAX_ZOOM))
-        if math.isclose(zoom, fit):
-            return WHOLE
-        return View(zoom / fit if view.of_fit else zoom, view.of_fit)
-
-    def _inside(self, view: View) -> View:
-        size = self.size_in_pixels()
-        if size is None or view.is_whole:
-            return view
-        zoom, center = self._zoom_of(view, size), []
-        for place, side, room in zip(view.center, size, self.box(), strict=True):
-            half = min(0.5, room / (side * zoom) / 2)
-            center.append(min(max(place, half), 1 - half))
-        return View(view.factor, view.of_fit, tuple(center))
-
-    def _target(self, size: tuple[int, int]) -> QRectF:
+    def _target(self, size: Size) -> QRectF:
         """Where the whole image is, in device pixels of the canvas."""
-        zoom, (width, height) = self.zoom(), self.box()
-        if self._view.is_whole:
-            across, down = fitted(size, (width, height))
-        else:
-            across, down = (round(side * zoom) for side in size)
-        x, y = self._view.center
-        # Only whole device pixels keep the image sharp.
-        left, top = round(width / 2 - x * across), round(height / 2 - y * down)
-        return QRectF(left, top, max(1, across), max(1, down))
+        return QRectF(*self._view.target(size, self.box()))
 
     # Painting
 
@@ -298,7 +234,7 @@ class ImageCanvas(QWidget):
             self._paint_part(painter, region.image, QRectF(region.rect), size)
 
     def _paint_part(
-        self, painter: QPainter, image: QImage, rect: QRectF, size: tuple[int, int]
+        self, painter: QPainter, image: QImage, rect: QRectF, size: Size
     ) -> None:
         """Draw what an image has of a part, which is given in pixels of the whole."""
         whole, ratio = self._target(size), self.devicePixelRatioF()
@@ -400,5 +336,5 @@ class ImageCanvas(QWidget):
             self.setCursor(shapes.OpenHandCursor)
 
 
-def _is_large(size: tuple[int, int]) -> bool:
+def _is_large(size: Size) -> bool:
     return size[0] * size[1] > MAX_WHOLE_PIXELS

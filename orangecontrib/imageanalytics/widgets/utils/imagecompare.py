@@ -20,7 +20,6 @@ from orangecontrib.imageanalytics.images.intensity import Intensity
 from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.widgets.utils.detailspanel import mixed
 from orangecontrib.imageanalytics.widgets.utils.imagecanvas import (
-    WHOLE,
     ZOOM_STEP,
     ImageCanvas,
 )
@@ -46,6 +45,7 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     ThumbnailLoader,
 )
 from orangecontrib.imageanalytics.widgets.utils.viewbar import ViewBar
+from orangecontrib.imageanalytics.widgets.utils.zoomedview import WHOLE
 
 MIN_IMAGES, MAX_IMAGES = 2, 4
 # Of each image: as large as those that are copied as a whole.

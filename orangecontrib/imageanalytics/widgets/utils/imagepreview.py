@@ -6,7 +6,6 @@ from AnyQt.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from orangecontrib.imageanalytics.widgets.utils.detailspanel import DetailsPanel
 from orangecontrib.imageanalytics.widgets.utils.imagecanvas import (
-    WHOLE,
     ZOOM_STEP,
     ImageCanvas,
 )
@@ -26,6 +25,7 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     ThumbnailLoader,
 )
 from orangecontrib.imageanalytics.widgets.utils.viewbar import ViewBar
+from orangecontrib.imageanalytics.widgets.utils.zoomedview import WHOLE
 
 # Room for the image and its two neighbours on a large screen.
 CACHE_BYTES = 128 * 2**20

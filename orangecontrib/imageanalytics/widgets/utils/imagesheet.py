@@ -1,6 +1,5 @@
 """What the widgets that show a sheet of images have in common."""
 
-import html
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -20,7 +19,7 @@ from orangecontrib.imageanalytics.images.intensity import (
 )
 from orangecontrib.imageanalytics.widgets.utils.coloring import Coloring
 from orangecontrib.imageanalytics.widgets.utils.geometry import Geometry
-from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard
+from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard, card_text
 from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
@@ -30,18 +29,13 @@ from orangecontrib.imageanalytics.widgets.utils.selection import Selection
 from orangecontrib.imageanalytics.widgets.utils.sheet_export import SheetExport
 from orangecontrib.imageanalytics.widgets.utils.sheetcontents import contact_sheet
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
-    ThumbnailModel,
-    shortened,
-)
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
 from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
 
 LABEL_WIDTH = 64
 #: Images in cells of so many points are not shown larger under the mouse.
 LARGE = 260
-MAX_VALUE = 200
-HINT = "Space or a double click shows it at full size."
 
 
 class OWImageSheet(OWWidget, openclass=True):
@@ -195,25 +189,12 @@ class OWImageSheet(OWWidget, openclass=True):
             return
         rect = view.visualRect(view.model().index(row, 0))
         rect.moveTopLeft(view.viewport().mapToGlobal(rect.topLeft()))
-        values = [
-            f"<b>{html.escape(name)}:</b> {html.escape(shortened(value, MAX_VALUE))}"
-            for name, value in self.shown_values(row)
-        ]
-        lines = [*values, *view.model().description(row), f"<small>{HINT}</small>"]
-        text = f"<qt>{'<br>'.join(lines)}</qt>"
+        text = card_text(self.shown_values(row), view.model().description(row))
         self.hover_card.show_soon(thumbnail, text, rect, self.loader.intensity)
 
     def shown_values(self, row: int) -> list[tuple[str, str]]:
         """Names and values of the variables by which a row of the view is shown."""
         raise NotImplementedError
-
-    @staticmethod
-    def values_of(
-        data: Table, row: int, variables: Iterable[Variable | None]
-    ) -> list[tuple[str, str]]:
-        """Names and values of variables in a row of a table, each of them once."""
-        chosen = [variable for variable in dict.fromkeys(variables) if variable]
-        return [(variable.name, str(data[row, variable])) for variable in chosen]
 
     @property
     def sheet(self):

@@ -122,6 +122,10 @@ class Legend(QWidget):
 class _ElidedLabel(QLabel):
     """A line of text that does not force its width on others."""
 
+    def sizeHint(self) -> QSize:
+        width = self.fontMetrics().averageCharWidth() * WIDTH
+        return super().sizeHint().boundedTo(QSize(width, 10**6))
+
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())
 

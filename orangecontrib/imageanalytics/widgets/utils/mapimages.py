@@ -68,6 +68,8 @@ class MapImages(pg.GraphicsObject):
     double_clicked = Signal(int)
     #: What can be done with an image is asked for, at a place on the screen.
     menu_requested = Signal(int, QPoint)
+    #: How many images are shown has changed, maybe.
+    counted = Signal()
     #: The image under the mouse is another one; -1 is none.
     hovered = Signal(int)
 
@@ -140,6 +142,7 @@ class MapImages(pg.GraphicsObject):
 
     def request(self) -> None:
         """Have the images loaded that are shown, and those around."""
+        self.counted.emit()
         view = self._view()
         if not view.isVisible():
             return
@@ -279,8 +282,9 @@ class MapImages(pg.GraphicsObject):
             self.menu_requested.emit(row, event.screenPos().toPoint())
 
     def hoverEvent(self, event) -> None:
-        """Report which image the mouse is on."""
-        row = -1 if event.isExit() else self.row_at(event.pos())
+        """Report which image the mouse is on; none while something is dragged."""
+        resting = not event.isExit() and not event.buttons()
+        row = self.row_at(event.pos()) if resting else -1
         if row != self._hovered:
             self._hovered = row
             self.hovered.emit(row)

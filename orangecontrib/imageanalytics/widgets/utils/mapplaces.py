@@ -128,16 +128,25 @@ class MapPlaces(QObject):
         numpy.ndarray of int
             Their numbers, the most important ones first.
         """
-        if self._separations is None or self._box.rect().isEmpty():
-            return np.zeros(0, dtype=int)
         places, room = self.in_window(), self._box.rect()
         size = np.array([room.width(), room.height()])
         reach = size * margin + self.edge() / 2
         inside = np.all((places > -reach) & (places < size + reach), axis=1)
+        rows = np.flatnonzero(inside & self._with_room())
+        if not len(rows):
+            return rows
+        return rows[np.argsort(-self._separations[rows], kind="stable")]
+
+    def count_with_room(self) -> int:
+        """How many images have room at the present zoom, in the window or beside it."""
+        return int(self._with_room().sum())
+
+    def _with_room(self) -> np.ndarray:
+        if self._separations is None or self._box.rect().isEmpty():
+            return np.zeros(len(self), dtype=bool)
         _, down = self._home_scales()
         apart = self._separations * down * min(self._zooms())
-        rows = np.flatnonzero(inside & (apart >= self._needed(self.edge())))
-        return rows[np.argsort(-self._separations[rows], kind="stable")]
+        return apart >= self._needed(self.edge())
 
     # Geometry. Separations are in units of the vertical axis, along both axes.
 

@@ -122,8 +122,9 @@ def page_layout(sheet: ContactSheet) -> QPageLayout:
     sizes, orientations = QPageSize.PageSizeId, QPageLayout.Orientation
     territory = QLocale.system().name().rpartition("_")[2]
     size = QPageSize(sizes.Letter if territory in LETTER else sizes.A4)
+    numbers = range(len(sheet.entries))
     wide = sheet.columns is not None and (
-        sheet.columns**2 > max(sheet.cells or [len(sheet.entries)])
+        sheet.columns > len(sheet.lines(numbers, sheet.columns))
     )
     turned = orientations.Landscape if wide else orientations.Portrait
     margins = QMarginsF(MARGIN_MM, MARGIN_MM, MARGIN_MM, MARGIN_MM)
