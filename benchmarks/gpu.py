@@ -31,7 +31,6 @@ from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.engine.runner import TORCH
 from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 from orangecontrib.imageanalytics.import_images import scan
-from orangecontrib.imageanalytics.networks import checkpoints
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 
 MODELS = ("efficientnet-lite0", "resnet50", "torchvision:vit_b_16")
@@ -64,7 +63,7 @@ def choose(model, folder):
     if network.available():
         return extractor
     path = os.path.join(folder, f"{network.name}.pt")
-    torch.save(checkpoints.build(network, "cpu").state_dict(), path)
+    torch.save(network.build("cpu").state_dict(), path)
     network = dataclasses.replace(network, weights=RandomWeights(path))
     return dataclasses.replace(extractor, network=network)
 

@@ -730,10 +730,10 @@ def test_layers(model, layer, n_features, photos, fresh_cache):
 
 def test_squeezenet_before_its_classifier(photos, fresh_cache):
     """The scores are a linear function of it: its classifier is a convolution."""
-    from orangecontrib.imageanalytics.networks import checkpoints, registry
+    from orangecontrib.imageanalytics.networks import registry
 
     network = registry.find_network("squeezenet")
-    classifier = checkpoints.load(network, network.weights.path).features[-1]
+    classifier = network.load(network.weights.path).features[-1]
     single = {"precision": "float32"}
     with ImageEmbedder("squeezenet", "cpu", layer="penultimate", **single) as embedder:
         features = np.stack(embedder(photos))

@@ -216,9 +216,7 @@ class ImageEmbedder:
 
         Does without the weights; takes seconds at the first time.
         """
-        from orangecontrib.imageanalytics.networks.backbone import find_stages
-
-        return find_stages(find_network(model))
+        return find_network(model).stages()
 
     @staticmethod
     def check(

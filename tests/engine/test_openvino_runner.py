@@ -21,7 +21,7 @@ from orangecontrib.imageanalytics.engine.probing import least_cosine
 from orangecontrib.imageanalytics.engine.runner import choose_runner
 from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
-from orangecontrib.imageanalytics.networks import backbone, checkpoints, layers
+from orangecontrib.imageanalytics.networks import backbone, layers
 from orangecontrib.imageanalytics.networks.extractor import Extractor
 
 LITE = Extractor.choose("efficientnet-lite0")
@@ -134,7 +134,7 @@ def test_networks_of_torchvision(name, layer, own):
     module = getattr(models, name)(**options).eval().requires_grad_(False)
     network = dataclasses.replace(LITE.network, name=name)
     size = 299 if name == "inception_v3" else 224
-    part = checkpoints.read_layer(module, network, layer)
+    part = network.read_layer(module, layer)
     assert_alike(own(part, size))
 
 

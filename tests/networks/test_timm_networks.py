@@ -14,14 +14,11 @@ safetensors = pytest.importorskip("safetensors.torch")
 
 from orangecontrib.imageanalytics.errors import ModelError  # noqa: E402
 from orangecontrib.imageanalytics.networks import timm_networks  # noqa: E402
-from orangecontrib.imageanalytics.networks.backbone import (  # noqa: E402
-    find_stages,
-    load_backbone,
-)
-from orangecontrib.imageanalytics.networks.checkpoints import (  # noqa: E402
+from orangecontrib.imageanalytics.networks.backbone import load_backbone  # noqa: E402
+from orangecontrib.imageanalytics.networks.layers import (  # noqa: E402
     fuse_batch_norms,
+    pool,
 )
-from orangecontrib.imageanalytics.networks.layers import pool  # noqa: E402
 from orangecontrib.imageanalytics.networks.registry import find_network  # noqa: E402
 from orangecontrib.imageanalytics.networks.weights import (  # noqa: E402
     DownloadedWeights,
@@ -197,7 +194,7 @@ def test_loaded_network_is_that_of_timm(cache):
     assert network.available()
     assert network.weights.path == path
     assert network.megabytes == os.path.getsize(path) / 1e6
-    loaded = timm_networks.load(network, network.weights.ensure("Tiny"))
+    loaded = network.load(network.weights.ensure("Tiny"))
     assert not loaded.training
     assert not any(tensor.requires_grad for tensor in loaded.parameters())
     assert "state_dict" not in loaded.pretrained_cfg
@@ -230,9 +227,9 @@ def test_classifier_after_the_penultimate_layer_gives_the_logits(name, classifie
     network, model = timm_networks.find(name), make(name)
     batch = squares(network, 1)
     with torch.inference_mode():
-        logits = timm_networks.read_layer(model, network, "logits")(batch)
+        logits = network.read_layer(model, "logits")(batch)
         classifier = model.get_submodule(classifier)
-        vectors = timm_networks.read_layer(model, network, "penultimate")(batch)
+        vectors = network.read_layer(model, "penultimate")(batch)
         assert vectors.ndim == 2
         torch.testing.assert_close(classifier(vectors), logits)
 
@@ -241,7 +238,7 @@ def test_vgg_is_read_after_its_first_linear_layers():
     network = timm_networks.find("vgg11")
     with torch.device("meta"):
         model = timm.create_model("vgg11").eval()
-    model = timm_networks.read_layer(model, network, "penultimate")
+    model = network.read_layer(model, "penultimate")
     assert model(squares(network).to("meta")).shape == (2, 4096)
 
 
@@ -265,14 +262,14 @@ def test_network_without_classifier(cache):
     ],
 )
 def test_stages_need_no_weights(name, first, last):
-    stages = find_stages(timm_networks.find(name))
+    stages = timm_networks.find(name).stages()
     assert (stages[0], stages[-1]) == (first, last)
 
 
 def test_stages_have_names_and_each_once():
     # Two branches, and a first stage without a name.
     for name in ("crossvit_9_240", "tresnet_m"):
-        stages = find_stages(timm_networks.find(name))
+        stages = timm_networks.find(name).stages()
         assert all(stages)
         assert len(set(stages)) == len(stages)
 
@@ -284,7 +281,7 @@ def test_stages(cache, name):
     batch = squares(network)
     with torch.inference_mode():
         maps = model.forward_intermediates(batch, intermediates_only=True)
-        stages = find_stages(network)
+        stages = network.stages()
         assert len(maps) == len(stages)
         for stage, expected in zip(stages, maps, strict=True):
             vectors = load_backbone(network, stage)(batch)
@@ -299,7 +296,7 @@ def test_what_follows_a_stage_is_not_computed():
             lambda _module, _inputs, _output, name=name: ran.append(name)
         )
     with torch.inference_mode():
-        timm_networks.read_layer(model, network, "layer2")(squares(network))
+        network.read_layer(model, "layer2")(squares(network))
     assert ran == ["layer2"]
 
 
