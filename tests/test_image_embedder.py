@@ -44,7 +44,7 @@ from orangecontrib.imageanalytics.images import drawing
 from orangecontrib.imageanalytics.images.decode import decode
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.import_images import ImportImages
-from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 # A second, in seconds of a machine that has other things to do; without being
 # heard, what is stopped here would go on for more than twice that.
@@ -680,10 +680,12 @@ def test_cancel_during_a_download(tmp_path, monkeypatch, photos):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/net-12345678.pth"
         embedder = ImageEmbedder("resnet50", "cpu")
-        network = embedder._embedder.extractor.network
+        network = embedder._embedder.spec.network
         weights = dataclasses.replace(network.weights, url=url)
         network = dataclasses.replace(network, weights=weights)
-        embedder._embedder.extractor = Extractor(network, network.layer, None)
+        embedder._embedder.spec = EmbeddingSpec(
+            network, network.layer, network.preprocessing
+        )
         threading.Timer(0.3, embedder.cancel).start()
         start = time.perf_counter()
         with pytest.raises(Cancelled):

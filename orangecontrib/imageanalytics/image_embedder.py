@@ -9,6 +9,7 @@ import contextlib
 import os
 import threading
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from Orange.data import Table, Variable
@@ -20,23 +21,21 @@ from orangecontrib.imageanalytics.embedding_columns import (
 )
 from orangecontrib.imageanalytics.engine.cache import VectorCache
 from orangecontrib.imageanalytics.engine.embedder import Embedder
+from orangecontrib.imageanalytics.engine.results import Statistics
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     image_columns,
     source_of,
 )
-from orangecontrib.imageanalytics.networks.extractor import (
-    Extractor,
-    load_class_names,
-)
-from orangecontrib.imageanalytics.networks.network import LOGITS
+from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
     find_network,
 )
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 __all__ = [
     "MODELS",
@@ -62,15 +61,24 @@ MODELS = {
 }
 
 
+@dataclass
+class _Outcome:
+    """What a call leaves beside its vectors."""
+
+    failures: dict[str, str]
+    statistics: Statistics | None
+
+
 class ImageEmbedder:
     """Turns images into vectors with a pretrained network, on this computer.
 
     Parameters
     ----------
-    model : str or path-like, optional
+    model : str, path-like or Network, optional
         A key of `MODELS`; ``"torchvision:NAME"`` or ``"timm:NAME"`` for the
         networks of these packages; or the file of a network: ``.pt2`` (saved by
-        ``torch.export``), ``.pt`` (TorchScript) or ``.onnx``.
+        ``torch.export``), ``.pt`` (TorchScript) or ``.onnx``. Or what
+        `networks.registry.find_network` gives for these.
     device : str, optional
         ``"auto"``: a CUDA GPU, else Apple's, else the CPU. Or as torch names
         devices: ``"cpu"``, ``"cuda:1"``, ``"mps"``.
@@ -113,9 +121,10 @@ class ImageEmbedder:
     ----------
     failures : dict of str to str
         After a call: path or URL to the reason why it could not be embedded. Paths
-        are joined to the column's origin; file URLs are paths here.
+        are joined to the column's origin; file URLs are paths here. Where several
+        threads call, each finds what its own last call has left.
     statistics : Statistics or None
-        After a call: numbers of images, seconds, device.
+        After a call, likewise: numbers of images, seconds, device.
 
     Raises
     ------
@@ -134,7 +143,7 @@ class ImageEmbedder:
 
     def __init__(
         self,
-        model: str | os.PathLike = DEFAULT,
+        model: str | os.PathLike | Network = DEFAULT,
         device: str = "auto",
         batch_size: int | None = None,
         precision: str | None = None,
@@ -159,21 +168,36 @@ class ImageEmbedder:
         if batch_size is not None and (batch_size < 1 or batch_size % 1):
             raise ValueError("batch_size should be a whole number, at least 1")
         self.model = model
-        self.failures: dict[str, str] = {}
-        self.statistics = None
-        self._extractor = Extractor.choose(model, layer, fit, preprocessing, intensity)
-        self._precision = precision
+        self._last = _Outcome({}, None)
+        self._last_here = threading.local()
+        self._spec = EmbeddingSpec.choose(
+            model, layer, fit, preprocessing, precision, intensity
+        )
         # SqueezeNet's are called n0 ... unless asked for, as they always were.
         self._name_classes = layer == LOGITS
         self._embedder = Embedder(
-            self._extractor,
+            self._spec,
             device,
             batch_size,
-            precision,
             use_cache=cache,
             engine=engine,
         )
         self._running: set[threading.Event] = set()
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """As above."""
+        return self._outcome.failures
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """As above."""
+        return self._outcome.statistics
+
+    @property
+    def _outcome(self) -> _Outcome:
+        """Of this thread's last call; of the last one where it made none."""
+        return getattr(self._last_here, "outcome", self._last)
 
     def __enter__(self) -> ImageEmbedder:
         return self
@@ -206,12 +230,12 @@ class ImageEmbedder:
             self._running.discard(cancelled)
 
     @staticmethod
-    def available(model: str | os.PathLike = DEFAULT) -> bool:
+    def available(model: str | os.PathLike | Network = DEFAULT) -> bool:
         """Whether a network's weights are on this computer; asks no network."""
         return find_network(model).available()
 
     @staticmethod
-    def stages(model: str | os.PathLike = DEFAULT) -> tuple[str, ...]:
+    def stages(model: str | os.PathLike | Network = DEFAULT) -> tuple[str, ...]:
         """Names of the stages at which a network can be read, first to last.
 
         Does without the weights; takes seconds at the first time.
@@ -220,7 +244,7 @@ class ImageEmbedder:
 
     @staticmethod
     def check(
-        model: str | os.PathLike = DEFAULT,
+        model: str | os.PathLike | Network = DEFAULT,
         preprocessing: Preprocessing | dict | None = None,
     ) -> int:
         """Try a network on one image; its weights have to be here.
@@ -247,12 +271,12 @@ class ImageEmbedder:
         return count_features(find_network(model, preprocessing))
 
     @staticmethod
-    def download(model: str | os.PathLike = DEFAULT, callback=None) -> None:
+    def download(model: str | os.PathLike | Network = DEFAULT, callback=None) -> None:
         """Fetch the weights of a network, unless they are here.
 
         Parameters
         ----------
-        model : str
+        model : str, path-like or Network
             As for the constructor.
         callback : callable, optional
             Called with the fraction done, 0 to 1; what it raises stops the
@@ -365,12 +389,10 @@ class ImageEmbedder:
                 col = columns[0]
             sources = column_sources(data, col)
             result = self._embed(sources, callback, cancelled)
-            compute = EmbedImages.of(
-                self._extractor, data.domain[col].name, self._precision
-            )
+            compute = EmbedImages.of(self._spec, data.domain[col].name)
             names = ()
             if self._name_classes:
-                names = load_class_names(self._extractor.network)
+                names = self._spec.network.load_class_names()
             embedded, skipped = split_by_vectors(
                 data, result.vectors, result.rows, compute, names
             )
@@ -420,10 +442,13 @@ class ImageEmbedder:
         return append_vectors(embedded_images, embeddings_)
 
     def _embed(self, sources, callback, cancelled):
-        self.failures, self.statistics = {}, None
-        embedded = self._embedder(sources, callback, cancelled, self.failures)
-        self.statistics = embedded.statistics
-        return embedded
+        outcome = _Outcome({}, None)
+        try:
+            embedded = self._embedder(sources, callback, cancelled, outcome.failures)
+            outcome.statistics = embedded.statistics
+            return embedded
+        finally:
+            self._last = self._last_here.outcome = outcome
 
 
 def clear_cache() -> None:

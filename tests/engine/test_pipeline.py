@@ -12,7 +12,7 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.engine import pipeline
 from orangecontrib.imageanalytics.engine.cache import VectorCache
-from orangecontrib.imageanalytics.engine.pipeline import Run
+from orangecontrib.imageanalytics.engine.pipeline import Pipeline
 from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
@@ -68,7 +68,9 @@ def runner(monkeypatch):
 
 
 def run(runner, sources, cache=None):
-    return Run(runner, str.encode, cache, lambda _: None, threading.Event())(sources)
+    return Pipeline(runner, str.encode, cache, lambda _: None, threading.Event())(
+        sources
+    )
 
 
 def vector_of(source):
@@ -108,7 +110,7 @@ def test_twins_in_other_batches(runner):
 def test_twins_that_wait(runner, monkeypatch):
     """All twins are there before the first of them is done."""
     twins_seen = threading.Event()
-    claim = Run._claim
+    claim = Pipeline._claim
 
     def watched(self, image):
         is_first = claim(self, image)
@@ -123,7 +125,7 @@ def test_twins_that_wait(runner, monkeypatch):
             assert twins_seen.wait(30)
             return super().__call__(squares, cancelled)
 
-    monkeypatch.setattr(Run, "_claim", watched)
+    monkeypatch.setattr(Pipeline, "_claim", watched)
     monkeypatch.setattr(pipeline, "workers", lambda: 2)
     sources = ["1", "9", "1 a", "9 a", "1 b", "1 last"]
     late = Late()
@@ -184,7 +186,7 @@ def test_few_digests_of_files_are_kept(runner, monkeypatch):
 
     monkeypatch.setattr(pipeline, "opened", opened)
     monkeypatch.setattr(pipeline, "decode", lambda *_: Image.new("RGB", (1, 1)))
-    task = Run(runner, str.encode, None, lambda _: None, threading.Event())
+    task = Pipeline(runner, str.encode, None, lambda _: None, threading.Event())
     task([str(number) for number in range(50)])
     assert len(task._digests) == 3
     assert runner.n_seen == 50

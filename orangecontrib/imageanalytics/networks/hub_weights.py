@@ -10,8 +10,8 @@ import os
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.background import Background
 from orangecontrib.imageanalytics.networks.quiet import QuietHere
+from orangecontrib.imageanalytics.networks.stoppable import StoppableWork
 
 SAFE = "model.safetensors"
 # In the order in which they are looked for, as timm does it.
@@ -134,7 +134,7 @@ class _Stopped(Exception):
     """Ends the hub's download from inside its progress bar."""
 
 
-class _HubDownload(Background):
+class _HubDownload(StoppableWork):
     """The hub's own download.
 
     It cannot be killed from outside: when the caller stops, it ends at its next

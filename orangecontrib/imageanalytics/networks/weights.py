@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.background import POLL, Background
+from orangecontrib.imageanalytics.networks.stoppable import POLL, StoppableWork
 
 TIMEOUT = 30  # seconds to connect, and between two pieces of an answer
 CHUNK = 1 << 18
@@ -166,7 +166,7 @@ class DownloadedWeights:
         )
 
 
-class _Download(Background):
+class _Download(StoppableWork):
     """A download of one file, which is checked."""
 
     def __init__(self, weights: DownloadedWeights):
