@@ -7,6 +7,7 @@ torchvision has fetched already is used, and the other way round.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import math
@@ -285,6 +286,24 @@ def sha256_of(file) -> str:
     while chunk := file.read(1 << 20):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def file_sha256(path: str) -> str:
+    """In hexadecimal, of a file; found once while its size and time stay the same.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    """
+    status = os.stat(path)
+    return _file_sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _file_sha256(path: str, _size: int, _changed: int) -> str:
+    with open(path, "rb") as file:
+        return sha256_of(file)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
