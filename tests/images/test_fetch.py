@@ -217,11 +217,21 @@ def test_body_cut_short(server):
     assert reason(url).endswith("broke")
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "ftp", "FTP"])
 @pytest.mark.parametrize(
-    "url", ["http://", "http://[::1", "http://a:b/", "http://a\udcff/", "http://\x00/"]
+    "rest", ["", "/a.png", "[bad", "[bad]/a.png", "a:b/", "a..b/", "\u2100.com/"]
 )
-def test_not_a_valid_address(url):
-    assert reason(url) == "not a valid address"
+def test_not_a_valid_address(scheme, rest, caplog):
+    assert reason(f"{scheme}://{rest}").startswith("not a valid address (")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a\udcff/", "http://\x00/", f"ftp://{'ä' * 70}.invalid/"], ids=ascii
+)
+def test_what_only_the_transport_finds_wrong(url, caplog):
+    assert reason(url).startswith("not a valid address (")
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "gopher://a/", "a.png", ""])
