@@ -315,6 +315,18 @@ class ImageEmbedder:
         """
         self._embedder.runner.load(callback)
 
+    def check_layer(self) -> None:
+        """Find out early whether the network has the layer; does without weights.
+
+        Takes seconds at the first time. Nothing is said of networks in files.
+
+        Raises
+        ------
+        ValueError
+            When there is no such layer; names the stages.
+        """
+        self._embedder.check_layer()
+
     @property
     def device(self) -> str:
         """The device in use, for people."""

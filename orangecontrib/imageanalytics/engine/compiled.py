@@ -320,16 +320,23 @@ def clear_cache() -> None:
     OSError
         When that cannot be done.
     """
+    failure = None
     for file in _kept_files():
-        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+        try:
             os.remove(file.path)
+        except FileNotFoundError:  # another process was quicker
+            continue
+        except OSError as error:  # the others can go all the same
+            failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 def _kept_files() -> list[os.DirEntry]:
     try:
         with os.scandir(folder()) as entries:
             return [e for e in entries if e.name.endswith((".xml", ".bin", ".json"))]
-    except OSError:
+    except FileNotFoundError:
         return []
 
 

@@ -6,6 +6,7 @@ import contextlib
 import threading
 
 from orangecontrib.imageanalytics.engine.cache import VectorCache
+from orangecontrib.imageanalytics.engine.compiled import find_about
 from orangecontrib.imageanalytics.engine.device import AUTOMATIC, PRECISIONS
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
@@ -55,6 +56,20 @@ class Embedder:
             if self._runner is None:
                 self._runner = choose_runner(self.spec, *self._options)
             return self._runner
+
+    def check_layer(self) -> None:
+        """
+        Raises
+        ------
+        ValueError
+            When the network has no such layer, as far as that is known without its
+            weights.
+        """
+        if find_about(self.spec) is not None:  # it has run before
+            return
+        from orangecontrib.imageanalytics.networks.backbone import check_layer
+
+        check_layer(self.spec.network, self.spec.layer)
 
     def close(self) -> None:
         """Give back the memory that the network takes."""
