@@ -69,7 +69,123 @@ class _Outcome:
     statistics: Statistics | None
 
 
-class ImageEmbedder:
+class _AboutNetworks:
+    """What can be asked of a network without an embedder."""
+
+    @staticmethod
+    def available(model: str | os.PathLike | Network = DEFAULT) -> bool:
+        """Whether a network's weights are on this computer; asks no network."""
+        return find_network(model).available()
+
+    @staticmethod
+    def stages(model: str | os.PathLike | Network = DEFAULT) -> tuple[str, ...]:
+        """Names of the stages at which a network can be read, first to last.
+
+        Does without the weights; takes seconds at the first time.
+        """
+        return find_network(model).stages()
+
+    @staticmethod
+    def check(
+        model: str | os.PathLike | Network = DEFAULT,
+        preprocessing: Preprocessing | dict | None = None,
+    ) -> int:
+        """Try a network on one image; its weights have to be here.
+
+        Parameters
+        ----------
+        model, preprocessing
+            As for the constructor.
+
+        Returns
+        -------
+        int
+            Length of its vectors.
+
+        Raises
+        ------
+        ValueError
+            When there is no such network.
+        ModelError
+            When it does not work; says why.
+        """
+        from orangecontrib.imageanalytics.networks.backbone import count_features
+
+        return count_features(find_network(model, preprocessing))
+
+    @staticmethod
+    def download(model: str | os.PathLike | Network = DEFAULT, callback=None) -> None:
+        """Fetch the weights of a network, unless they are here.
+
+        Parameters
+        ----------
+        model : str, path-like or Network
+            As for the constructor.
+        callback : callable, optional
+            Called with the fraction done, 0 to 1; what it raises stops the
+            download.
+
+        Raises
+        ------
+        ModelError
+            When they cannot be fetched; says how to put them there by hand.
+        """
+        network = find_network(model)
+        network.weights.ensure(network.name, callback)
+
+
+class _EarlierMethods:
+    """What scripts for earlier versions of the add-on call."""
+
+    def is_local_embedder(self) -> bool:
+        """True: every network runs on this computer."""
+        return True
+
+    @staticmethod
+    def prepare_output_data(
+        input_data: Table, embeddings_: list[np.ndarray | None]
+    ) -> tuple[Table | None, Table | None, int]:
+        """Split a table by whether its images have vectors.
+
+        Parameters
+        ----------
+        input_data : Table
+        embeddings_ : list of (numpy.ndarray or None)
+            A vector, shape (n_features,), for each row, or None.
+
+        Returns
+        -------
+        embedded, skipped, n_skipped
+            As a call with a table.
+        """
+        present = [vector for vector in embeddings_ if vector is not None]
+        vectors = np.stack(present) if present else np.empty((0, 0))
+        has_vector = np.array([vector is not None for vector in embeddings_], bool)
+        rows = np.where(has_vector, np.cumsum(has_vector) - 1, -1)
+        embedded, skipped = split_by_vectors(input_data, vectors, rows)
+        return embedded, skipped, len(skipped) if skipped else 0
+
+    @staticmethod
+    def construct_output_data_table(
+        embedded_images: Table, embeddings_: np.ndarray
+    ) -> Table:
+        """Append vectors to the attributes of a table.
+
+        Parameters
+        ----------
+        embedded_images : Table
+        embeddings_ : numpy.ndarray
+            Shape (n rows, n_features).
+
+        Returns
+        -------
+        Table
+            Of the same class, with the further attributes ``n0`` ...
+        """
+        return append_vectors(embedded_images, embeddings_)
+
+
+class ImageEmbedder(_AboutNetworks, _EarlierMethods):
     """Turns images into vectors with a pretrained network, on this computer.
 
     Parameters
@@ -229,71 +345,6 @@ class ImageEmbedder:
         finally:
             self._running.discard(cancelled)
 
-    @staticmethod
-    def available(model: str | os.PathLike | Network = DEFAULT) -> bool:
-        """Whether a network's weights are on this computer; asks no network."""
-        return find_network(model).available()
-
-    @staticmethod
-    def stages(model: str | os.PathLike | Network = DEFAULT) -> tuple[str, ...]:
-        """Names of the stages at which a network can be read, first to last.
-
-        Does without the weights; takes seconds at the first time.
-        """
-        return find_network(model).stages()
-
-    @staticmethod
-    def check(
-        model: str | os.PathLike | Network = DEFAULT,
-        preprocessing: Preprocessing | dict | None = None,
-    ) -> int:
-        """Try a network on one image; its weights have to be here.
-
-        Parameters
-        ----------
-        model, preprocessing
-            As for the constructor.
-
-        Returns
-        -------
-        int
-            Length of its vectors.
-
-        Raises
-        ------
-        ValueError
-            When there is no such network.
-        ModelError
-            When it does not work; says why.
-        """
-        from orangecontrib.imageanalytics.networks.backbone import count_features
-
-        return count_features(find_network(model, preprocessing))
-
-    @staticmethod
-    def download(model: str | os.PathLike | Network = DEFAULT, callback=None) -> None:
-        """Fetch the weights of a network, unless they are here.
-
-        Parameters
-        ----------
-        model : str, path-like or Network
-            As for the constructor.
-        callback : callable, optional
-            Called with the fraction done, 0 to 1; what it raises stops the
-            download.
-
-        Raises
-        ------
-        ModelError
-            When they cannot be fetched; says how to put them there by hand.
-        """
-        network = find_network(model)
-        network.weights.ensure(network.name, callback)
-
-    def is_local_embedder(self) -> bool:
-        """True: every network runs on this computer."""
-        return True
-
     def clear_cache(self) -> None:
         """Forget the vectors of this network with this layer, fit and intensity."""
         self._embedder.clear_cache()
@@ -409,49 +460,6 @@ class ImageEmbedder:
                 data, result.vectors, result.rows, compute, names
             )
             return embedded, skipped, len(skipped) if skipped else 0
-
-    @staticmethod
-    def prepare_output_data(
-        input_data: Table, embeddings_: list[np.ndarray | None]
-    ) -> tuple[Table | None, Table | None, int]:
-        """Split a table by whether its images have vectors.
-
-        Parameters
-        ----------
-        input_data : Table
-        embeddings_ : list of (numpy.ndarray or None)
-            A vector, shape (n_features,), for each row, or None.
-
-        Returns
-        -------
-        embedded, skipped, n_skipped
-            As a call with a table.
-        """
-        present = [vector for vector in embeddings_ if vector is not None]
-        vectors = np.stack(present) if present else np.empty((0, 0))
-        has_vector = np.array([vector is not None for vector in embeddings_], bool)
-        rows = np.where(has_vector, np.cumsum(has_vector) - 1, -1)
-        embedded, skipped = split_by_vectors(input_data, vectors, rows)
-        return embedded, skipped, len(skipped) if skipped else 0
-
-    @staticmethod
-    def construct_output_data_table(
-        embedded_images: Table, embeddings_: np.ndarray
-    ) -> Table:
-        """Append vectors to the attributes of a table.
-
-        Parameters
-        ----------
-        embedded_images : Table
-        embeddings_ : numpy.ndarray
-            Shape (n rows, n_features).
-
-        Returns
-        -------
-        Table
-            Of the same class, with the further attributes ``n0`` ...
-        """
-        return append_vectors(embedded_images, embeddings_)
 
     def _embed(self, sources, callback, cancelled):
         outcome = _Outcome({}, None)
