@@ -62,7 +62,7 @@ MODELS = {
 
 
 @dataclass
-class _Outcome:
+class _CallResult:
     """What a call leaves beside its vectors."""
 
     failures: dict[str, str]
@@ -284,7 +284,7 @@ class ImageEmbedder(_AboutNetworks, _EarlierMethods):
         if batch_size is not None and (batch_size < 1 or batch_size % 1):
             raise ValueError("batch_size should be a whole number, at least 1")
         self.model = model
-        self._last = _Outcome({}, None)
+        self._last = _CallResult({}, None)
         self._last_here = threading.local()
         self._spec = EmbeddingSpec.choose(
             model, layer, fit, preprocessing, precision, intensity
@@ -303,17 +303,17 @@ class ImageEmbedder(_AboutNetworks, _EarlierMethods):
     @property
     def failures(self) -> dict[str, str]:
         """As above."""
-        return self._outcome.failures
+        return self._result.failures
 
     @property
     def statistics(self) -> Statistics | None:
         """As above."""
-        return self._outcome.statistics
+        return self._result.statistics
 
     @property
-    def _outcome(self) -> _Outcome:
+    def _result(self) -> _CallResult:
         """Of this thread's last call; of the last one where it made none."""
-        return getattr(self._last_here, "outcome", self._last)
+        return getattr(self._last_here, "result", self._last)
 
     def __enter__(self) -> ImageEmbedder:
         return self
@@ -462,13 +462,13 @@ class ImageEmbedder(_AboutNetworks, _EarlierMethods):
             return embedded, skipped, len(skipped) if skipped else 0
 
     def _embed(self, sources, callback, cancelled):
-        outcome = _Outcome({}, None)
+        result = _CallResult({}, None)
         try:
-            embedded = self._embedder(sources, callback, cancelled, outcome.failures)
-            outcome.statistics = embedded.statistics
+            embedded = self._embedder(sources, callback, cancelled, result.failures)
+            result.statistics = embedded.statistics
             return embedded
         finally:
-            self._last = self._last_here.outcome = outcome
+            self._last = self._last_here.result = result
 
 
 def clear_cache() -> None:
