@@ -15,7 +15,7 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import (
     Coloring,
     row_coloring,
 )
-from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text, row_values
+from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text
 from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
@@ -31,7 +31,10 @@ from orangecontrib.imageanalytics.widgets.utils.projections import (
     projections,
     proposed_axes,
 )
-from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_details
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import (
+    row_details,
+    row_values,
+)
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
     row_labels,
@@ -120,6 +123,7 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
         # Not the inherited one, which compares tables number by number.
         before, selection = self.map_data, self.selection
         self.closeContext()
+        self.loader.refresh()
         self.data = data
         self.check_data()
         self.init_attr_values()

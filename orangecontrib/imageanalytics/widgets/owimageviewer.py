@@ -15,7 +15,6 @@ from orangewidget.widget import Msg
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_coloring
 from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
-from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     likely_image_columns,
     proposed_label,
@@ -25,6 +24,7 @@ from orangecontrib.imageanalytics.widgets.utils.imagesheet import (
     OWImageSheet,
 )
 from orangecontrib.imageanalytics.widgets.utils.legend import MISSING_NAME
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_values
 from orangecontrib.imageanalytics.widgets.utils.roworder import ordered_rows
 from orangecontrib.imageanalytics.widgets.utils.selecteditems import (
     Cell,
@@ -42,6 +42,7 @@ NO_DATA = (
     "Connect Import Images, or any widget whose table has a column with paths or "
     "addresses of images."
 )
+NO_ROWS = "The table has no rows. Is anything selected in the widget before this one?"
 
 TIPS = {
     "image_attr": "Column with paths or addresses of images",
@@ -178,6 +179,7 @@ class OWImageViewer(OWImageSheet):
             # A context without a column would match any data.
             self.closeContext()
         self._clear()
+        self.loader.refresh()
         if data is not None:
             self.image_model[:] = likely_image_columns(data)
             if self.image_model:
@@ -228,7 +230,7 @@ class OWImageViewer(OWImageSheet):
             self.intensity_of(self.image_attr),
         )
         self.set_details_of(self.data, self._rows)
-        view.set_message(NO_DATA if self.data is None else "")
+        view.set_message(self._message())
         self._show_labels()
         self._show_colors()
         view.set_sections(
@@ -238,6 +240,12 @@ class OWImageViewer(OWImageSheet):
         )
         self._restore_selection()
         self.count_selected()
+
+    def _message(self) -> str:
+        """What is to be done where there is nothing to show."""
+        if self.data is None:
+            return NO_DATA
+        return "" if len(self.data) else NO_ROWS
 
     def _set_order(self) -> list[int]:
         """Put the rows into their order; how many there are in each group."""

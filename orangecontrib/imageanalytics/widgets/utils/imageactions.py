@@ -65,7 +65,11 @@ class ImageActions(QObject):
         -------
         QMenu
         """
+        # The data may be replaced while the menu is open.
         model, row = self._view.model(), index.row()
+        chosen = self._view.selected_rows()
+        # The menu of an image that is not selected is about that image.
+        paths = [model.source(own) for own in (chosen if row in chosen else [row])]
         source, thumbnail = model.source(row), model.thumbnail(row)
         # What is not an image might be a program, and opening would start it.
         shown = thumbnail is not None and thumbnail.image is not None
@@ -85,7 +89,7 @@ class ImageActions(QObject):
             ("Copy Image", lambda: self._copy(source), shown),
             (
                 f"Copy {'Path' if is_file else 'Address'}",
-                lambda: self._copy_paths(row),
+                lambda: QApplication.clipboard().setText("\n".join(paths)),
                 True,
             ),
         ):
@@ -105,12 +109,6 @@ class ImageActions(QObject):
     def _copy(self, source: str) -> None:
         self.copier.set_intensity(self._view.model().loader.intensity)
         self.copier.request([source], None)
-
-    def _copy_paths(self, row: int) -> None:
-        rows = self._view.selected_rows()
-        # The menu of an image that is not selected is about that image.
-        sources = map(self._view.model().source, rows if row in rows else [row])
-        QApplication.clipboard().setText("\n".join(sources))
 
     def _on_copied(self, thumbnails: list[Thumbnail]) -> None:
         (copied,) = thumbnails[-1:]

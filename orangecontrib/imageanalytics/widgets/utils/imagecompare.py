@@ -44,6 +44,7 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Thumbnail,
     ThumbnailLoader,
 )
+from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
 from orangecontrib.imageanalytics.widgets.utils.viewbar import ViewBar
 from orangecontrib.imageanalytics.widgets.utils.zoomedview import WHOLE
 
@@ -386,12 +387,12 @@ class _ValuesTable(QTableWidget):
     def _header(self, detail: Detail, differ: bool) -> QTableWidgetItem:
         # Not by colour alone: some cannot tell colours apart.
         item = QTableWidgetItem(f"{'≠' if differ else '='}  {detail.name}")
-        item.setToolTip(f"{detail.group}: {detail.name}")
+        item.setToolTip(plain_tooltip(f"{detail.group}: {detail.name}"))
         return item
 
     def _item(self, text: str, differ: bool) -> QTableWidgetItem:
         item = QTableWidgetItem(text)
-        item.setToolTip(text)
+        item.setToolTip(plain_tooltip(text))
         if differ:
             base = self.palette().color(QPalette.ColorRole.Base)
             item.setBackground(mixed(base, MARK, 0.25))

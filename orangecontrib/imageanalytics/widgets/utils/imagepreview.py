@@ -18,6 +18,7 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
     ThumbnailRole,
     describe,
+    shortened,
     shown_source,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
@@ -30,6 +31,7 @@ from orangecontrib.imageanalytics.widgets.utils.zoomedview import WHOLE
 # Room for the image and its two neighbours on a large screen.
 CACHE_BYTES = 128 * 2**20
 SETTLE_MS = 80
+MAX_TITLE = 200  # characters
 
 
 class ImagePreview(QWidget):
@@ -98,14 +100,17 @@ class ImagePreview(QWidget):
         self._compare_button = add("Compare", "C", ImageCompare.TIP, self._compare.open)
 
     def open(self) -> None:
-        """Show the window, or bring it to the front."""
+        """Show the window, or bring it to the front; without an image, do nothing."""
+        current = self._view.currentIndex()
+        if not current.isValid():
+            return
         if not self.testAttribute(Qt.WidgetAttribute.WA_Resized):
             space = self._view.screen().availableGeometry()
             place = QRect(space.topLeft(), space.size() * 0.7)
             place.moveCenter(space.center())
             self.setGeometry(place)
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
-        self._on_current_changed(self._view.currentIndex())
+        self._show_image(current)
         self.show()
         self.raise_()
         self.activateWindow()
@@ -157,9 +162,13 @@ class ImagePreview(QWidget):
     def _on_current_changed(self, index: QModelIndex) -> None:
         if not index.isValid():
             self.close()
-            return
+        elif self.isVisible():
+            self._show_image(index)
+
+    def _show_image(self, index: QModelIndex) -> None:
         title = index.data(Qt.ItemDataRole.DisplayRole)
-        self.setWindowTitle(title or shown_source(index.data(SourceRole)))
+        title = title or shown_source(index.data(SourceRole))
+        self.setWindowTitle(shortened(title, MAX_TITLE))
         self.canvas.show_image(index.data(SourceRole), index.data(ThumbnailRole))
         self.canvas.set_view(WHOLE)
         self._update_texts()

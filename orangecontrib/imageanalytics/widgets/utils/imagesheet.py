@@ -136,6 +136,7 @@ class OWImageSheet(OWWidget, openclass=True):
         self.export = SheetExport(self, self.contact_sheet)
         self.hover_card = HoverCard(self.view)
         self.view.hovered.connect(self._on_hovered)
+        self.view.model().modelReset.connect(self.hover_card.forget)
         return self.view
 
     def _on_details_toggled(self, shown: bool) -> None:
