@@ -180,6 +180,7 @@ class ImportImages:
         folders = absolute_folders(start_dir)
         listing = list_folders(folders, self.subfolders, lambda: self.cancelled)
         if listing.missing and len(listing.missing) == len(listing.folders):
+            self.missing = listing.missing
             raise listing.missing[0]
         images = self.image_meta(listing.paths)
         if images is None:
