@@ -125,6 +125,15 @@ def test_typing_gives_up_what_was_begun(choice, until, monkeypatch):
     assert ended == [True]
 
 
+def test_names_that_come_in_after_the_pattern_was_entered(choice, until):
+    choice.set_names(NAMES)
+    choice.set_pattern("{class}_*")
+    choice.field.setText("{class}_#")
+    choice.field.editingFinished.emit()
+    choice.set_names(NAMES[:2])
+    until(lambda: choice.told == ["{class}_#"])
+
+
 def test_many_classes(choice, until, monkeypatch):
     monkeypatch.setattr(module, "_MOST_CLASSES", 3)
     choice.set_names([f"{letter}1.jpg" for letter in "abcdef"])

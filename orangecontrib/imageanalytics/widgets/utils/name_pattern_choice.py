@@ -128,7 +128,8 @@ class NamePatternChoice(QWidget):
     def set_names(self, names: Sequence[str]) -> None:
         """Show what becomes of these names of files."""
         self._names = names
-        self._try(is_final=False)
+        # A pattern that was entered a moment ago is tried on these names instead.
+        self._try(is_final=self._is_final and self._trying.busy)
 
     def show_problem(self, text: str) -> None:
         """Say below the field what is wrong with the pattern."""
