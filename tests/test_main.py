@@ -274,7 +274,7 @@ def test_download_fails(capsys, monkeypatch):
     assert run("download", "resnet50", "nonesuch") == 2
 
 
-def test_cache(photos, out, capsys):
+def test_cache(photos, out, capsys, nothing_compiled):
     assert run("embed", photos, "-o", out) == 0
     folder = image_embedder.cache_info()["folder"]
     capsys.readouterr()
@@ -284,7 +284,7 @@ def test_cache(photos, out, capsys):
     assert " 2 entries " in vectors
     assert folder in vectors
     assert images.startswith("web images  0 entries ")
-    assert networks.startswith("networks      1 entries ")
+    assert networks.startswith("networks    1 entries ")
     assert run("cache", "clear") == 0
     assert run("cache", "info") == 0
     lines = capsys.readouterr().out.splitlines()[-3:]
