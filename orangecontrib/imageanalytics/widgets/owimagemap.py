@@ -16,7 +16,11 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import (
     row_coloring,
 )
 from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text
-from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.imageactions import (
+    CANNOT_COPY,
+    CANNOT_OPEN,
+    ImageActions,
+)
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.mapcontrols import (
@@ -40,7 +44,10 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     row_labels,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
+from orangecontrib.imageanalytics.widgets.utils.unshown import (
+    NO_IMAGES_SHOWN,
+    UnshownWarning,
+)
 
 _NONE = np.zeros(0, dtype=int)
 NO_DATA = (
@@ -62,11 +69,9 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
     class Warning(OWDataProjectionWidget.Warning):
         no_places = Msg("No row has a number in both '{}' and '{}'.")
         no_images = Msg("Column '{}' is empty: there are only dots to show.")
-        no_images_shown = Msg(
-            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
-        )
-        cannot_open = Msg("The desktop has no program to open {}.")
-        cannot_copy = Msg("{} cannot be copied: {}.")
+        no_images_shown = Msg(NO_IMAGES_SHOWN)
+        cannot_open = Msg(CANNOT_OPEN)
+        cannot_copy = Msg(CANNOT_COPY)
 
     class Error(OWDataProjectionWidget.Error):
         no_image_attr = Msg(

@@ -42,7 +42,6 @@ NO_DATA = (
     "Connect Import Images, or any widget whose table has a column with paths or "
     "addresses of images."
 )
-NO_ROWS = "The table has no rows. Is anything selected in the widget before this one?"
 
 TIPS = {
     "image_attr": "Column with paths or addresses of images",
@@ -230,7 +229,7 @@ class OWImageViewer(OWImageSheet):
             self.intensity_of(self.image_attr),
         )
         self.set_details_of(self.data, self._rows)
-        view.set_message(self._message())
+        view.set_message(NO_DATA if self.data is None else "")
         self._show_labels()
         self._show_colors()
         view.set_sections(
@@ -240,12 +239,6 @@ class OWImageViewer(OWImageSheet):
         )
         self._restore_selection()
         self.count_selected()
-
-    def _message(self) -> str:
-        """What is to be done where there is nothing to show."""
-        if self.data is None:
-            return NO_DATA
-        return "" if len(self.data) else NO_ROWS
 
     def _set_order(self) -> list[int]:
         """Put the rows into their order; how many there are in each group."""

@@ -16,6 +16,10 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
 
 #: Longest path in a message.
 MAX_NAME = 80
+#: Of the message `cannot_open`: a path.
+CANNOT_OPEN = "The desktop has no program to open {}."
+#: Of the message `cannot_copy`: a path and a reason.
+CANNOT_COPY = "{} cannot be copied: {}."
 
 
 class ImageActions(QObject):
@@ -31,8 +35,8 @@ class ImageActions(QObject):
     compare : ImageCompare
         Shows those that are selected side by side.
     warnings : OWWidget.Warning
-        With the messages `cannot_open`, of a path, and `cannot_copy`, of a path and
-        a reason.
+        With the messages `cannot_open` and `cannot_copy`, which say `CANNOT_OPEN` and
+        `CANNOT_COPY`.
     """
 
     def __init__(

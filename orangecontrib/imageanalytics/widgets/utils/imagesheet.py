@@ -20,7 +20,11 @@ from orangecontrib.imageanalytics.images.intensity import (
 from orangecontrib.imageanalytics.widgets.utils.coloring import Coloring
 from orangecontrib.imageanalytics.widgets.utils.geometry import Geometry
 from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard, card_text
-from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.imageactions import (
+    CANNOT_COPY,
+    CANNOT_OPEN,
+    ImageActions,
+)
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.legend import Legend
@@ -31,7 +35,10 @@ from orangecontrib.imageanalytics.widgets.utils.sheetcontents import contact_she
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
+from orangecontrib.imageanalytics.widgets.utils.unshown import (
+    NO_IMAGES_SHOWN,
+    UnshownWarning,
+)
 
 LABEL_WIDTH = 64
 #: Images in cells of so many points are not shown larger under the mouse.
@@ -48,11 +55,9 @@ class OWImageSheet(OWWidget, openclass=True):
     """
 
     class Warning(OWWidget.Warning):
-        no_images_shown = Msg(
-            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
-        )
-        cannot_open = Msg("The desktop has no program to open {}.")
-        cannot_copy = Msg("{} cannot be copied: {}.")
+        no_images_shown = Msg(NO_IMAGES_SHOWN)
+        cannot_open = Msg(CANNOT_OPEN)
+        cannot_copy = Msg(CANNOT_COPY)
 
     class Error(OWWidget.Error):
         no_image_attr = Msg(
