@@ -142,6 +142,7 @@ class _SheetTests:
         assert not self.widget.preview.isVisible()
 
     def test_new_data_close_the_hover_card(self):
+        self.widget.resize(700, 500)
         self.widget.show()  # or the grid is laid out anew to fit the window
         self.send()
         view, card = self.widget.view, self.widget.hover_card
@@ -177,10 +178,9 @@ class _SheetTests:
     def test_data_may_be_replaced_while_the_menu_is_open(self):
         self.send()
         view = self.widget.view
-        self.process_events(lambda: self.widget.loader.idle)
-        self.process_events(lambda: view.model().thumbnail(5) is not None)
-        expected = view.model().source(5)
-        actions = self.widget.context_menu(view.model().index(5)).actions()
+        self.process_events(lambda: view.model().thumbnail(1) is not None)
+        expected = view.model().source(1)
+        actions = self.widget.context_menu(view.model().index(1)).actions()
         self.send_signal(self.widget.Inputs.data, None)
         named = {action.text(): action for action in actions}
         QApplication.clipboard().clear()
