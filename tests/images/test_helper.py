@@ -68,6 +68,52 @@ def test_a_crash_is_of_one_image():
     assert pid() != before
 
 
+GRUDGING = """
+    import threading
+
+    granted = threading.stack_size
+    start = threading.Thread.start
+
+    def stack_size(size=0):
+        if size >= {refused}:
+            raise ValueError("size not valid")
+        return granted(size)
+
+    def start_if_there_is_memory(thread):
+        if granted() >= {too_large}:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    threading.stack_size = stack_size
+    threading.Thread.start = start_if_there_is_memory
+    from orangecontrib.imageanalytics.images import helper
+    helper.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("refused", "too_large"),
+    [
+        (256 << 20, 1 << 40),  # Windows
+        (9 << 20, 1 << 40),
+        (1, 1 << 40),
+        (1 << 40, 9 << 20),
+        (1 << 40, 1),
+    ],
+)
+def test_it_takes_the_stack_that_the_system_grants(refused, too_large, monkeypatch):
+    helper._pool.end_idle()
+    code = GRUDGING.format(refused=refused, too_large=too_large)
+    popen = subprocess.Popen
+
+    def start(command, **options):
+        return popen([*command[:-1], textwrap.dedent(code)], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    assert decode(FAST).getpixel((0, 0)) == (255, 0, 0)
+    helper._pool.end_idle()
+
+
 @ON_LINUX
 def test_memory_is_limited():
     assert reason("builtins:bytearray", 100 << 30) == "not enough memory to decode it"

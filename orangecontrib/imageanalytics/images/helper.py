@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import BinaryIO
 
 from orangecontrib.imageanalytics.errors import ImageError
@@ -25,8 +26,10 @@ from orangecontrib.imageanalytics.errors import ImageError
 _IDLE_SECONDS = 60
 # What grows beyond this would make the computer stand still. (Linux can limit it.)
 _MEMORY_BYTES = 8 << 30
-# Of it, deeply nested drawings take 20 to 60 KB for each level.
-_STACK_BYTES = 512 << 20
+# The SVG renderer recurses: a thousand nested elements, the most that it accepts, take
+# 33 MB of stack, a chain of a thousand markers 64 MB. Windows refuses 256 MB.
+_STACK_BYTES = 128 << 20
+_LEAST_STACK_BYTES = 1 << 20
 _LENGTH = struct.Struct(">Q")
 _READY = "ready"
 # How a process ends that has watched its own time.
@@ -224,10 +227,24 @@ def main() -> None:
     # Ctrl-C in a terminal is for the program, which decides what becomes of this.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit()
-    threading.stack_size(_STACK_BYTES)
-    thread = threading.Thread(target=_serve, args=(questions, answers, silence))
+    _start_thread(_serve, questions, answers, silence).join()
+
+
+def _start_thread(target: Callable, *arguments) -> threading.Thread:
+    """A started thread, with as much stack as the system grants."""
+    size = _STACK_BYTES
+    while size >= _LEAST_STACK_BYTES:
+        # ValueError: refused as such; RuntimeError: the memory is not there.
+        with contextlib.suppress(ValueError, RuntimeError):
+            threading.stack_size(size)
+            thread = threading.Thread(target=target, args=arguments)
+            thread.start()
+            return thread
+        size //= 2
+    threading.stack_size(0)
+    thread = threading.Thread(target=target, args=arguments)
     thread.start()
-    thread.join()
+    return thread
 
 
 def _limit() -> None:

@@ -40,6 +40,7 @@ MAX_SIDE = 4096
 MAX_EMBEDDED_PIXELS = 50_000_000
 MAX_PATTERN_PIXELS = 50_000_000
 MAX_ENTITY_LENGTH = 200
+MAX_DEPTH = 1000  # of nested elements; the renderer accepts little more
 # A length in millimetres is so many pixels as in browsers.
 _DOTS_PER_INCH = 96
 _LANGUAGES = ["en"]
@@ -306,6 +307,8 @@ class _HarmlessCopy:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._open.append(name)
+        if len(self._open) > MAX_DEPTH:
+            raise ImageError("an SVG whose elements are nested too deeply")
         element = _local(name)
         if self._left_out_at is not None:
             return
