@@ -473,10 +473,10 @@ class TestProblems(Base):
         assert not self.widget.Warning.not_saved.is_shown()
 
     def test_disk_full(self):
-        def full(partial, path, overwrite):
+        def full(*_, **__):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        self.monkeypatch.setattr("orangecontrib.imageanalytics.save_images._move", full)
+        self.monkeypatch.setattr("orangecontrib.imageanalytics.save_images.write", full)
         self.give(self.data)
         self.choose_folder()
         self.save()

@@ -84,9 +84,15 @@ class Question:
 
 def begin(task: tuple, options: dict, ask: bool, state) -> Saving | Question:
     """Run in a thread: choose names, look for files that have them, and save."""
-    saving = Saving(*task, **options)
+
+    def look(*_):
+        if state.is_interruption_requested():
+            raise Cancelled
+
+    saving = Saving(*task, **options, callback=look)
+    look()
     state.set_partial_result(saving)
-    n_existing = saving.n_existing() if ask else 0
+    n_existing = saving.n_existing(look) if ask else 0
     return Question(saving, n_existing) if n_existing else save(saving, state)
 
 
