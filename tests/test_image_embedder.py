@@ -190,8 +190,8 @@ def test_no_rows_and_no_images(embedder, table):
 
 
 def test_no_such_column(embedder, table):
-    with pytest.raises(ValueError, match="no column 'image'"):
-        embedder(table, "image")
+    with pytest.raises(ValueError, match="no column 'photo'"):
+        embedder(table, "photo")
     with pytest.raises(ValueError, match="no column that could name images"):
         embedder(Table("iris"))
     with pytest.raises(ValueError, match="numeric"):

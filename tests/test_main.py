@@ -259,7 +259,7 @@ def test_cache(photos, out, capsys):
     assert " 2 entries " in vectors
     assert folder in vectors
     assert images.startswith("web images  0 entries ")
-    assert networks.startswith("networks      1 entries ")
+    assert networks.startswith("networks    1 entries ")
     assert run("cache", "clear") == 0
     assert run("cache", "info") == 0
     lines = capsys.readouterr().out.splitlines()[-3:]
