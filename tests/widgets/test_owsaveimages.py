@@ -535,8 +535,8 @@ class TestSettings(Base):
             assert widget.fit == "stretch"
             assert widget.scale_to == widget.scale_combo.currentData() == scale
             if side:
-                assert widget.width == widget.width_spin.value() == side
-                assert widget.height == widget.height_spin.value() == side
+                assert widget.image_width == widget.width_spin.value() == side
+                assert widget.image_height == widget.height_spin.value() == side
 
     def test_the_rest_of_version_1(self):
         self.widget = self.create(dirname=self.out, image_attr_current_index=0)

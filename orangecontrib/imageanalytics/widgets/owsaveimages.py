@@ -23,7 +23,7 @@ from AnyQt.QtWidgets import (
 )
 from Orange.data import DiscreteVariable, Table, Variable
 from Orange.widgets import gui
-from Orange.widgets.settings import ContextSetting, DomainContextHandler, Setting
+from Orange.widgets.settings import ContextSetting, Setting
 from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
 from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
 from Orange.widgets.utils.localization import pl
@@ -41,6 +41,11 @@ from orangecontrib.imageanalytics.save_images import (
     Saving,
     count_reasons,
     find_format,
+)
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    between,
+    one_of,
 )
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
     SkippedDialog,
@@ -147,22 +152,25 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
     class Information(OWWidget.Information):
         stopped = Msg("Stopped. Go On saves the others.")
 
-    settingsHandler = DomainContextHandler()
-    settings_version = 2
+    settingsHandler = CheckedDomainContextHandler()
+    settings_version = 3
     image_column: Variable | None = ContextSetting(None)
     #: None: as the images are named
     name_column: Variable | None = ContextSetting(None)
     #: None: all into the folder itself
     folder_column: Variable | None = ContextSetting(None)
-    format: str = Setting("png")
-    quality: int = Setting(90)
+    format: str = Setting("png", valid=one_of(*(known.id for known in FORMATS)))
+    quality: int = Setting(90, valid=between(1, 100))
     use_scale: bool = Setting(False)
     #: `SIZE` or the id of a network
-    scale_to: str = Setting(SIZE)
-    width: int = Setting(640)
-    height: int = Setting(640)
-    fit: str = Setting("keep")
-    existing: str = Setting(ASK)
+    scale_to: str = Setting(
+        SIZE, valid=one_of(SIZE, *(network.id for network in NETWORKS))
+    )
+    # Not `width` and `height`, which are methods of every Qt widget.
+    image_width: int = Setting(640, valid=between(1, LARGEST))
+    image_height: int = Setting(640, valid=between(1, LARGEST))
+    fit: str = Setting("keep", valid=one_of(*dict(FITS).values()))
+    existing: str = Setting(ASK, valid=one_of(*dict(EXISTING).values()))
     auto_save: bool = Setting(False)
     dirname: str = Setting("", schema_only=True)
     last_dir: str = Setting("")
@@ -186,7 +194,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self._question = None
         self._timer = QTimer(self, singleShot=True, interval=AUTOSAVE_MILLISECONDS)
         self._timer.timeout.connect(self._autosave)
-        self._check_settings()
+        self._show_replaced()
         self.controlArea.setMinimumWidth(440)
         self._make_images_box()
         self._make_files_box()
@@ -197,32 +205,27 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self._show_folder()
         self._show_state("No data.")
 
-    def _check_settings(self):
-        try:
-            find_format(self.format)
-        except ValueError:
-            self.Warning.format_replaced(self.format.upper())
-            self.format = "png"
-        if self.scale_to not in (SIZE, *(network.id for network in NETWORKS)):
-            self.scale_to = SIZE
-        if self.fit not in dict(FITS).values():
-            self.fit = "keep"
-        if self.existing not in dict(EXISTING).values():
-            self.existing = ASK
+    def _show_replaced(self):
+        format = self.replaced_settings.get("format")
+        if isinstance(format, str):
+            self.Warning.format_replaced(format.upper())
 
     @classmethod
     def migrate_settings(cls, settings, version):
         if version is None or version < 2:
             index = settings.pop("file_format_index", None)
             if index is not None:
-                known = 0 <= index < len(OLD_FORMATS)
-                settings["format"] = OLD_FORMATS[index] if known else "png"
+                settings["format"] = _entry(OLD_FORMATS, index)
             index = settings.pop("scale_index", None)
             if index is not None:
                 settings["fit"] = "stretch"
                 settings.update(_old_scale(index))
             index = settings.pop("image_attr_current_index", None)
             settings["old_column_index"] = index
+        elif version < 3:
+            for old in ("width", "height"):
+                if old in settings:
+                    settings[f"image_{old}"] = settings.pop(old)
 
     # Layout -----------------------------------------------------------------------
 
@@ -292,8 +295,8 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         )
         networks = [(f"Input of {network.name}", network.id) for network in NETWORKS]
         self.scale_combo = self._combo("scale_to", [("Size", SIZE), *networks])
-        self.width_spin = self._spin("width", 1, LARGEST)
-        self.height_spin = self._spin("height", 1, LARGEST)
+        self.width_spin = self._spin("image_width", 1, LARGEST)
+        self.height_spin = self._spin("image_height", 1, LARGEST)
         self.times_label = QLabel(TIMES)
         sizes = (self.width_spin, self.times_label, self.height_spin)
         form.addRow(self.scale_check, _row(self.scale_combo, *sizes))
@@ -389,7 +392,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self.scale_combo.setEnabled(self.use_scale)
         self.fit_combo.setEnabled(self.use_scale)
         own_size = self.scale_to == SIZE
-        size = self.width, self.height
+        size = self.image_width, self.image_height
         if not own_size:
             size = (find_network(self.scale_to).input_size,) * 2
         for spin, side in zip((self.width_spin, self.height_spin), size, strict=True):
@@ -564,7 +567,11 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self._show_state("Looking at the folder…", busy=True)
 
     def _options(self) -> dict:
-        size = (self.width, self.height) if self.scale_to == SIZE else self.scale_to
+        size = (
+            (self.image_width, self.image_height)
+            if self.scale_to == SIZE
+            else self.scale_to
+        )
         return {
             "column": self.image_column,
             "names": self.name_column,
@@ -686,7 +693,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         scale = "no"
         if self.use_scale:
             side = "" if self.scale_to == SIZE else find_network(self.scale_to).name
-            size = side or f"{self.width}{TIMES}{self.height}"
+            size = side or f"{self.image_width}{TIMES}{self.image_height}"
             scale = f"{size}, {self.fit_combo.currentText().lower()}"
         self.report_items(
             "Settings",
@@ -711,11 +718,17 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         super().onDeleteWidget()
 
 
-def _old_scale(index: int) -> dict:
-    scale = OLD_SCALES[index] if 0 <= index < len(OLD_SCALES) else OLD_SCALES[0]
+def _entry(entries, index):
+    """The entry of a number from old settings; the first if there is none."""
+    known = isinstance(index, int) and 0 <= index < len(entries)
+    return entries[index if known else 0]
+
+
+def _old_scale(index) -> dict:
+    scale = _entry(OLD_SCALES, index)
     if isinstance(scale, str):
         return {"scale_to": scale}
-    return {"scale_to": SIZE, "width": scale, "height": scale}
+    return {"scale_to": SIZE, "image_width": scale, "image_height": scale}
 
 
 def _row(*widgets) -> QHBoxLayout:
