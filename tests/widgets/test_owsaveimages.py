@@ -578,6 +578,22 @@ class TestSettings(Base):
         assert widget.fit == "keep"
         assert widget.existing == "ask"
 
+    def test_sizes_of_version_2(self):
+        settings = {"width": 300, "height": 200, "use_scale": True, "__version__": 2}
+        widget = self.create_widget(OWSaveImages, stored_settings=settings)
+        assert (widget.image_width, widget.image_height) == (300, 200)
+        assert widget.width_spin.value() == 300
+        assert widget.width() > 0 and widget.height() > 0
+
+    def test_bad_values(self):
+        bad = {"width": "x", "height": 0, "format": None, "quality": 101}
+        for version in (1, 2):
+            settings = {**bad, "__version__": version}
+            widget = self.create_widget(OWSaveImages, stored_settings=settings)
+            assert (widget.image_width, widget.image_height) == (640, 640)
+            assert (widget.format, widget.quality) == ("png", 90)
+            assert not widget.Warning.format_replaced.is_shown()
+
     def test_saved_and_restored(self):
         self.choose(self.widget.format_combo, "webp")
         self.widget.quality_spin.setValue(55)

@@ -10,7 +10,7 @@ from AnyQt.QtCore import QSize, Qt, QTimer
 from AnyQt.QtWidgets import QComboBox, QPushButton
 from Orange.data import DiscreteVariable, Table, Variable
 from Orange.widgets import gui
-from Orange.widgets.settings import ContextSetting, DomainContextHandler, Setting
+from Orange.widgets.settings import ContextSetting, Setting
 from Orange.widgets.utils.annotated_data import (
     create_annotated_table,
     create_groups_table,
@@ -25,6 +25,12 @@ from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.image_grid import ImageGrid, grid_size
 from orangecontrib.imageanalytics.images.intensity import column_intensity
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    all_between,
+    between,
+    one_of,
+)
 from orangecontrib.imageanalytics.widgets.utils.gridview import (
     GridView,
     slider_to_zoom,
@@ -122,21 +128,23 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
     class Information(OWWidget.Information):
         stopped = Msg("Stopped. Start begins anew.")
 
-    settingsHandler = DomainContextHandler()
+    settingsHandler = CheckedDomainContextHandler()
     settings_version = 2
     imageAttr: Variable | None = ContextSetting(None)
     label_attr: Variable | None = ContextSetting(None)
     color_attr: Variable | None = ContextSetting(None)
     #: From contexts of version 1, until the data says which column it is
     old_column_index: int | None = ContextSetting(None)
-    layout_method: str = Setting("t-sne")
-    cell_fit: int = Setting(WHOLE)
+    layout_method: str = Setting("t-sne", valid=one_of(*dict(LAYOUTS).values()))
+    cell_fit: int = Setting(WHOLE, valid=one_of(WHOLE, SQUARE))
     auto_size: bool = Setting(True)
-    columns: int = Setting(10)
-    rows: int = Setting(10)
+    columns: int = Setting(10, valid=between(MIN_SIZE, MAX_SIZE))
+    rows: int = Setting(10, valid=between(MIN_SIZE, MAX_SIZE))
     auto_commit: bool = Setting(True)
     #: Rows of the data, and their groups, as saved with the workflow
-    selection: list = Setting([], schema_only=True)
+    selection: list[tuple[int, int]] = Setting(
+        [], schema_only=True, valid=all_between(0, 2**31 - 1)
+    )
 
     graph_name = "sheet"
 
@@ -153,8 +161,6 @@ class OWImageGrid(OWWidget, ConcurrentWidgetMixin):
         self._pending_selection = self.selection
         self._any_shown = False
         self.zoom = 0
-        if self.layout_method not in dict(LAYOUTS).values():
-            self.layout_method = "t-sne"
         self._make_columns_box()
         self._make_grid_box()
         self._make_look_boxes()

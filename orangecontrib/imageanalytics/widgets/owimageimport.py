@@ -34,6 +34,10 @@ from Orange.widgets.widget import Msg, Output
 from orangewidget.workflow.drophandler import SingleFileDropHandler
 
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedSettingsHandler,
+    one_of,
+)
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
     SkippedDialog,
     without_links,
@@ -95,19 +99,16 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
     want_main_area = False
     resizing_enabled = False
 
+    settingsHandler = CheckedSettingsHandler()
     #: RecentPath objects; the first is the folder that is read
-    recent_paths = Setting([])
-    category_from: str = Setting("path")
+    recent_paths: list = Setting([])
+    category_from: str = Setting("path", valid=one_of(*dict(CATEGORIES).values()))
     subfolders: bool = Setting(True)
-    pages: str = Setting("first")
+    pages: str = Setting("first", valid=one_of(*dict(PAGES).values()))
 
     def __init__(self):
         OWUrlDropBase.__init__(self)
         ConcurrentWidgetMixin.__init__(self)
-        if self.category_from not in dict(CATEGORIES).values():
-            self.category_from = "path"
-        if self.pages not in dict(PAGES).values():
-            self.pages = "first"
         self.skipped: list[tuple[str, str]] = []
         self.left_out: list[tuple[str, str]] = []
         self.has_more: list[str] = []

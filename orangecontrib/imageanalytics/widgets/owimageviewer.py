@@ -26,6 +26,10 @@ from orangecontrib.imageanalytics.images.sources import (
     is_data,
 )
 from orangecontrib.imageanalytics.widgets.utils import desktop
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    between,
+)
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
@@ -83,7 +87,7 @@ class OWImageViewer(OWWidget):
             "holds file names or addresses."
         )
 
-    settingsHandler = settings.DomainContextHandler()
+    settingsHandler = CheckedDomainContextHandler()
     settings_version = 2
 
     image_attr: Variable | None = settings.ContextSetting(None)
@@ -91,7 +95,7 @@ class OWImageViewer(OWWidget):
     # The cells of the selected rows: rows come and go while images stay. Of a cell
     # that is there several times, the selected ones: (cell, how many before it).
     selected_items: set = settings.ContextSetting(set(), schema_only=True)
-    imageSize: int = settings.Setting(100)
+    imageSize: int = settings.Setting(100, valid=between(MIN_EDGE, MAX_EDGE))
     autoCommit: bool = settings.Setting(True)
 
     graph_name = "sheet"

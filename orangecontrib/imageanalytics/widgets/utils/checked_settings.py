@@ -46,6 +46,11 @@ def between(least, most) -> Callable[[object], bool]:
     return lambda value: least <= value <= most
 
 
+def all_between(least, most) -> Callable[[object], bool]:
+    """A check that all numbers in a sequence of sequences are within a range."""
+    return lambda rows: all(least <= value <= most for row in rows for value in row)
+
+
 class CheckedSettings:
     """A mixin for handlers of settings; see the module."""
 
@@ -160,6 +165,12 @@ def _is_of(value, kind) -> bool:
     if origin in (list, set, frozenset):
         return isinstance(value, origin) and all(
             _is_of(item, arguments[0]) for item in value
+        )
+    if origin is tuple:
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(arguments)
+            and all(map(_is_of, value, arguments))
         )
     if kind is bool:  # Qt's check boxes used to be saved as numbers
         return isinstance(value, bool | np.bool_ | int) and value in (0, 1)
