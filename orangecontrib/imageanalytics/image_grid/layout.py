@@ -17,6 +17,7 @@ PERPLEXITY = 8  # as many neighbours as a cell has
 TSNE_STEPS = (200, 300)  # more do not help
 STEPS_BETWEEN_REPORTS = 25
 MDS_STEPS = 200
+MIN_PARALLEL = 500  # for fewer, threads wait for each other longer than they compute
 MIN_TSNE = 10  # fewer images have too few neighbours
 
 
@@ -96,7 +97,7 @@ def _tsne(components: np.ndarray, report: Report) -> np.ndarray:
         perplexity=min(PERPLEXITY, (len(components) - 1) / 3),
         early_exaggeration_iter=exaggerated,
         n_iter=plain,
-        n_jobs=-1,
+        n_jobs=-1 if len(components) >= MIN_PARALLEL else 1,
         random_state=0,
         callbacks=count,
         callbacks_every_iters=STEPS_BETWEEN_REPORTS,
