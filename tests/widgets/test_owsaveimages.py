@@ -4,7 +4,7 @@ import threading
 from unittest.mock import patch
 
 import pytest
-from AnyQt.QtTest import QTest
+from AnyQt.QtCore import QTimer
 from AnyQt.QtWidgets import QFileDialog
 from Orange.data import DiscreteVariable, Table
 from Orange.widgets.tests.base import WidgetTest
@@ -58,7 +58,7 @@ class Base(WidgetTest):
 
     def wait(self, widget=None):
         widget = widget or self.widget
-        assert QTest.qWaitFor(lambda: widget.task is None, 20_000)
+        self.process_events(lambda: widget.task is None, 60_000)
 
     def choose_folder(self, folder=None, button=None):
         folder = self.out if folder is None else folder
@@ -91,13 +91,29 @@ class Base(WidgetTest):
     def status(self):
         return self.widget.status_label.text()
 
+    def settle(self):
+        """Wait until nothing more is going to happen by itself."""
+        timers = [t for t in self.widget.findChildren(QTimer) if t.isSingleShot()]
+
+        def is_quiet():
+            return self.widget.task is None and not any(t.isActive() for t in timers)
+
+        self.process_events(is_quiet, 30_000)
+        self.process_events()
+
     def hold(self):
-        """Make saving wait for the event that is returned."""
+        """Make saving wait for the event that is returned; it knows who waits."""
         gate = threading.Event()
+        inside = []
+        gate.is_left = lambda: not inside
 
         def slow(encoding, content, page):
-            gate.wait(20)
-            return ENCODE(encoding, content, page)
+            inside.append(content)
+            try:
+                gate.wait(60)
+                return ENCODE(encoding, content, page)
+            finally:
+                inside.pop()
 
         self.monkeypatch.setattr(Encoding, "__call__", slow)
         return gate
@@ -341,7 +357,7 @@ class TestAutosave(Base):
         assert not self.widget.Warning.no_folder.is_shown()
         for format in ("bmp", "gif", "webp"):
             self.choose(self.widget.format_combo, format)
-        assert QTest.qWaitFor(lambda: len(tree(self.out)) == 12, 10_000)
+        self.process_events(lambda: len(tree(self.out)) == 12, 30_000)
         self.wait()
         assert {name[-4:] for name in tree(self.out)} == {".png", "webp"}
 
@@ -349,7 +365,7 @@ class TestAutosave(Base):
         self.choose_folder()
         self.give(self.data)
         self.choose(self.widget.format_combo, "jpeg")
-        QTest.qWait(1000)
+        self.settle()
         assert not os.path.exists(self.out)
 
     def test_opened_workflow_writes_nothing(self):
@@ -360,14 +376,14 @@ class TestAutosave(Base):
         assert self.widget.auto_save
         self.give(self.data)
         self.choose(self.widget.format_combo, "jpeg")
-        QTest.qWait(1000)
+        self.settle()
         assert tree(self.out) == []
         assert self.widget.Warning.autosave_waits.is_shown()
         self.save()
         assert len(tree(self.out)) == 6
         assert not self.widget.Warning.autosave_waits.is_shown()
         self.choose(self.widget.format_combo, "png")
-        assert QTest.qWaitFor(lambda: len(tree(self.out)) == 12, 10_000)
+        self.process_events(lambda: len(tree(self.out)) == 12, 30_000)
 
 
 class TestThread(Base):
@@ -376,7 +392,7 @@ class TestThread(Base):
         self.give(self.data)
         self.choose_folder()
         self.widget.bt_save.click()
-        assert QTest.qWaitFor(lambda: self.widget.saving is not None, 10_000)
+        self.process_events(lambda: self.widget.saving is not None, 30_000)
         assert self.widget.bt_save.text() == "Stop"
         assert not self.widget.progress_bar.isHidden()
         self.widget.bt_save.click()
@@ -401,13 +417,14 @@ class TestThread(Base):
             self.choose_folder()
             gate = self.hold()
             self.widget.bt_save.click()
-            assert QTest.qWaitFor(lambda: self.widget.saving is not None, 10_000)
+            self.process_events(lambda: self.widget.saving is not None, 30_000)
             self.widget.bt_save.click()
             assert self.widget.bt_save.text() == "Go On"
             change()
             gate.set()
             # The images that were being saved end before the gate is a new one.
-            QTest.qWait(500)
+            self.process_events(gate.is_left, 30_000)
+            self.settle()
             assert self.widget.bt_save.text() == "Save"
             assert self.widget.saving is None
             assert not self.widget.Information.stopped.is_shown()
@@ -417,12 +434,13 @@ class TestThread(Base):
         self.give(self.data)
         self.choose_folder()
         self.widget.bt_save.click()
-        assert QTest.qWaitFor(lambda: self.widget.saving is not None, 10_000)
+        self.process_events(lambda: self.widget.saving is not None, 30_000)
         self.give(None)
         assert self.widget.task is None
         assert self.status() == "No data."
         gate.set()
-        QTest.qWait(300)
+        self.process_events(gate.is_left, 30_000)
+        self.settle()
         assert self.status() == "No data."
 
     def test_deleted_while_saving(self):
@@ -430,7 +448,7 @@ class TestThread(Base):
         self.give(self.data)
         self.choose_folder()
         self.widget.bt_save.click()
-        assert QTest.qWaitFor(lambda: self.widget.saving is not None, 10_000)
+        self.process_events(lambda: self.widget.saving is not None, 30_000)
         self.monkeypatch.setattr(
             module, "end_task", lambda widget: widget.cancel() or gate.set()
         )
@@ -546,7 +564,7 @@ class TestSettings(Base):
         assert self.widget.existing == "ask"
         self.give(self.data)
         assert self.widget.image_column.name == "image"
-        QTest.qWait(100)
+        self.settle()
         assert not os.path.exists(self.out)
         assert self.widget.Warning.autosave_waits.is_shown()
 
