@@ -40,6 +40,10 @@ def tree(folder):
     )
 
 
+def no_images_are_being_saved():
+    return not any(t.name.startswith("saving") for t in threading.enumerate())
+
+
 class Base(WidgetTest):
     @pytest.fixture(autouse=True)
     def fixtures(self, photos, tmp_path, monkeypatch):
@@ -102,18 +106,12 @@ class Base(WidgetTest):
         self.process_events()
 
     def hold(self):
-        """Make saving wait for the event that is returned; it knows who waits."""
+        """Make saving wait for the event that is returned."""
         gate = threading.Event()
-        inside = []
-        gate.is_left = lambda: not inside
 
         def slow(encoding, content, page):
-            inside.append(content)
-            try:
-                gate.wait(60)
-                return ENCODE(encoding, content, page)
-            finally:
-                inside.pop()
+            gate.wait(60)
+            return ENCODE(encoding, content, page)
 
         self.monkeypatch.setattr(Encoding, "__call__", slow)
         return gate
@@ -175,11 +173,11 @@ class TestSaving(Base):
     def test_options(self):
         self.give(self.data)
         self.choose_folder()
-        self.choose(self.widget.format_combo, "jpeg")
-        self.widget.scale_check.click()
-        self.widget.width_spin.setValue(50)
-        self.widget.height_spin.setValue(40)
-        self.choose(self.widget.fit_combo, "crop")
+        self.choose(self.widget.file_options.format_combo, "jpeg")
+        self.widget.file_options.scale_check.click()
+        self.widget.file_options.width_spin.setValue(50)
+        self.widget.file_options.height_spin.setValue(40)
+        self.choose(self.widget.file_options.fit_combo, "crop")
         self.choose_variable("folder_column", None)
         self.choose_variable("name_column", self.data.domain["width"])
         self.save()
@@ -192,9 +190,9 @@ class TestSaving(Base):
     def test_input_of_a_network(self):
         self.give(self.data)
         self.choose_folder()
-        self.widget.scale_check.click()
-        self.choose(self.widget.scale_combo, "efficientnet-lite2")
-        self.choose(self.widget.fit_combo, "stretch")
+        self.widget.file_options.scale_check.click()
+        self.choose(self.widget.file_options.scale_combo, "efficientnet-lite2")
+        self.choose(self.widget.file_options.fit_combo, "stretch")
         self.save()
         with Image.open(os.path.join(self.out, NAMES[0])) as image:
             assert image.size == (260, 260)
@@ -203,7 +201,7 @@ class TestSaving(Base):
     def test_copies(self):
         self.give(self.data)
         self.choose_folder()
-        self.choose(self.widget.format_combo, "jpeg")
+        self.choose(self.widget.file_options.format_combo, "jpeg")
         self.save()
         for path in self.photos:
             kind, name = path.split(os.sep)[-2:]
@@ -215,23 +213,33 @@ class TestSaving(Base):
 
     def test_what_can_be_chosen(self):
         w = self.widget
-        ids = [w.format_combo.itemData(i) for i in range(w.format_combo.count())]
+        ids = [
+            w.file_options.format_combo.itemData(i)
+            for i in range(w.file_options.format_combo.count())
+        ]
         assert ids == [format.id for format in FORMATS]
-        assert not w.quality_spin.isEnabled()
+        assert not w.file_options.quality_spin.isEnabled()
         for format in FORMATS:
-            self.choose(w.format_combo, format.id)
-            assert w.quality_spin.isEnabled() == format.lossy
-        assert not w.scale_combo.isEnabled()
-        assert not w.fit_combo.isEnabled()
-        w.scale_check.click()
-        assert w.scale_combo.isEnabled()
-        assert w.width_spin.isEnabled()
-        w.width_spin.setValue(77)
-        self.choose(w.scale_combo, "inception-v3")
-        assert not w.width_spin.isEnabled()
-        assert w.width_spin.value() == w.height_spin.value() == 299
-        self.choose(w.scale_combo, "size")
-        assert (w.width_spin.value(), w.height_spin.value()) == (77, 640)
+            self.choose(w.file_options.format_combo, format.id)
+            assert w.file_options.quality_spin.isEnabled() == format.lossy
+        assert not w.file_options.scale_combo.isEnabled()
+        assert not w.file_options.fit_combo.isEnabled()
+        w.file_options.scale_check.click()
+        assert w.file_options.scale_combo.isEnabled()
+        assert w.file_options.width_spin.isEnabled()
+        w.file_options.width_spin.setValue(77)
+        self.choose(w.file_options.scale_combo, "inception-v3")
+        assert not w.file_options.width_spin.isEnabled()
+        assert (
+            w.file_options.width_spin.value()
+            == w.file_options.height_spin.value()
+            == 299
+        )
+        self.choose(w.file_options.scale_combo, "size")
+        assert (
+            w.file_options.width_spin.value(),
+            w.file_options.height_spin.value(),
+        ) == (77, 640)
 
     def test_subfolders_are_of_the_class_by_default(self):
         self.give(self.data)
@@ -302,21 +310,21 @@ class TestExisting(Base):
 
     def test_changes_close_the_question(self):
         self.save()
-        self.choose(self.widget.format_combo, "jpeg")
+        self.choose(self.widget.file_options.format_combo, "jpeg")
         assert self.widget._question is None
         self.save()
         assert len(tree(self.out)) == 7
 
     def test_without_asking(self):
-        self.choose(self.widget.existing_combo, "skip")
+        self.choose(self.widget.file_options.existing_combo, "skip")
         self.save()
         assert self.kept()
         assert "1 file existed" in str(self.widget.Warning.existed)
-        self.choose(self.widget.existing_combo, "rename")
+        self.choose(self.widget.file_options.existing_combo, "rename")
         self.save()
         assert self.kept()
         assert len(tree(self.out)) == 12
-        self.choose(self.widget.existing_combo, "overwrite")
+        self.choose(self.widget.file_options.existing_combo, "overwrite")
         self.save()
         assert not self.kept()
         assert len(tree(self.out)) == 12
@@ -356,7 +364,7 @@ class TestAutosave(Base):
         assert tree(self.out) == NAMES
         assert not self.widget.Warning.no_folder.is_shown()
         for format in ("bmp", "gif", "webp"):
-            self.choose(self.widget.format_combo, format)
+            self.choose(self.widget.file_options.format_combo, format)
         self.process_events(lambda: len(tree(self.out)) == 12, 30_000)
         self.wait()
         assert {name[-4:] for name in tree(self.out)} == {".png", "webp"}
@@ -364,7 +372,7 @@ class TestAutosave(Base):
     def test_off(self):
         self.choose_folder()
         self.give(self.data)
-        self.choose(self.widget.format_combo, "jpeg")
+        self.choose(self.widget.file_options.format_combo, "jpeg")
         self.settle()
         assert not os.path.exists(self.out)
 
@@ -375,14 +383,14 @@ class TestAutosave(Base):
         self.widget = self.create_widget(OWSaveImages, stored_settings=settings)
         assert self.widget.auto_save
         self.give(self.data)
-        self.choose(self.widget.format_combo, "jpeg")
+        self.choose(self.widget.file_options.format_combo, "jpeg")
         self.settle()
         assert tree(self.out) == []
         assert self.widget.Warning.autosave_waits.is_shown()
         self.save()
         assert len(tree(self.out)) == 6
         assert not self.widget.Warning.autosave_waits.is_shown()
-        self.choose(self.widget.format_combo, "png")
+        self.choose(self.widget.file_options.format_combo, "png")
         self.process_events(lambda: len(tree(self.out)) == 12, 30_000)
 
 
@@ -407,10 +415,10 @@ class TestThread(Base):
         assert not self.widget.Information.stopped.is_shown()
 
     def test_changes_after_stop_start_anew(self):
-        self.choose(self.widget.existing_combo, "rename")
+        self.choose(self.widget.file_options.existing_combo, "rename")
         for change in (
             lambda: self.give(self.data),
-            lambda: self.choose(self.widget.format_combo, "bmp"),
+            lambda: self.choose(self.widget.file_options.format_combo, "bmp"),
             lambda: self.choose_folder(str(self.tmp_path / "other")),
         ):
             self.give(self.data)
@@ -423,7 +431,7 @@ class TestThread(Base):
             change()
             gate.set()
             # The images that were being saved end before the gate is a new one.
-            self.process_events(gate.is_left, 30_000)
+            self.process_events(no_images_are_being_saved, 30_000)
             self.settle()
             assert self.widget.bt_save.text() == "Save"
             assert self.widget.saving is None
@@ -439,7 +447,7 @@ class TestThread(Base):
         assert self.widget.task is None
         assert self.status() == "No data."
         gate.set()
-        self.process_events(gate.is_left, 30_000)
+        self.process_events(no_images_are_being_saved, 30_000)
         self.settle()
         assert self.status() == "No data."
 
@@ -532,10 +540,10 @@ class TestSettings(Base):
         for index, format in enumerate(formats):
             widget = self.create(file_format_index=index)
             assert widget.format == format
-            assert widget.format_combo.currentData() == format
+            assert widget.file_options.format_combo.currentData() == format
             replaced = widget.Warning.format_replaced
             assert replaced.is_shown() == (index == 6)
-        self.choose(self.create(file_format_index=6).format_combo, "bmp")
+        self.choose(self.create(file_format_index=6).file_options.format_combo, "bmp")
 
     def test_scales_of_version_1(self):
         scales = [
@@ -551,10 +559,20 @@ class TestSettings(Base):
             widget = self.create(scale_index=index)
             assert widget.use_scale
             assert widget.fit == "stretch"
-            assert widget.scale_to == widget.scale_combo.currentData() == scale
+            assert (
+                widget.scale_to
+                == widget.file_options.scale_combo.currentData()
+                == scale
+            )
             if side:
-                assert widget.image_width == widget.width_spin.value() == side
-                assert widget.image_height == widget.height_spin.value() == side
+                assert (
+                    widget.image_width == widget.file_options.width_spin.value() == side
+                )
+                assert (
+                    widget.image_height
+                    == widget.file_options.height_spin.value()
+                    == side
+                )
 
     def test_the_rest_of_version_1(self):
         self.widget = self.create(dirname=self.out, image_attr_current_index=0)
@@ -600,7 +618,7 @@ class TestSettings(Base):
         settings = {"width": 300, "height": 200, "use_scale": True, "__version__": 2}
         widget = self.create_widget(OWSaveImages, stored_settings=settings)
         assert (widget.image_width, widget.image_height) == (300, 200)
-        assert widget.width_spin.value() == 300
+        assert widget.file_options.width_spin.value() == 300
         assert widget.width() > 0 and widget.height() > 0
 
     def test_bad_values(self):
@@ -613,11 +631,11 @@ class TestSettings(Base):
             assert not widget.Warning.format_replaced.is_shown()
 
     def test_saved_and_restored(self):
-        self.choose(self.widget.format_combo, "webp")
-        self.widget.quality_spin.setValue(55)
-        self.choose(self.widget.existing_combo, "rename")
+        self.choose(self.widget.file_options.format_combo, "webp")
+        self.widget.file_options.quality_spin.setValue(55)
+        self.choose(self.widget.file_options.existing_combo, "rename")
         settings = self.widget.settingsHandler.pack_data(self.widget)
         widget = self.create_widget(OWSaveImages, stored_settings=settings)
-        assert widget.format_combo.currentData() == "webp"
-        assert widget.quality_spin.value() == 55
-        assert widget.existing_combo.currentData() == "rename"
+        assert widget.file_options.format_combo.currentData() == "webp"
+        assert widget.file_options.quality_spin.value() == 55
+        assert widget.file_options.existing_combo.currentData() == "rename"

@@ -255,7 +255,7 @@ class Saving:
         running: set[Future] = set()
         threads: set[int] = set()
         with ThreadPoolExecutor(
-            n_threads, initializer=lambda: threads.add(threading.get_ident())
+            n_threads, "saving", lambda: threads.add(threading.get_ident())
         ) as pool:
             try:
                 while True:

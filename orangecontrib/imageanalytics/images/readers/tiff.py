@@ -37,8 +37,8 @@ from orangecontrib.imageanalytics.images.readers.pillow import (
     open_image,
     pixels,
 )
-from orangecontrib.imageanalytics.images.readers.tiff_image import (
-    TiffImage,
+from orangecontrib.imageanalytics.images.readers.tiff_image import TiffImage
+from orangecontrib.imageanalytics.images.readers.tiff_page import (
     has_rare_compression,
     is_plain_page,
 )
