@@ -1,4 +1,4 @@
-"""Save Images: the images of a table become files in a folder."""
+"""Save Images: saves the images of a table as files in a folder."""
 
 import logging
 import os
@@ -217,7 +217,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self.folder_edit.setCursorPosition(0)
 
     def _show_state(self, text, busy=False):
-        """Write the status, and what the buttons can do now."""
+        """Show the status, and update the buttons."""
         self.status_label.setText(text)
         self.progress_bar.setVisible(busy)
         paused = self.saving is not None and not busy
@@ -273,7 +273,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             self._show_state(f"{n:,} {pl(n, 'image')} to save.")
 
     def _give_up(self):
-        """Forget what is being saved, or what was stopped."""
+        """Cancel saving, and forget what was stopped."""
         self._timer.stop()
         self.cancel()
         self.saving = None
@@ -295,7 +295,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self.Warning.autosave_waits(shown=waits)
 
     def browse(self):
-        """Choose a folder; autosave begins to save into it."""
+        """Choose a folder; autosave starts to save into it."""
         if self.choose_folder():
             self._autosave()
 
@@ -337,7 +337,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             self._start(by_hand=True)
 
     def save_file(self):
-        """Save, stop, or go on: what the button says."""
+        """Save, stop or continue, as the button says."""
         if self.task is not None:
             self.stop()
         elif self.saving is not None:
@@ -392,7 +392,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         )
 
     def stop(self):
-        """Stop; what was saved stays, and another click goes on."""
+        """Stop; saved files stay, and another click continues."""
         self.cancel()
         if self.saving is None:
             self._show_ready()
@@ -419,7 +419,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             self._show_result(result)
 
     def ask(self, saving: Saving, n_existing: int):
-        """Ask what to do with files that exist, and go on with the answer."""
+        """Ask what to do with existing files, and continue with the answer."""
         self._question = ExistingFilesDialog(saving, n_existing, self)
 
         def answered(_):

@@ -1,4 +1,4 @@
-"""What ImageJ writes into a TIFF of its channels."""
+"""The metadata of channels that ImageJ writes into a TIFF."""
 
 from __future__ import annotations
 

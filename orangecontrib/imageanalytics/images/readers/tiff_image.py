@@ -92,7 +92,7 @@ class TiffImage:
         self.is_plain = is_plain_page(self.page) and not self.is_composed
 
     def _find_opacity(self, samples: int) -> int | None:
-        """Which of the samples says how opaque a pixel is."""
+        """The sample that holds the opacity."""
         extra = self.page.extrasamples or ()
         first = samples - len(extra)
         known = (ASSOCIATED, UNASSOCIATED)
@@ -100,7 +100,7 @@ class TiffImage:
 
     @property
     def orientation(self) -> int:
-        """That of EXIF; what hangs below a thumbnail has that of the thumbnail."""
+        """The EXIF orientation; sub-pages of a thumbnail take that of the thumbnail."""
         if self._main is not None:
             return self._main.orientation
         turned = self.page.tags.valueof(_ORIENTATION)
@@ -110,7 +110,7 @@ class TiffImage:
 
     @property
     def n_channels(self) -> int:
-        """How many channels there are, one if they are red, green and blue."""
+        """The number of channels; red, green and blue count as one."""
         lengths = (self._lengths.get(axis, 1) for axis in self._channel_axes)
         n_channels = math.prod(lengths)
         has_opacity = not self._has_colours and self._opacity_at is not None
@@ -118,16 +118,16 @@ class TiffImage:
 
     @property
     def is_composed(self) -> bool:
-        """Whether it is made of several channels."""
+        """Whether it has several channels."""
         return self.n_channels > 1
 
     @property
     def n_pages(self) -> int:
-        """Planes, times channels."""
+        """The number of planes times the number of channels."""
         return math.prod(self._stack) * self.n_channels
 
     def page_names(self) -> list[str]:
-        """What tells its pages apart."""
+        """Names that distinguish its pages."""
         names = self._channel_names()
         found = []
         for index in range(self.n_pages):
@@ -151,7 +151,7 @@ class TiffImage:
         ]
 
     def place(self, index: int) -> tuple[tuple[int, ...], int]:
-        """Plane and channel of a page, its number counted from 0."""
+        """Plane and channel of a page with a number, from 0."""
         plane, channel = divmod(index, self.n_channels)
         return plane_place(plane, self._stack), channel
 
@@ -184,7 +184,7 @@ class TiffImage:
         return is_deep or any(axis in _STACK_AXES for axis in self._plane_axes)
 
     def is_blank(self, place: tuple[int, ...]) -> bool:
-        """Whether all numbers of a plane are the same; not if it cannot be read."""
+        """Whether all numbers of a plane are the same; False if it cannot be read."""
         with contextlib.suppress(Exception):  # which shows when it is read
             array = self._smallest._array(place)
             return bool((array == array.flat[0]).all())
@@ -201,7 +201,7 @@ class TiffImage:
         return self.level((1, 1))
 
     def level(self, at_least: Size | None) -> TiffImage:
-        """The smallest version that suffices, or the largest that can be read."""
+        """The smallest version with enough pixels, or the largest that can be read."""
         if len(self._series.levels) < 2:
             return self
         levels = [
@@ -216,7 +216,7 @@ class TiffImage:
     # Pixels -----------------------------------------------------------------------
 
     def page_at(self, place: tuple[int, ...], channel: int = 0):
-        """The page of a plane and channel."""
+        """The page with a plane and channel."""
         if self._series.is_truncated:
             return self.page
         page = self._series.pages[self._page_index(place, channel)]
@@ -224,7 +224,7 @@ class TiffImage:
 
     @property
     def _outer_axes(self) -> str:
-        """Axes along which there are pages; the others are within each page."""
+        """Axes whose positions are separate pages; the others are within a page."""
         inner = self.page.axes
         if not self.axes.endswith(inner):
             raise NotImplementedError(f"{inner} in {self.axes}")
@@ -244,7 +244,7 @@ class TiffImage:
         return plane_number(where, tuple(self._lengths[axis] for axis in outer))
 
     def _array(self, place: tuple[int, ...], channel: int | None = None) -> np.ndarray:
-        """Shape (height, width) or (height, width, samples or channels)."""
+        """The numbers, shape (height, width) or (height, width, samples or channels)."""
         if channel is not None:
             return self._page_array(place, channel)
         n_shown = min(self.n_channels, len(COLOURS))
@@ -271,7 +271,7 @@ class TiffImage:
         return array if axes == "YX" else np.swapaxes(array, 0, 1)
 
     def _stored(self, place, channel: int) -> tuple[np.ndarray, str]:
-        """What the file has of a plane, and its axes."""
+        """The array that contains a plane, and its axes."""
         try:
             index = self._page_index(place, channel)
         except NotImplementedError:
@@ -299,7 +299,7 @@ class TiffImage:
     def described(
         self, array: np.ndarray, channel: int | None = None
     ) -> Values | Image.Image:
-        """Numbers, with what the file says of them."""
+        """Numbers with their description in the file."""
         photometric = self.page.photometric
         array, opacity = self._without_opacity(array)
         if self._has_colours and photometric != _PHOTOMETRIC.RGB:
@@ -324,7 +324,7 @@ class TiffImage:
     def _without_opacity(
         self, array: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Colours or a grey, and how opaque they are."""
+        """The colours or grey, and the opacity."""
         at = self._opacity_at
         if at is None or array.ndim < 3:
             return array, None
@@ -345,7 +345,7 @@ class TiffImage:
         return Image.fromarray(colours.T.astype(np.uint8)[numbers])
 
     def _other_colours(self, array: np.ndarray) -> Image.Image | None:
-        """CMYK and Lab; None for what was made RGB while it was decoded."""
+        """CMYK and Lab; None for data that became RGB while they were decoded."""
         photometric = self.page.photometric
         is_video = photometric == _PHOTOMETRIC.YCBCR
         if is_video and self.page.compression not in KEEPING_COLOURS:
@@ -384,7 +384,7 @@ class TiffImage:
         return []
 
     def _channel_colours(self) -> tuple[tuple[int, int, int], ...]:
-        """Those that the file names for its channels, if it names several."""
+        """The colours that the file gives for its channels, if it gives several."""
         if not self.is_composed:
             return ()
         colours = [channel.colour for channel in self._described_channels]

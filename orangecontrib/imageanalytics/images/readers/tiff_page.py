@@ -1,4 +1,4 @@
-"""What the tags of a TIFF page say of its pixels."""
+"""What the tags of a TIFF page say about its pixels."""
 
 from __future__ import annotations
 
