@@ -1,6 +1,7 @@
 """Where the package keeps what it can compute or fetch again."""
 
 import os
+import sqlite3
 
 ENVIRONMENT_VARIABLE = "ORANGE_IMAGEANALYTICS_CACHE_DIR"
 
@@ -22,3 +23,18 @@ def user_cache():
     from Orange.misc.environ import cache_dir
 
     return os.path.join(cache_dir(), "imageanalytics")
+
+
+def cannot_be_cleared(path: str, error: sqlite3.Error) -> OSError:
+    """What says why a database of the cache cannot be cleared.
+
+    Parameters
+    ----------
+    path : str
+        Of the database.
+    error : sqlite3.Error
+        What was raised.
+    """
+    locked = "locked" in str(error)
+    reason = "another program is using it; try again later" if locked else error
+    return OSError(f"{path} cannot be cleared: {reason}")

@@ -8,13 +8,10 @@ from torch import nn
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.backbone import load_backbone
-from orangecontrib.imageanalytics.networks.checkpoints import (
-    _rename_densenet,
-    build,
+from orangecontrib.imageanalytics.networks.layers import (
     fuse_batch_norms,
-    read_layer,
+    remove_classifier,
 )
-from orangecontrib.imageanalytics.networks.layers import remove_classifier
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
 from orangecontrib.imageanalytics.networks.weights import PackagedWeights
 
@@ -42,7 +39,7 @@ def test_vector_length(network):
 )
 def test_penultimate_layer_of_torchvision_networks(network):
     """What is left, followed by the classifier, is the whole network."""
-    model = build(network, "cpu")
+    model = network.build("cpu")
     size = 75 if network.id == "inception-v3" else network.input_size
     batch = torch.randn(1, 3, size, size)
     with torch.inference_mode():
@@ -56,7 +53,7 @@ def test_penultimate_layer_of_torchvision_networks(network):
 
 def build_with_random_norms(network):
     torch.manual_seed(0)
-    model = build(network, "cpu")
+    model = network.build("cpu")
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
@@ -91,7 +88,7 @@ def test_a_convolution_is_read_before_its_batch_norm(layer):
     with torch.inference_mode():
         model(batch)
         hook.remove()
-        output = read_layer(model, network, layer)(batch)
+        output = network.read_layer(model, layer)(batch)
     torch.testing.assert_close(output, seen[0], rtol=1e-3, atol=1e-4)
 
 
@@ -127,7 +124,7 @@ def test_weights_of_another_network(tmp_path):
 
 def test_old_names_of_densenet():
     network = find_network("densenet121")
-    names = list(build(network).state_dict())
+    names = list(network.build().state_dict())
     old = [re.sub(r"(denselayer\d+\.\w+?)([12])\.", r"\1.\2.", name) for name in names]
     assert old != names
-    assert list(_rename_densenet(network, dict.fromkeys(old))) == names
+    assert list(network.adapt(dict.fromkeys(old))) == names

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.backbone import find_stages, load_backbone
+from orangecontrib.imageanalytics.networks.backbone import load_backbone
 from orangecontrib.imageanalytics.networks.files import (
     archives,
     loader,
@@ -311,7 +311,7 @@ def test_network(made):
     assert network.origin == f"file {made['program']}"
     assert network.available()
     assert not network.cpu_only
-    assert find_stages(network) == ()
+    assert network.stages() == ()
     assert network.preprocessing.mean == pytest.approx((127.5, 102, 76.5))
     assert network.preprocessing.std == pytest.approx((51, 63.75, 76.5))
 

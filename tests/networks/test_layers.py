@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.backbone import find_stages
 from orangecontrib.imageanalytics.networks.layers import (
     Pooled,
     Stage,
@@ -81,7 +80,7 @@ def batch():
     ],
 )
 def test_stages_of_well_known_networks(name, expected):
-    assert find_stages(find_network(name)) == tuple(expected)
+    assert find_network(name).stages() == tuple(expected)
 
 
 def test_all_layers_give_vectors(small, batch):

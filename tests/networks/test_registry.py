@@ -75,12 +75,19 @@ def test_unknown_network():
         find_network("alexnet")
 
 
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
+def test_a_network_is_its_own_answer(network):
+    assert find_network(network) is network
+    with pytest.raises(ValueError, match="has its preprocessing"):
+        find_network(network, {"size": 224})
+
+
 def test_listing_does_not_import_torch():
     code = (
         "import sys;"
         "from orangecontrib.imageanalytics.networks.registry import NETWORKS;"
         "[n.available() for n in NETWORKS];"
-        "sys.exit('torch' in sys.modules)"
+        "sys.exit(bool({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision import models
 
-from orangecontrib.imageanalytics.networks import checkpoints, torchvision_networks
+from orangecontrib.imageanalytics.networks import torchvision_networks
 from orangecontrib.imageanalytics.networks.backbone import load_backbone
 from orangecontrib.imageanalytics.networks.layers import Pooled
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
@@ -85,7 +85,7 @@ def test_same_file_as_the_entries_of_the_list():
 def test_transformer_for_larger_images():
     network = torchvision_networks.find("vit_b_16.IMAGENET1K_SWAG_E2E_V1")
     assert network.input_size == 384
-    model = checkpoints.build(network, "meta").eval()
+    model = network.build().eval()
     assert model(torch.zeros(1, 3, 384, 384, device="meta")).shape == (1, 1000)
 
 
@@ -117,11 +117,11 @@ def test_weights_without_a_classifier():
 def test_every_layer_that_is_offered_gives_vectors(name):
     network = torchvision_networks.find(name)
     batch = torch.zeros(2, 3, network.input_size, network.input_size, device="meta")
-    stages = checkpoints.stages(network)
+    stages = network.stages()
     assert len(stages) >= 4
     for layer in ("penultimate", "logits", stages[0], stages[-1]):
-        model = checkpoints.build(network, "meta").eval()
-        vectors = Pooled(checkpoints.read_layer(model, network, layer))(batch)
+        model = network.build().eval()
+        vectors = Pooled(network.read_layer(model, layer))(batch)
         expected = {"penultimate": LENGTHS[name], "logits": 1000}
         assert vectors.ndim == 2
         assert vectors.shape[1] == expected.get(layer, vectors.shape[1])
@@ -131,7 +131,7 @@ def random_state(network):
     """Weights with which the numbers neither vanish nor explode."""
     generator = torch.Generator().manual_seed(0)
     # With the versions of its modules, which MNASNet asks for.
-    state = checkpoints.build(network, "meta").state_dict()
+    state = network.build().state_dict()
     for name, tensor in state.items():
         if not tensor.is_floating_point():
             state[name] = torch.zeros(tensor.shape, dtype=tensor.dtype)
@@ -169,7 +169,7 @@ def test_loaded_network_is_that_of_torchvision(name, tmp_path, monkeypatch):
     weights = dataclasses.replace(network.weights, url=url)
     network = dataclasses.replace(network, weights=weights)
 
-    model = checkpoints.build(network, "meta")
+    model = network.build()
     model.load_state_dict(state, assign=True)
     batch = torch.randn(1, 3, network.input_size, network.input_size)
     with torch.inference_mode():

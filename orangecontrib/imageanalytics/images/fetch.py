@@ -22,7 +22,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
-from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.errors import ImageError, first_line
+from orangecontrib.imageanalytics.images.addresses import check_address, invalid
 from orangecontrib.imageanalytics.images.http_cache import (
     CACHE_BYTES,
     open_cache,
@@ -110,13 +111,15 @@ class Fetcher:
             with contextlib.suppress(OSError):
                 remove_cache(self._cache_dir)
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, url: str, cancelled: threading.Event | None = None) -> bytes:
         """Download one image.
 
         Parameters
         ----------
         url : str
             An http, https or ftp address.
+        cancelled : threading.Event, optional
+            Setting it ends the download at once.
 
         Returns
         -------
@@ -128,10 +131,11 @@ class Fetcher:
         ImageError
             The reason, such as "404 Not Found".
         """
-        ((_, result),) = self.fetch_all([url])
-        if isinstance(result, ImageError):
-            raise result
-        return result
+        for _, result in self.fetch_all([url], cancelled):
+            if isinstance(result, ImageError):
+                raise result
+            return result
+        raise ImageError("the download was cancelled")
 
     def fetch_all(
         self, urls: Iterable[str], cancelled: threading.Event | None = None
@@ -192,10 +196,11 @@ class Fetcher:
 
     def _download(self, url: str, deadline: float) -> bytes:
         scheme = url.partition(":")[0].lower()
+        if scheme not in ("http", "https", "ftp"):
+            raise ImageError("not an http, https or ftp address")
+        check_address(url)
         if scheme == "ftp":
             return self._ftp(url, deadline)
-        if scheme not in ("http", "https"):
-            raise ImageError("not an http, https or ftp address")
         try:
             return self._http(url, deadline)
         except _Unavailable as failure:
@@ -210,7 +215,7 @@ class Fetcher:
             address = httpx.URL(url)
             return self._cached_or_direct(address, deadline, extensions)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-            raise ImageError("not a valid address") from error
+            raise invalid(first_line(error)) from error
         except httpx.TimeoutException as error:
             raise ImageError(f"{_host(url)} stopped sending") from error
         except httpx.HTTPError as error:
@@ -267,6 +272,8 @@ class Fetcher:
             reason = _why(error, host, self._connect_timeout)
             self._hosts.failed(host, reason)
             raise ImageError(reason) from error
+        except ValueError as error:
+            raise invalid(first_line(error)) from error
 
     def _read(self, chunks: Iterable[bytes], deadline: float) -> bytes:
         content = bytearray()

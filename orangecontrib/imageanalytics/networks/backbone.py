@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 import torch
 from torch import nn
 
@@ -51,32 +49,36 @@ def count_features(network: Network, layer: str | None = None) -> int:
     return _load(network, layer)[1]
 
 
-def find_stages(network: Network) -> tuple[str, ...]:
-    """Names of the stages at which a network can be read, first to last.
+def check_layer(network: Network, layer: str) -> None:
+    """Find out without the weights whether a network has a layer.
 
-    Does without the weights. Takes seconds the first time.
+    Nothing is said of those that cannot be built without their weights.
+
+    Raises
+    ------
+    ValueError
+        When there is no such layer; names the stages.
     """
-    return importlib.import_module(network.loader).stages(network)
+    if layer != network.layer and (model := network.build()) is not None:
+        _read_layer(network, model, layer)
 
 
 def _load(network, layer, callback=None) -> tuple[nn.Module, int]:
     """The network, and the length of the vector of a probe image."""
-    loader = importlib.import_module(network.loader)
     layer = layer or network.layer
-    if layer != network.layer and network.megabytes and not network.available():
-        # Before anybody waits for a download.
-        _read_layer(loader, loader.build(network), network, layer)
+    if network.megabytes and not network.available():
+        check_layer(network, layer)  # before anybody waits for a download
     path = network.weights.ensure(network.name, callback)
-    model = _read_layer(loader, loader.load(network, path), network, layer)
+    model = _read_layer(network, network.load(path), layer)
     backbone = Pooled(model).eval()
     return backbone, _probe(backbone, network)
 
 
-def _read_layer(loader, model, network, layer):
+def _read_layer(network, model, layer):
     try:
-        return loader.read_layer(model, network, layer)
+        return network.read_layer(model, layer)
     except ValueError as error:
-        known = ", ".join(loader.stages(network)) or "none"
+        known = ", ".join(network.stages()) or "none"
         raise ValueError(f"{network.name}: {error}; named stages: {known}") from error
 
 

@@ -6,8 +6,11 @@ which while it does so breaks networks that run in other threads.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
@@ -42,6 +45,30 @@ def read_layer(model: nn.Module, layer: str) -> nn.Module:
     except AttributeError as error:
         raise ValueError(f"there is no layer '{layer}'") from error
     return Stage(model, layer)
+
+
+def fuse_batch_norms(model: nn.Module, keep: str = "") -> None:
+    """Fold each batch norm into the convolution that stands before it.
+
+    Not with torch.fx, which while it traces one network breaks those that run in
+    other threads.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode; changed in place.
+    keep : str
+        Name of a convolution to leave alone, since its own output is read.
+    """
+    for path, parent in list(model.named_modules()):
+        children = list(parent.named_children())
+        for (name, layer), (norm_name, norm) in itertools.pairwise(children):
+            if keep == f"{path}.{name}".lstrip("."):
+                continue
+            # Not of subclasses, which may do more: an activation, other weights.
+            if type(layer) is nn.Conv2d and type(norm) is nn.BatchNorm2d:
+                setattr(parent, name, fuse_conv_bn_eval(layer, norm))
+                setattr(parent, norm_name, nn.Identity())
 
 
 def remove_classifier(model: nn.Module) -> None:
@@ -93,6 +120,33 @@ class Stage(nn.Module):
         except _Reached as reached:
             return reached.output
         raise ModelError(f"the layer '{self.name}' takes no part in the computation")
+
+
+class Intermediate(nn.Module):
+    """A network of timm up to one of its stages.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    index : int
+        Of the stage, as timm numbers them.
+    """
+
+    def __init__(self, model: nn.Module, index: int):
+        super().__init__()
+        self.model = model
+        self.index = index
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The stage's map, shape (n, features, side, side)."""
+        (output,) = self.model.forward_intermediates(
+            x,
+            indices=[self.index],
+            stop_early=True,
+            output_fmt="NCHW",
+            intermediates_only=True,
+        )
+        return output
 
 
 class Pooled(nn.Module):

@@ -1,11 +1,19 @@
-"""What is known of a network before it is loaded."""
+"""What is known of a network before it is loaded, and how it is loaded.
+
+Nothing here imports torch: only the methods that load or build a network do.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PENULTIMATE, LOGITS = "penultimate", "logits"
 
@@ -15,8 +23,9 @@ class Weights(Protocol):
 
     Attributes
     ----------
-    fingerprint : str
-        What tells these weights from any others.
+    fingerprint : str or None
+        What tells these weights from any others; None where that takes the file
+        and it is not there.
     megabytes : float
         Size of the download, in units of 10**6 bytes; 0 where there is none, nan
         where it is unknown.
@@ -28,7 +37,7 @@ class Weights(Protocol):
         Where it comes from, in words.
     """
 
-    fingerprint: str
+    fingerprint: str | None
     megabytes: float
     licence: str
     source: str
@@ -56,9 +65,12 @@ class Weights(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Network:
+@dataclass(frozen=True, kw_only=True)
+class Network(ABC):
     """A pretrained network and all that is needed to use it right.
+
+    There is one class for each source of networks. Making an object is cheap;
+    only `load`, `build`, `read_layer` and `stages` import torch.
 
     Attributes
     ----------
@@ -80,15 +92,6 @@ class Network:
     classes : tuple of str or str
         Names of the scores, in their order; empty where they are unknown. A
         string names the torchvision weights that list them.
-    loader : str
-        The module that reads such weight files, imported at first use. It has
-        ``load(network, path)``, ``read_layer(model, network, layer)``,
-        ``stages(network)`` and, if weights are downloaded, ``build(network)``,
-        which are described in `checkpoints`.
-    builder : str
-        For `loader`: ``module:function`` that makes the network.
-    options : tuple of (str, object)
-        Arguments of `builder`.
     has_classifier : bool
         Whether there are logits to be read.
     cpu_only : bool
@@ -106,9 +109,6 @@ class Network:
     n_features: int | None = None
     layer: str = PENULTIMATE
     classes: tuple[str, ...] | str = ()
-    loader: str = "orangecontrib.imageanalytics.networks.checkpoints"
-    builder: str = ""
-    options: tuple[tuple[str, object], ...] = ()
     has_classifier: bool = True
     cpu_only: bool = False
     compiles: bool = True
@@ -128,6 +128,82 @@ class Network:
         """Where the weights come from, in words."""
         return self.weights.origin
 
+    @property
+    def fingerprint(self) -> str | None:
+        """What tells its weights from any others; None as `Weights.fingerprint`."""
+        return self.weights.fingerprint
+
     def available(self) -> bool:
         """Whether the weights are on this computer; asks no network."""
         return self.weights.available()
+
+    @abstractmethod
+    def load(self, path: str) -> nn.Module:
+        """The whole network with its weights, on the CPU.
+
+        Parameters
+        ----------
+        path : str
+            Its weight file, from ``weights.ensure``.
+
+        Returns
+        -------
+        torch.nn.Module
+            In evaluation mode, from a float32 batch, shape (n, 3, size, size).
+
+        Raises
+        ------
+        ModelError
+            When the file cannot be read or is not of this network.
+        """
+
+    @abstractmethod
+    def read_layer(self, model: nn.Module, layer: str) -> nn.Module:
+        """The part of a loaded network that ends with a layer.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            From `load` or `build`; no longer to be used itself.
+        layer : str
+            ``"penultimate"``, ``"logits"`` or the name of a stage or module.
+
+        Returns
+        -------
+        torch.nn.Module
+            Its output is what `layers.pool` takes.
+
+        Raises
+        ------
+        ValueError
+            When there is no such layer; the message does not name the network.
+        """
+
+    @abstractmethod
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages at which it can be read, first to last.
+
+        They are offered beside the penultimate layer and the logits. Does without
+        the weights; takes seconds the first time.
+        """
+
+    def build(self) -> nn.Module | None:
+        """The network without its weights; None if it cannot be had without them."""
+        return None
+
+    def load_class_names(self) -> tuple[str, ...]:
+        """Names of the scores, in their order; empty where they are unknown."""
+        if not isinstance(self.classes, str):
+            return self.classes
+        from torchvision.models import get_weight
+
+        return tuple(get_weight(self.classes).meta["categories"])
+
+
+def not_here(network: Network) -> ModelError:
+    """What says that the weights are missing and may not be downloaded now."""
+    return ModelError(
+        f"The network {network.name} is not on this computer. Choose it in "
+        "the widget Image Embedding, or run: python -m "
+        f"orangecontrib.imageanalytics download {network.id}"
+    )

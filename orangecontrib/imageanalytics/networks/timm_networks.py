@@ -1,6 +1,6 @@
 """Any pretrained network of timm, by its name there.
 
-Also the loader of their weights; its functions are described in `checkpoints`.
+Importing this imports neither timm nor torch.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ import functools
 import math
 import pickle
 import re
-
-import torch
-from torch import Tensor, nn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks import layers
 from orangecontrib.imageanalytics.networks.hub_weights import INSTALL, HubWeights
 from orangecontrib.imageanalytics.networks.network import (
     LOGITS,
@@ -28,9 +26,91 @@ from orangecontrib.imageanalytics.networks.weights import (
     read_checkpoint,
 )
 
+if TYPE_CHECKING:
+    from torch import nn
+
 PREFIX = "timm:"
-FITS = {"center": "crop", "squash": "stretch", "border": "pad"}
+# What timm calls the fits.
+CROP_MODES = {"center": "crop", "squash": "stretch", "border": "pad"}
 UNKNOWN = "unknown"  # timm's word for licences
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimmNetwork(Network):
+    """A network of timm."""
+
+    def load(self, path: str) -> nn.Module:
+        """As `Network.load`.
+
+        Batch norms are not folded: timm's may contain an activation.
+        """
+        import torch
+
+        timm = _import_timm()
+        # Read here and not by timm, some versions of which unpickle whatever there
+        # is.
+        state = _read_state(self, path)
+        try:
+            model = timm.create_model(
+                self._timm_name,
+                pretrained=True,
+                pretrained_cfg_overlay={"state_dict": state},
+            )
+        except Exception as error:  # whatever timm's filters raise on others' tensors
+            raise ModelError(
+                f"{self.name}: the weights in {path} are not for this network: {error}"
+            ) from error
+        # timm keeps a copy there, as large as the network.
+        model.pretrained_cfg.pop("state_dict", None)
+        model.eval().requires_grad_(False)
+        return model.to(memory_format=torch.channels_last)
+
+    def read_layer(self, model: nn.Module, layer: str) -> nn.Module:
+        """As `Network.read_layer`.
+
+        A stage that timm names gives a map, shape (n, features, side, side),
+        without the class token of a transformer.
+        """
+        from orangecontrib.imageanalytics.networks import layers
+
+        if layer == LOGITS:
+            if not model.num_classes:
+                # It was trained without.
+                raise ValueError("it has no classifier, and so no logits")
+            return model
+        if layer == PENULTIMATE:
+            if model.num_classes:
+                model.reset_classifier(0)
+            return model
+        stage_names = _stage_names(model)
+        if layer in stage_names and hasattr(model, "forward_intermediates"):
+            return layers.Intermediate(model, stage_names.index(layer))
+        return layers.read_layer(model, layer)
+
+    def stages(self) -> tuple[str, ...]:
+        """As `Network.stages`."""
+        from orangecontrib.imageanalytics.networks import layers
+
+        model = self.build()
+        # Some have two branches whose stages bear the same names: the first is read.
+        stage_names = tuple(name for name in dict.fromkeys(_stage_names(model)) if name)
+        return stage_names or layers.find_stages(model, self.input_size)
+
+    def build(self) -> nn.Module:
+        """As `Network.build`; if it can be, without memory for the weights."""
+        import torch
+
+        timm = _import_timm()
+        try:
+            with torch.device("meta"):
+                model = timm.create_model(self._timm_name)
+        except (NotImplementedError, RuntimeError):  # computes while it is built
+            model = timm.create_model(self._timm_name)
+        return model.eval()
+
+    @property
+    def _timm_name(self) -> str:
+        return self.id.removeprefix(PREFIX)
 
 
 @functools.cache
@@ -54,7 +134,7 @@ def names() -> tuple[str, ...]:
     )
 
 
-def find(name: str) -> Network:
+def find(name: str) -> TimmNetwork:
     """A network with its weights.
 
     Parameters
@@ -75,94 +155,6 @@ def find(name: str) -> Network:
     if PREFIX + full not in names():
         raise ValueError(_advice(name))
     return _network(full, timm.get_pretrained_cfg(full))
-
-
-def load(network: Network, path: str) -> nn.Module:
-    """The whole network with its weights, on the CPU; see `checkpoints.load`.
-
-    Batch norms are not folded: timm's may contain an activation.
-    """
-    timm = _import_timm()
-    # Read here and not by timm, some versions of which unpickle whatever there is.
-    state = _read_state(network, path)
-    try:
-        model = timm.create_model(
-            network.id.removeprefix(PREFIX),
-            pretrained=True,
-            pretrained_cfg_overlay={"state_dict": state},
-        )
-    except Exception as error:  # whatever timm's filters raise on others' tensors
-        raise ModelError(
-            f"{network.name}: the weights in {path} are not for this network: {error}"
-        ) from error
-    # timm keeps a copy there, as large as the network.
-    model.pretrained_cfg.pop("state_dict", None)
-    model.eval().requires_grad_(False)
-    return model.to(memory_format=torch.channels_last)
-
-
-def read_layer(model: nn.Module, network: Network, layer: str) -> nn.Module:
-    """The part of a loaded network that ends with a layer.
-
-    As `checkpoints.read_layer`. A stage that timm names gives a map, shape
-    (n, features, side, side), without the class token of a transformer.
-
-    Raises
-    ------
-    ValueError
-        When there is no such layer, as the logits of a network that was trained
-        without a classifier.
-    """
-    if layer == LOGITS:
-        if not model.num_classes:
-            raise ValueError("it has no classifier, and so no logits")
-        return model
-    if layer == PENULTIMATE:
-        if model.num_classes:
-            model.reset_classifier(0)
-        return model
-    stage_names = _stage_names(model)
-    if layer in stage_names and hasattr(model, "forward_intermediates"):
-        return Intermediate(model, stage_names.index(layer))
-    return layers.read_layer(model, layer)
-
-
-def stages(network: Network) -> tuple[str, ...]:
-    """Names of layers that are offered beside the penultimate and the logits.
-
-    Does without the weights. Takes seconds the first time.
-    """
-    model = build(network)
-    # Some have two branches whose stages bear the same names: the first is read.
-    stage_names = tuple(name for name in dict.fromkeys(_stage_names(model)) if name)
-    return stage_names or layers.find_stages(model, network.input_size)
-
-
-class Intermediate(nn.Module):
-    """A network of timm up to one of its stages.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    index : int
-        Of the stage, as timm numbers them.
-    """
-
-    def __init__(self, model: nn.Module, index: int):
-        super().__init__()
-        self.model = model
-        self.index = index
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The stage's map, shape (n, features, side, side)."""
-        (output,) = self.model.forward_intermediates(
-            x,
-            indices=[self.index],
-            stop_early=True,
-            output_fmt="NCHW",
-            intermediates_only=True,
-        )
-        return output
 
 
 def _import_timm():
@@ -191,7 +183,7 @@ def _is_usable(config) -> bool:
         channels == 3
         and height == width
         and config.interpolation in ("bilinear", "bicubic")
-        and config.crop_mode in FITS
+        and config.crop_mode in CROP_MODES
         and whole
         and bool(config.hf_hub_id or _has_hash(config.url))
     )
@@ -214,10 +206,10 @@ def _advice(name: str) -> str:
     return f"{text}; similar: {', '.join(near)}" if near else text
 
 
-def _network(name, config) -> Network:
+def _network(name, config) -> TimmNetwork:
     architecture, _, tag = name.partition(".")
     preprocessing = _preprocessing(config)
-    return Network(
+    return TimmNetwork(
         id=PREFIX + name,
         name=f"{architecture} ({tag})",
         description="From timm.",
@@ -226,7 +218,6 @@ def _network(name, config) -> Network:
         preprocessing=preprocessing,
         classes=_class_names(config.num_classes),
         has_classifier=bool(config.num_classes),
-        loader=__name__,
     )
 
 
@@ -241,7 +232,7 @@ def _preprocessing(config) -> Preprocessing:
         mean=tuple(255 * value for value in data["mean"]),
         std=tuple(255 * value for value in data["std"]),
         interpolation=data["interpolation"],
-        fit=FITS[data["crop_mode"]],
+        fit=CROP_MODES[data["crop_mode"]],
     )
 
 
@@ -269,16 +260,18 @@ def _class_names(number: int) -> tuple[str, ...]:
     return tuple(names.partition(",")[0].strip() for names in synonyms)
 
 
-def _read_state(network: Network, path: str) -> dict:
+def _read_state(network: TimmNetwork, path: str) -> dict:
     if isinstance(network.weights, DownloadedWeights):
         return read_checkpoint(path, network.weights.sha256)
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         if path.endswith(".safetensors"):
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (
         OSError,
         RuntimeError,
@@ -290,21 +283,11 @@ def _read_state(network: Network, path: str) -> dict:
         raise ModelError(
             f"{network.name}: the weight file {path} cannot be read: {error}"
         ) from error
+    # Else its vectors would be kept as those of the file as it was.
+    network.weights.check_unchanged()
     if not isinstance(state, dict):
         raise ModelError(f"{network.name}: the weight file {path} holds no state dict")
     return state
-
-
-def build(network: Network) -> nn.Module:
-    """The network without its weights; if it can be, without memory for them."""
-    timm = _import_timm()
-    name = network.id.removeprefix(PREFIX)
-    try:
-        with torch.device("meta"):
-            model = timm.create_model(name)
-    except (NotImplementedError, RuntimeError):  # computes while it is built
-        model = timm.create_model(name)
-    return model.eval()
 
 
 def _stage_names(model) -> list[str]:

@@ -1,16 +1,16 @@
 """Any classification network of torchvision, by its name there.
 
-Importing this imports torchvision.
+Importing this does not import torchvision, which takes seconds.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+import re
+from dataclasses import dataclass
 
-from torchvision import models
-
-from orangecontrib.imageanalytics.networks.network import Network
+from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.weights import DownloadedWeights
 
@@ -18,13 +18,30 @@ PREFIX = "torchvision:"
 MEBIBYTE = 2**20
 
 
+@dataclass(frozen=True, kw_only=True)
+class TorchvisionNetwork(CheckpointNetwork):
+    """A network of torchvision; `weights` are downloaded."""
+
+    def adapt(self, state: dict) -> dict:
+        """As `CheckpointNetwork.adapt`.
+
+        The checkpoints of DenseNets were made when names could hold more dots.
+        """
+        if not self.builder.startswith("torchvision.models:densenet"):
+            return state
+        old = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
+        return {old.sub(r"\1\2.", name): tensor for name, tensor in state.items()}
+
+
 @functools.cache
 def names() -> tuple[str, ...]:
     """Names of all networks, such as ``"torchvision:regnet_y_8gf"``."""
+    from torchvision import models
+
     return tuple(PREFIX + name for name in models.list_models(module=models))
 
 
-def find(name: str) -> Network:
+def find(name: str) -> TorchvisionNetwork:
     """A network with its weights.
 
     Parameters
@@ -38,6 +55,8 @@ def find(name: str) -> Network:
     ValueError
         When torchvision has no such network or no such weights.
     """
+    from torchvision import models
+
     name, _, tag = name.partition(".")
     if PREFIX + name not in names():
         raise ValueError(_advice(name))
@@ -53,6 +72,8 @@ def find(name: str) -> Network:
 
 def _choices(name) -> dict:
     """Weights by their name there; not those of which a part was never trained."""
+    from torchvision import models
+
     choices = {weights.name: weights for weights in models.get_model_weights(name)}
     return {tag: it for tag, it in choices.items() if it.meta["categories"]}
 
@@ -64,7 +85,7 @@ def _advice(name: str) -> str:
     return f"{text}; similar: {', '.join(near)}" if near else text
 
 
-def _network(name, weights) -> Network:
+def _network(name, weights) -> TorchvisionNetwork:
     preprocessing = Preprocessing.from_torchvision(weights.transforms())
     classes = tuple(weights.meta["categories"])
     options = {"num_classes": len(classes)}
@@ -72,7 +93,7 @@ def _network(name, weights) -> Network:
         options |= {"transform_input": True, "init_weights": False}
     if name.startswith("vit_"):
         options["image_size"] = preprocessing.size
-    return Network(
+    return TorchvisionNetwork(
         # With the weights, since another version may have others as the default.
         id=f"{PREFIX}{name}.{weights.name}",
         name=f"{name} ({weights.name})",

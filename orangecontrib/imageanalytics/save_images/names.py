@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import threading
 import unicodedata
 from collections import Counter
-from urllib.parse import unquote, urlsplit
 
 from orangecontrib.imageanalytics.images import formats
-from orangecontrib.imageanalytics.images.sources import is_data, is_remote, split_page
+from orangecontrib.imageanalytics.images.sources import file_name, split_page
 
 MAX_NAME = 140  # bytes; encrypted file systems do not take many more
 
@@ -108,12 +106,6 @@ def image_name(source: str) -> str:
     str
         "image" if the source has no name. The name of a page ends in its number.
     """
-    if is_data(source):
-        return "image"
-    source, page = split_page(source)
-    if is_remote(source):
-        with contextlib.suppress(ValueError):
-            source = urlsplit(source).path
-        source = unquote(source.rstrip("/"))
-    name = without_extension(os.path.basename(source)) or "image"
+    name = without_extension(file_name(source)) or "image"
+    page = split_page(source)[1]
     return name if page is None else f"{name} page {page}"

@@ -1,4 +1,4 @@
-"""DICOM: medical images, with the units, window and colours that the file gives."""
+"""DICOM: medical images, with the units, window and colours that the file names."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class DicomImage(LazyImage):
 
 
 def _know_syntax(data: pydicom.Dataset) -> None:
-    """Set the encoding of a file without a preamble, as it was found."""
+    """Files without a preamble do not tell how they are written; it was seen."""
     if "TransferSyntaxUID" in data.file_meta:
         return
     is_implicit, is_little = data.original_encoding
@@ -151,7 +151,7 @@ def _greys(stored: np.ndarray, data: pydicom.Dataset, index: int) -> Values:
 
 
 def _of_frame(data: pydicom.Dataset, index: int, group: str) -> pydicom.Dataset:
-    """The description of a frame: its own group, the shared group, or the file."""
+    """What describes a frame: its own group, that of all frames, or the file."""
     absent = AttributeError, IndexError, KeyError
     with suppress(*absent):
         return data.PerFrameFunctionalGroupsSequence[index][group][0]
@@ -161,7 +161,7 @@ def _of_frame(data: pydicom.Dataset, index: int, group: str) -> pydicom.Dataset:
 
 
 def _in_units(stored: np.ndarray, data: pydicom.Dataset, index: int) -> np.ndarray:
-    """Convert to the units of the file, such as Hounsfield units."""
+    """Hounsfield units and the like."""
     group = _of_frame(data, index, "PixelValueTransformationSequence")
     return apply_modality_lut(stored, group)
 

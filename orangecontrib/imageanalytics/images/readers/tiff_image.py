@@ -244,7 +244,7 @@ class TiffImage:
         return plane_number(where, tuple(self._lengths[axis] for axis in outer))
 
     def _array(self, place: tuple[int, ...], channel: int | None = None) -> np.ndarray:
-        """The numbers, shape (height, width) or (height, width, samples or channels)."""
+        """Numbers, shape (height, width) or (height, width, samples or channels)."""
         if channel is not None:
             return self._page_array(place, channel)
         n_shown = min(self.n_channels, len(COLOURS))

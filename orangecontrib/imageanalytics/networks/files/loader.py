@@ -1,7 +1,4 @@
-"""Reads the files of networks that `network_file` finds.
-
-What the three functions do that other modules use is said in `checkpoints`.
-"""
+"""Reads the files of networks that `network_file` finds."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from orangecontrib.imageanalytics.networks.files.torchscript import (
     check_operations,
     clean_torchscript,
 )
-from orangecontrib.imageanalytics.networks.network import LOGITS, Network
+from orangecontrib.imageanalytics.networks.network import Network
 from orangecontrib.imageanalytics.networks.quiet import QuietHere
 
 # Numbers of images for which a traced network may be made.
@@ -131,18 +128,6 @@ def load(network: Network, path: str) -> nn.Module:
     # Else its vectors would be kept as those of the file as it was.
     network.weights.check_unchanged()
     return model
-
-
-def read_layer(model: nn.Module, network: Network, layer: str) -> nn.Module:
-    """The network itself: a file has one output."""
-    if layer == LOGITS:
-        return model
-    raise ValueError(f"a file has one output, so it has no layer '{layer}'")
-
-
-def stages(network: Network) -> tuple[str, ...]:
-    """None: only the output can be read."""
-    return ()
 
 
 def _load_program(path: str) -> FileNetwork:

@@ -10,6 +10,7 @@ import hashlib
 import ntpath
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.files.archives import (
@@ -34,11 +35,35 @@ from orangecontrib.imageanalytics.networks.weights import (
     sha256_of,
 )
 
+if TYPE_CHECKING:
+    from torch import nn
+
 FORMATS = {
     ".pt2": "A torch.export program",
     ".pt": "A TorchScript network",
     ".onnx": "An ONNX network",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFile(Network):
+    """A network in a file, which has one output."""
+
+    def load(self, path: str) -> nn.Module:
+        """As `Network.load`."""
+        from orangecontrib.imageanalytics.networks.files import loader
+
+        return loader.load(self, path)
+
+    def read_layer(self, model: nn.Module, layer: str) -> nn.Module:
+        """As `Network.read_layer`: the network itself."""
+        if layer == LOGITS:
+            return model
+        raise ValueError(f"a file has one output, so it has no layer '{layer}'")
+
+    def stages(self) -> tuple[str, ...]:
+        """As `Network.stages`: none, since only the output can be read."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -167,7 +192,7 @@ def _external_data(path: str, _size: int, _mtime: int) -> tuple[str, ...]:
         return find_external_data(file.read())
 
 
-def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Network:
+def find(path: str, preprocessing: Preprocessing | dict | None = None) -> NetworkFile:
     """The network in a file.
 
     Parameters
@@ -194,7 +219,7 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
     if ending not in FORMATS:
         raise ModelError(explain_refusal(found))
     preparation = _find_preparation(found, preprocessing)
-    return Network(
+    return NetworkFile(
         id=path,
         name=ntpath.basename(path),
         description=f"{FORMATS[ending]}, from a file.",
@@ -203,7 +228,6 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
         preprocessing=preparation.preprocessing,
         layer=LOGITS,  # its only output, whatever that is
         classes=preparation.classes,
-        loader="orangecontrib.imageanalytics.networks.files.loader",
         cpu_only=ending == ".onnx",
         compiles=False,  # what it does may depend on the image
     )

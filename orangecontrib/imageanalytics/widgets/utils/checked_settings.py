@@ -29,6 +29,7 @@ from Orange.widgets.settings import (
     DomainContextHandler,
     IncompatibleContext,
     Setting,
+    SettingProvider,
     SettingsHandler,
 )
 from orangewidget.settings import VERSION_KEY
@@ -54,13 +55,14 @@ def all_between(least, most) -> Callable[[object], bool]:
 class CheckedSettings:
     """A mixin for handlers of settings; see the module."""
 
-    def analyze_setting(self, prefix: str, setting: Setting):
-        """Keep what the class declares; the default follows the user's last choice."""
-        super().analyze_setting(prefix, setting)
-        setting.declared = copy.copy(setting.default)
-        setting.kind = _annotation(self.widget_class, setting.name)
-        if setting.kind is None and setting.default is not None:
-            setting.kind = type(setting.default)
+    def analyze_settings(self, provider: SettingProvider, prefix: str):
+        """Keep what classes declare; defaults follow the user's last choice."""
+        for name, setting in provider.settings.items():
+            setting.declared = copy.copy(setting.default)
+            setting.kind = _annotation(provider.provider_class, name)
+            if setting.kind is None and setting.default is not None:
+                setting.kind = type(setting.default)
+        super().analyze_settings(provider, prefix)
 
     def initialize(self, instance, data: dict | None = None):
         """Initialize the settings of a widget, and replace those that are not valid."""
@@ -72,6 +74,9 @@ class CheckedSettings:
                 log.info("%s: no valid setting %s: %r", instance.name, name, value)
                 instance.replaced_settings[name] = value
                 setattr(instance, name, copy.copy(setting.declared))
+
+    def _add_defaults(self, data: dict | None) -> dict:
+        return _with_valid_parts(self.provider, super()._add_defaults(data))
 
     def _migrate_settings(self, settings: dict | None):
         # Orange would open a window that asks the user to report an error.
@@ -145,6 +150,24 @@ def is_valid(setting: Setting, value) -> bool:
     with suppress(Exception):  # of a comparison, for whatever value there may be
         return bool(valid(value))
     return False
+
+
+def _with_valid_parts(provider: SettingProvider, data: dict) -> dict:
+    """Settings without those that parts of a widget, such as its graph, cannot use.
+
+    The parts are made later, and take their settings then.
+    """
+    data = dict(data)
+    for name, part in provider.providers.items():
+        stored = data.pop(name, None)
+        if isinstance(stored, dict):
+            valid = {
+                key: value
+                for key, value in stored.items()
+                if key not in part.settings or is_valid(part.settings[key], value)
+            }
+            data[name] = _with_valid_parts(part, valid)
+    return data
 
 
 def _annotation(cls: type, name: str):
