@@ -187,7 +187,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     embedder: str = Setting(DEFAULT)
     #: The last networks of the user's own, as `Choice.as_settings` gives them; in a
     #: workflow only that which it uses
-    own_networks: list[dict] = Setting([])
+    own_networks: list = Setting([])
     #: The name of a layer; empty: the network's default
     layer: str = Setting("")
     #: How images meet the square that the network sees; empty: as it was trained
@@ -239,7 +239,8 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self._check_network()
 
     def _check_network(self):
-        self.embedder = str(self.embedder)
+        # Even what can be no name is named in the warning.
+        self.embedder = str(self.replaced_settings.get("embedder", self.embedder))
         choice = Choice(self.embedder)
         if not (choice.is_listed or choice.family or choice.is_file):
             default = find_network(DEFAULT).name
