@@ -83,6 +83,8 @@ class EmbedImages:
         Where to find the network: as for `find_network`.
     intensity : "auto", "full" or (float, float)
         As for `Extractor`.
+    about : tuple of (str, object)
+        Of weights in a file: as `Network.about`.
     """
 
     column: str
@@ -92,6 +94,7 @@ class EmbedImages:
     precision: str | None
     model: str = field(compare=False)
     intensity: Intensity = AUTOMATIC
+    about: tuple[tuple[str, object], ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, extractor: Extractor, column: str, precision: str | None):
@@ -104,6 +107,7 @@ class EmbedImages:
             precision=precision,
             model=extractor.network.id,
             intensity=extractor.intensity,
+            about=extractor.network.about,
         )
 
     def __call__(self, data: Table | Instance):
@@ -166,7 +170,9 @@ class EmbedImages:
         ModelError, ValueError
             When there is no such network, or its weights are others.
         """
-        of_file = self.preprocessing if is_file_name(self.model) else None
+        of_file = None
+        if is_file_name(self.model):
+            of_file = dict(self.about) or self.preprocessing
         network = find_network(self.model, of_file)
         if network.weights.fingerprint != self.weights:
             raise ModelError(

@@ -20,7 +20,11 @@ from orangecontrib.imageanalytics.embedding_columns import (
 )
 from orangecontrib.imageanalytics.engine.cache import VectorCache
 from orangecontrib.imageanalytics.engine.embedder import Embedder
-from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.errors import (
+    Cancelled,
+    ModelError,
+    TrustNeededError,
+)
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     image_columns,
@@ -43,6 +47,7 @@ __all__ = [
     "Cancelled",
     "ImageEmbedder",
     "ModelError",
+    "TrustNeededError",
     "cache_info",
     "clear_cache",
 ]
@@ -69,8 +74,10 @@ class ImageEmbedder:
     ----------
     model : str or path-like, optional
         A key of `MODELS`; ``"torchvision:NAME"`` or ``"timm:NAME"`` for the
-        networks of these packages; or the file of a network: ``.pt2`` (saved by
-        ``torch.export``), ``.pt`` (TorchScript) or ``.onnx``.
+        networks of these packages; or the path of a network of your own: a file
+        ``.onnx``, ``.tflite`` or ``.xml`` (OpenVINO), a folder (SavedModel of
+        TensorFlow, or as timm writes it), a file with the weights of an
+        architecture, ``.pt2`` (saved by ``torch.export``) or TorchScript.
     device : str, optional
         ``"auto"``: a CUDA GPU, else Apple's, else the CPU. Or as torch names
         devices: ``"cpu"``, ``"cuda:1"``, ``"mps"``.
@@ -98,7 +105,8 @@ class ImageEmbedder:
     preprocessing : dict, optional
         What the file of a network expects of its input, if no file beside it
         says so: ``size`` in pixels, ``mean`` and ``std`` on the scale 0 to 1,
-        ``channels``; see `networks.files.preparation`.
+        ``channels``; of weights the ``architecture`` and ``classes``; see
+        `networks.files.preparation`.
     intensity : "auto", "full" or (float, float), optional
         Which numbers of images of more than 8 bits become black and white: those
         that the file declares or that nearly all of its numbers lie between; the
@@ -108,6 +116,10 @@ class ImageEmbedder:
     engine : {"auto", "openvino", "torch"}, optional
         What runs the network: by default OpenVINO on the CPU, torch on GPUs and for
         what OpenVINO does not take. Vectors of single precision are alike to 1e-4.
+    trust : bool, optional
+        Whether you vouch for a file that can run any program when it is opened:
+        ``.pt2`` and TorchScript. It is remembered on this computer for the content
+        that the file has now. Other files need no trust.
 
     Attributes
     ----------
@@ -124,6 +136,8 @@ class ImageEmbedder:
         precision, engine or layer, at the first use.
     ModelError
         When the file of a network cannot be used.
+    TrustNeededError
+        At the first use, when the file can run code and you have not vouched for it.
 
     Examples
     --------
@@ -146,6 +160,7 @@ class ImageEmbedder:
         preprocessing: Preprocessing | dict | None = None,
         intensity: str | tuple[float, float] | None = None,
         engine: str = "auto",
+        trust: bool = False,
     ):
         device = "auto" if device is None else str(device)
         if "://" in device:  # the second argument of earlier versions
@@ -161,7 +176,8 @@ class ImageEmbedder:
         self.model = model
         self.failures: dict[str, str] = {}
         self.statistics = None
-        self._extractor = Extractor.choose(model, layer, fit, preprocessing, intensity)
+        network = find_network(model, preprocessing, trust)
+        self._extractor = Extractor.choose(network, layer, fit, intensity=intensity)
         self._precision = precision
         # SqueezeNet's are called n0 ... unless asked for, as they always were.
         self._name_classes = layer == LOGITS
@@ -211,23 +227,32 @@ class ImageEmbedder:
         return find_network(model).available()
 
     @staticmethod
-    def stages(model: str | os.PathLike = DEFAULT) -> tuple[str, ...]:
+    def stages(
+        model: str | os.PathLike = DEFAULT,
+        preprocessing: Preprocessing | dict | None = None,
+    ) -> tuple[str, ...]:
         """Names of the stages at which a network can be read, first to last.
 
         Does without the weights; takes seconds at the first time.
+
+        Parameters
+        ----------
+        model, preprocessing
+            As for the constructor.
         """
-        return find_network(model).stages()
+        return find_network(model, preprocessing).stages()
 
     @staticmethod
     def check(
         model: str | os.PathLike = DEFAULT,
         preprocessing: Preprocessing | dict | None = None,
+        trust: bool = False,
     ) -> int:
         """Try a network on one image; its weights have to be here.
 
         Parameters
         ----------
-        model, preprocessing
+        model, preprocessing, trust
             As for the constructor.
 
         Returns
@@ -244,7 +269,7 @@ class ImageEmbedder:
         """
         from orangecontrib.imageanalytics.networks.backbone import count_features
 
-        return count_features(find_network(model, preprocessing))
+        return count_features(find_network(model, preprocessing, trust))
 
     @staticmethod
     def download(model: str | os.PathLike = DEFAULT, callback=None) -> None:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orangecontrib.imageanalytics.engine.compiled import library
 from orangecontrib.imageanalytics.engine.device import (
     AUTOMATIC,
     OPENVINO_DEVICES,
@@ -25,6 +24,7 @@ from orangecontrib.imageanalytics.engine.device import (
 )
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.openvino_library import library
 
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.engine.device_decoding import DeviceDecoder

@@ -92,6 +92,8 @@ class Network(ABC):
         string names the torchvision weights that list them.
     has_classifier : bool
         Whether there are logits to be read.
+    has_layers : bool
+        Whether anything but its output can be read.
     cpu_only : bool
         Whether it cannot run on a GPU.
     compiles : bool
@@ -108,6 +110,7 @@ class Network(ABC):
     layer: str = PENULTIMATE
     classes: tuple[str, ...] | str = ()
     has_classifier: bool = True
+    has_layers: bool = True
     cpu_only: bool = False
     compiles: bool = True
 
@@ -125,6 +128,14 @@ class Network(ABC):
     def origin(self) -> str:
         """Where the weights come from, in words."""
         return self.weights.origin
+
+    @property
+    def about(self) -> tuple[tuple[str, object], ...]:
+        """What has to be said of a file, beside its path, to find the network again.
+
+        As ``preprocessing`` for `find_network`; empty if nothing has to be said.
+        """
+        return ()
 
     def available(self) -> bool:
         """Whether the weights are on this computer; asks no network."""
