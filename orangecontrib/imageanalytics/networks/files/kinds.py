@@ -11,7 +11,7 @@ import functools
 import os
 import zipfile
 
-from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.errors import ModelError, first_line
 from orangecontrib.imageanalytics.networks.files.onnx_data import (
     check_external_data,
     find_external_data,
@@ -21,6 +21,7 @@ from orangecontrib.imageanalytics.networks.hub_weights import FILES as HUB_FILES
 SAVED_MODEL_FILE, CONFIG_FILE = "saved_model.pb", "config.json"
 KERAS = (".keras", ".h5", ".hdf5")
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
+ARCHIVE, PICKLE = b"PK", b"\x80"  # as such files begin
 AS_ONNX = "Save the network as ONNX instead."
 
 
@@ -143,16 +144,22 @@ def _find_folder_kind(path: str) -> Kind:
 
 
 def _find_pickle_kind(path: str) -> Kind:
-    """What torch has written into an archive; whatever is none is weights or damaged.
+    """What torch has written: a program, TorchScript, or else weights.
 
     A file that hides its parts from this gains nothing: torch reads weights with
     ``weights_only=True``, which refuses the other kinds.
     """
     try:
+        with open(path, "rb") as file:
+            start = file.read(2)
+        if start[:1] == PICKLE:
+            return Kind.WEIGHTS
+        if start != ARCHIVE:
+            raise ModelError(f"{path} holds no network that torch has written.")
         with zipfile.ZipFile(path) as archive:
             names = {name.partition("/")[2] or name for name in archive.namelist()}
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile):
-        return Kind.WEIGHTS
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path} is damaged: {first_line(error)}.") from error
     if "constants.pkl" in names and any(name.startswith("code/") for name in names):
         return Kind.SCRIPT
     if names & {"models/model.json", "serialized_exported_program.json"}:

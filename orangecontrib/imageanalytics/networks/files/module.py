@@ -106,15 +106,7 @@ def check_output(model: OutputModule, network: NetworkFile) -> None:
         message is the reason alone.
     """
     size = network.input_size
-    shape = (3, size, size)
-    if any(
-        takes and takes != has for takes, has in zip(model.image, shape, strict=True)
-    ):
-        takes = " x ".join(str(length or "any") for length in model.image)
-        raise ModelError(
-            f"takes images of {takes} numbers, not 3 x {size} x {size}: "
-            "the size that is said of it may be wrong"
-        )
+    check_shape(model.image, size)
     given = f"an image of 3 x {size} x {size} numbers"
     try:
         output = _try(model, 1, size)
@@ -130,6 +122,29 @@ def check_output(model: OutputModule, network: NetworkFile) -> None:
         output = _try(model, 1, size)
     _check_output(output, given, network.n_classes)
     _check_mixing(model, size)
+
+
+def check_shape(image: Sequence[int], size: int) -> None:
+    """
+    Parameters
+    ----------
+    image : sequence of int
+        Channels, height and width that a network takes; 0 for any.
+    size : int
+        Side of the square that it is said to see.
+
+    Raises
+    ------
+    ModelError
+        When it takes others. The message is the reason alone.
+    """
+    wanted = (3, size, size)
+    if any(takes and takes != has for takes, has in zip(image, wanted, strict=True)):
+        takes = " x ".join(str(length or "any") for length in image)
+        raise ModelError(
+            f"takes images of {takes} numbers, not 3 x {size} x {size}: "
+            "the size that is said of it may be wrong"
+        )
 
 
 def _try(model, n, size) -> Tensor:

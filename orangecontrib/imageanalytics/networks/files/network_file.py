@@ -6,7 +6,6 @@ vouched for that very file; see `trust`. Nothing here imports torch.
 
 from __future__ import annotations
 
-import hashlib
 import ntpath
 import os
 from dataclasses import dataclass
@@ -67,8 +66,10 @@ class NetworkFile(Network):
         """
         from orangecontrib.imageanalytics.networks.files import module
 
+        # Finds out, before anything is opened, whether all parts are in one place.
+        expected = self.weights.sha256
         try:
-            model = self._open(path)
+            model = self._open(path, expected)
             module.check_output(model, self)
         except TrustNeededError:
             raise
@@ -84,16 +85,16 @@ class NetworkFile(Network):
         self.weights.check_unchanged()
         return model
 
-    def _open(self, path: str) -> OutputModule:
+    def _open(self, path: str, sha256: str) -> OutputModule:
         if self.kind.runs_code:
-            return self._open_code(path)
+            return self._open_code(path, sha256)
         from orangecontrib.imageanalytics.networks.files import (
             onnxruntime_files,
             openvino_files,
         )
 
         try:
-            model = openvino_files.load_openvino(path, self.kind)
+            model = openvino_files.load_openvino(path, self.kind, self.input_size)
         except openvino_files.UnknownOperationError as unknown:
             if self.kind is not Kind.ONNX:
                 raise
@@ -108,12 +109,11 @@ class NetworkFile(Network):
             )
         return model
 
-    def _open_code(self, path: str) -> OutputModule:
+    def _open_code(self, path: str, sha256: str) -> OutputModule:
         """What is checked is what is opened: the file is read only once."""
         with open(path, "rb") as file:
             content = file.read()
-        trust.check_vouched(path, content)
-        if hashlib.sha256(content).hexdigest() != self.weights.sha256:
+        if trust.check_vouched(path, content) != sha256:
             raise ModelError("has changed since it was chosen")
         from orangecontrib.imageanalytics.networks.files import programs
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.files.module import (
     OutputModule,
     short_reason,
-)
-from orangecontrib.imageanalytics.networks.files.onnx_data import (
-    check_external_data,
-    find_external_data,
 )
 
 INSTALL = 'pip install "Orange3-ImageAnalytics[onnx]"'
@@ -33,22 +27,15 @@ def load_onnx(path: str) -> OutputModule:
         import onnxruntime
     except ImportError as error:
         raise ModelError(f"needs onnxruntime: {INSTALL}") from error
-    with open(path, "rb") as file:
-        content = file.read()
-    others = find_external_data(content)
-    check_external_data(others, os.path.dirname(path))
     options = onnxruntime.SessionOptions()
     # Batches run in several threads instead.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # Its other format, which it would know by the content, was not checked.
+    # Not its other format, in which files beside it could be named in other ways.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         session = onnxruntime.InferenceSession(
-            # It finds other files by the path alone.
-            path if others else content,
-            options,
-            providers=["CPUExecutionProvider"],
+            path, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's own have no base of their own
         raise ModelError(

@@ -5,6 +5,7 @@ It runs no code that is in them: an operation that it does not know is refused.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 
@@ -13,21 +14,18 @@ import torch
 from torch import Tensor
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.files.conversion import read_network
 from orangecontrib.imageanalytics.networks.files.kinds import Kind
 from orangecontrib.imageanalytics.networks.files.module import (
     OutputModule,
+    check_shape,
     short_reason,
 )
 from orangecontrib.imageanalytics.networks.openvino_library import library
 
-FRONTENDS = {
-    Kind.ONNX: "onnx",
-    Kind.TFLITE: "tflite",
-    Kind.SAVED_MODEL: "tf",
-    Kind.OPENVINO: "ir",
-}
 REAL, WHOLE = ("f32", "f16", "bf16", "f64"), ("u8", "i8")
 CHANNELS = 3
+MOST_BYTES = 4 << 30  # of one result
 
 
 class UnknownOperationError(ModelError):
@@ -47,8 +45,7 @@ class OpenVinoModule(OutputModule):
     """
 
     def __init__(self, model, takes_whole_numbers: bool):
-        shape = [d.get_length() if d.is_static else 0 for d in _shape(model.input())]
-        super().__init__(self._infer, shape)
+        super().__init__(self._infer, _lengths(_shape(model.input())))
         self.openvino_model = model
         self.takes_whole_numbers = takes_whole_numbers
         options = {
@@ -81,15 +78,23 @@ class OpenVinoModule(OutputModule):
         return torch.from_numpy(request.get_output_tensor().data.copy())
 
 
-def load_openvino(path: str, kind: Kind) -> OpenVinoModule:
+def load_openvino(path: str, kind: Kind, size: int) -> OpenVinoModule:
     """The network in a file or folder.
+
+    Parameters
+    ----------
+    path : str
+    kind : Kind
+    size : int
+        Side of the square that it is said to see, in pixels.
 
     Raises
     ------
     UnknownOperationError
         When it computes something that OpenVINO does not know.
     ModelError
-        When it is damaged, or does not take images. The message is the reason alone.
+        When it is damaged, or does not take such images. The message is the reason
+        alone.
     """
     model = _read(path, kind)
     if len(model.inputs) != 1:
@@ -99,19 +104,17 @@ def load_openvino(path: str, kind: Kind) -> OpenVinoModule:
             f"gives {len(model.outputs)} outputs, not one tensor: "
             "export only the one you want"
         )
-    is_last = _fix_shape(model, kind)
+    is_last = _fix_shape(model, kind, size)
+    _check_memory(model)
     type_name = model.input().get_element_type().get_type_name()
     return OpenVinoModule(_normalised(model, is_last), type_name in WHOLE)
 
 
 def _read(path, kind):
-    library()
-    from openvino.frontend import FrontEndManager
-
-    # Not `Core.read_model`, which tries each of its readers and logs what they say.
-    frontend = FrontEndManager().load_by_framework(FRONTENDS[kind])
     try:
-        return frontend.convert(frontend.load(path))
+        return read_network(path, kind)
+    except ModelError:
+        raise
     except Exception as error:  # OpenVINO's own have no base of their own
         text = str(error)
         if names := re.search(r"No conversion rule found for operations?: (.+)", text):
@@ -131,7 +134,7 @@ def _shape(port):
     return port.get_partial_shape()
 
 
-def _fix_shape(model, kind: Kind) -> bool:
+def _fix_shape(model, kind: Kind, size: int) -> bool:
     """Let the network take one image at a time, if it can.
 
     Returns
@@ -147,19 +150,33 @@ def _fix_shape(model, kind: Kind) -> bool:
             "size)"
         )
     is_last = _has_channels_last(shape, kind)
-    if shape[0].is_dynamic or shape[0].get_length() != 1:
-        alone = list(shape)
-        alone[0] = 1
-        _reshape(model, alone)
+    n, *image = _lengths(shape)
+    check_shape((image[-1], *image[:-1]) if is_last else image, size)
+    sides = (size, size, CHANNELS) if is_last else (CHANNELS, size, size)
+    try:
+        model.reshape([1, *sides])
+    except RuntimeError:  # it was made for so many images
+        model.reshape([n or -1, *sides])
     return is_last
 
 
-def _reshape(model, shape) -> None:
-    before = _shape(model.input())
-    try:
-        model.reshape(shape)
-    except RuntimeError:  # it was made for so many images
-        model.reshape(before)
+def _lengths(shape) -> list[int]:
+    """With zeros for those that are not fixed."""
+    return [length.get_length() if length.is_static else 0 for length in shape]
+
+
+def _check_memory(model) -> None:
+    """What a file says of its shapes would be asked for when it is compiled."""
+    for operation in model.get_ops():
+        for output in operation.outputs():
+            shape = _shape(output)
+            if shape.is_dynamic:
+                continue
+            n_bytes = math.prod(_lengths(shape)) * output.get_element_type().size
+            if n_bytes > MOST_BYTES:
+                raise ModelError(
+                    f"would take {n_bytes / 1e9:,.0f} GB for a part of one image"
+                )
 
 
 def _has_channels_last(shape, kind: Kind) -> bool:
@@ -201,7 +218,7 @@ def _pooled(model):
     from openvino import opset13
 
     (output,) = model.outputs
-    shape = [dimension.get_length() for dimension in _shape(output)]
+    shape = _lengths(_shape(output))
     if len(shape) == 2:
         return model
     axes = [1] if len(shape) == 3 else [2, 3] if shape[2] == shape[3] else [1, 2]

@@ -200,7 +200,9 @@ def _list_problems(missing, left_over, misfits) -> str:
 def _some(names: Iterable[str]) -> str:
     names = [name if len(name) <= 80 else name[:77] + "..." for name in names]
     more = len(names) - MOST_NAMED
-    text = ", ".join(name if name.isprintable() else repr(name) for name in names[:MOST_NAMED])
+    text = ", ".join(
+        name if name.isprintable() else repr(name) for name in names[:MOST_NAMED]
+    )
     return f"{text} and {more} more" if more > 0 else text
 
 

@@ -52,7 +52,7 @@ def is_vouched(sha256: str) -> bool:
     return sha256 in _vouched or sha256 in _read()
 
 
-def check_vouched(path: str, content: bytes) -> None:
+def check_vouched(path: str, content: bytes) -> str:
     """
     Parameters
     ----------
@@ -61,6 +61,11 @@ def check_vouched(path: str, content: bytes) -> None:
     content : bytes
         What was read from it and is about to be opened.
 
+    Returns
+    -------
+    str
+        SHA-256 of the content, in hexadecimal.
+
     Raises
     ------
     TrustNeededError
@@ -68,7 +73,7 @@ def check_vouched(path: str, content: bytes) -> None:
     """
     sha256 = hashlib.sha256(content).hexdigest()
     if is_vouched(sha256):
-        return
+        return sha256
     try:
         modified = os.path.getmtime(path)
     except OSError:  # it was moved meanwhile
