@@ -61,10 +61,10 @@ import sys, threading, time
 import numpy as np
 from orangecontrib.imageanalytics.engine.device import workers
 from orangecontrib.imageanalytics.engine.runner import choose_runner
-from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 model, precision, engine, *paths = sys.stdin.read().split("\\n")
 runner = choose_runner(
-    Extractor.choose(model), "cpu", precision=precision or None, engine=engine
+    EmbeddingSpec.choose(model, precision=precision or None), "cpu", engine=engine
 )
 size = runner.preprocessing.size
 shape = runner.batch_size, size, size, 3
@@ -111,10 +111,10 @@ def plain_loop(paths, model, workers, batch_size):
     from torchvision import transforms
 
     from orangecontrib.imageanalytics.networks.backbone import load_backbone
-    from orangecontrib.imageanalytics.networks.extractor import Extractor
+    from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
-    extractor = Extractor.choose(model)
-    expected = extractor.preprocessing
+    spec = EmbeddingSpec.choose(model)
+    expected = spec.preprocessing
     stretched = (expected.size, expected.size)
     resize = expected.resize if expected.fit == "crop" else stretched
     steps = [
@@ -136,7 +136,7 @@ def plain_loop(paths, model, workers, batch_size):
             with Image.open(paths[index]) as image:
                 return transform(image.convert("RGB"))
 
-    module = load_backbone(extractor.network)
+    module = load_backbone(spec.network)
     start = time.perf_counter()
     loader = torch.utils.data.DataLoader(Photos(), batch_size, num_workers=workers)
     with torch.inference_mode():

@@ -31,7 +31,7 @@ from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.engine.runner import TORCH
 from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 from orangecontrib.imageanalytics.import_images import scan
-from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 MODELS = ("efficientnet-lite0", "resnet50", "torchvision:vit_b_16")
 N_PHOTOS, PHOTO_SIZE, SECONDS = 4096, (1600, 1200), 5
@@ -58,14 +58,14 @@ class RandomWeights:
 
 def choose(model, folder):
     """A network, with random weights unless its own are here."""
-    extractor = Extractor.choose(model)
-    network = extractor.network
+    spec = EmbeddingSpec.choose(model)
+    network = spec.network
     if network.available():
-        return extractor
+        return spec
     path = os.path.join(folder, f"{network.name}.pt")
     torch.save(network.build("cpu").state_dict(), path)
     network = dataclasses.replace(network, weights=RandomWeights(path))
-    return dataclasses.replace(extractor, network=network)
+    return dataclasses.replace(spec, network=network)
 
 
 def make_photos(folder, count, size):
@@ -121,11 +121,11 @@ def thread_counts():
     return [*powers, workers()]
 
 
-def measure(extractor, device, paths, seconds):
-    embedder = Embedder(extractor, device, use_cache=False, engine=TORCH)
+def measure(spec, device, paths, seconds):
+    embedder = Embedder(spec, device, use_cache=False, engine=TORCH)
     runner = embedder.runner
     runner.load()
-    print(f"{extractor.network.name}, {runner.precision}", end="")
+    print(f"{spec.network.name}, {runner.precision}", end="")
     print(f", batches of {runner.batch_size}")
     alone = forward_rate(runner, seconds)
     print(LINE.format("network alone", alone, ""))
@@ -162,12 +162,12 @@ def main():
             sizes = (FEW_PHOTOS, SMALL_SIZE) if small else (N_PHOTOS, PHOTO_SIZE)
             make_photos(folder, *sizes)
         paths = list(scan(os.path.abspath(folder)))
-        extractors = [choose(model, scratch) for model in models]
-        print(TorchRunner(extractors[0], arguments.device).device_name)
+        specs = [choose(model, scratch) for model in models]
+        print(TorchRunner(specs[0], arguments.device).device_name)
         print(f"torch {torch.__version__}, torchvision {torchvision.__version__}")
         print(f"{len(paths)} photos")
-        for extractor in extractors:
-            measure(extractor, arguments.device, paths, seconds)
+        for spec in specs:
+            measure(spec, arguments.device, paths, seconds)
 
 
 if __name__ == "__main__":

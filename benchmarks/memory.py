@@ -105,7 +105,7 @@ class StandInRunner(Runner):
     preprocessing = Preprocessing(1, None, (0, 0, 0), (1, 1, 1), "bilinear")
 
     def __init__(self):
-        """There is no extractor to be asked."""
+        """Without a spec: it is asked for nothing else."""
 
     def load(self, callback=None):
         pass

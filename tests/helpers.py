@@ -8,6 +8,11 @@ import warnings
 import numpy as np
 from PIL import Image
 
+from orangecontrib.imageanalytics.engine.runner import Runner
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+
+N_FEATURES = 8
+
 
 def make_image(seed: int, size=(64, 48)) -> Image.Image:
     """An image of soft blotches that no other seed gives."""
@@ -26,6 +31,39 @@ def serving(handler):
         yield server
         server.stop.set()
         server.shutdown()
+
+
+class StandInRunner(Runner):
+    """Its vectors are the colour of the images, of which it sees one pixel."""
+
+    precision = "float32"
+    batch_size = 16
+    intensity = "auto"
+    device_name = "stand-in"
+    preprocessing = Preprocessing(1, None, (0, 0, 0), (1, 1, 1), "bilinear")
+
+    def __init__(self):
+        self.n_seen = self.n_loads = 0
+        self._lock = threading.Lock()
+
+    def load(self, callback=None):
+        self.n_loads += 1
+
+    def __call__(self, squares, cancelled):
+        with self._lock:
+            self.n_seen += len(squares)
+        pixels = squares.reshape(len(squares), 3)
+        return np.tile(pixels, 3)[:, :N_FEATURES].astype(np.float32), self.precision
+
+
+def number_of(content) -> int:
+    """The number in a name such as ``17`` or ``17 again``; 0 to 2**24 - 1."""
+    return int(content.split()[0])
+
+
+def vector_of(source) -> np.ndarray:
+    """That which `StandInRunner` makes of an image of `number_images`."""
+    return np.tile(list(number_of(source).to_bytes(3, "big")), 3)[:N_FEATURES]
 
 
 class FakeStream:

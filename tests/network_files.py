@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from orangecontrib.imageanalytics.networks.backbone import load_backbone
-from orangecontrib.imageanalytics.networks.files.network_file import find
+from orangecontrib.imageanalytics.networks.registry import find_network
 
 SIZE = 16
 WRITTEN = {"size": SIZE, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
@@ -159,7 +159,7 @@ class Trap:
 
 def load(path, trusted=False, **values):
     """The network in a file, as the engine loads it."""
-    return load_backbone(find(str(path), WRITTEN | values, trusted))
+    return load_backbone(find_network(str(path), WRITTEN | values, trusted))
 
 
 def run(backbone, x):

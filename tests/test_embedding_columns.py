@@ -1,6 +1,7 @@
 """Columns that embed the images of any table that is transformed to them."""
 
 import copy
+import dataclasses
 import gc
 import os
 import pickle
@@ -36,6 +37,7 @@ from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.spec import NetworkReference
 from orangecontrib.imageanalytics.networks.weights import PackagedWeights
 
 
@@ -274,7 +276,7 @@ def loads(monkeypatch):
     names, load = [], OpenVinoRunner._load
 
     def remember(runner, *args):
-        names.append(runner.extractor.network.id)
+        names.append(runner.spec.network.id)
         return load(runner, *args)
 
     monkeypatch.setattr(OpenVinoRunner, "_load", remember)
@@ -527,16 +529,20 @@ def test_a_pickle_opens_in_a_process_of_its_own(old, new, fresh_cache, tmp_path)
     assert float(answer.stdout) == pytest.approx(embed(new).X.sum(), rel=1e-6)
 
 
+def first_column(shared, **changes):
+    """The first column of an embedding that differs from another."""
+    spec = dataclasses.replace(shared.spec, **changes)
+    compute = EmbedImages(shared.column, spec)
+    return ContinuousVariable("n0", compute_value=EmbeddingFeature(compute, 0, "n0"))
+
+
 def test_a_network_that_is_not_here(old, new, fresh_cache, monkeypatch, tmp_path):
     feature = embed(old).domain["n0"].compute_value
     shared = feature.compute_shared
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr("torch.hub._hub_dir", None)
-    values = {**vars(shared), "model": "resnet50", "layer": "penultimate"}
-    values["weights"] = "resnet50-11ad3fa6.pth"
-    variable = ContinuousVariable(
-        "n0", compute_value=EmbeddingFeature(EmbedImages(**values), 0, "n0")
-    )
+    network = NetworkReference("resnet50", "resnet50-11ad3fa6.pth")
+    variable = first_column(shared, network=network, layer="penultimate")
     with pytest.raises(
         DomainTransformationError,
         match=r"ResNet-50 is not on this computer.*download resnet50",
@@ -547,20 +553,16 @@ def test_a_network_that_is_not_here(old, new, fresh_cache, monkeypatch, tmp_path
 
 def test_other_weights_than_those_trained_on(old, new, fresh_cache):
     shared = embed(old).domain["n0"].compute_value.compute_shared
-    values = {**vars(shared), "weights": "of before"}
-    variable = ContinuousVariable(
-        "n0", compute_value=EmbeddingFeature(EmbedImages(**values), 0, "n0")
-    )
+    network = NetworkReference("squeezenet", "of before")
+    variable = first_column(shared, network=network)
     with pytest.raises(DomainTransformationError, match=r"SqueezeNet.*changed"):
         new.transform(Domain([variable]))
 
 
 def test_a_network_of_a_later_version(old, new, fresh_cache):
     shared = embed(old).domain["n0"].compute_value.compute_shared
-    values = {**vars(shared), "model": "of-2031"}
-    variable = ContinuousVariable(
-        "n0", compute_value=EmbeddingFeature(EmbedImages(**values), 0, "n0")
-    )
+    network = NetworkReference("of-2031", "sha256")
+    variable = first_column(shared, network=network)
     with pytest.raises(DomainTransformationError, match="'of-2031' is not a valid"):
         new.transform(Domain([variable]))
 
@@ -703,7 +705,7 @@ def test_names_that_are_taken(old):
 
 
 def test_vectors_are_copied_once():
-    n_rows, n_features = 4 * embedding_columns.ROWS_AT_ONCE, 50
+    n_rows, n_features = 20 * embedding_columns.ROWS_AT_ONCE, 50
     paths = np.full((n_rows, 1), "a.png", dtype=object)
     data = Table.from_numpy(
         Domain([], metas=[StringVariable("image")]), np.empty((n_rows, 0)), metas=paths
@@ -718,7 +720,7 @@ def test_vectors_are_copied_once():
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 1.25 * embedded.X.nbytes
+    assert peak < 1.1 * embedded.X.nbytes
     np.testing.assert_array_equal(embedded.X, vectors[rows[rows >= 0]])
     assert len(skipped) == (rows < 0).sum() > 0
 
@@ -768,7 +770,7 @@ def test_another_folder_is_embedded_with_the_same_intensity(
     )
     embedded = embed(first, intensity=intensity)
     compute = embedded.domain.attributes[0].compute_value.compute_shared
-    assert compute.intensity == intensity
+    assert compute.spec.intensity == intensity
     expected = embed(second, intensity=intensity)
     domain = pickle.loads(pickle.dumps(embedded.domain))
     np.testing.assert_array_equal(second.transform(domain).X, expected.X)
@@ -793,11 +795,22 @@ def test_intensity_makes_a_difference(stacks, fresh_cache):
     assert embed(table).domain != embed(table, intensity="full").domain
 
 
-def test_what_was_saved_before_there_was_an_intensity(old, fresh_cache):
+@pytest.mark.parametrize("intensity", [{}, {"intensity": "auto"}], ids=str)
+def test_what_earlier_versions_have_pickled(intensity, old, fresh_cache):
+    """With the values one by one, at first without an intensity."""
     compute = embed(old).domain.attributes[0].compute_value.compute_shared
-    state = dict(compute.__dict__)
-    assert state.pop("intensity") == "auto"
     earlier = EmbedImages.__new__(EmbedImages)
-    earlier.__dict__.update(state)
+    earlier.__setstate__(
+        {
+            "column": "image",
+            "weights": compute.spec.network.fingerprint,
+            "layer": "logits",
+            "preprocessing": compute.spec.preprocessing,
+            "precision": None,
+            "model": "squeezenet",
+            **intensity,
+        }
+    )
     assert earlier == compute and hash(earlier) == hash(compute)
-    assert earlier.make_embedder().extractor.intensity == "auto"
+    assert earlier.make_embedder().spec.intensity == "auto"
+    assert pickle.loads(pickle.dumps(earlier)) == earlier

@@ -44,7 +44,8 @@ from orangecontrib.imageanalytics.images import drawing
 from orangecontrib.imageanalytics.images.decode import decode
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.import_images import ImportImages
-from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.registry import find_network
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 # A second, in seconds of a machine that has other things to do; without being
 # heard, what is stopped here would go on for more than twice that.
@@ -190,8 +191,8 @@ def test_no_rows_and_no_images(embedder, table):
 
 
 def test_no_such_column(embedder, table):
-    with pytest.raises(ValueError, match="no column 'image'"):
-        embedder(table, "image")
+    with pytest.raises(ValueError, match="no column 'photo'"):
+        embedder(table, "photo")
     with pytest.raises(ValueError, match="no column that could name images"):
         embedder(Table("iris"))
     with pytest.raises(ValueError, match="numeric"):
@@ -659,6 +660,74 @@ def test_a_image_that_cannot_be_scaled(embedder, photos, monkeypatch, fresh_cach
     assert "too large" in embedder.failures[photos[0]]
 
 
+def test_calls_in_two_threads_have_their_own_results(photos, tmp_path, fresh_cache):
+    embedder = ImageEmbedder("squeezenet", "cpu")
+    together = threading.Barrier(2, timeout=60)
+
+    def call(sources):
+        waited = []
+
+        def callback(_fraction):
+            if not waited:
+                waited.append(together.wait())
+
+        embedder(sources, callback=callback)
+        together.wait()
+        return embedder.failures, embedder.statistics
+
+    lost = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(call, [[lost[0], *photos[:2]], [lost[1], photos[2]]])
+    assert first[0] == {lost[0]: "file not found"}
+    assert second[0] == {lost[1]: "file not found"}
+    assert (first[1].n_images, second[1].n_images) == (3, 2)
+    # Who called nothing sees one of them; who calls, that which is left by it.
+    assert embedder.failures in (first[0], second[0])
+    embedder(photos[:1])
+    assert embedder.failures == {}
+    assert embedder.statistics.n_images == 1
+
+
+def test_failures_of_a_call_that_was_stopped(photos, tmp_path, fresh_cache):
+    lost = str(tmp_path / "a.png")
+    embedder = ImageEmbedder("squeezenet", "cpu")
+
+    def callback(fraction):
+        if fraction == 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        embedder([lost, photos[0]], callback=callback)
+    assert embedder.failures == {lost: "file not found"}
+    assert embedder.statistics is None
+
+
+def test_a_network_instead_of_its_name(photos, fresh_cache):
+    network = find_network("squeezenet")
+    with ImageEmbedder(network, "cpu") as embedder:
+        by_network = embedder(photos[:1])
+    assert embedder.model is network
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        np.testing.assert_array_equal(embedder(photos[:1]), by_network)
+        assert embedder.statistics.n_cached == 1
+    assert ImageEmbedder.available(network)
+    assert ImageEmbedder.stages(network) == ImageEmbedder.stages("squeezenet")
+    assert ImageEmbedder.check(network) == 1000
+    ImageEmbedder.download(network)
+    with pytest.raises(ValueError, match="has its preprocessing"):
+        ImageEmbedder(network, preprocessing={"size": 32})
+
+
+@pytest.mark.parametrize("layer", [None, "features.3"])
+def test_check_layer(layer):
+    ImageEmbedder("squeezenet", "cpu", layer=layer).check_layer()
+
+
+def test_check_layer_that_there_is_not():
+    with pytest.raises(ValueError, match=r"no layer 'attic'; named stages: features"):
+        ImageEmbedder("squeezenet", "cpu", layer="attic").check_layer()
+
+
 def test_models_as_scripts_read_them():
     assert MODELS["squeezenet"]["target_image_size"] == (227, 227)
     assert sorted(MODELS, key=lambda m: MODELS[m]["order"])[0] == "efficientnet-lite0"
@@ -680,10 +749,12 @@ def test_cancel_during_a_download(tmp_path, monkeypatch, photos):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/net-12345678.pth"
         embedder = ImageEmbedder("resnet50", "cpu")
-        network = embedder._embedder.extractor.network
+        network = embedder._embedder.spec.network
         weights = dataclasses.replace(network.weights, url=url)
         network = dataclasses.replace(network, weights=weights)
-        embedder._embedder.extractor = Extractor(network, network.layer, None)
+        embedder._embedder.spec = EmbeddingSpec(
+            network, network.layer, network.preprocessing
+        )
         threading.Timer(0.3, embedder.cancel).start()
         start = time.perf_counter()
         with pytest.raises(Cancelled):

@@ -1,8 +1,14 @@
 """The command line: what it prints, writes and returns."""
 
+import contextlib
+import dataclasses
+import errno
 import os
+import pathlib
+import sqlite3
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,8 +19,14 @@ from PIL import Image
 from orangecontrib.imageanalytics import __main__ as module
 from orangecontrib.imageanalytics import image_embedder
 from orangecontrib.imageanalytics.__main__ import main
+from orangecontrib.imageanalytics.engine import cache as engine_cache
+from orangecontrib.imageanalytics.engine import compiled
+from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.images import http_cache
+from orangecontrib.imageanalytics.networks import torchvision_networks
+from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
 from orangecontrib.imageanalytics.networks.registry import NETWORKS
 
 
@@ -207,6 +219,32 @@ def test_models_by_name(capsys, monkeypatch):
     assert "no model's name contains 'no such'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("extra", [[], ["--layer", "features.3"]], ids=str)
+def test_known_vectors_need_no_network(extra, photos, out, capsys, monkeypatch):
+    arguments = "embed", photos, "-o", out, "--force", *extra
+    assert run(*arguments) == 0
+
+    def fail(*_, **__):
+        raise AssertionError("the network is loaded")
+
+    monkeypatch.setattr(OpenVinoRunner, "load", fail)
+    monkeypatch.setattr(CheckpointNetwork, "build", fail)
+    assert run(*arguments) == 0
+    assert "2 (2 from cache)" in capsys.readouterr().out
+
+
+def test_a_network_is_looked_up_once(photos, out, monkeypatch):
+    looked_up = []
+
+    def find(name):
+        looked_up.append(name)
+        return dataclasses.replace(NETWORKS[0], id=f"torchvision:{name}")
+
+    monkeypatch.setattr(torchvision_networks, "find", find)
+    assert run("embed", photos, "-o", out, "--model", "torchvision:tiny") == 0
+    assert looked_up == ["tiny"]
+
+
 def test_layer_and_fit(photos, out, capsys):
     arguments = ("--device", "cpu", "--layer", "features.17", "--fit", "pad")
     assert run("embed", photos, "-o", out, *arguments) == 0
@@ -230,7 +268,7 @@ def test_download(capsys, monkeypatch):
 
     def download(model, callback):
         callback(1)
-        asked.append(model)
+        asked.append(model.id)
 
     monkeypatch.setattr(ImageEmbedder, "download", download)
     assert run("download", "squeezenet", "resnet50") == 0
@@ -259,7 +297,7 @@ def test_cache(photos, out, capsys):
     assert " 2 entries " in vectors
     assert folder in vectors
     assert images.startswith("web images  0 entries ")
-    assert networks.startswith("networks      1 entries ")
+    assert networks.startswith("networks    1 entries ")
     assert run("cache", "clear") == 0
     assert run("cache", "info") == 0
     lines = capsys.readouterr().out.splitlines()[-3:]
@@ -269,6 +307,86 @@ def test_cache(photos, out, capsys):
         "networks",
     ]
     assert all(" 0 entries " in line for line in lines)
+
+
+@contextlib.contextmanager
+def locked(path):
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@contextlib.contextmanager
+def kept_from_removal(folder):
+    """As a file that another program has open on Windows."""
+    remove = os.remove
+
+    def refuse(path):
+        if str(path).startswith(folder) and str(path).endswith(".bin"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        remove(path)
+
+    with mock.patch("os.remove", refuse):
+        yield
+
+
+@contextlib.contextmanager
+def not_a_folder(folder):
+    os.rename(folder, folder + ".away")
+    pathlib.Path(folder).write_text("")
+    yield
+    os.remove(folder)
+    os.rename(folder + ".away", folder)
+
+
+@pytest.fixture
+def filled_cache(photos, out, monkeypatch, capsys):
+    """Something in each part of the cache; their folders by name."""
+    monkeypatch.setattr(engine_cache, "PATIENT_SECONDS", 0.05)
+    monkeypatch.setattr(http_cache, "BUSY_SECONDS", 0.05)
+    assert run("embed", photos, "-o", out) == 0
+    http_cache.open_cache("", 1_000_000).close()
+    capsys.readouterr()
+    parts = {"vectors": image_embedder, "web images": http_cache, "networks": compiled}
+    return {name: part.cache_info()["folder"] for name, part in parts.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "hindrance", "file", "reason"),
+    [
+        ("vectors", locked, engine_cache.FILE_NAME, "another program is using it"),
+        ("web images", locked, http_cache.DATABASE, "another program is using it"),
+        ("networks", kept_from_removal, "", "Permission denied"),
+        ("networks", not_a_folder, "", "Not a directory"),
+    ],
+)
+def test_a_part_of_the_cache_that_cannot_be_cleared(
+    filled_cache, name, hindrance, file, reason, capsys
+):
+    with hindrance(os.path.join(filled_cache[name], file).rstrip(os.path.sep)):
+        assert run("cache", "clear") == 1
+    said = capsys.readouterr()
+    assert f"error: {name}: " in said.err
+    assert filled_cache[name] in said.err and reason in said.err
+    cleared = [line for line in said.out.splitlines() if "entries" in line]
+    assert [line.split("  ")[0] for line in cleared] == [
+        part for part in filled_cache if part != name
+    ]
+    assert run("cache", "info") == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert (" 0 entries " in line) or line.startswith(name)
+
+
+@pytest.mark.filterwarnings("ignore:The cache of vectors was damaged")
+def test_damaged_caches_are_cleared(filled_cache, capsys):
+    for name, file in (
+        ("vectors", engine_cache.FILE_NAME),
+        ("web images", http_cache.DATABASE),
+    ):
+        pathlib.Path(filled_cache[name], file).write_bytes(b"no database" * 1000)
+    assert run("cache", "clear") == 0
+    assert run("cache", "info") == 0
+    assert capsys.readouterr().out.count(" 0 entries ") >= 3
 
 
 def test_reader_that_goes_away():

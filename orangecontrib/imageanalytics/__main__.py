@@ -205,8 +205,9 @@ def embed(options: argparse.Namespace) -> int:
         raise NotADirectoryError(f"there is no folder {options.folder}")
     try:
         output = OutputFile(options.output, overwrite=options.force)
+        network = find_network(options.model)
         embedder = ImageEmbedder(
-            model=options.model,
+            model=network,
             device=options.device,
             batch_size=options.batch_size,
             engine=options.engine,
@@ -217,8 +218,10 @@ def embed(options: argparse.Namespace) -> int:
             intensity=options.intensity,
             trust=options.trust,
         )
-        _download(find_network(options.model))
-        embedder.load()
+        _ = embedder.device  # whether there is one
+        if options.layer is not None:
+            embedder.check_layer()
+        _download(network)
     except ValueError as error:
         raise UsageError(error) from error
 
@@ -227,8 +230,7 @@ def embed(options: argparse.Namespace) -> int:
     skipped = list(reader.skipped)
     embedded = None
     if table is not None:
-        with embedder, _progress("Embedding", len(table), " images") as advance:
-            embedded, _, _ = embedder(table, col="image", callback=advance)
+        embedded = _embed(embedder, table)
         skipped += embedder.failures.items()
 
     if embedded is not None:
@@ -243,6 +245,16 @@ def embed(options: argparse.Namespace) -> int:
         return ERROR
     _tell(_summary(options, embedder.statistics, skipped, reader))
     return 0
+
+
+def _embed(embedder, table):
+    """The rows that have vectors, with these; None if there are none."""
+    try:
+        with embedder, _progress("Embedding", len(table), " images") as advance:
+            # Loads the network if it is needed: not if all vectors are known.
+            return embedder(table, col="image", callback=advance)[0]
+    except ValueError as error:  # a file has no such layer
+        raise UsageError(error) from error
 
 
 def _summary(options, statistics, skipped, reader) -> str:
@@ -345,7 +357,7 @@ def _download(network: Network) -> None:
         if math.isnan(total):
             total, unit = 100, " %"
         with _progress(label, total, unit) as advance:
-            ImageEmbedder.download(network.id, callback=advance)
+            ImageEmbedder.download(network, callback=advance)
 
 
 def cache(options: argparse.Namespace) -> int:
@@ -354,23 +366,28 @@ def cache(options: argparse.Namespace) -> int:
     from orangecontrib.imageanalytics.engine import compiled
     from orangecontrib.imageanalytics.images import http_cache
 
-    rows = []
+    rows, failures = [], []
     for name, module in (
         ("vectors", image_embedder),
         ("web images", http_cache),
         ("networks", compiled),
     ):
-        info = module.cache_info()
-        if options.action == "clear":
-            module.clear_cache()
-        size = f"{info['bytes'] / 1e6:.1f} MB"
-        if "limit" in info:
-            size += f" of {info['limit'] / 1e6:.0f} MB"
+        try:
+            info = module.cache_info()
+            if options.action == "clear":
+                module.clear_cache()
+        except OSError as error:  # the others can go all the same
+            failures.append(f"error: {name}: {error}")
+            continue
+        size = f"{info['bytes'] / 1e6:.1f} MB of {info['limit'] / 1e6:.0f} MB"
         rows.append((name, f"{info['entries']} entries", size, info["folder"]))
-    if options.action == "clear":
+    if options.action == "clear" and rows:
         _tell("removed:")
-    _tell(_columns(rows))
-    return 0
+    if rows:
+        _tell(_columns(rows))
+    for failure in failures:
+        _tell(failure, sys.stderr)
+    return ERROR if failures else 0
 
 
 def _in_one_line(path: str) -> str:

@@ -1,6 +1,7 @@
 """Where the package keeps what it can compute or fetch again, and what it cannot."""
 
 import os
+import sqlite3
 
 ENVIRONMENT_VARIABLE = "ORANGE_IMAGEANALYTICS_CACHE_DIR"
 
@@ -42,3 +43,18 @@ def user_data():
     from Orange.misc.environ import data_dir
 
     return os.path.join(data_dir(versioned=False), "imageanalytics")
+
+
+def cannot_be_cleared(path: str, error: sqlite3.Error) -> OSError:
+    """What says why a database of the cache cannot be cleared.
+
+    Parameters
+    ----------
+    path : str
+        Of the database.
+    error : sqlite3.Error
+        What was raised.
+    """
+    locked = "locked" in str(error)
+    reason = "another program is using it; try again later" if locked else error
+    return OSError(f"{path} cannot be cleared: {reason}")

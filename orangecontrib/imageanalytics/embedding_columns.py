@@ -7,13 +7,12 @@ their domain (a trained model, Apply Domain) embeds the images of that table.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from Orange.data import ContinuousVariable, Domain, Instance, Table
@@ -29,19 +28,15 @@ from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.images.intensity import (
     ATTRIBUTE,
-    AUTOMATIC,
-    Intensity,
     column_intensity,
     intensity_text,
 )
 from orangecontrib.imageanalytics.images.sources import column_sources
-from orangecontrib.imageanalytics.networks.background import POLL, Background
-from orangecontrib.imageanalytics.networks.extractor import Extractor
-from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
-from orangecontrib.imageanalytics.networks.registry import (
-    find_network,
-    is_file_name,
+from orangecontrib.imageanalytics.networks.spec import (
+    EmbeddingSpec,
+    NetworkReference,
 )
+from orangecontrib.imageanalytics.networks.stoppable import POLL, StoppableWork
 
 #: Called with the number of images whenever a transformation embeds some; gives
 #: the callback that is told the fraction done and may raise `Cancelled`. Programs
@@ -53,7 +48,7 @@ watch = lambda _n_images: contextlib.nullcontext(lambda _fraction: None)  # noqa
 KEPT_SECONDS = 30
 
 # Copied at once, so that vectors in another order are not held a second time.
-ROWS_AT_ONCE = 5000
+ROWS_AT_ONCE = 500
 
 _last = threading.local()
 
@@ -62,53 +57,34 @@ _last = threading.local()
 class EmbedImages:
     """What the columns of one embedding share: how they are computed.
 
-    Pickles hold these few values, never weights. (What is added later must have a
-    default, for the sake of older ones.) Two are equal when they give the same
+    Pickles hold a few values, never weights. Two are equal when they give the same
     image the same vector, wherever a file with the network lies.
 
     Attributes
     ----------
     column : str
         Name of the column with the images, wherever it is in a table.
-    weights : str
-        Fingerprint of the network's weights.
-    layer : str
-        As for `Extractor`.
-    preprocessing : Preprocessing
-        With its fit. Another version of the package that has the network may have
-        another.
-    precision : str or None
-        None: as suits the device, which may be another one each time.
-    model : str
-        Where to find the network: as for `find_network`.
-    intensity : "auto", "full" or (float, float)
-        As for `Extractor`.
-    about : tuple of (str, object)
-        Of weights in a file: as `Network.about`.
+    spec : EmbeddingSpec
+        With a reference to the network. Another version of the package may have
+        other preprocessing for it.
     """
 
     column: str
-    weights: str
-    layer: str
-    preprocessing: Preprocessing
-    precision: str | None
-    model: str = field(compare=False)
-    intensity: Intensity = AUTOMATIC
-    about: tuple[tuple[str, object], ...] = field(default=(), compare=False)
+    spec: EmbeddingSpec
 
     @classmethod
-    def of(cls, extractor: Extractor, column: str, precision: str | None):
-        """How `extractor` embeds the images of a column."""
-        return cls(
-            column=column,
-            weights=extractor.network.weights.fingerprint,
-            layer=extractor.layer,
-            preprocessing=extractor.preprocessing,
-            precision=precision,
-            model=extractor.network.id,
-            intensity=extractor.intensity,
-            about=extractor.network.about,
-        )
+    def of(cls, spec: EmbeddingSpec, column: str) -> EmbedImages:
+        """How the images of a column are embedded."""
+        return cls(column, spec.portable())
+
+    def __setstate__(self, state: dict):
+        """As pickled, or as earlier versions did: with the values one by one."""
+        if "spec" not in state:
+            state = dict(state)
+            column = state.pop("column")
+            network = NetworkReference(state.pop("model"), state.pop("weights"))
+            state = {"column": column, "spec": EmbeddingSpec(network, **state)}
+        self.__dict__.update(state)
 
     def __call__(self, data: Table | Instance):
         """Embed the images of a table, through the cache.
@@ -170,21 +146,10 @@ class EmbedImages:
         ModelError, ValueError
             When there is no such network, or its weights are others.
         """
-        of_file = None
-        if is_file_name(self.model):
-            of_file = dict(self.about) or self.preprocessing
-        network = find_network(self.model, of_file)
-        if network.weights.fingerprint != self.weights:
-            raise ModelError(
-                f"{network.name} has changed: it is not the network with which "
-                "these columns were made"
-            )
-        network = dataclasses.replace(network, preprocessing=self.preprocessing)
-        extractor = Extractor(network, self.layer, None, self.intensity)
-        return Embedder(extractor, precision=self.precision, may_download=False)
+        return Embedder(self.spec.found(), may_download=False)
 
 
-class _Preparation(Background):
+class _Preparation(StoppableWork):
     """Makes an embedder; that takes seconds when torch has to be imported.
 
     Parameters
@@ -200,7 +165,7 @@ class _Preparation(Background):
         self.embedder = kept
 
     def work(self):
-        """As `Background.work`."""
+        """As `StoppableWork.work`."""
         embedder = self._compute.make_embedder()
         if self.embedder is None:
             _ = embedder.runner
@@ -349,10 +314,10 @@ def split_by_vectors(
 def _mark_intensity(table: Table, compute: EmbedImages | None) -> None:
     """Let the widgets that show the images show what the network has seen."""
     variable = None if compute is None else table.domain[compute.column]
-    if variable is None or column_intensity(variable) == compute.intensity:
+    if variable is None or column_intensity(variable) == compute.spec.intensity:
         return
     marked = variable.copy()
-    marked.attributes[ATTRIBUTE] = intensity_text(compute.intensity)
+    marked.attributes[ATTRIBUTE] = intensity_text(compute.spec.intensity)
     domain = table.domain
     table.domain = Domain(
         *(
@@ -391,22 +356,35 @@ def append_vectors(
     """
     hidden = len(names) != vectors.shape[1]
     names = _column_names(data.domain, vectors.shape[1], names)
-    # First as plain columns: those with a way to compute them would be computed.
-    table = data.transform(_extended(data.domain, map(ContinuousVariable, names)))
-    n_old = len(data.domain.attributes)
     if rows is None:
-        rows = np.arange(len(table))
-    if sparse.issparse(table.X):
-        with table.unlocked_reference():
-            table.X = sparse.hstack((table.X[:, :n_old], vectors[rows]), "csr")
+        rows = np.arange(len(data))
+    domain = data.domain
+    if sparse.issparse(data.X):
+        # Orange decides by the columns whether the table stays sparse.
+        table = data.transform(_extended(domain, map(ContinuousVariable, names)))
+        X = table.X[:, : len(domain.attributes)]
     else:
-        # The numbers stay float64: Orange's distances and trees refuse others.
-        with table.unlocked(table.X):
-            for start in range(0, len(table), ROWS_AT_ONCE):
-                part = slice(start, start + ROWS_AT_ONCE)
-                table.X[part, n_old:] = vectors[rows[part]]
-    table.domain = _extended(data.domain, _variables(names, compute, hidden))
+        # Without its attributes, so that these are copied only once.
+        table = data.transform(Domain([], domain.class_vars, domain.metas))
+        X = data.X
+    with table.unlocked_reference():
+        table.X = _beside(X, vectors, rows)
+    table.domain = _extended(domain, _variables(names, compute, hidden))
     return table
+
+
+def _beside(X, vectors: np.ndarray, rows: np.ndarray):
+    """Attributes and, to the right of them, vectors."""
+    if sparse.issparse(X):
+        return sparse.hstack((X, vectors[rows]), "csr")
+    # The numbers are float64: Orange's distances and trees refuse others.
+    n_old = X.shape[1]
+    both = np.empty((len(rows), n_old + vectors.shape[1]))
+    both[:, :n_old] = X
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        both[part, n_old:] = vectors[rows[part]]
+    return both
 
 
 def _column_names(domain, n_features, names) -> list[str]:

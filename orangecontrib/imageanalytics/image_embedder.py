@@ -9,6 +9,7 @@ import contextlib
 import os
 import threading
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from Orange.data import Table, Variable
@@ -20,6 +21,7 @@ from orangecontrib.imageanalytics.embedding_columns import (
 )
 from orangecontrib.imageanalytics.engine.cache import VectorCache
 from orangecontrib.imageanalytics.engine.embedder import Embedder
+from orangecontrib.imageanalytics.engine.results import Statistics
 from orangecontrib.imageanalytics.errors import (
     Cancelled,
     ModelError,
@@ -30,17 +32,14 @@ from orangecontrib.imageanalytics.images.sources import (
     image_columns,
     source_of,
 )
-from orangecontrib.imageanalytics.networks.extractor import (
-    Extractor,
-    load_class_names,
-)
-from orangecontrib.imageanalytics.networks.network import LOGITS
+from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
     find_network,
 )
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 __all__ = [
     "MODELS",
@@ -67,17 +66,151 @@ MODELS = {
 }
 
 
-class ImageEmbedder:
+@dataclass
+class _CallResult:
+    """What a call leaves beside its vectors."""
+
+    failures: dict[str, str]
+    statistics: Statistics | None
+
+
+class _AboutNetworks:
+    """What can be asked of a network without an embedder."""
+
+    @staticmethod
+    def available(model: str | os.PathLike | Network = DEFAULT) -> bool:
+        """Whether a network's weights are on this computer; asks no network."""
+        return find_network(model).available()
+
+    @staticmethod
+    def stages(
+        model: str | os.PathLike | Network = DEFAULT,
+        preprocessing: Preprocessing | dict | None = None,
+    ) -> tuple[str, ...]:
+        """Names of the stages at which a network can be read, first to last.
+
+        Does without the weights; takes seconds at the first time.
+
+        Parameters
+        ----------
+        model, preprocessing
+            As for the constructor.
+        """
+        return find_network(model, preprocessing).stages()
+
+    @staticmethod
+    def check(
+        model: str | os.PathLike | Network = DEFAULT,
+        preprocessing: Preprocessing | dict | None = None,
+        trust: bool = False,
+    ) -> int:
+        """Try a network on one image; its weights have to be here.
+
+        Parameters
+        ----------
+        model, preprocessing, trust
+            As for the constructor.
+
+        Returns
+        -------
+        int
+            Length of its vectors.
+
+        Raises
+        ------
+        ValueError
+            When there is no such network.
+        ModelError
+            When it does not work; says why.
+        """
+        from orangecontrib.imageanalytics.networks.backbone import count_features
+
+        return count_features(find_network(model, preprocessing, trust))
+
+    @staticmethod
+    def download(model: str | os.PathLike | Network = DEFAULT, callback=None) -> None:
+        """Fetch the weights of a network, unless they are here.
+
+        Parameters
+        ----------
+        model : str, path-like or Network
+            As for the constructor.
+        callback : callable, optional
+            Called with the fraction done, 0 to 1; what it raises stops the
+            download.
+
+        Raises
+        ------
+        ModelError
+            When they cannot be fetched; says how to put them there by hand.
+        """
+        network = find_network(model)
+        network.weights.ensure(network.name, callback)
+
+
+class _EarlierMethods:
+    """What scripts for earlier versions of the add-on call."""
+
+    def is_local_embedder(self) -> bool:
+        """True: every network runs on this computer."""
+        return True
+
+    @staticmethod
+    def prepare_output_data(
+        input_data: Table, embeddings_: list[np.ndarray | None]
+    ) -> tuple[Table | None, Table | None, int]:
+        """Split a table by whether its images have vectors.
+
+        Parameters
+        ----------
+        input_data : Table
+        embeddings_ : list of (numpy.ndarray or None)
+            A vector, shape (n_features,), for each row, or None.
+
+        Returns
+        -------
+        embedded, skipped, n_skipped
+            As a call with a table.
+        """
+        present = [vector for vector in embeddings_ if vector is not None]
+        vectors = np.stack(present) if present else np.empty((0, 0))
+        has_vector = np.array([vector is not None for vector in embeddings_], bool)
+        rows = np.where(has_vector, np.cumsum(has_vector) - 1, -1)
+        embedded, skipped = split_by_vectors(input_data, vectors, rows)
+        return embedded, skipped, len(skipped) if skipped else 0
+
+    @staticmethod
+    def construct_output_data_table(
+        embedded_images: Table, embeddings_: np.ndarray
+    ) -> Table:
+        """Append vectors to the attributes of a table.
+
+        Parameters
+        ----------
+        embedded_images : Table
+        embeddings_ : numpy.ndarray
+            Shape (n rows, n_features).
+
+        Returns
+        -------
+        Table
+            Of the same class, with the further attributes ``n0`` ...
+        """
+        return append_vectors(embedded_images, embeddings_)
+
+
+class ImageEmbedder(_AboutNetworks, _EarlierMethods):
     """Turns images into vectors with a pretrained network, on this computer.
 
     Parameters
     ----------
-    model : str or path-like, optional
+    model : str, path-like or Network, optional
         A key of `MODELS`; ``"torchvision:NAME"`` or ``"timm:NAME"`` for the
         networks of these packages; or the path of a network of your own: a file
         ``.onnx``, ``.tflite`` or ``.xml`` (OpenVINO), a folder (SavedModel of
         TensorFlow, or as timm writes it), a file with the weights of an
-        architecture, ``.pt2`` (saved by ``torch.export``) or TorchScript.
+        architecture, ``.pt2`` (saved by ``torch.export``) or TorchScript. Or what
+        `networks.registry.find_network` gives for these.
     device : str, optional
         ``"auto"``: a CUDA GPU, else Apple's, else the CPU. Or as torch names
         devices: ``"cpu"``, ``"cuda:1"``, ``"mps"``.
@@ -125,9 +258,10 @@ class ImageEmbedder:
     ----------
     failures : dict of str to str
         After a call: path or URL to the reason why it could not be embedded. Paths
-        are joined to the column's origin; file URLs are paths here.
+        are joined to the column's origin; file URLs are paths here. Where several
+        threads call, each finds what its own last call has left.
     statistics : Statistics or None
-        After a call: numbers of images, seconds, device.
+        After a call, likewise: numbers of images, seconds, device.
 
     Raises
     ------
@@ -148,7 +282,7 @@ class ImageEmbedder:
 
     def __init__(
         self,
-        model: str | os.PathLike = DEFAULT,
+        model: str | os.PathLike | Network = DEFAULT,
         device: str = "auto",
         batch_size: int | None = None,
         precision: str | None = None,
@@ -174,22 +308,40 @@ class ImageEmbedder:
         if batch_size is not None and (batch_size < 1 or batch_size % 1):
             raise ValueError("batch_size should be a whole number, at least 1")
         self.model = model
-        self.failures: dict[str, str] = {}
-        self.statistics = None
-        network = find_network(model, preprocessing, trust)
-        self._extractor = Extractor.choose(network, layer, fit, intensity=intensity)
-        self._precision = precision
+        self._last = _CallResult({}, None)
+        self._last_here = threading.local()
+        self._spec = EmbeddingSpec.choose(
+            find_network(model, preprocessing, trust),
+            layer,
+            fit,
+            precision=precision,
+            intensity=intensity,
+        )
         # SqueezeNet's are called n0 ... unless asked for, as they always were.
         self._name_classes = layer == LOGITS
         self._embedder = Embedder(
-            self._extractor,
+            self._spec,
             device,
             batch_size,
-            precision,
             use_cache=cache,
             engine=engine,
         )
         self._running: set[threading.Event] = set()
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """As above."""
+        return self._result.failures
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """As above."""
+        return self._result.statistics
+
+    @property
+    def _result(self) -> _CallResult:
+        """Of this thread's last call; of the last one where it made none."""
+        return getattr(self._last_here, "result", self._last)
 
     def __enter__(self) -> ImageEmbedder:
         return self
@@ -221,80 +373,6 @@ class ImageEmbedder:
         finally:
             self._running.discard(cancelled)
 
-    @staticmethod
-    def available(model: str | os.PathLike = DEFAULT) -> bool:
-        """Whether a network's weights are on this computer; asks no network."""
-        return find_network(model).available()
-
-    @staticmethod
-    def stages(
-        model: str | os.PathLike = DEFAULT,
-        preprocessing: Preprocessing | dict | None = None,
-    ) -> tuple[str, ...]:
-        """Names of the stages at which a network can be read, first to last.
-
-        Does without the weights; takes seconds at the first time.
-
-        Parameters
-        ----------
-        model, preprocessing
-            As for the constructor.
-        """
-        return find_network(model, preprocessing).stages()
-
-    @staticmethod
-    def check(
-        model: str | os.PathLike = DEFAULT,
-        preprocessing: Preprocessing | dict | None = None,
-        trust: bool = False,
-    ) -> int:
-        """Try a network on one image; its weights have to be here.
-
-        Parameters
-        ----------
-        model, preprocessing, trust
-            As for the constructor.
-
-        Returns
-        -------
-        int
-            Length of its vectors.
-
-        Raises
-        ------
-        ValueError
-            When there is no such network.
-        ModelError
-            When it does not work; says why.
-        """
-        from orangecontrib.imageanalytics.networks.backbone import count_features
-
-        return count_features(find_network(model, preprocessing, trust))
-
-    @staticmethod
-    def download(model: str | os.PathLike = DEFAULT, callback=None) -> None:
-        """Fetch the weights of a network, unless they are here.
-
-        Parameters
-        ----------
-        model : str
-            As for the constructor.
-        callback : callable, optional
-            Called with the fraction done, 0 to 1; what it raises stops the
-            download.
-
-        Raises
-        ------
-        ModelError
-            When they cannot be fetched; says how to put them there by hand.
-        """
-        network = find_network(model)
-        network.weights.ensure(network.name, callback)
-
-    def is_local_embedder(self) -> bool:
-        """True: every network runs on this computer."""
-        return True
-
     def clear_cache(self) -> None:
         """Forget the vectors of this network with this layer, fit and intensity."""
         self._embedder.clear_cache()
@@ -315,6 +393,18 @@ class ImageEmbedder:
             When the device cannot be used or there is no such layer.
         """
         self._embedder.runner.load(callback)
+
+    def check_layer(self) -> None:
+        """Find out early whether the network has the layer; does without weights.
+
+        Takes seconds at the first time. Nothing is said of networks in files.
+
+        Raises
+        ------
+        ValueError
+            When there is no such layer; names the stages.
+        """
+        self._embedder.check_layer()
 
     @property
     def device(self) -> str:
@@ -390,65 +480,23 @@ class ImageEmbedder:
                 col = columns[0]
             sources = column_sources(data, col)
             result = self._embed(sources, callback, cancelled)
-            compute = EmbedImages.of(
-                self._extractor, data.domain[col].name, self._precision
-            )
+            compute = EmbedImages.of(self._spec, data.domain[col].name)
             names = ()
             if self._name_classes:
-                names = load_class_names(self._extractor.network)
+                names = self._spec.network.load_class_names()
             embedded, skipped = split_by_vectors(
                 data, result.vectors, result.rows, compute, names
             )
             return embedded, skipped, len(skipped) if skipped else 0
 
-    @staticmethod
-    def prepare_output_data(
-        input_data: Table, embeddings_: list[np.ndarray | None]
-    ) -> tuple[Table | None, Table | None, int]:
-        """Split a table by whether its images have vectors.
-
-        Parameters
-        ----------
-        input_data : Table
-        embeddings_ : list of (numpy.ndarray or None)
-            A vector, shape (n_features,), for each row, or None.
-
-        Returns
-        -------
-        embedded, skipped, n_skipped
-            As a call with a table.
-        """
-        present = [vector for vector in embeddings_ if vector is not None]
-        vectors = np.stack(present) if present else np.empty((0, 0))
-        has_vector = np.array([vector is not None for vector in embeddings_], bool)
-        rows = np.where(has_vector, np.cumsum(has_vector) - 1, -1)
-        embedded, skipped = split_by_vectors(input_data, vectors, rows)
-        return embedded, skipped, len(skipped) if skipped else 0
-
-    @staticmethod
-    def construct_output_data_table(
-        embedded_images: Table, embeddings_: np.ndarray
-    ) -> Table:
-        """Append vectors to the attributes of a table.
-
-        Parameters
-        ----------
-        embedded_images : Table
-        embeddings_ : numpy.ndarray
-            Shape (n rows, n_features).
-
-        Returns
-        -------
-        Table
-            Of the same class, with the further attributes ``n0`` ...
-        """
-        return append_vectors(embedded_images, embeddings_)
-
     def _embed(self, sources, callback, cancelled):
-        self.failures, self.statistics = {}, None
-        embedded = self._embedder(sources, callback, cancelled, self.failures)
-        self.statistics = embedded.statistics
-        return embedded
+        result = _CallResult({}, None)
+        try:
+            embedded = self._embedder(sources, callback, cancelled, result.failures)
+            result.statistics = embedded.statistics
+            return embedded
+        finally:
+            self._last = self._last_here.result = result
 
 
 def clear_cache() -> None:

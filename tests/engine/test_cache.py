@@ -233,9 +233,29 @@ def test_clearing_a_busy_database_says_so(folder, monkeypatch):
         cache.flush()
         other = sqlite3.connect(cache.path)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(OSError, match="cannot be cleared"):
+        with pytest.raises(OSError, match=r"cannot be cleared: another program"):
             cache.clear()
         other.close()
+
+
+def test_clearing_what_turns_out_to_be_damaged(folder, monkeypatch):
+    with VectorCache(folder) as cache:
+        cache.add(digest(1), SPACE, vector(1))
+        cache.flush()
+        clear = cache._clear
+
+        def fail_once(space):
+            monkeypatch.setattr(cache, "_clear", clear)
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
+        monkeypatch.setattr(cache, "_clear", fail_once)
+        with pytest.warns(RuntimeWarning, match="was damaged"):
+            cache.clear()
+        assert cache.info()["entries"] == 0
+        assert not cache._set_aside()
+        cache.add(digest(1), SPACE, vector(1))
+        cache.flush()
+        assert cache.find(digest(1), SPACE) is not None
 
 
 def test_what_was_set_aside_is_counted_and_cleared(folder):

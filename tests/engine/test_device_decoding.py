@@ -18,8 +18,8 @@ from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.engine.probing import LEAST_COSINE, least_cosine
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.decode import decode
-from orangecontrib.imageanalytics.networks.extractor import Extractor
 from orangecontrib.imageanalytics.networks.preprocessing import FITS, Preprocessing
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 CPU = torch.device("cpu")
 SMALL = Preprocessing(32, 40, (100, 110, 120), (50,) * 3, "bilinear")
@@ -175,7 +175,7 @@ def test_vectors_of_photos_that_the_cpu_decodes_at_reduced_size(tmp_path, no_str
         Image.fromarray(image).resize((1600, 1068)).save(paths[-1], quality=92)
     with ImageEmbedder("efficientnet-lite0", "cpu", cache=False) as embedder:
         by_cpu = np.stack(embedder(paths))
-        preprocessing = Extractor.choose("efficientnet-lite0").preprocessing
+        preprocessing = EmbeddingSpec.choose("efficientnet-lite0").preprocessing
         use(no_stream, DeviceDecoder(CPU, preprocessing))
         by_device = np.stack(embedder(paths))
     assert not np.array_equal(by_cpu, by_device)
@@ -264,7 +264,7 @@ def test_a_run_with_images_of_all_kinds(
         paths.append(str(path))
     with ImageEmbedder("squeezenet", "cpu", cache=False) as embedder:
         expected, reasons = embedder(paths), embedder.failures
-    decoder = DeviceDecoder(CPU, Extractor.choose("squeezenet").preprocessing)
+    decoder = DeviceDecoder(CPU, EmbeddingSpec.choose("squeezenet").preprocessing)
     use(no_stream, decoder)
     sizes = []
     no_stream.setattr(module, "_decode", failing_for(contents["bad"], sizes))
@@ -298,7 +298,7 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 @pytest.fixture
 def gpu_decoder(no_stream):
     no_stream.undo()
-    preprocessing = Extractor.choose("efficientnet-lite0").preprocessing
+    preprocessing = EmbeddingSpec.choose("efficientnet-lite0").preprocessing
     decoder = find_decoder(torch.device("cuda"), preprocessing)
     if decoder is None:
         pytest.skip("no JPEG decoder on the GPU")

@@ -22,14 +22,14 @@ from orangecontrib.imageanalytics.engine.runner import choose_runner
 from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks import backbone, layers
-from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
-LITE = Extractor.choose("efficientnet-lite0")
-SQUEEZENET = Extractor.choose("squeezenet")
+LITE = EmbeddingSpec.choose("efficientnet-lite0")
+SQUEEZENET = EmbeddingSpec.choose("squeezenet")
 
 
-def squares(extractor, n=2):
-    size = extractor.network.input_size
+def squares(spec, n=2):
+    size = spec.network.input_size
     rng = np.random.default_rng(n)
     return rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
 
@@ -38,13 +38,17 @@ def run(runner, batch, cancelled=None):
     return runner(batch, cancelled or threading.Event())
 
 
-def single(extractor, **kwargs):
-    return OpenVinoRunner(extractor, "cpu", precision="float32", **kwargs)
+def with_precision(spec, precision):
+    return dataclasses.replace(spec, precision=precision)
+
+
+def single(spec, **kwargs):
+    return OpenVinoRunner(with_precision(spec, "float32"), "cpu", **kwargs)
 
 
 @pytest.fixture
 def own(nothing_compiled, monkeypatch):
-    """An extractor of a module of our own, for images of 32 x 32."""
+    """A spec of a module of our own, for images of 32 x 32."""
 
     def own_(module, size=32, layer="penultimate"):
         module = layers.Pooled(module).eval().requires_grad_(False)
@@ -63,13 +67,13 @@ def own(nothing_compiled, monkeypatch):
             input_size=size,
             preprocessing=preprocessing,
         )
-        extractor = Extractor(network, layer, None)
-        extractor.loads = loads
-        return extractor
+        spec = EmbeddingSpec(network, layer, network.preprocessing)
+        spec.loads = loads
+        return spec
 
-    Extractor.__setattr__ = object.__setattr__
+    EmbeddingSpec.__setattr__ = object.__setattr__
     yield own_
-    del Extractor.__setattr__
+    del EmbeddingSpec.__setattr__
 
 
 class Small(nn.Module):
@@ -87,12 +91,12 @@ class Small(nn.Module):
 # The same vectors as torch ------------------------------------------------------------
 
 
-def assert_alike(extractor):
-    batch = squares(extractor)
-    runner = single(extractor)
+def assert_alike(spec):
+    batch = squares(spec)
+    runner = single(spec)
     found, precision = run(runner, batch)
     assert runner._substitute is None
-    expected, _ = run(TorchRunner(extractor, "cpu"), batch)
+    expected, _ = run(TorchRunner(spec, "cpu"), batch)
     assert precision == "float32"
     assert found.dtype == np.float32 and found.shape == expected.shape
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
@@ -100,13 +104,13 @@ def assert_alike(extractor):
 
 @pytest.mark.parametrize("layer", [None, "logits", "penultimate", "features.5"])
 def test_squeezenet(layer, fresh_cache):
-    assert_alike(Extractor.choose("squeezenet", layer))
+    assert_alike(EmbeddingSpec.choose("squeezenet", layer))
 
 
 @pytest.mark.parametrize("layer", [None, "logits"])
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2"])
 def test_efficientnet_lite(name, layer, fresh_cache):
-    assert_alike(Extractor.choose(name, layer))
+    assert_alike(EmbeddingSpec.choose(name, layer))
 
 
 @pytest.mark.parametrize(
@@ -149,18 +153,18 @@ def test_networks_of_timm(name, own):
 
 
 def test_channels_and_means(own):
-    extractor = own(nn.Identity())
+    spec = own(nn.Identity())
     preprocessing = dataclasses.replace(
-        extractor.network.preprocessing,
+        spec.network.preprocessing,
         mean=(10, 20, 30),
         std=(1, 2, 4),
         channels="BGR",
     )
-    network = dataclasses.replace(extractor.network, preprocessing=preprocessing)
-    extractor = Extractor(network, "penultimate", None)
+    network = dataclasses.replace(spec.network, preprocessing=preprocessing)
+    spec = EmbeddingSpec(network, "penultimate", network.preprocessing)
     batch = np.zeros((1, 32, 32, 3), np.uint8)
     batch[:] = 200, 100, 50
-    found, _ = run(single(extractor), batch)
+    found, _ = run(single(spec), batch)
     np.testing.assert_allclose(found, [[40, 40, 42.5]], rtol=1e-5)
 
 
@@ -168,14 +172,14 @@ def test_channels_and_means(own):
 
 
 def test_a_network_is_made_once(own):
-    extractor = own(Small())
-    first, _ = run(single(extractor), squares(extractor))
-    second, _ = run(single(extractor), squares(extractor))
+    spec = own(Small())
+    first, _ = run(single(spec), squares(spec))
+    second, _ = run(single(spec), squares(spec))
     np.testing.assert_array_equal(first, second)
-    assert len(extractor.loads) == 1
-    other = Extractor(extractor.network, "logits", None)
-    run(single(other), squares(extractor))
-    assert len(extractor.loads) == 2
+    assert len(spec.loads) == 1
+    other = EmbeddingSpec(spec.network, "logits", spec.network.preprocessing)
+    run(single(other), squares(spec))
+    assert len(spec.loads) == 2
 
 
 def test_no_torch_for_a_network_that_is_kept(photos, fresh_cache):
@@ -211,47 +215,47 @@ def change(file):
 @pytest.mark.parametrize("damage", [cut, change, lambda file: file.unlink()])
 @pytest.mark.parametrize("ending", ["xml", "bin", "json"])
 def test_what_is_damaged_is_made_anew(ending, damage, own, nothing_compiled, caplog):
-    extractor = own(Small())
-    expected, _ = run(single(extractor), squares(extractor))
+    spec = own(Small())
+    expected, _ = run(single(spec), squares(spec))
     (file,) = nothing_compiled.glob(f"*.{ending}")
     damage(file)
     for _ in range(2):
-        found, _ = run(single(extractor), squares(extractor))
+        found, _ = run(single(spec), squares(spec))
         np.testing.assert_array_equal(found, expected)
     # A changed letter of the JSON may also say nothing of its checksums.
-    assert len(extractor.loads) == 2 or (ending, damage) == ("json", change)
+    assert len(spec.loads) == 2 or (ending, damage) == ("json", change)
 
 
 def test_what_somebody_else_has_compiled(own, monkeypatch):
-    extractor = own(Small())
-    run(single(extractor), squares(extractor))
+    spec = own(Small())
+    run(single(spec), squares(spec))
 
     def refuse(*_):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(compiled.os, "utime", refuse)
-    run(single(extractor), squares(extractor))
-    assert len(extractor.loads) == 1
+    run(single(spec), squares(spec))
+    assert len(spec.loads) == 1
 
 
 @pytest.mark.parametrize(
     "text", ["[]", "null", '{"n_bytes": null}', '{"n_bytes": 1, "trials": {"a": "b"}}']
 )
 def test_json_that_says_something_else(text, own, nothing_compiled):
-    extractor = own(Small())
-    expected, _ = run(single(extractor), squares(extractor))
+    spec = own(Small())
+    expected, _ = run(single(spec), squares(spec))
     (file,) = nothing_compiled.glob("*.json")
     file.write_text(text)
     for _ in range(2):
-        runner = OpenVinoRunner(extractor, "cpu")
-        found, _ = run(runner, squares(extractor))
+        runner = OpenVinoRunner(spec, "cpu")
+        found, _ = run(runner, squares(spec))
         np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.05)
-    assert len(extractor.loads) == 2
+    assert len(spec.loads) == 2
 
 
 @pytest.mark.parametrize("problem", ["no folder", "no space"])
 def test_where_nothing_can_be_kept(problem, own, nothing_compiled, monkeypatch, caplog):
-    extractor = own(Small())
+    spec = own(Small())
     if problem == "no folder":
         nothing_compiled.write_bytes(b"a file")
     else:
@@ -261,8 +265,8 @@ def test_where_nothing_can_be_kept(problem, own, nothing_compiled, monkeypatch, 
 
         monkeypatch.setattr(compiled, "_write_about", full)
     for _ in range(2):
-        found, _ = run(single(extractor), squares(extractor))
-    expected, _ = run(TorchRunner(extractor, "cpu"), squares(extractor))
+        found, _ = run(single(spec), squares(spec))
+    expected, _ = run(TorchRunner(spec, "cpu"), squares(spec))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert "is not kept" in caplog.text
 
@@ -270,8 +274,8 @@ def test_where_nothing_can_be_kept(problem, own, nothing_compiled, monkeypatch, 
 def test_a_disk_that_is_full_is_named(own, nothing_compiled, monkeypatch, caplog):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(compiled.shutil, "disk_usage", lambda _: usage(9, 9, 0))
-    extractor = own(Small())
-    run(single(extractor), squares(extractor))
+    spec = own(Small())
+    run(single(spec), squares(spec))
     assert f"No space left on device: '{nothing_compiled}'" in caplog.text
     assert not list(nothing_compiled.iterdir())
 
@@ -280,8 +284,8 @@ def test_what_was_not_used_for_longest_makes_room(own, nothing_compiled, monkeyp
     modules = [Small() for _ in range(3)]
     monkeypatch.setattr(compiled, "_MOST_BYTES", 0)
     for number, module in enumerate(modules):
-        extractor = own(module)
-        run(single(extractor), squares(extractor))
+        spec = own(module)
+        run(single(spec), squares(spec))
         assert len(list(nothing_compiled.glob("*.xml"))) == 1, number
 
 
@@ -320,43 +324,43 @@ def probes_differ(monkeypatch):
 @pytest.mark.parametrize("module", [Odd, Random, Unknown])
 def test_what_is_not_right_runs_in_torch(module, own, caplog, monkeypatch):
     probes_differ(monkeypatch)
-    extractor = own(module())
-    runner = single(extractor)
+    spec = own(module())
+    runner = single(spec)
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            found, precision = run(runner, squares(extractor))
+            found, precision = run(runner, squares(spec))
     assert precision == runner.precision == "float32"
     assert runner.device_name == "CPU"
     assert caplog.text.count("runs in torch") == 1
     if module is not Random:
-        expected, _ = run(TorchRunner(extractor, "cpu"), squares(extractor))
+        expected, _ = run(TorchRunner(spec, "cpu"), squares(spec))
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_files_of_networks_run_in_torch(tmp_path, fresh_cache, caplog):
     path = make_network_file(tmp_path / "network.pt")
-    extractor = Extractor.choose(
+    spec = EmbeddingSpec.choose(
         path, preprocessing={"size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}
     )
     with caplog.at_level(logging.INFO):
-        runner = single(extractor)
-        found, _ = run(runner, squares(extractor))
+        runner = single(spec)
+        found, _ = run(runner, squares(spec))
     assert "files of networks are not compiled" in caplog.text
     assert runner.threads_per_stream == 1
-    expected, _ = run(TorchRunner(extractor, "cpu"), squares(extractor))
+    expected, _ = run(TorchRunner(spec, "cpu"), squares(spec))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_threads_of_torch_are_restored(tmp_path, fresh_cache):
     path = make_network_file(tmp_path / "network.pt")
-    extractor = Extractor.choose(
+    spec = EmbeddingSpec.choose(
         path, preprocessing={"size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}
     )
     before = torch.get_num_threads()
-    runner, inside = single(extractor), []
+    runner, inside = single(spec), []
 
     def work():
-        run(runner, squares(extractor))
+        run(runner, squares(spec))
         inside.append(torch.get_num_threads())
 
     for _ in range(2):  # the second time it is known
@@ -370,36 +374,36 @@ def test_threads_of_torch_are_restored(tmp_path, fresh_cache):
 
 def test_threads_of_torch_after_a_run_that_was_stopped(tmp_path, fresh_cache):
     path = make_network_file(tmp_path / "network.pt")
-    extractor = Extractor.choose(
+    spec = EmbeddingSpec.choose(
         path, preprocessing={"size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}
     )
     before = torch.get_num_threads()
-    runner, cancelled = single(extractor), threading.Event()
+    runner, cancelled = single(spec), threading.Event()
     with pytest.raises(KeyError), runner.sharing():
         raise KeyError
     # Its thread goes on, and finds that the network is for torch.
-    thread = threading.Thread(target=run, args=(runner, squares(extractor)))
+    thread = threading.Thread(target=run, args=(runner, squares(spec)))
     thread.start()
     thread.join()
     assert torch.get_num_threads() == before
     cancelled.set()
     with pytest.raises(Cancelled):
-        run(runner, squares(extractor), cancelled)
+        run(runner, squares(spec), cancelled)
     with runner.sharing(), runner.sharing():
-        run(runner, squares(extractor))
+        run(runner, squares(spec))
     torch.set_num_threads(before)
     assert runner._torch_threads is None
 
 
 def test_what_is_wrong_with_a_network_is_not_hidden(own, monkeypatch):
-    extractor = own(Small())
+    spec = own(Small())
 
     def fail(*_):
         raise ModelError("the weights are damaged")
 
     monkeypatch.setattr(backbone, "load_backbone", fail)
     with pytest.raises(ModelError, match="damaged"):
-        single(extractor).load()
+        single(spec).load()
 
 
 # Precision ---------------------------------------------------------------------------
@@ -448,20 +452,20 @@ def test_automatic_precision(trials, expected, own, capable, monkeypatch):
             hints.append(precision) or compile_(runner, model, "float32")
         ),
     )
-    extractor = own(Small())
-    runner = OpenVinoRunner(extractor, "cpu")
+    spec = own(Small())
+    runner = OpenVinoRunner(spec, "cpu")
     assert runner.precision == "float32"
-    assert run(runner, squares(extractor))[1] == runner.precision == expected
+    assert run(runner, squares(spec))[1] == runner.precision == expected
     assert hints == [expected]
     del measured[:]
     # It is known from now on, also before the network is loaded.
-    runner = OpenVinoRunner(extractor, "cpu")
+    runner = OpenVinoRunner(spec, "cpu")
     assert runner.precision == expected
     runner.load()
     assert runner.precision == expected and not measured
     # On another processor it is tried again.
     monkeypatch.setattr(OpenVinoRunner, "_key", lambda _, name: f"{name} elsewhere")
-    runner = OpenVinoRunner(extractor, "cpu")
+    runner = OpenVinoRunner(spec, "cpu")
     assert runner.precision == "float32"
     runner.load()
     assert runner.precision == expected
@@ -471,19 +475,19 @@ def test_automatic_precision(trials, expected, own, capable, monkeypatch):
 @pytest.mark.filterwarnings("ignore:This processor has no instructions")
 def test_what_the_processor_emulates_runs_in_torch(own, monkeypatch):
     monkeypatch.setattr(OpenVinoRunner, "_capable", lambda _: [])
-    extractor = own(Small())
-    runner = OpenVinoRunner(extractor, "cpu", precision="bfloat16")
-    vectors, precision = run(runner, squares(extractor))
+    spec = own(Small())
+    runner = OpenVinoRunner(with_precision(spec, "bfloat16"), "cpu")
+    vectors, precision = run(runner, squares(spec))
     assert precision == runner.precision == "bfloat16"
     assert isinstance(runner._substitute, TorchRunner)
-    expected, _ = run(single(extractor), squares(extractor))
+    expected, _ = run(single(spec), squares(spec))
     np.testing.assert_allclose(vectors, expected, atol=0.05)
 
 
 def test_shorter_precision_where_there_is_one(fresh_cache):
     runner = OpenVinoRunner(SQUEEZENET, "cpu")
     for precision in runner._capable():
-        short = OpenVinoRunner(SQUEEZENET, "cpu", precision=precision)
+        short = OpenVinoRunner(with_precision(SQUEEZENET, precision), "cpu")
         vectors, used = run(short, squares(SQUEEZENET))
         expected, _ = run(single(SQUEEZENET), squares(SQUEEZENET))
         assert used == precision
@@ -492,8 +496,8 @@ def test_shorter_precision_where_there_is_one(fresh_cache):
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_a_precision_that_openvino_would_replace(precision, own):
-    extractor = own(Small())
-    runner = single(extractor)
+    spec = own(Small())
+    runner = single(spec)
     runner.load()
     if precision in runner._capable():
         assert runner._compile(runner._compiled.model, precision)
@@ -519,21 +523,21 @@ def test_a_precision_that_does_not_work_here(own, monkeypatch):
 
 def test_what_another_computer_has_tried(own, capable, monkeypatch):
     capable(bfloat16=(0.9999, 2))
-    extractor = own(Small())
+    spec = own(Small())
     monkeypatch.setattr(
         OpenVinoRunner, "_compile", lambda runner, model, precision: precision
     )
-    runner = OpenVinoRunner(extractor, "cpu")
+    runner = OpenVinoRunner(spec, "cpu")
     runner.load()
     assert runner.precision == "bfloat16"
     monkeypatch.setattr(OpenVinoRunner, "_capable", lambda _: [])
-    assert OpenVinoRunner(extractor, "cpu").precision == "float32"
+    assert OpenVinoRunner(spec, "cpu").precision == "float32"
 
 
 def test_overflow_in_a_shorter_precision_is_computed_again(own, monkeypatch):
-    extractor = own(Small())
-    runner = single(extractor)
-    expected, _ = run(runner, squares(extractor))
+    spec = own(Small())
+    runner = single(spec)
+    expected, _ = run(runner, squares(spec))
     run_all = OpenVinoRunner._run_all
 
     def overflow(runner_, network, *args):
@@ -543,7 +547,7 @@ def test_overflow_in_a_shorter_precision_is_computed_again(own, monkeypatch):
     monkeypatch.setattr(OpenVinoRunner, "_run_all", overflow)
     runner._precision = "float16"
     for _ in range(2):
-        vectors, precision = run(runner, squares(extractor))
+        vectors, precision = run(runner, squares(spec))
         assert precision == "float32"
         np.testing.assert_allclose(vectors, expected, rtol=1e-5)
 
@@ -561,24 +565,24 @@ def test_cosines():
 
 def test_cancel_while_it_runs(own):
     deep = nn.Sequential(*[nn.Conv2d(3, 3, 31, padding=15) for _ in range(6)])
-    extractor = own(deep, 256)
-    runner = single(extractor)
+    spec = own(deep, 256)
+    runner = single(spec)
     runner.load()
     cancelled = threading.Event()
     threading.Timer(0.3, cancelled.set).start()
     start = time.perf_counter()
     with pytest.raises(Cancelled):
-        run(runner, squares(extractor, 200), cancelled)
+        run(runner, squares(spec, 200), cancelled)
     assert time.perf_counter() - start < 3
-    assert run(runner, squares(extractor, 1))[0].shape == (1, 3)
+    assert run(runner, squares(spec, 1))[0].shape == (1, 3)
 
 
 def test_cancelled_before(own):
-    extractor = own(Small())
+    spec = own(Small())
     cancelled = threading.Event()
     cancelled.set()
     with pytest.raises(Cancelled):
-        run(single(extractor), squares(extractor), cancelled)
+        run(single(spec), squares(spec), cancelled)
 
 
 # The choice --------------------------------------------------------------------------
@@ -633,7 +637,7 @@ def test_impossible_choices(gpus):
     with pytest.raises(ValueError, match="OpenVINO does not run on 'cuda'"):
         choose_runner(LITE, "cuda", engine="openvino")
     with pytest.raises(ValueError, match="'float8' is not a precision"):
-        choose_runner(LITE, precision="float8")
+        choose_runner(with_precision(LITE, "float8"))
     with pytest.raises(ValueError, match="'nothing' is not a device"):
         choose_runner(LITE, "nothing")
 
@@ -651,10 +655,10 @@ def test_devices_that_openvino_alone_knows(gpus, monkeypatch):
 @pytest.mark.parametrize(("limit", "expected"), [(1, 4), (10**6, 16)])
 def test_small_networks_have_larger_batches(limit, expected, own, monkeypatch):
     monkeypatch.setattr(openvino_runner, "LARGE_BYTES", limit)
-    extractor = own(Small())
-    runner = single(extractor)
+    spec = own(Small())
+    runner = single(spec)
     assert runner.batch_size == 4
     runner.load()
     assert runner.batch_size == expected
-    assert single(extractor).batch_size == expected  # known, though not loaded
-    assert single(extractor, batch_size=7).batch_size == 7
+    assert single(spec).batch_size == expected  # known, though not loaded
+    assert single(spec, batch_size=7).batch_size == 7

@@ -2,77 +2,31 @@
 
 import contextlib
 import io
+import os
 import threading
 import tracemalloc
 from collections import Counter
 
 import numpy as np
 import pytest
+from helpers import StandInRunner, make_image, number_of, vector_of
 from PIL import Image
 
 from orangecontrib.imageanalytics.engine import pipeline
 from orangecontrib.imageanalytics.engine.cache import VectorCache
-from orangecontrib.imageanalytics.engine.pipeline import Run
-from orangecontrib.imageanalytics.engine.runner import Runner
-from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
-
-N_FEATURES = 8
-
-
-class StandInRunner(Runner):
-    """Its vectors are the colour of the images, which have one pixel."""
-
-    precision = "float32"
-    batch_size = 16
-    intensity = "auto"
-    device_name = "stand-in"
-    preprocessing = Preprocessing(1, None, (0, 0, 0), (1, 1, 1), "bilinear")
-
-    def __init__(self):
-        self.n_seen = 0
-        self._lock = threading.Lock()
-
-    def load(self, callback=None):
-        pass
-
-    def __call__(self, squares, cancelled):
-        with self._lock:
-            self.n_seen += len(squares)
-        pixels = squares.reshape(len(squares), 3)
-        return np.tile(pixels, 3)[:, :N_FEATURES].astype(np.float32), self.precision
-
-
-def number_of(content):
-    """The number in a name such as ``17`` or ``17 again``; 0 to 2**24 - 1."""
-    return int(content.split()[0])
+from orangecontrib.imageanalytics.engine.device_decoding import Jpeg
+from orangecontrib.imageanalytics.engine.pipeline import Pipeline
+from orangecontrib.imageanalytics.errors import Cancelled, ImageError, ModelError
 
 
 @pytest.fixture
-def runner(monkeypatch):
-    """Sources are numbers, each with a colour of its own; what follows is ignored."""
-
-    @contextlib.contextmanager
-    def opened(source, content=None):
-        yield source.split()[0].encode(), None
-
-    def decode(content, *_):
-        number = number_of(content)
-        if number % 10 == 9:
-            raise ImageError(f"{number} is not an image")
-        return Image.new("RGB", (1, 1), tuple(number.to_bytes(3, "big")))
-
-    monkeypatch.setattr(pipeline, "opened", opened)
-    monkeypatch.setattr(pipeline, "decode", decode)
+def runner(number_images):
     return StandInRunner()
 
 
-def run(runner, sources, cache=None):
-    return Run(runner, str.encode, cache, lambda _: None, threading.Event())(sources)
-
-
-def vector_of(source):
-    return np.tile(list(number_of(source).to_bytes(3, "big")), 3)[:N_FEATURES]
+def run(runner, sources, cache=None, callback=lambda _fraction: None, **options):
+    cancelled = options.pop("cancelled", None) or threading.Event()
+    return Pipeline(runner, str.encode, cache, callback, cancelled, **options)(sources)
 
 
 def check(embedded, sources):
@@ -108,7 +62,7 @@ def test_twins_in_other_batches(runner):
 def test_twins_that_wait(runner, monkeypatch):
     """All twins are there before the first of them is done."""
     twins_seen = threading.Event()
-    claim = Run._claim
+    claim = Pipeline._claim
 
     def watched(self, image):
         is_first = claim(self, image)
@@ -123,7 +77,7 @@ def test_twins_that_wait(runner, monkeypatch):
             assert twins_seen.wait(30)
             return super().__call__(squares, cancelled)
 
-    monkeypatch.setattr(Run, "_claim", watched)
+    monkeypatch.setattr(Pipeline, "_claim", watched)
     monkeypatch.setattr(pipeline, "workers", lambda: 2)
     sources = ["1", "9", "1 a", "9 a", "1 b", "1 last"]
     late = Late()
@@ -184,7 +138,7 @@ def test_few_digests_of_files_are_kept(runner, monkeypatch):
 
     monkeypatch.setattr(pipeline, "opened", opened)
     monkeypatch.setattr(pipeline, "decode", lambda *_: Image.new("RGB", (1, 1)))
-    task = Run(runner, str.encode, None, lambda _: None, threading.Event())
+    task = Pipeline(runner, str.encode, None, lambda _: None, threading.Event())
     task([str(number) for number in range(50)])
     assert len(task._digests) == 3
     assert runner.n_seen == 50
@@ -202,3 +156,210 @@ def test_memory_a_image(runner):
         tracemalloc.stop()
     assert len(embedded.vectors) == n_images
     assert (peak - embedded.vectors.nbytes) / n_images < 400
+
+
+# Files and addresses ----------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Images of one colour each that were changed long ago."""
+    paths = []
+    for number in range(3):
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(path)
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+        paths.append(str(path))
+    return paths
+
+
+def test_files_that_have_not_changed_are_not_read_again(files, tmp_path, monkeypatch):
+    with VectorCache(str(tmp_path / "cache")) as cache:
+        first = run(StandInRunner(), files, cache)
+        monkeypatch.setattr(pipeline, "opened", None)
+        again = run(StandInRunner(), files, cache)
+    np.testing.assert_array_equal(again.vectors, first.vectors)
+    assert again.statistics.n_cached == 3
+
+
+def test_a_file_that_has_changed_is_read_again(files, tmp_path):
+    with VectorCache(str(tmp_path / "cache")) as cache:
+        run(StandInRunner(), files, cache)
+        Image.new("RGB", (4, 4), (200, 0, 0)).save(files[1])
+        again = run(StandInRunner(), files, cache)
+    assert again.vectors[1, 0] == 200
+    assert again.statistics.n_cached == 2
+
+
+def test_vectors_of_another_precision_are_not_taken(files, tmp_path):
+    other = StandInRunner()
+    other.precision = "float16"
+    with VectorCache(str(tmp_path / "cache")) as cache:
+        run(StandInRunner(), files, cache)
+        assert run(other, files, cache).statistics.n_cached == 0
+        assert run(other, files, cache).statistics.n_cached == 3
+
+
+def test_reasons_of_images_that_cannot_be_read(files, tmp_path):
+    missing, damaged = str(tmp_path / "missing.png"), tmp_path / "damaged.png"
+    damaged.write_bytes(b"no image")
+    failures = {}
+    sources = [files[0], missing, str(damaged)]
+    embedded = run(StandInRunner(), sources, failures=failures)
+    assert embedded.rows.tolist() == [0, -1, -1]
+    assert embedded.failures is failures
+    assert failures[missing] == "file not found"
+    assert set(failures) == {missing, str(damaged)}
+
+
+class StandInFetcher:
+    """Gives an image of the colour that an address ends in."""
+
+    def __init__(self, **options):
+        self.options = options
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def fetch_all(self, urls, cancelled):
+        for url in urls:
+            number = url.rpartition("/")[2]
+            if not number.isdecimal():
+                yield url, ImageError("404 Not Found")
+                continue
+            content = io.BytesIO()
+            Image.new("RGB", (4, 4), (int(number), 0, 0)).save(content, "png")
+            yield url, content.getvalue()
+
+
+def test_web_images_among_files(files, monkeypatch):
+    monkeypatch.setattr(pipeline, "Fetcher", StandInFetcher)
+    addresses = [f"https://example.org/{number}" for number in range(100, 110)]
+    sources = [addresses[0], *files, *addresses[1:], "http://example.org/x"]
+    embedded = run(StandInRunner(), sources)
+    expected = [100, 0, 1, 2, *range(101, 110)]
+    assert [vector[0] for vector in embedded.per_source()[:-1]] == expected
+    assert embedded.failures == {"http://example.org/x": "404 Not Found"}
+
+
+def test_an_error_of_the_fetcher_ends_the_run(monkeypatch):
+    class Broken(StandInFetcher):
+        def fetch_all(self, urls, cancelled):
+            raise OSError("no sockets left")
+            yield
+
+    monkeypatch.setattr(pipeline, "Fetcher", Broken)
+    with pytest.raises(OSError, match="no sockets left"):
+        run(StandInRunner(), ["https://example.org/1"])
+
+
+# What the device decodes --------------------------------------------------------------
+
+
+class StandInDecoder:
+    """Opens what is a JPEG, and decodes all but the first of those to white."""
+
+    def open(self, content):
+        if not content.startswith(b"\xff\xd8"):
+            return None
+        return Jpeg(content, (64, 48), 1)
+
+    def __call__(self, jpegs):
+        white = np.full((1, 1, 3), 255, np.uint8)
+        return [None, *[white] * (len(jpegs) - 1)]
+
+
+def test_what_the_device_does_not_decode_the_cpu_does(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "workers", lambda: 1)
+    monkeypatch.setattr(StandInRunner, "decoder", StandInDecoder())
+    jpegs = [str(tmp_path / f"{seed}.jpg") for seed in range(2)]
+    for seed, path in enumerate(jpegs):
+        make_image(seed).point([100 + seed] * 768).save(path)
+    vectors = run(StandInRunner(), [*jpegs, files[2]]).per_source()
+    assert abs(vectors[0][0] - 100) <= 2
+    assert vectors[1][0] == 255
+    assert vectors[2][0] == 2
+
+
+# Progress and stopping ----------------------------------------------------------------
+
+
+def test_progress(runner):
+    told = []
+    run(runner, [str(number) for number in range(200)], callback=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1
+    assert all(0 <= fraction <= 1 for fraction in told)
+
+
+def test_the_callback_stops_the_run_and_what_is_finished_is_kept(runner, tmp_path):
+    class Enough(Exception):
+        pass
+
+    def callback(fraction):
+        if fraction > 0.2:
+            raise Enough
+
+    sources = [str(10 * number) for number in range(500)]
+    with VectorCache(str(tmp_path)) as cache:
+        with pytest.raises(Enough):
+            run(runner, sources, cache, callback)
+        seen = runner.n_seen
+        assert seen < 500
+        again = run(StandInRunner(), sources, cache)
+    assert again.statistics.n_cached > 0.2 * 500
+    assert again.statistics.n_embedded == 500
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_cancelled(runner, when):
+    cancelled = threading.Event()
+    if when == "before":
+        cancelled.set()
+
+    def callback(fraction):
+        if fraction > 0.1:
+            cancelled.set()
+
+    sources = [str(number) for number in range(2000)]
+    with pytest.raises(Cancelled):
+        run(runner, sources, callback=callback, cancelled=cancelled)
+    assert runner.n_seen < 2000
+
+
+def test_an_error_of_the_network_ends_the_run(runner, monkeypatch):
+    def fail(*_):
+        raise ModelError("no memory")
+
+    monkeypatch.setattr(StandInRunner, "__call__", fail)
+    with pytest.raises(ModelError, match="no memory"):
+        run(runner, ["1", "2"])
+
+
+def test_threads_are_announced_to_the_runner(runner, monkeypatch):
+    started, shared = set(), []
+
+    @contextlib.contextmanager
+    def sharing(_runner):
+        shared.append("entered")
+        yield
+        shared.append("left")
+
+    def start(_runner):
+        started.add(threading.get_ident())
+
+    monkeypatch.setattr(StandInRunner, "sharing", sharing)
+    monkeypatch.setattr(StandInRunner, "start_thread", start)
+    run(runner, [str(number) for number in range(100)])
+    assert shared == ["entered", "left"]
+    assert started and threading.get_ident() not in started
+
+
+def test_nothing_is_started_where_all_is_known(files, tmp_path, monkeypatch):
+    with VectorCache(str(tmp_path / "cache")) as cache:
+        run(StandInRunner(), files, cache)
+        monkeypatch.setattr(pipeline, "ThreadPoolExecutor", None)
+        assert run(StandInRunner(), files, cache).statistics.n_cached == 3

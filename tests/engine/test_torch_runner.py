@@ -21,9 +21,9 @@ from orangecontrib.imageanalytics.engine.torch_runner import (
 )
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks import backbone
-from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
-LITE = Extractor.choose("efficientnet-lite0")
+LITE = EmbeddingSpec.choose("efficientnet-lite0")
 
 
 class Toy(nn.Module):
@@ -89,8 +89,12 @@ def expected(batch):
     return ((batch.astype(np.float32) - 127) / 128).mean((1, 2))
 
 
-def loaded(*args, **kwargs):
-    runner = TorchRunner(LITE, *args, **kwargs)
+def with_precision(spec, precision):
+    return dataclasses.replace(spec, precision=precision)
+
+
+def loaded(*args, precision=None, **kwargs):
+    runner = TorchRunner(with_precision(LITE, precision), *args, **kwargs)
     runner.load()
     return runner
 
@@ -251,8 +255,8 @@ def shorten(monkeypatch):
     """Gives a runner, and the network that it would make for a GPU."""
     monkeypatch.setattr(module, "_slowdown", lambda precision: 1)
 
-    def shorten(extractor, precision="float16"):
-        runner = TorchRunner(extractor, "cpu", precision=precision)
+    def shorten(spec, precision="float16"):
+        runner = TorchRunner(with_precision(spec, precision), "cpu")
         runner.load()
         return runner, runner._shorten(runner._module)
 
@@ -261,7 +265,7 @@ def shorten(monkeypatch):
 
 def test_half_networks_keep_the_vectors(shorten):
     # The others are slow in half precision on a CPU.
-    runner, half = shorten(Extractor.choose("squeezenet"))
+    runner, half = shorten(EmbeddingSpec.choose("squeezenet"))
     assert {p.dtype for p in half.parameters()} == {torch.float16}
     assert {p.dtype for p in runner._module.parameters()} == {torch.float32}
     probe = probe_squares(runner.preprocessing)[:2]
@@ -319,15 +323,15 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 @on_gpu
 @pytest.mark.parametrize("model", ["efficientnet-lite0", "squeezenet"])
 def test_vectors_of_a_gpu(model):
-    extractor = Extractor.choose(model)
-    probe = probe_squares(extractor.preprocessing)
-    expected, _ = run(TorchRunner(extractor, "cpu"), probe)
-    runner = TorchRunner(extractor, "cuda", batch_size=4)
+    spec = EmbeddingSpec.choose(model)
+    probe = probe_squares(spec.preprocessing)
+    expected, _ = run(TorchRunner(spec, "cpu"), probe)
+    runner = TorchRunner(spec, "cuda", batch_size=4)
     vectors, precision = run(runner, probe)
     assert precision == "float16"
     assert runner._half is not None
     assert least_cosine(vectors, expected) >= LEAST_COSINE
-    single, _ = run(TorchRunner(extractor, "cuda", precision="float32"), probe)
+    single, _ = run(TorchRunner(with_precision(spec, "float32"), "cuda"), probe)
     assert least_cosine(single, expected) >= 0.9999
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 import http.server
 import os
@@ -217,11 +218,21 @@ def test_body_cut_short(server):
     assert reason(url).endswith("broke")
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "ftp", "FTP"])
 @pytest.mark.parametrize(
-    "url", ["http://", "http://[::1", "http://a:b/", "http://a\udcff/", "http://\x00/"]
+    "rest", ["", "/a.png", "[bad", "[bad]/a.png", "a:b/", "a..b/", "\u2100.com/"]
 )
-def test_not_a_valid_address(url):
-    assert reason(url) == "not a valid address"
+def test_not_a_valid_address(scheme, rest, caplog):
+    assert reason(f"{scheme}://{rest}").startswith("not a valid address (")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a\udcff/", "http://\x00/", f"ftp://{'ä' * 70}.invalid/"], ids=ascii
+)
+def test_what_only_the_transport_finds_wrong(url, caplog):
+    assert reason(url).startswith("not a valid address (")
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "gopher://a/", "a.png", ""])
@@ -1010,6 +1021,44 @@ def test_clear_cache_in_use(server, folder):
         clear_cache(folder)
         assert source.fetch(url) == source.fetch(url) == IMAGE
     assert server.count("/a.png") == 2
+
+
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_clear_locked_cache(server, folder, monkeypatch, statement):
+    monkeypatch.setattr(http_cache, "BUSY_SECONDS", 0.05)
+    fetch_again(server.add("/a.png", cache_control="max-age=1000"), folder)
+    path = os.path.join(folder, http_cache.DATABASE)
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute(statement)
+        with pytest.raises(OSError, match=r"downloads\.sqlite.*another program"):
+            clear_cache(folder)
+    assert cache_info(folder)["entries"] == 1
+    clear_cache(folder)
+    assert cache_info(folder)["entries"] == 0
+
+
+def test_clear_cache_that_cannot_be_written(server, folder, monkeypatch):
+    fetch_again(server.add("/a.png", cache_control="max-age=1000"), folder)
+
+    def read_only(path, **options):
+        connection = sqlite3.connect(path, **options)
+        connection.execute("PRAGMA query_only = 1")
+        return connection
+
+    monkeypatch.setattr(http_cache, "_connect", read_only)
+    with pytest.raises(OSError, match=r"downloads\.sqlite cannot .*readonly"):
+        clear_cache(folder)
+
+
+def test_clear_cache_whose_damage_shows_late(server, folder, monkeypatch):
+    fetch_again(server.add("/a.png", cache_control="max-age=1000"), folder)
+
+    def fail(_connection):
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(http_cache, "_drop_all", fail)
+    clear_cache(folder)
+    assert cache_info(folder)["bytes"] == 0
 
 
 def test_clear_damaged_cache(server, folder):

@@ -5,15 +5,21 @@ import pickle
 import sys
 import threading
 
+import numpy as np
 import pytest
 import torch
+from helpers import make_image
 from PIL import Image
 
 timm = pytest.importorskip("timm")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from orangecontrib.imageanalytics.errors import ModelError  # noqa: E402
-from orangecontrib.imageanalytics.networks import timm_networks  # noqa: E402
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder  # noqa: E402
+from orangecontrib.imageanalytics.networks import (  # noqa: E402
+    timm_networks,
+    weights,
+)
 from orangecontrib.imageanalytics.networks.backbone import load_backbone  # noqa: E402
 from orangecontrib.imageanalytics.networks.layers import (  # noqa: E402
     fuse_batch_norms,
@@ -50,19 +56,27 @@ def make(name):
     return model
 
 
-def put(cache, network, content, file="model.safetensors"):
-    """Lay a weight file where the hub's client would have; its path."""
+def put(cache, network, content, file="model.safetensors", commit=COMMIT, linked=False):
+    """Lay a weight file where the hub's client would have; its path.
+
+    As on Windows, unless it is linked.
+    """
     repository = cache / f"models--{network.weights.repository.replace('/', '--')}"
-    snapshot = repository / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(COMMIT)
-    (snapshot / file).write_bytes(content)
+    snapshot = repository / "snapshots" / commit
+    for folder in (snapshot, repository / "refs", repository / "blobs"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (repository / "refs" / "main").write_text(commit)
+    if linked:
+        blob = repository / "blobs" / hashlib.sha256(content).hexdigest()
+        blob.write_bytes(content)
+        (snapshot / file).symlink_to(blob)
+    else:
+        (snapshot / file).write_bytes(content)
     return str(snapshot / file)
 
 
-def put_weights(cache, network, model):
-    return put(cache, network, safetensors.save(model.state_dict()))
+def put_weights(cache, network, model, **options):
+    return put(cache, network, safetensors.save(model.state_dict()), **options)
 
 
 def squares(network, n=2):
@@ -76,8 +90,8 @@ def test_all_names_can_be_found():
     assert "timm:vit_small_patch14_dinov2.lvd142m" in names
     networks = [find_network(name) for name in names]
     assert [network.id for network in networks] == list(names)
-    # Also of those that compute differently with the same weights.
-    assert len({network.weights.fingerprint for network in networks}) == len(names)
+    # Also those that compute differently with the same weights.
+    assert len({network.weights for network in networks}) == len(names)
     for network in networks:
         assert network.preprocessing.size == network.input_size > 0
         assert network.origin.startswith("https://")
@@ -98,7 +112,7 @@ def test_find():
     assert network.input_size == 224
     assert network.licence == "bsd-3-clause"
     assert network.origin == "https://huggingface.co/timm/resnet18.tv_in1k"
-    assert network.weights.fingerprint == "timm/resnet18.tv_in1k:resnet18.tv_in1k"
+    assert network.fingerprint is None  # until its weights are here
     assert network.layer == "penultimate"
     assert not network.available()
 
@@ -200,6 +214,95 @@ def test_loaded_network_is_that_of_timm(cache):
     assert "state_dict" not in loaded.pretrained_cfg
     with torch.inference_mode():
         torch.testing.assert_close(loaded(squares(network)), model(squares(network)))
+
+
+def test_fingerprint_is_of_the_content(cache):
+    network = timm_networks.find(TINY)
+    assert network.fingerprint is None
+    put(cache, network, b"first")
+    digest = hashlib.sha256(b"first").hexdigest()
+    assert network.fingerprint == f"{digest}:{TINY}"
+    put(cache, network, b"second", commit="a" * 40)
+    assert network.fingerprint == f"{digest}:{TINY}"  # as long as it is in use
+    again = timm_networks.find(TINY)
+    digest = hashlib.sha256(b"second").hexdigest()
+    assert again.fingerprint == f"{digest}:{TINY}"
+    # The same file in a repository that has changed otherwise.
+    put(cache, network, b"second", commit="b" * 40)
+    assert timm_networks.find(TINY).fingerprint == again.fingerprint
+
+
+def test_fingerprint_is_found_without_reading_the_file_again(cache, monkeypatch):
+    network = timm_networks.find(TINY)
+    put(cache, network, b"first")
+    expected = network.fingerprint
+    read = weights.sha256_of
+    monkeypatch.setattr(weights, "sha256_of", None)
+    assert timm_networks.find(TINY).fingerprint == expected
+    # The hub names a file by its hash.
+    put(cache, network, b"second", commit="a" * 40, linked=True)
+    digest = hashlib.sha256(b"second").hexdigest()
+    assert timm_networks.find(TINY).fingerprint == f"{digest}:{TINY}"
+    # Unless that is of another kind.
+    monkeypatch.setattr(weights, "sha256_of", read)
+    path = put(cache, network, b"third", commit="b" * 40)
+    os.rename(path, path + ".blob")
+    os.symlink(path + ".blob", path)
+    digest = hashlib.sha256(b"third").hexdigest()
+    assert timm_networks.find(TINY).fingerprint == f"{digest}:{TINY}"
+
+
+def test_weights_that_change_before_they_are_loaded(cache):
+    network = timm_networks.find(TINY)
+    put_weights(cache, network, make(TINY))
+    assert network.fingerprint
+    other = make(TINY)
+    torch.nn.init.zeros_(other.fc.bias)
+    put_weights(cache, network, other, commit="a" * 40)
+    with pytest.raises(ModelError, match="has changed since it was first used"):
+        load_backbone(network)
+    load_backbone(timm_networks.find(TINY))
+
+
+def test_uploaded_again(cache, tmp_path, fresh_cache):
+    """Vectors of other weights by the same name are not taken."""
+    make_image(0).save(tmp_path / "a.png")
+    path = str(tmp_path / "a.png")
+
+    def embed():
+        with ImageEmbedder(f"timm:{TINY}", "cpu") as embedder:
+            vectors = embedder([path])
+            return vectors[0], embedder.statistics.n_cached
+
+    network = timm_networks.find(TINY)
+    put_weights(cache, network, make(TINY))
+    first, _ = embed()
+    again, n_cached = embed()
+    assert n_cached == 1
+    np.testing.assert_array_equal(again, first)
+    other = make(TINY)
+    torch.nn.init.constant_(other.conv1[0].weight, 0.01)
+    put_weights(cache, network, other, commit="a" * 40)
+    second, n_cached = embed()
+    assert n_cached == 0
+    assert np.abs(second - first).max() > 1e-3
+
+
+def test_without_weights_it_is_not_known_which_vectors_are_theirs(
+    cache, tmp_path, fresh_cache
+):
+    make_image(0).save(tmp_path / "a.png")
+    network = timm_networks.find(TINY)
+    put_weights(cache, network, make(TINY))
+    with ImageEmbedder(network, "cpu") as embedder:
+        embedder([str(tmp_path / "a.png")])
+    os.rename(cache, tmp_path / "elsewhere")
+    network = timm_networks.find(TINY)
+    with ImageEmbedder(network, "cpu") as embedder:
+        with pytest.raises(ModelError, match="could not be downloaded"):
+            embedder([str(tmp_path / "a.png")])
+        with pytest.raises(ModelError, match="not on this computer"):
+            embedder.clear_cache()
 
 
 def test_second_best_file(cache, tmp_path):
@@ -400,10 +503,11 @@ def test_weights_outside_the_hub(tmp_path, monkeypatch):
     model = make("legacy_seresnet18")
     torch.save(model.state_dict(), tmp_path / "weights")
     digest = hashlib.sha256((tmp_path / "weights").read_bytes()).hexdigest()
-    weights = dataclasses.replace(network.weights, url=f"http://x/y-{digest[:8]}.pth")
-    network = dataclasses.replace(network, weights=weights)
-    os.makedirs(os.path.dirname(weights.path))
-    os.rename(tmp_path / "weights", weights.path)
+    url = f"http://x/y-{digest[:8]}.pth"
+    moved = dataclasses.replace(network.weights, url=url)
+    network = dataclasses.replace(network, weights=moved)
+    os.makedirs(os.path.dirname(moved.path))
+    os.rename(tmp_path / "weights", moved.path)
     with torch.inference_mode():
         scores = load_backbone(network, "logits")(squares(network))
         torch.testing.assert_close(scores, model(squares(network)))

@@ -35,6 +35,7 @@ from Orange.widgets.utils.filedialogs import RecentPath
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
@@ -57,10 +58,9 @@ class FakeEmbedder:
     device = "CPU"
     device_at_end = "CPU"
 
-    def __init__(self, model, device, layer, fit, intensity, preprocessing):
-        self.model, self.asked_device = model, device
+    def __init__(self, model, device, layer, fit, intensity):
+        self.model, self.asked_device = model.id, device
         self.layer, self.fit, self.intensity = layer, fit, intensity
-        self.preprocessing = preprocessing
         self.failures = {}
         self.cancelled = False
         self.begun = threading.Event()
@@ -74,7 +74,7 @@ class FakeEmbedder:
 
     @staticmethod
     def download(model, callback):
-        FakeEmbedder.downloaded.append(model)
+        FakeEmbedder.downloaded.append(model.id)
         callback(0)
         callback(1)
 
@@ -630,7 +630,7 @@ class TestSettings(Base):
         widget = self.opened(device="cpu", embedder="squeezenet", __version__=2)
         assert (widget.embedder, widget.layer, widget.fit) == ("squeezenet", "", "")
         (made,) = self.fake.made
-        assert (made.layer, made.fit, made.preprocessing) == (None, None, None)
+        assert (made.layer, made.fit) == (None, None)
         assert widget.own_networks == []
 
     def test_odd_settings(self):
@@ -1299,10 +1299,10 @@ class TestByName(OwnBase):
     def test_layer_is_looked_for_before_the_download(self):
         self.agreed.add("torchvision:tiny.V2")
 
-        def fail(_):
+        def fail(_network):
             raise ModelError("no stages")
 
-        with patch.object(embedding_task, "look_up_stages", fail):
+        with patch.object(CheckpointNetwork, "stages", fail):
             self.opened(embedder="torchvision:tiny", layer="features.1")
             self.embed(self.data)
         assert "no stages" in str(self.widget.Error.network_missing)

@@ -19,7 +19,10 @@ import zlib
 
 import numpy as np
 
-from orangecontrib.imageanalytics.cache_folder import user_cache
+from orangecontrib.imageanalytics.cache_folder import (
+    cannot_be_cleared,
+    user_cache,
+)
 
 log = logging.getLogger(__name__)
 
@@ -231,8 +234,13 @@ class VectorCache:
                 self._be_patient(PATIENT_SECONDS)
                 self._clear(space)
                 self._be_patient(BUSY_SECONDS)
-            except sqlite3.Error as error:
-                raise OSError(f"{self.path} cannot be cleared: {error}") from error
+            except sqlite3.OperationalError as error:
+                raise cannot_be_cleared(self.path, error) from error
+            except sqlite3.DatabaseError as error:
+                self._begin_anew(error)
+                if self._database is None:
+                    raise cannot_be_cleared(self.path, error) from error
+                self._clear(space)
 
     def _clear(self, space):
         with self._database as database:

@@ -24,8 +24,8 @@ import numpy as np
 
 from orangecontrib.imageanalytics.cache_folder import user_cache
 from orangecontrib.imageanalytics.errors import first_line
-from orangecontrib.imageanalytics.networks.extractor import Extractor
 from orangecontrib.imageanalytics.networks.openvino_library import library
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 log = logging.getLogger(__name__)
 
@@ -111,18 +111,18 @@ class Compiled:
                 log.info("%s cannot be written: %s", self.path, error)
 
 
-def find_about(extractor: Extractor) -> About | None:
+def find_about(spec: EmbeddingSpec) -> About | None:
     """What is known of a network that is kept, without reading it."""
     try:
-        return _read_about(_path(extractor))
+        return _read_about(_path(spec))
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
-def find_compiled(extractor: Extractor) -> Compiled | None:
+def find_compiled(spec: EmbeddingSpec) -> Compiled | None:
     """The network, if it is kept and not damaged."""
-    path = _path(extractor)
     try:
+        path = _path(spec)
         about = _read_about(path)
         graph, weights = _files(path)
         if about.checksums != [_checksum(graph), _checksum(weights)]:
@@ -139,12 +139,12 @@ def find_compiled(extractor: Extractor) -> Compiled | None:
         return None
 
 
-def compile_network(extractor: Extractor, module) -> Compiled:
+def compile_network(spec: EmbeddingSpec, module) -> Compiled:
     """Make the network from that of torch, and keep it if the disk allows that.
 
     Parameters
     ----------
-    extractor : Extractor
+    spec : EmbeddingSpec
     module : torch.nn.Module
         As `load_backbone` gives it.
 
@@ -153,11 +153,11 @@ def compile_network(extractor: Extractor, module) -> Compiled:
     Refused
         When it cannot be made, or gives other vectors.
     """
-    model = _convert(module, extractor.network.input_size)
-    _compare(model, module, extractor.network.input_size)
+    model = _convert(module, spec.network.input_size)
+    _compare(model, module, spec.network.input_size)
     constants = (op for op in model.get_ops() if op.get_type_name() == "Constant")
     n_bytes = sum(constant.get_byte_size() for constant in constants)
-    compiled = Compiled(model, _path(extractor), About(n_bytes))
+    compiled = Compiled(model, _path(spec), About(n_bytes))
     try:
         _keep(compiled)
     except (OSError, RuntimeError) as error:
@@ -254,12 +254,14 @@ def folder() -> str:
     return os.path.join(user_cache(), "networks")
 
 
-def _path(extractor: Extractor) -> str:
-    network = extractor.network
+def _path(spec: EmbeddingSpec) -> str:
+    network = spec.network
+    if network.fingerprint is None:
+        raise FileNotFoundError(f"{network.name} is not on this computer")
     parts = (
         VERSION,
-        network.weights.fingerprint,
-        extractor.layer,
+        network.fingerprint,
+        spec.layer,
         network.input_size,
         [_version(package) for package in _PACKAGES],
     )
@@ -328,16 +330,23 @@ def clear_cache() -> None:
     OSError
         When that cannot be done.
     """
+    failure = None
     for file in _kept_files():
-        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+        try:
             os.remove(file.path)
+        except FileNotFoundError:  # another process was quicker
+            continue
+        except OSError as error:  # the others can go all the same
+            failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 def _kept_files() -> list[os.DirEntry]:
     try:
         with os.scandir(folder()) as entries:
             return [e for e in entries if e.name.endswith((".xml", ".bin", ".json"))]
-    except OSError:
+    except FileNotFoundError:
         return []
 
 

@@ -6,9 +6,10 @@ import contextlib
 import threading
 
 from orangecontrib.imageanalytics.engine.cache import VectorCache
+from orangecontrib.imageanalytics.engine.compiled import find_about
 from orangecontrib.imageanalytics.engine.device import AUTOMATIC, PRECISIONS
 from orangecontrib.imageanalytics.errors import Cancelled
-from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 
 class Embedder:
@@ -16,8 +17,8 @@ class Embedder:
 
     Parameters
     ----------
-    extractor : Extractor
-    device, batch_size, precision, engine
+    spec : EmbeddingSpec
+    device, batch_size, engine
         As for `choose_runner`.
     use_cache : bool
         Whether vectors are kept on disk and those kept are used.
@@ -27,16 +28,15 @@ class Embedder:
 
     def __init__(
         self,
-        extractor: Extractor,
+        spec: EmbeddingSpec,
         device: str = "auto",
         batch_size: int | None = None,
-        precision: str | None = None,
         use_cache: bool = True,
         may_download: bool = True,
         engine: str = AUTOMATIC,
     ):
-        self.extractor = extractor
-        self._options = (device, batch_size, precision, may_download, engine)
+        self.spec = spec
+        self._options = (device, batch_size, may_download, engine)
         self._use_cache = use_cache
         self._runner = None
         self._lock = threading.Lock()
@@ -54,8 +54,22 @@ class Embedder:
 
         with self._lock:
             if self._runner is None:
-                self._runner = choose_runner(self.extractor, *self._options)
+                self._runner = choose_runner(self.spec, *self._options)
             return self._runner
+
+    def check_layer(self) -> None:
+        """
+        Raises
+        ------
+        ValueError
+            When the network has no such layer, as far as that is known without its
+            weights.
+        """
+        if find_about(self.spec) is not None:  # it has run before
+            return
+        from orangecontrib.imageanalytics.networks.backbone import check_layer
+
+        check_layer(self.spec.network, self.spec.layer)
 
     def close(self) -> None:
         """Give back the memory that the network takes."""
@@ -93,23 +107,26 @@ class Embedder:
         ModelError, ValueError
             As `Runner` and `Runner.load`.
         """
-        from orangecontrib.imageanalytics.engine.pipeline import Run
+        from orangecontrib.imageanalytics.engine.pipeline import Pipeline
 
         callback = callback or (lambda _fraction: None)
         cancelled = cancelled or threading.Event()
 
-        def look():
+        def report_start(_fraction=0):
             if cancelled.is_set():
                 raise Cancelled
             callback(0)
 
-        look()
+        report_start()
         runner = self.runner  # may take seconds
-        look()
+        report_start()
+        if self._use_cache and self.spec.network.fingerprint is None:
+            # Which vectors are its own shows when the weights are here.
+            runner.load(report_start)
         with VectorCache() if self._use_cache else contextlib.nullcontext() as cache:
-            return Run(
+            return Pipeline(
                 runner=runner,
-                space=self.extractor.key,
+                space=self.spec.key,
                 cache=cache,
                 callback=callback,
                 cancelled=cancelled,
@@ -117,13 +134,15 @@ class Embedder:
             )(sources)
 
     def clear_cache(self) -> None:
-        """Forget the vectors of this extractor.
+        """Forget the vectors of this spec.
 
         Raises
         ------
         OSError
             When that cannot be done.
+        ModelError
+            As `EmbeddingSpec.key`.
         """
         with VectorCache() as cache:
             for precision in PRECISIONS:
-                cache.clear(self.extractor.key(precision))
+                cache.clear(self.spec.key(precision))

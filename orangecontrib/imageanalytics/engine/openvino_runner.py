@@ -31,9 +31,9 @@ from orangecontrib.imageanalytics.engine.probing import (
 )
 from orangecontrib.imageanalytics.engine.runner import Runner, look, out_of_memory
 from orangecontrib.imageanalytics.errors import first_line
-from orangecontrib.imageanalytics.networks.extractor import Extractor
 from orangecontrib.imageanalytics.networks.openvino_library import library
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +58,12 @@ class OpenVinoRunner(Runner):
 
     Parameters
     ----------
-    extractor : Extractor
+    spec : EmbeddingSpec
+        Its precision is by default the fastest that keeps the vectors.
     device : str
         ``"auto"`` or ``"cpu"``, or one of `OPENVINO_DEVICES`.
     batch_size : int, optional
         Images that are decoded before they go through.
-    precision : str, optional
-        By default the fastest that keeps the vectors.
     may_download : bool
         As for `Runner`.
 
@@ -76,23 +75,22 @@ class OpenVinoRunner(Runner):
 
     def __init__(
         self,
-        extractor: Extractor,
+        spec: EmbeddingSpec,
         device: str,
         batch_size: int | None = None,
-        precision: str | None = None,
         may_download: bool = True,
     ):
-        super().__init__(extractor, batch_size or LARGE_BATCH, may_download)
+        super().__init__(spec, batch_size or LARGE_BATCH, may_download)
         self._device = OPENVINO_DEVICES.get(device, "CPU")
         self._core = library().Core()
         is_cpu = self._device == "CPU"  # to list the others takes time
         if not is_cpu and self._device not in self._core.available_devices:
             raise ValueError(f"OpenVINO finds no device '{device}'")
         self._asked_batch_size = batch_size
-        self._asked_precision = precision
-        self._precision = precision or "float32"
-        if extractor.network.compiles:
-            self._take_over(find_about(extractor))
+        self._asked_precision = spec.precision
+        self._precision = spec.precision or "float32"
+        if spec.network.compiles:
+            self._take_over(find_about(spec))
         self._network = None
         self._substitute: Runner | None = None
         self._compiled: Compiled | None = None
@@ -124,7 +122,7 @@ class OpenVinoRunner(Runner):
 
         OpenVINO computes on threads of its own; while one does, another caller decodes.
         """
-        is_torchs = self._substitute or not self.extractor.network.compiles
+        is_torchs = self._substitute or not self.spec.network.compiles
         return 1 if is_torchs else 2
 
     # Loading ------------------------------------------------------------------------
@@ -137,18 +135,18 @@ class OpenVinoRunner(Runner):
             try:
                 self._network = self._load(callback)
             except Refused as reason:
-                log.info("%s runs in torch: %s", self.extractor.network.name, reason)
+                log.info("%s runs in torch: %s", self.spec.network.name, reason)
                 self._substitute_torch(callback)
 
     def _load(self, callback):
-        if not self.extractor.network.compiles:
+        if not self.spec.network.compiles:
             raise Refused("files of networks are not compiled")
         if self._is_emulated(self._asked_precision):
             raise Refused(f"this processor has no {self._asked_precision}")
-        compiled = find_compiled(self.extractor)
+        compiled = find_compiled(self.spec)
         if compiled is None:
             module = self._load_backbone(callback)
-            compiled = compile_network(self.extractor, module)
+            compiled = compile_network(self.spec, module)
         if self._asked_precision is None:
             self._measure_precisions(compiled)
         self._take_over(compiled.about)
@@ -198,10 +196,9 @@ class OpenVinoRunner(Runner):
         from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 
         substitute = TorchRunner(
-            self.extractor,
+            self.spec,
             "cpu",
             self.batch_size,
-            self._asked_precision,
             self.may_download,
         )
         substitute.load(callback)

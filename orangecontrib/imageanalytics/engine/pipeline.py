@@ -70,7 +70,7 @@ class _QueuedImage:
 
 
 @dataclass
-class Run:
+class Pipeline:
     """Embeds a list of sources, once.
 
     Parameters

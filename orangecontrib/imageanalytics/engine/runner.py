@@ -23,8 +23,9 @@ from orangecontrib.imageanalytics.engine.device import (
     may_have_gpu,
 )
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
-from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.network import not_here
 from orangecontrib.imageanalytics.networks.openvino_library import library
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.engine.device_decoding import DeviceDecoder
@@ -42,7 +43,7 @@ class Runner(ABC):
 
     Parameters
     ----------
-    extractor : Extractor
+    spec : EmbeddingSpec
     batch_size : int
         Images a batch.
     may_download : bool
@@ -53,19 +54,19 @@ class Runner(ABC):
     batch_size : int
     preprocessing : Preprocessing
     intensity : "auto", "full" or (float, float)
-        As for `Extractor`.
+        As for `EmbeddingSpec`.
     threads_per_stream : int
         How many threads should call this for each that it computes on.
     """
 
     threads_per_stream = 1
 
-    def __init__(self, extractor: Extractor, batch_size: int, may_download: bool):
-        self.extractor = extractor
+    def __init__(self, spec: EmbeddingSpec, batch_size: int, may_download: bool):
+        self.spec = spec
         self.batch_size = batch_size
         self.may_download = may_download
-        self.preprocessing = extractor.preprocessing
-        self.intensity = extractor.intensity
+        self.preprocessing = spec.preprocessing
+        self.intensity = spec.intensity
 
     @property
     def decoder(self) -> DeviceDecoder | None:
@@ -133,14 +134,10 @@ class Runner(ABC):
         """The network in torch, on the CPU."""
         from orangecontrib.imageanalytics.networks import backbone
 
-        network = self.extractor.network
+        network = self.spec.network
         if not (self.may_download or network.available()):
-            raise ModelError(
-                f"The network {network.name} is not on this computer. Choose it in "
-                "the widget Image Embedding, or run: python -m "
-                f"orangecontrib.imageanalytics download {network.id}"
-            )
-        return backbone.load_backbone(network, self.extractor.layer, callback)
+            raise not_here(network)
+        return backbone.load_backbone(network, self.spec.layer, callback)
 
     def sharing(self) -> contextlib.AbstractContextManager:
         """To be entered while several threads call this."""
@@ -170,10 +167,9 @@ def out_of_memory() -> ModelError:
 
 
 def choose_runner(
-    extractor: Extractor,
+    spec: EmbeddingSpec,
     device: str = AUTOMATIC,
     batch_size: int | None = None,
-    precision: str | None = None,
     may_download: bool = True,
     engine: str = AUTOMATIC,
 ) -> Runner:
@@ -181,14 +177,14 @@ def choose_runner(
 
     Parameters
     ----------
-    extractor : Extractor
+    spec : EmbeddingSpec
+        Its precision is one of `PRECISIONS`. By default half on a GPU; on the CPU,
+        half if the processor has instructions for it and it keeps the vectors of this
+        network.
     device : str
         ``"auto"``, or as `choose_device` and `OPENVINO_DEVICES` name them.
     batch_size : int, optional
         Images a batch; by default what suits the device.
-    precision : str, optional
-        One of `PRECISIONS`. By default half on a GPU; on the CPU, half if the
-        processor has instructions for it and it keeps the vectors of this network.
     may_download : bool
         As for `Runner`.
     engine : {"auto", "openvino", "torch"}
@@ -202,23 +198,23 @@ def choose_runner(
     if engine not in ENGINES:
         known = ", ".join(ENGINES)
         raise ValueError(f"'{engine}' is not an engine, should be one of: {known}")
-    check_precision(precision)
-    arguments = batch_size, precision, may_download
+    check_precision(spec.precision)
+    arguments = batch_size, may_download
     if engine != TORCH and _is_for_openvino(device, engine):
-        return _openvino_runner(extractor, device, *arguments)
+        return _openvino_runner(spec, device, *arguments)
     from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 
-    runner = TorchRunner(extractor, device, *arguments)
+    runner = TorchRunner(spec, device, *arguments)
     no_gpu = device == AUTOMATIC and runner.device.type == "cpu"
     if no_gpu and engine != TORCH and _has_openvino():
-        return _openvino_runner(extractor, "cpu", *arguments)
+        return _openvino_runner(spec, "cpu", *arguments)
     return runner
 
 
-def _openvino_runner(extractor, device, *arguments) -> Runner:
+def _openvino_runner(spec, device, *arguments) -> Runner:
     from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 
-    return OpenVinoRunner(extractor, device, *arguments)
+    return OpenVinoRunner(spec, device, *arguments)
 
 
 def _is_for_openvino(device: str, engine: str) -> bool:

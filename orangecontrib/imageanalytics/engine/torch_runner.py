@@ -32,7 +32,7 @@ from orangecontrib.imageanalytics.engine.probing import (
 from orangecontrib.imageanalytics.engine.runner import Runner, look, out_of_memory
 from orangecontrib.imageanalytics.engine.streams import Stream
 from orangecontrib.imageanalytics.errors import first_line
-from orangecontrib.imageanalytics.networks.extractor import Extractor
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +53,12 @@ class TorchRunner(Runner):
 
     Parameters
     ----------
-    extractor : Extractor
+    spec : EmbeddingSpec
+        Its precision is as for `choose_precision`.
     device : str
         As for `choose_device`.
     batch_size : int, optional
         Images a batch; by default what suits the device.
-    precision : str, optional
-        As for `choose_precision`.
     may_download : bool
         As for `Runner`.
 
@@ -73,15 +72,14 @@ class TorchRunner(Runner):
 
     def __init__(
         self,
-        extractor: Extractor,
+        spec: EmbeddingSpec,
         device: str = AUTOMATIC,
         batch_size: int | None = None,
-        precision: str | None = None,
         may_download: bool = True,
     ):
-        super().__init__(extractor, batch_size or 0, may_download)
-        self.device = choose_device("cpu" if extractor.network.cpu_only else device)
-        self._asked_precision = precision
+        super().__init__(spec, batch_size or 0, may_download)
+        self.device = choose_device("cpu" if spec.network.cpu_only else device)
+        self._asked_precision = spec.precision
         self._asked_batch_size = batch_size
         self._set_defaults()
         self._module = None
@@ -130,7 +128,7 @@ class TorchRunner(Runner):
         numbers at all, so the copy is tried on photos first. Programs have types
         written into them.
         """
-        if self.precision == "float32" or not self.extractor.network.compiles:
+        if self.precision == "float32" or not self.spec.network.compiles:
             return None
         try:
             half = _converted(module, self._dtype)
@@ -141,7 +139,7 @@ class TorchRunner(Runner):
             reason = f"cosine similarity {cosine:.5f}"
         if cosine >= LEAST_COSINE:
             return half
-        name = self.extractor.network.name
+        name = self.spec.network.name
         log.info("%s is run with autocast: %s", name, reason)
         return None
 

@@ -22,7 +22,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
-from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.errors import ImageError, first_line
+from orangecontrib.imageanalytics.images.addresses import check_address, invalid
 from orangecontrib.imageanalytics.images.http_cache import (
     CACHE_BYTES,
     open_cache,
@@ -192,10 +193,11 @@ class Fetcher:
 
     def _download(self, url: str, deadline: float) -> bytes:
         scheme = url.partition(":")[0].lower()
+        if scheme not in ("http", "https", "ftp"):
+            raise ImageError("not an http, https or ftp address")
+        check_address(url)
         if scheme == "ftp":
             return self._ftp(url, deadline)
-        if scheme not in ("http", "https"):
-            raise ImageError("not an http, https or ftp address")
         try:
             return self._http(url, deadline)
         except _Unavailable as failure:
@@ -210,7 +212,7 @@ class Fetcher:
             address = httpx.URL(url)
             return self._cached_or_direct(address, deadline, extensions)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-            raise ImageError("not a valid address") from error
+            raise invalid(first_line(error)) from error
         except httpx.TimeoutException as error:
             raise ImageError(f"{_host(url)} stopped sending") from error
         except httpx.HTTPError as error:
@@ -267,6 +269,8 @@ class Fetcher:
             reason = _why(error, host, self._connect_timeout)
             self._hosts.failed(host, reason)
             raise ImageError(reason) from error
+        except ValueError as error:
+            raise invalid(first_line(error)) from error
 
     def _read(self, chunks: Iterable[bytes], deadline: float) -> bytes:
         content = bytearray()

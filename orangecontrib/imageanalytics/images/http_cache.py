@@ -11,12 +11,16 @@ import logging
 import os
 import sqlite3
 
-from orangecontrib.imageanalytics.cache_folder import user_cache
+from orangecontrib.imageanalytics.cache_folder import (
+    cannot_be_cleared,
+    user_cache,
+)
 
 log = logging.getLogger(__name__)
 
 DATABASE = "downloads.sqlite"
 CACHE_BYTES = 1_000_000_000  # by default
+BUSY_SECONDS = 5  # for which another program may hold the database
 
 
 def cache_info(cache_dir: str = "") -> dict:
@@ -39,7 +43,7 @@ def cache_info(cache_dir: str = "") -> dict:
     if path in files:
         with (
             contextlib.suppress(sqlite3.Error),
-            contextlib.closing(sqlite3.connect(path)) as connection,
+            contextlib.closing(_connect(path)) as connection,
         ):
             # The others are half written or removed already.
             query = "SELECT count(*) FROM entries WHERE expires_at IS NULL"
@@ -62,18 +66,27 @@ def clear_cache(cache_dir: str = "") -> None:
 
     Raises
     ------
-    OSError, sqlite3.Error
-        The cache cannot be changed.
+    OSError
+        The cache cannot be changed, or another program is using it.
     """
     path = _database(cache_dir)
     if not os.path.isfile(path):
         return
-    storage = _open_sound(path)
-    with contextlib.closing(storage):
-        for table in ("streams", "entries"):
-            storage.connection.execute(f"DELETE FROM {table}")
-        storage.connection.execute("VACUUM")
-        storage.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    try:
+        with contextlib.closing(_open_sound(path)) as storage:
+            _drop_all(storage.connection)
+    except sqlite3.OperationalError as error:
+        raise cannot_be_cleared(path, error) from error
+    except sqlite3.DatabaseError as error:
+        log.warning("The cache of downloads is damaged and removed: %s", error)
+        _remove(path)
+
+
+def _drop_all(connection: sqlite3.Connection) -> None:
+    for table in ("streams", "entries"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def open_cache(cache_dir: str, cache_bytes: int):
@@ -117,11 +130,15 @@ def _remove(path: str) -> None:
             os.remove(name)
 
 
+def _connect(path: str, **options) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, **options)
+
+
 def _open_database(path: str, **options):
     import hishel
 
     _tell_cache_errors_once()
-    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    connection = _connect(path, check_same_thread=False, isolation_level=None)
     try:
         # Writes are tried first: hishel answers a failure with log messages only.
         connection.execute("BEGIN IMMEDIATE")

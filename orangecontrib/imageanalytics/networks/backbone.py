@@ -49,13 +49,25 @@ def count_features(network: Network, layer: str | None = None) -> int:
     return _load(network, layer)[1]
 
 
+def check_layer(network: Network, layer: str) -> None:
+    """Find out without the weights whether a network has a layer.
+
+    Nothing is said of those that cannot be built without their weights.
+
+    Raises
+    ------
+    ValueError
+        When there is no such layer; names the stages.
+    """
+    if layer != network.layer and (model := network.build()) is not None:
+        _read_layer(network, model, layer)
+
+
 def _load(network, layer, callback=None) -> tuple[nn.Module, int]:
     """The network, and the length of the vector of a probe image."""
     layer = layer or network.layer
-    is_far = network.megabytes and not network.available()
-    if layer != network.layer and is_far and (model := network.build()) is not None:
-        # Before anybody waits for a download.
-        _read_layer(network, model, layer)
+    if network.megabytes and not network.available():
+        check_layer(network, layer)  # before anybody waits for a download
     path = network.weights.ensure(network.name, callback)
     model = _read_layer(network, network.load(path), layer)
     backbone = Pooled(model).eval()

@@ -7,11 +7,13 @@ round. Importing this imports neither torch nor the hub's client.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.background import Background
 from orangecontrib.imageanalytics.networks.quiet import QuietHere
+from orangecontrib.imageanalytics.networks.stoppable import StoppableWork
+from orangecontrib.imageanalytics.networks.weights import file_sha256
 
 SAFE = "model.safetensors"
 # In the order in which they are looked for, as timm does it.
@@ -43,9 +45,45 @@ class HubWeights:
     network: str
 
     @property
-    def fingerprint(self) -> str:
-        """What tells these weights from any others; known without the file."""
-        return f"{self.repository}:{self.network}"
+    def fingerprint(self) -> str | None:
+        """The SHA-256 of the file when it was first there, and the network's name.
+
+        None until the file is there: what the hub has by that name may be replaced.
+
+        Raises
+        ------
+        ModelError
+            When the file cannot be read.
+        """
+        known = vars(self).get("_fingerprint")
+        if known is None:
+            # Past the dataclass, which is frozen: it is none of the fields.
+            known = vars(self)["_fingerprint"] = self._fingerprint_now()
+        return known
+
+    def check_unchanged(self) -> None:
+        """
+        Raises
+        ------
+        ModelError
+            When the content is another one than that of `fingerprint`.
+        """
+        if self._fingerprint_now() != self.fingerprint:
+            raise ModelError(
+                f"The weight file {self.path} has changed since it was first used. "
+                "Choose the network again."
+            )
+
+    def _fingerprint_now(self) -> str | None:
+        path = self._cached()
+        if path is None:
+            return None
+        try:
+            return f"{_content_hash(path)}:{self.network}"
+        except OSError as error:
+            raise ModelError(
+                f"The weight file {path} cannot be read: {error.strerror}"
+            ) from error
 
     @property
     def megabytes(self) -> float:
@@ -126,6 +164,17 @@ class HubWeights:
         )
 
 
+def _content_hash(path: str) -> str:
+    """SHA-256 of a file in the hub's cache, by its name there or of its content.
+
+    The cache names the files to which its links lead by what the hub says is their
+    hash: that spares reading them. Where the system has no links, or the hash is of
+    another kind, they are read.
+    """
+    name = os.path.basename(os.path.realpath(path))
+    return name if re.fullmatch("[0-9a-f]{64}", name) else file_sha256(path)
+
+
 class _Failed(Exception):
     """Tells errors of the download, which are its cause, from the callback's."""
 
@@ -134,7 +183,7 @@ class _Stopped(Exception):
     """Ends the hub's download from inside its progress bar."""
 
 
-class _HubDownload(Background):
+class _HubDownload(StoppableWork):
     """The hub's own download.
 
     It cannot be killed from outside: when the caller stops, it ends at its next

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ class Weights(Protocol):
 
     Attributes
     ----------
-    fingerprint : str
-        What tells these weights from any others.
+    fingerprint : str or None
+        What tells these weights from any others; None where that takes the file
+        and it is not there.
     megabytes : float
         Size of the download, in units of 10**6 bytes; 0 where there is none, nan
         where it is unknown.
@@ -35,7 +37,7 @@ class Weights(Protocol):
         Where it comes from, in words.
     """
 
-    fingerprint: str
+    fingerprint: str | None
     megabytes: float
     licence: str
     source: str
@@ -137,9 +139,23 @@ class Network(ABC):
         """
         return ()
 
+    @property
+    def fingerprint(self) -> str | None:
+        """What tells its weights from any others; None as `Weights.fingerprint`."""
+        return self.weights.fingerprint
+
     def available(self) -> bool:
         """Whether the weights are on this computer; asks no network."""
         return self.weights.available()
+
+    def vouch(self) -> None:  # noqa: B027
+        """Remember that the user trusts its file, if that can run code.
+
+        Raises
+        ------
+        ModelError
+            When the file cannot be read.
+        """
 
     @abstractmethod
     def load(self, path: str) -> nn.Module:
@@ -202,3 +218,12 @@ class Network(ABC):
         from torchvision.models import get_weight
 
         return tuple(get_weight(self.classes).meta["categories"])
+
+
+def not_here(network: Network) -> ModelError:
+    """What says that the weights are missing and may not be downloaded now."""
+    return ModelError(
+        f"The network {network.name} is not on this computer. Choose it in "
+        "the widget Image Embedding, or run: python -m "
+        f"orangecontrib.imageanalytics download {network.id}"
+    )

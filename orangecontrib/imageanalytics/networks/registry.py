@@ -255,7 +255,8 @@ def find_network(
     preprocessing : Preprocessing or dict, optional
         Of a file: what it expects of its input; see `network_file.find`.
     trusted : bool
-        Of a file that can run code: whether the user vouches for it as it is now.
+        Whether the user vouches for it as it is now, if it is a file that can run
+        code.
 
     Raises
     ------
@@ -264,16 +265,21 @@ def find_network(
     ModelError
         When a file cannot be used.
     """
-    if isinstance(model, Network):
-        if preprocessing is not None:
-            raise ValueError("a network that was found has its preprocessing")
-        return model
+    network = model if isinstance(model, Network) else _find(model, preprocessing)
+    if network is model and preprocessing is not None:
+        raise ValueError("a network that was found has its preprocessing")
+    if trusted:
+        network.vouch()
+    return network
+
+
+def _find(model: str | os.PathLike, preprocessing) -> Network:
     name = os.fspath(model)
     family, colon, member = name.partition(":")
     if isinstance(model, os.PathLike) or is_file_name(name):
         from orangecontrib.imageanalytics.networks.files import network_file
 
-        return network_file.find(name, preprocessing, trusted)
+        return network_file.find(name, preprocessing)
     if preprocessing is not None:
         raise ValueError("preprocessing can be given for the file of a network only")
     if colon and family in FAMILIES:

@@ -284,8 +284,9 @@ def _read_state(network: TimmNetwork, path: str) -> dict:
 
     try:
         if path.endswith(".safetensors"):
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (
         OSError,
         RuntimeError,
@@ -297,6 +298,8 @@ def _read_state(network: TimmNetwork, path: str) -> dict:
         raise ModelError(
             f"{network.name}: the weight file {path} cannot be read: {error}"
         ) from error
+    # Else its vectors would be kept as those of the file as it was.
+    network.weights.check_unchanged()
     if not isinstance(state, dict):
         raise ModelError(f"{network.name}: the weight file {path} holds no state dict")
     return state

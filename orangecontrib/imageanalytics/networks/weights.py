@@ -7,6 +7,7 @@ torchvision has fetched already is used, and the other way round.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import math
@@ -17,7 +18,7 @@ import sys
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.background import POLL, Background
+from orangecontrib.imageanalytics.networks.stoppable import POLL, StoppableWork
 
 TIMEOUT = 30  # seconds to connect, and between two pieces of an answer
 CHUNK = 1 << 18
@@ -166,7 +167,7 @@ class DownloadedWeights:
         )
 
 
-class _Download(Background):
+class _Download(StoppableWork):
     """A download of one file, which is checked."""
 
     def __init__(self, weights: DownloadedWeights):
@@ -285,6 +286,24 @@ def sha256_of(file) -> str:
     while chunk := file.read(1 << 20):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def file_sha256(path: str) -> str:
+    """In hexadecimal, of a file; found once while its size and time stay the same.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    """
+    status = os.stat(path)
+    return _file_sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _file_sha256(path: str, _size: int, _changed: int) -> str:
+    with open(path, "rb") as file:
+        return sha256_of(file)
 
 
 class _ArrayUnpickler(pickle.Unpickler):

@@ -706,8 +706,10 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             choice=self._run_choice,
             device=self.device,
             layer=self.layer,
-            fit=self.fit,
-            intensity=as_intensity(self.intensity),
+            options={
+                "fit": self.fit or None,
+                "intensity": as_intensity(self.intensity),
+            },
             agreed=frozenset(self.agreed),
             places=tuple(self._search_paths()),
         )

@@ -54,7 +54,7 @@ def test_onnx_is_for_the_cpu_only(tmp_path):
 
 @pytest.mark.parametrize("layer", ["penultimate", "0"])
 def test_the_output_is_the_only_layer(made, layer):
-    network = find(made["program"], WRITTEN, trusted=True)
+    network = find_network(made["program"], WRITTEN, trusted=True)
     load_backbone(network, LOGITS)
     with pytest.raises(ValueError, match=f"one output, so it has no layer '{layer}'"):
         load_backbone(network, layer)
@@ -143,17 +143,17 @@ def test_architecture_of_what_has_one(made, tmp_path):
 
 
 def test_vouching_is_for_files_that_run_code_only(made, tmp_path, nothing_trusted):
-    find(make_onnx(tmp_path / "a.onnx"), WRITTEN, trusted=True)
+    find_network(make_onnx(tmp_path / "a.onnx"), WRITTEN, trusted=True)
     assert not nothing_trusted.exists()
     find(made["traced"], WRITTEN)
     assert not nothing_trusted.exists()
-    find(made["traced"], WRITTEN, trusted=True)
+    find_network(made["traced"], WRITTEN, trusted=True)
     assert nothing_trusted.exists()
 
 
 def test_nothing_is_vouched_for_that_cannot_be_used(tmp_path, made, nothing_trusted):
     with pytest.raises(ModelError):
-        find(made["traced"], WRITTEN | {"size": 0}, trusted=True)
+        find_network(made["traced"], WRITTEN | {"size": 0}, trusted=True)
     assert not nothing_trusted.exists()
 
 

@@ -21,8 +21,8 @@ from network_files import (
 
 from orangecontrib.imageanalytics.engine.runner import choose_runner
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.extractor import Extractor
 from orangecontrib.imageanalytics.networks.files.network_file import find
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 onnx = pytest.importorskip("onnx")
 
@@ -139,8 +139,8 @@ def test_many_threads(tmp_path):
 
 
 def vectors_of(path, **values):
-    extractor = Extractor.choose(path, preprocessing=BYTES | values)
-    runner = choose_runner(extractor, "cpu")
+    spec = EmbeddingSpec.choose(path, preprocessing=BYTES | values)
+    runner = choose_runner(spec, "cpu")
     runner.load()
     squares = np.random.default_rng(0).integers(
         0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8

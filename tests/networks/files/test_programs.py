@@ -22,6 +22,7 @@ from orangecontrib.imageanalytics.errors import ModelError, TrustNeededError
 from orangecontrib.imageanalytics.networks.backbone import load_backbone
 from orangecontrib.imageanalytics.networks.files import trust
 from orangecontrib.imageanalytics.networks.files.network_file import find
+from orangecontrib.imageanalytics.networks.registry import find_network
 
 
 def load(path, **values):
@@ -234,7 +235,7 @@ def test_swapped_between_the_answer_and_the_opening(made, tmp_path):
     path = tmp_path / "a.pt"
     with open(made["traced"], "rb") as file:
         path.write_bytes(file.read())
-    network = find(str(path), WRITTEN, trusted=True)
+    network = find_network(str(path), WRITTEN, trusted=True)
     status = os.stat(path)
     with open(made["scripted"], "rb") as file:
         path.write_bytes(file.read()[: status.st_size].ljust(status.st_size, b" "))
@@ -248,8 +249,8 @@ def test_swapped_for_another_that_is_vouched_for(made, tmp_path):
     path = tmp_path / "a.pt"
     with open(made["traced"], "rb") as file:
         path.write_bytes(file.read())
-    network = find(str(path), WRITTEN, trusted=True)
-    find(made["scripted"], WRITTEN, trusted=True)
+    network = find_network(str(path), WRITTEN, trusted=True)
+    find_network(made["scripted"], WRITTEN, trusted=True)
     _ = network.weights.fingerprint
     with open(made["scripted"], "rb") as file:
         path.write_bytes(file.read())
@@ -269,7 +270,7 @@ def test_what_was_checked_is_what_is_opened(made, tmp_path, monkeypatch):
         path.write_bytes(b"harm")
         return check(*args)
 
-    network = find(str(path), WRITTEN, trusted=True)
+    network = find_network(str(path), WRITTEN, trusted=True)
     monkeypatch.setattr(trust, "check_vouched", change_afterwards)
     opened = []
     jit_load = torch.jit.load

@@ -3,9 +3,11 @@ from types import SimpleNamespace
 from AnyQt.QtCore import Qt
 from orangewidget.tests.base import GuiTest
 
+from orangecontrib.imageanalytics.networks.preprocessing import FITS
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
 from orangecontrib.imageanalytics.widgets.utils.network_choice import Choice
 from orangecontrib.imageanalytics.widgets.utils.network_combo import (
+    FIT_TEXTS,
     FitCombo,
     LayerCombo,
     NetworkCombo,
@@ -131,3 +133,6 @@ class TestFitCombo(GuiTest):
             assert combo.itemText(0) == f"As trained ({fit})"
         combo.show_trained(None)
         assert texts(combo) == ["As trained", "Crop", "Stretch", "Pad"]
+
+    def test_every_fit_can_be_chosen(self):
+        assert tuple(FIT_TEXTS) == FITS

@@ -56,6 +56,11 @@ class NetworkFile(Network):
     layer: str = LOGITS  # its only output, whatever that is
     has_layers: bool = False
 
+    def vouch(self) -> None:
+        """As `Network.vouch`."""
+        if self.kind.runs_code:
+            trust.vouch(self.weights.sha256, self.weights.path)
+
     def load(self, path: str) -> nn.Module:
         """As `Network.load`; also when the network does not turn images into vectors.
 
@@ -132,11 +137,7 @@ class NetworkFile(Network):
         return ()
 
 
-def find(
-    path: str,
-    preprocessing: Preprocessing | dict | None = None,
-    trusted: bool = False,
-) -> Network:
+def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Network:
     """The network in a file or folder.
 
     Parameters
@@ -147,8 +148,6 @@ def find(
     preprocessing : Preprocessing or dict, optional
         How images are prepared; a dict has the keys that `preparation` describes.
         By default as a JSON or TOML file of the same name beside it says.
-    trusted : bool
-        Whether the user vouches for the file as it is now, if it can run code.
 
     Raises
     ------
@@ -164,8 +163,6 @@ def find(
     if kind.has_architecture:
         return _find_weights(path, found, kind, preprocessing)
     preparation = _find_preparation(found, kind, preprocessing)
-    if trusted and kind.runs_code:
-        trust.vouch(weights.sha256, found)
     what = _with_article(kind)
     return NetworkFile(
         id=path,

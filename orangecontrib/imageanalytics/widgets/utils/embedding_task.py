@@ -5,21 +5,20 @@ import os
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.engine.device import choose_device
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
 from orangecontrib.imageanalytics.widgets.utils.network_choice import (
     Choice,
     Facts,
     look_up,
-    look_up_stages,
 )
 
 STATUS_SECONDS = 0.5  # between two changes of the text
@@ -35,8 +34,8 @@ class Task:
     choice: Choice
     device: str = "auto"
     layer: str = ""  # the default
-    fit: str = ""  # as trained
-    intensity: Intensity = AUTOMATIC
+    #: Others of `EmbeddingSpec`, as arguments of `ImageEmbedder`
+    options: Mapping[str, object] = field(default_factory=dict)
     agreed: frozenset[str] = frozenset()  # networks that may be downloaded
     places: tuple[tuple[str, str], ...] = ()  # where the workflow is
 
@@ -98,23 +97,18 @@ def _embed(task, state):
     facts = look_up(task.choice)
     progress.show(facts)
     # Before the download, which may turn out not to be wanted then.
-    stages = look_up_stages(task.choice) if _needs_stages(task) else None
+    stages = facts.network.stages() if _needs_stages(task) else None
     layer, missing_layer = _find_layer(task, facts.network, stages)
     if facts.must_download:
         if facts.network.id not in task.agreed:
             return facts
         progress.megabytes = facts.megabytes
-        ImageEmbedder.download(facts.network.id, progress.downloading)
+        ImageEmbedder.download(facts.network, progress.downloading)
         facts = dataclasses.replace(facts, available=True)
     progress.say("Starting the network…")
     device, no_gpu = _find_device(task.device)
     with ImageEmbedder(
-        task.choice.model,
-        device=device,
-        layer=layer or None,
-        fit=task.fit or None,
-        intensity=task.intensity,
-        preprocessing=task.choice.preprocessing,
+        facts.network, device=device, layer=layer or None, **task.options
     ) as embedder:
         progress.device = first_device = embedder.device
         embedded, skipped, _ = embedder(task.data, task.column, progress.embedding)

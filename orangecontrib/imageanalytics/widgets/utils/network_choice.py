@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from Orange.widgets.utils.filedialogs import RecentPath
 
-from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.networks.registry import (
     FAMILIES,
     NETWORKS,
@@ -220,4 +219,4 @@ def look_up(choice: Choice) -> Facts:
 
 def look_up_stages(choice: Choice) -> tuple[str, ...]:
     """Names of the stages at which a network can be read; imports torch."""
-    return () if choice.is_file else ImageEmbedder.stages(choice.model)
+    return () if choice.is_file else find_network(choice.model).stages()

@@ -12,11 +12,12 @@ from orangecontrib.imageanalytics.widgets.utils.network_choice import (
 )
 from orangecontrib.imageanalytics.widgets.utils.two_texts import DetailedCombo
 
-FITS = (
-    ("Crop", "crop", "the middle square"),
-    ("Stretch", "stretch", "all of it, squeezed"),
-    ("Pad", "pad", "all of it, with margins"),
-)
+#: For each fit a word and what it does.
+FIT_TEXTS = {
+    "crop": ("Crop", "the middle square"),
+    "stretch": ("Stretch", "all of it, squeezed"),
+    "pad": ("Pad", "all of it, with margins"),
+}
 _LAYERS = {PENULTIMATE: "before the classifier", LOGITS: "class scores"}
 _LAYER_TIPS = {
     PENULTIMATE: "What the network makes of an image just before it names a class",
@@ -174,12 +175,14 @@ class FitCombo(DetailedCombo):
     def __init__(self, parent=None):
         super().__init__(parent)
         self.add("As trained", "")
-        for text, fit, details in FITS:
+        for fit, (text, details) in FIT_TEXTS.items():
             self.add(text, fit, details)
 
     def show_trained(self, network: Network | None):
         """Say what a network was trained with; None: not known yet."""
-        names = {fit: text.lower() for text, fit, _ in FITS}
-        known = f" ({names[network.preprocessing.fit]})" if network else ""
+        known = ""
+        if network:
+            text, _details = FIT_TEXTS[network.preprocessing.fit]
+            known = f" ({text.lower()})"
         self.setItemText(0, f"As trained{known}")
         self.describe(0, "")

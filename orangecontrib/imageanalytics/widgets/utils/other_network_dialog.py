@@ -41,7 +41,7 @@ from orangecontrib.imageanalytics.networks.registry import FAMILIES, family_name
 from orangecontrib.imageanalytics.widgets.utils.background import Background
 from orangecontrib.imageanalytics.widgets.utils.name_search import NameModel
 from orangecontrib.imageanalytics.widgets.utils.network_choice import Choice
-from orangecontrib.imageanalytics.widgets.utils.network_combo import FITS
+from orangecontrib.imageanalytics.widgets.utils.network_combo import FIT_TEXTS
 from orangecontrib.imageanalytics.widgets.utils.two_texts import TwoTexts
 
 FILES = "Networks (*.pt2 *.pt *.onnx);;All files (*)"
@@ -366,7 +366,7 @@ class FilePage(QWidget):
         self.channels_combo = _combo(CHANNELS)
         self.channels_combo.setToolTip("The order in which the network takes colours")
         self.fit_combo = _combo(
-            (f"{text}: {details}", fit) for text, fit, details in FITS
+            (f"{text}: {details}", fit) for fit, (text, details) in FIT_TEXTS.items()
         )
         self.fit_combo.setToolTip("How images met the square when it was trained")
         form.addRow("Si&ze:", _left(self.size_spin))

@@ -5,7 +5,7 @@ import threading
 POLL = 0.1  # seconds between two looks at whether to stop
 
 
-class Background:
+class StoppableWork:
     """Work in a thread of its own, for which a caller waits who may stop it.
 
     Neither a server that falls silent nor another process that is downloading the

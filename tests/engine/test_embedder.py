@@ -1,0 +1,211 @@
+"""The cache, the device and the network together, with a stand-in for the latter."""
+
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+from helpers import StandInRunner, vector_of
+
+from orangecontrib.imageanalytics.engine import embedder as module
+from orangecontrib.imageanalytics.engine import runner as runner_module
+from orangecontrib.imageanalytics.engine.embedder import Embedder
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
+from orangecontrib.imageanalytics.networks.registry import find_network
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
+
+SPEC = EmbeddingSpec.choose("efficientnet-lite0")
+SOURCES = ["1", "2", None, "9", "1"]
+
+
+@pytest.fixture
+def runners(monkeypatch, number_images, fresh_cache):
+    """Stand-ins, in the order in which they were chosen."""
+    made = []
+
+    def choose(spec, *options):
+        runner = StandInRunner()
+        runner.spec, runner.options = spec, options
+        made.append(runner)
+        return runner
+
+    monkeypatch.setattr(runner_module, "choose_runner", choose)
+    return made
+
+
+def test_vectors(runners):
+    embedded = Embedder(SPEC)(SOURCES)
+    assert embedded.rows.tolist() == [0, 1, -1, -1, 0]
+    np.testing.assert_array_equal(embedded.vectors[0], vector_of("1"))
+    np.testing.assert_array_equal(embedded.vectors[1], vector_of("2"))
+    assert embedded.failures == {"9": "9 is not an image"}
+    assert embedded.statistics.device == "stand-in"
+
+
+def test_the_runner_is_chosen_when_it_is_needed_and_once(runners):
+    embedder = Embedder(SPEC, "cpu", 3, may_download=False, engine="torch")
+    assert not runners
+    assert embedder.runner is embedder.runner
+    embedder(["1"])
+    (runner,) = runners
+    assert runner.spec is SPEC
+    assert runner.options == ("cpu", 3, False, "torch")
+
+
+def test_after_close_another_runner_is_chosen(runners):
+    embedder = Embedder(SPEC)
+    embedder(["1"])
+    embedder.close()
+    embedder(["2"])
+    assert len(runners) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, {"device": "abacus"}),
+        ({}, {"engine": "steam"}),
+        ({"precision": "float8"}, {}),
+    ],
+)
+def test_what_there_is_not(changes, options):
+    embedder = Embedder(dataclasses.replace(SPEC, **changes), **options)
+    with pytest.raises(ValueError, match=r"abacus|steam|float8"):
+        embedder(["1"])
+
+
+def test_known_vectors_are_taken(runners):
+    Embedder(SPEC)(SOURCES)
+    again = Embedder(SPEC)(SOURCES)
+    assert again.statistics.n_cached == 3
+    assert runners[-1].n_seen == runners[-1].n_loads == 0
+
+
+def test_without_the_cache(runners):
+    embedder = Embedder(SPEC, use_cache=False)
+    for _ in range(2):
+        assert embedder(SOURCES).statistics.n_cached == 0
+    assert Embedder(SPEC)(SOURCES).statistics.n_cached == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layer": "logits"},
+        {"preprocessing": SPEC.preprocessing.fitted("pad")},
+        {"intensity": "full"},
+        {"network": find_network("efficientnet-lite2")},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_vectors_of_another_spec_are_not_taken(runners, change):
+    Embedder(SPEC)(["1"])
+    other = Embedder(dataclasses.replace(SPEC, **change))
+    assert other(["1"]).statistics.n_cached == 0
+    # Nor are they forgotten with it.
+    other.clear_cache()
+    assert other(["1"]).statistics.n_cached == 0
+    assert Embedder(SPEC)(["1"]).statistics.n_cached == 1
+
+
+def test_failures_are_filled_on_the_way(runners):
+    failures = {}
+
+    def callback(fraction):
+        if failures:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        Embedder(SPEC)(
+            [str(number) for number in range(2000)], callback, None, failures
+        )
+    assert failures["9"] == "9 is not an image"
+
+
+def test_stopped_before_anything_is_chosen(runners):
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        Embedder(SPEC)(["1"], cancelled=cancelled)
+    assert not runners
+
+
+# Weights whose fingerprint takes the file ---------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Unknown:
+    """Weights that are not here yet."""
+
+    here: list
+
+    @property
+    def fingerprint(self):
+        return "content" if self.here else None
+
+    def available(self):
+        return bool(self.here)
+
+
+@pytest.fixture
+def unknown():
+    return dataclasses.replace(
+        SPEC, network=dataclasses.replace(SPEC.network, weights=Unknown([]))
+    )
+
+
+def test_weights_are_fetched_first_where_only_they_tell_the_vectors(
+    runners, unknown, monkeypatch
+):
+    def load(runner, callback=None):
+        callback(0.5)
+        runner.n_loads += 1
+        unknown.network.weights.here.append("file")
+
+    monkeypatch.setattr(StandInRunner, "load", load)
+    told = []
+    Embedder(unknown)(["1"], told.append)
+    assert runners[-1].n_loads == 1
+    assert told[:3] == [0, 0, 0]
+    again = Embedder(unknown)(["1"])
+    assert again.statistics.n_cached == 1
+    assert runners[-1].n_loads == 0
+
+
+def test_stopped_while_weights_are_fetched(runners, unknown, monkeypatch):
+    cancelled = threading.Event()
+
+    def load(_runner, callback=None):
+        cancelled.set()
+        callback(0.5)
+
+    monkeypatch.setattr(StandInRunner, "load", load)
+    with pytest.raises(Cancelled):
+        Embedder(unknown)(["1"], cancelled=cancelled)
+
+
+def test_no_fingerprint_is_needed_without_the_cache(runners, unknown):
+    assert Embedder(unknown, use_cache=False)(["1"]).rows.tolist() == [0]
+
+
+def test_vectors_of_weights_that_are_not_here_cannot_be_told(unknown, fresh_cache):
+    with pytest.raises(ModelError, match="EfficientNet-Lite0 is not on this computer"):
+        Embedder(unknown).clear_cache()
+
+
+# The layer ----------------------------------------------------------------------------
+
+
+def test_a_layer_that_there_is_not():
+    with pytest.raises(ValueError, match=r"no layer 'attic'; named stages: .*features"):
+        Embedder(dataclasses.replace(SPEC, layer="attic")).check_layer()
+
+
+def test_a_layer_that_has_run_before_is_not_looked_for(monkeypatch):
+    def fail(_network):
+        raise AssertionError("the network is built")
+
+    monkeypatch.setattr(CheckpointNetwork, "build", fail)
+    monkeypatch.setattr(module, "find_about", lambda spec: spec.layer)
+    Embedder(dataclasses.replace(SPEC, layer="features.3")).check_layer()
