@@ -216,7 +216,7 @@ def _find_torchvision(weights, values, given, where) -> TorchvisionFile:
     like = torchvision_networks.find(
         architecture.removeprefix(torchvision_networks.PREFIX)
     )
-    preparation = _prepare(values, like.preprocessing, given, where)
+    preparation = _prepare(values, _as_values(like.preprocessing), given, where)
     if not preparation.n_classes:
         raise ModelError(f"{where}: networks of torchvision have at least one class.")
     name = like.builder.rpartition(":")[2]
@@ -254,14 +254,14 @@ def find_timm(weights, values, given, where, config=None, arguments=()) -> TimmF
     name = values["architecture"].removeprefix(timm_networks.PREFIX)
     if not timm.is_model(name.partition(".")[0]):
         raise ModelError(f"{where}: {timm_networks.advice(name)}.")
-    own = timm.get_pretrained_cfg(name, allow_unregistered=True)
-    if own is None:
-        raise ModelError(f"{where}: timm has no weights '{name}'.")
-    config = own.to_dict() | (config or {})
-    like = _timm_preprocessing(config, where)
-    preparation = _prepare(values, like, given, where)
+    try:
+        own = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise ModelError(f"{where}: timm has no weights '{name}'.") from error
+    known = (own.to_dict() if own else {}) | (config or {})
+    preparation = _prepare(values, _timm_defaults(known, where), given, where)
     size = preparation.preprocessing.size
-    if own.fixed_input_size and size != own.input_size[-1]:
+    if own and own.fixed_input_size and size != own.input_size[-1]:
         arguments = ({"img_size": size} | dict(arguments)).items()
     return TimmFile(
         **_facts(weights, preparation),
@@ -272,12 +272,12 @@ def find_timm(weights, values, given, where, config=None, arguments=()) -> TimmF
     )
 
 
-def _timm_preprocessing(config: dict, where: str) -> Preprocessing:
+def _timm_defaults(config: dict, where: str) -> dict:
     try:
         channels, height, width = config["input_size"]
         if channels != 3 or height != width:
             raise ModelError("its images are not squares in colour")
-        return timm_networks.read_preprocessing(config)
+        return _as_values(timm_networks.read_preprocessing(config))
     except Exception as error:  # of whatever kind: a folder's may say anything
         raise ModelError(
             f"{where}: what timm says of the preparation of images is not understood: "
@@ -285,17 +285,21 @@ def _timm_preprocessing(config: dict, where: str) -> Preprocessing:
         ) from error
 
 
-def _prepare(values, like: Preprocessing, given, where) -> Preparation:
-    defaults = {
-        "size": like.size,
-        "resize": like.resize,
-        "mean": [value / 255 for value in like.mean],
-        "std": [value / 255 for value in like.std],
-        "interpolation": like.interpolation,
-        "fit": like.fit,
+def _as_values(preprocessing: Preprocessing) -> dict:
+    """The same as it could be written down."""
+    values = {
+        "size": preprocessing.size,
+        "resize": preprocessing.resize,
+        "mean": [value / 255 for value in preprocessing.mean],
+        "std": [value / 255 for value in preprocessing.std],
+        "interpolation": preprocessing.interpolation,
+        "fit": preprocessing.fit,
     }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _prepare(values, defaults, given, where) -> Preparation:
     wanted = {k: v for k, v in values.items() if k != "architecture"}
-    defaults = {key: value for key, value in defaults.items() if value is not None}
     preparation = prepare(complete(wanted, defaults), where)
     if isinstance(given, Preprocessing):
         return dataclasses.replace(preparation, preprocessing=given)
@@ -324,8 +328,8 @@ def _explaining(network) -> Iterator[None]:
         raise
     except Exception as error:  # of whatever kind: arguments may be anyone's
         raise ModelError(
-            f"{network.name}: {network.architecture} cannot be built for images of "
-            f"{network.input_size} pixels: {first_line(error)}"
+            f"{network.weights.path}: {network.architecture} cannot be built for "
+            f"images of {network.input_size} pixels: {first_line(error)}"
         ) from error
 
 
