@@ -9,7 +9,7 @@ export QT_QPA_PLATFORM ?= offscreen
 check: lint test
 
 test: $(VENV)/ready
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

@@ -9,20 +9,24 @@ from orangecontrib.imageanalytics.engine import compiled
 
 
 @pytest.fixture(autouse=True, scope="session")
-def cache_folder(tmp_path_factory):
-    """Keep the tests out of the user's cache."""
+def cache_folder(tmp_path_factory, worker_id):
+    """Keep the tests out of the user's cache.
+
+    Compiled networks take long, so all processes that run tests share them.
+    """
     folder = tmp_path_factory.mktemp("cache")
+    shared = folder if worker_id == "master" else tmp_path_factory.getbasetemp().parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ORANGE_IMAGEANALYTICS_CACHE_DIR", str(folder))
+        patch.setattr(compiled, "folder", lambda: str(shared / "networks"))
         yield folder
 
 
 @pytest.fixture
-def fresh_cache(tmp_path, monkeypatch, cache_folder):
-    """An empty cache for one test; compiled networks are shared, as they take long."""
+def fresh_cache(tmp_path, monkeypatch):
+    """An empty cache for one test, except for compiled networks."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("ORANGE_IMAGEANALYTICS_CACHE_DIR", str(folder))
-    monkeypatch.setattr(compiled, "folder", lambda: str(cache_folder / "networks"))
     return folder
 
 

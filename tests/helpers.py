@@ -91,6 +91,16 @@ class FakeStream:
         return tensor
 
 
+class FakeWorker:
+    """Stands for a `Worker` where there is no GPU."""
+
+    def __init__(self, device):
+        self.stream = FakeStream(device)
+
+    def __call__(self, function, *args):
+        return function(*args)
+
+
 def make_network_file(path, channels: int = 3, seed: int = 0) -> str:
     """A TorchScript network of 4 features, for images of any size; its path."""
     import torch

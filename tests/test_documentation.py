@@ -41,6 +41,14 @@ def test_a_model_for_new_images(folder, capsys):
     assert {"charminar.jpg buildings", "kitten.jpg cats"} < set(printed)
 
 
+def test_a_network_that_is_looked_up(folder, monkeypatch, capsys):
+    monkeypatch.setenv("TORCH_HOME", str(folder))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    exec(example("doc/scripting.md", "network"), {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("regnet_y_400mf (IMAGENET1K_V2) 224 17.")
+
+
 @pytest.mark.parametrize("page", ["README.md", "doc/models.md"])
 def test_a_network_in_a_file(page, folder, photos):
     import torch

@@ -33,6 +33,7 @@ from orangecontrib.imageanalytics.embedding_columns import (
     EmbedImages,
 )
 from orangecontrib.imageanalytics.engine import pipeline
+from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
@@ -292,10 +293,14 @@ def test_row_by_row_one_network_is_loaded(old, new, fresh_cache, loads):
 
 def test_the_network_is_not_kept_for_ever(old, new, fresh_cache, loads, monkeypatch):
     monkeypatch.setattr(embedding_columns, "KEPT_SECONDS", 0.01)
-    new.transform(embed(old).domain)
+    domain = embed(old).domain
+    closed = []
+    monkeypatch.setattr(Embedder, "close", lambda self: closed.append(self))
+    new.transform(domain)
     keeper = embedding_columns._keeper
     keeper._timer.join()
     assert keeper._kept is None
+    assert len(closed) == 1
 
 
 def test_two_threads_embed_once(old, new, fresh_cache, forward, loads):

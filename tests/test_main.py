@@ -287,7 +287,7 @@ def test_download_fails(capsys, monkeypatch):
     assert run("download", "resnet50", "nonesuch") == 2
 
 
-def test_cache(photos, out, capsys):
+def test_cache(photos, out, capsys, nothing_compiled):
     assert run("embed", photos, "-o", out) == 0
     folder = image_embedder.cache_info()["folder"]
     capsys.readouterr()

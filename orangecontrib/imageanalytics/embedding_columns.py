@@ -196,6 +196,8 @@ class _Keeper:
             same = self._kept is not None and self._kept[0] == compute
             made = _Preparation(compute, self._kept[1] if same else None)
             made.wait(lambda _fraction: callback(0))
+            if self._kept is not None and self._kept[1] is not made.embedder:
+                self._kept[1].close()
             self._kept = compute, made.embedder
             yield made.embedder
         finally:
@@ -207,6 +209,8 @@ class _Keeper:
     def _drop(self):
         # Whoever has the lock starts the time anew.
         if self._lock.acquire(blocking=False):
+            if self._kept is not None:
+                self._kept[1].close()
             self._kept = None
             self._lock.release()
 

@@ -1,6 +1,8 @@
 import dataclasses
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 from helpers import FakeStream
 from torch import nn
 
+from orangecontrib.imageanalytics.engine import streams
 from orangecontrib.imageanalytics.engine import torch_runner as module
 from orangecontrib.imageanalytics.engine.probing import (
     LEAST_COSINE,
@@ -24,6 +27,7 @@ from orangecontrib.imageanalytics.networks import backbone
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 LITE = EmbeddingSpec.choose("efficientnet-lite0")
+CPU = torch.device("cpu")
 
 
 class Toy(nn.Module):
@@ -67,6 +71,9 @@ def gpu(toy, monkeypatch):
     monkeypatch.setattr(module, "choose_device", lambda name: FakeGpu())
     monkeypatch.setattr(module, "describe_device", lambda device: "Toy GPU")
     monkeypatch.setattr(module, "Stream", FakeStream)
+    monkeypatch.setattr(streams, "Stream", FakeStream)
+    worker = streams.Worker(FakeGpu())
+    monkeypatch.setattr(module, "find_worker", lambda *_: worker)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(toy, "to", lambda device: toy)
@@ -247,6 +254,91 @@ def test_threads_take_turns_on_a_gpu(gpu):
         np.testing.assert_allclose(vectors, expected(batch), atol=1e-2)
 
 
+@pytest.mark.parametrize("n, computed", [(1, 8), (8, 8), (9, 64), (64, 64)])
+def test_batches_of_a_gpu_have_one_of_two_sizes(gpu, n, computed):
+    vectors, _ = run(loaded(), squares(n))
+    np.testing.assert_allclose(vectors, expected(squares(n)), atol=1e-2)
+    assert gpu.batches == [computed]
+
+
+# Closing ----------------------------------------------------------------------------
+
+
+def test_a_closed_runner_is_of_no_more_use(gpu, monkeypatch):
+    released = []
+    monkeypatch.setattr(module, "release_memory", lambda: released.append(1))
+    runner = loaded()
+    runner.close()
+    assert released
+    with pytest.raises(Cancelled):
+        run(runner, squares(1))
+    with pytest.raises(Cancelled):
+        runner.forward(torch.from_numpy(squares(1)), CPU, "float32")
+
+
+def test_a_runner_closed_while_another_thread_computes(gpu):
+    runner = loaded()
+    started, closed = threading.Event(), threading.Event()
+
+    def failure(_n):
+        started.set()
+        closed.wait(10)
+        return RuntimeError("CUDA out of memory.")
+
+    gpu.failure = failure
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(run, runner, squares(20))
+        started.wait(10)
+        closing = pool.submit(runner.close)
+        closed.set()
+        closing.result(10)
+        with pytest.raises(Cancelled):
+            running.result(10)
+
+
+def test_a_closed_network_is_gone_at_once():
+    runner = loaded("cpu")
+    network = weakref.ref(runner._module)
+    size = LITE.network.input_size
+    run(runner, np.zeros((1, size, size, 3), np.uint8))
+    gc.disable()
+    try:
+        runner.close()
+        assert network() is None
+    finally:
+        gc.enable()
+
+
+def test_a_runner_that_nobody_holds_is_gone_at_once():
+    runner = loaded("cpu")
+    network = weakref.ref(runner._module)
+    gc.disable()
+    try:
+        del runner
+        assert network() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_memory_is_released(monkeypatch, is_old):
+    called = []
+
+    def note(name):
+        return lambda: called.append(name)
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", note("device"))
+    monkeypatch.setattr(torch._C, "_host_emptyCache", note("host, old"), raising=False)
+    if is_old:
+        monkeypatch.delattr(torch.accelerator, "empty_host_cache", raising=False)
+    else:
+        monkeypatch.setattr(
+            torch.accelerator, "empty_host_cache", note("host"), raising=False
+        )
+    streams.release_memory()
+    assert called == ["device", "host, old" if is_old else "host"]
+
+
 # What is run in half precision ------------------------------------------------------
 
 
@@ -384,6 +476,23 @@ def test_a_gpu_that_fails_makes_way_for_the_cpu_with_right_vectors(monkeypatch):
     assert precision == "float32"
     expected, _ = run(TorchRunner(LITE, "cpu"), probe)
     np.testing.assert_allclose(vectors, expected, rtol=1e-3, atol=1e-4)
+
+
+@on_gpu
+def test_a_closed_runner_keeps_no_memory_of_a_gpu():
+    probe = probe_squares(LITE.preprocessing)
+
+    def left():
+        runner = TorchRunner(LITE, "cuda")
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: run(runner, probe), range(8)))
+        runner.close()
+        return torch.cuda.memory_allocated()
+
+    after_first = left()  # what cuBLAS keeps for good
+    assert after_first < 2**27
+    assert left() == after_first
+    assert torch.cuda.memory_reserved() < after_first + 2**25
 
 
 # Threads on the CPU -----------------------------------------------------------------

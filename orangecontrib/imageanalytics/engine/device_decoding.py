@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import logging
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from orangecontrib.imageanalytics.engine.streams import Stream
+from orangecontrib.imageanalytics.engine.streams import find_worker
 from orangecontrib.imageanalytics.errors import first_line
 from orangecontrib.imageanalytics.images import colour
 from orangecontrib.imageanalytics.images.lazy_image import SIDEWAYS, Size, covers
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _BASELINE, _PROGRESSIVE = 0xC0, 0xC2
 # Horizontal and vertical, of brightness if those of the two colours are 1.
-_WHOLE, _HALVED = (1, 1), ((2, 1), (1, 2), (2, 2))
+_WHOLE, _HALVED = (1, 1), ((2, 1), (2, 2))
 #: An image of more pixels takes hundreds of MB of a device's memory.
 MOST_PIXELS = 2**25
 #: Of the images that are decoded in one go, unless it is one.
@@ -44,6 +45,9 @@ MOST_PIXELS_AT_ONCE = 2**26
 _FLIPS = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}
 # Grey levels, on average, by which a decoder may differ from Pillow's.
 _TOLERANCE = 2
+_PROBE_SIZE = (256, 192)
+# How the image is stored: the kind of the frame, the mode, and `_sampling`.
+Kind = tuple[int, str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,13 @@ class Jpeg:
         Width and height in pixels, as stored.
     orientation : int
         That of EXIF.
+    kind : Kind
     """
 
     content: bytes
     size: Size
     orientation: int
+    kind: Kind
 
 
 class DeviceDecoder:
@@ -71,15 +77,17 @@ class DeviceDecoder:
     ----------
     device : torch.device
     preprocessing : Preprocessing
+
+    Attributes
+    ----------
+    kinds : frozenset of Kind
+        Those that the device decodes as Pillow does.
     """
 
     def __init__(self, device: torch.device, preprocessing: Preprocessing):
         self.device = device
         self.preprocessing = preprocessing
-        self._stream = Stream(device)
-        # torchvision decodes for one thread at a time. It puts images into memory
-        # which work given to the stream before may still read: there must be none.
-        self._lock = threading.Lock()
+        self.kinds = _kinds(device)
 
     def open(self, content: bytes) -> Jpeg | None:
         """An image that the device decodes as `images.decode` would.
@@ -99,9 +107,10 @@ class DeviceDecoder:
         if not (content.startswith(_START) and content.endswith(_END)):
             return None
         try:
-            return _open(content, self.preprocessing.decode_size)
+            jpeg = _open(content, self.preprocessing.decode_size)
         except Exception:  # of whatever kind, as Pillow raises them
             return None
+        return jpeg if jpeg is not None and jpeg.kind in self.kinds else None
 
     def __call__(self, jpegs: list[Jpeg]) -> list[np.ndarray | None]:
         """Squares of images.
@@ -131,14 +140,20 @@ class DeviceDecoder:
         return square
 
     def _squares(self, jpegs: list[Jpeg]) -> np.ndarray:
-        with self._lock, self._stream.entered(), torch.inference_mode():
-            try:
-                images = _decode([jpeg.content for jpeg in jpegs], self.device)
-                squares = list(map(self._square, images, jpegs))
-                squares = self._stream.download(torch.stack(squares))
-            finally:
-                self._stream.mark().synchronize()
-        return squares.numpy()
+        worker = find_worker(self.device, "decoding")
+
+        # torchvision decodes for one thread at a time. It puts images into memory
+        # which work given to the stream before may still read: there must be none.
+        def decode():
+            with torch.inference_mode():
+                try:
+                    images = _decode([jpeg.content for jpeg in jpegs], self.device)
+                    squares = list(map(self._square, images, jpegs))
+                    return worker.stream.download(torch.stack(squares)).numpy()
+                finally:
+                    worker.stream.mark().synchronize()
+
+        return worker(decode)
 
     def _square(self, image: torch.Tensor, jpeg: Jpeg) -> torch.Tensor:
         """As `Preprocessing.square`, of uint8, shape (3, height, width)."""
@@ -171,41 +186,49 @@ _finding = threading.Lock()
 
 @functools.lru_cache(maxsize=8)
 def _find_decoder(device, preprocessing):
-    return DeviceDecoder(device, preprocessing) if _decodes(device) else None
+    decoder = DeviceDecoder(device, preprocessing)
+    return decoder if decoder.kinds else None
 
 
 @functools.cache
-def _decodes(device) -> bool:
-    """Whether a device decodes as Pillow does; tried on small images."""
-    contents = _probe_jpegs()
+def _kinds(device) -> frozenset[Kind]:
+    """Those that a device decodes as Pillow does; tried on small images."""
+    kinds = set()
+    for content in _probe_jpegs():
+        kind = _open(content, _PROBE_SIZE).kind
+        if reason := _fault(content, device):
+            log.info("JPEGs %s are decoded by the CPU, as %s %s", kind, device, reason)
+        else:
+            kinds.add(kind)
+    return frozenset(kinds)
+
+
+def _fault(content, device) -> str | None:
+    """What a device does wrong with a JPEG; None if it decodes it as Pillow does."""
+    expected = np.asarray(open_image(io.BytesIO(content), "JPEG").convert("RGB"))
     try:
-        images = [image.cpu().numpy() for image in _decode(contents, device)]
+        # Two, as they are decoded by several.
+        images = torch.stack(_decode([content] * 2, device)).cpu().numpy()
     except Exception as error:  # of whatever kind: torchvision may lack it
-        reason = first_line(error)
-        log.info("JPEGs are decoded by the CPU, as %s does not: %s", device, reason)
-        return False
-    for content, image in zip(contents, images, strict=True):
-        expected = np.asarray(open_image(io.BytesIO(content), "JPEG").convert("RGB"))
-        difference = np.abs(image.transpose(1, 2, 0) - expected.astype(float)).mean()
-        if difference > _TOLERANCE:
-            log.info("JPEGs are decoded by the CPU, as %s does it wrong", device)
-            return False
-    return True
+        return f"does not: {first_line(error)}"
+    differences = np.abs(images.transpose(0, 2, 3, 1) - expected.astype(float))
+    difference = differences.mean((1, 2, 3)).max()
+    if difference > _TOLERANCE:
+        return f"does it wrong: {difference:.1f} grey levels"
+    return None
 
 
-def _probe_jpegs() -> list[bytes]:
+def _probe_jpegs() -> Iterator[bytes]:
     """Of each kind that is taken: soft colours, since decoders differ at edges."""
-    x, y = np.meshgrid(np.linspace(0, 255, 256), np.linspace(0, 255, 192))
+    width, height = _PROBE_SIZE
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
     colours = Image.fromarray(np.stack([x, y, 255 - x], 2).astype(np.uint8))
-    contents = []
-    for image in (colours, colours.convert("L")):
-        for progressive in (False, True):
-            for subsampling in (0, 1, 2):
-                file = io.BytesIO()
-                options = {"progressive": progressive, "subsampling": subsampling}
-                image.save(file, "JPEG", quality=90, **options)
-                contents.append(file.getvalue())
-    return contents
+    for image, samplings in ((colours, (0, 1, 2)), (colours.convert("L"), (0,))):
+        for subsampling, progressive in itertools.product(samplings, (False, True)):
+            file = io.BytesIO()
+            options = {"progressive": progressive, "subsampling": subsampling}
+            image.save(file, "JPEG", quality=90, **options)
+            yield file.getvalue()
 
 
 def _open(content: bytes, decode_size: Size) -> Jpeg | None:
@@ -228,7 +251,8 @@ def _open(content: bytes, decode_size: Size) -> Jpeg | None:
     # Files with several images are of another format.
     if image.format != "JPEG" or not is_like_pillows or colour.applies_profile(image):
         return None
-    return Jpeg(content, frame.size, orientation(image))
+    kind = frame.kind, image.mode, sampling
+    return Jpeg(content, frame.size, orientation(image), kind)
 
 
 def _sampling(image) -> tuple[int, int] | None:
@@ -309,6 +333,11 @@ def _weights(
     weights = _FILTERS[interpolation](np.abs(distances))
     weights /= weights.sum(axis=1, keepdims=True)
     return torch.from_numpy(weights).to(device, torch.float16)
+
+
+def forget_weights() -> None:
+    """Give back the memory of what was made to scale images."""
+    _weights.cache_clear()
 
 
 def _bilinear(x: np.ndarray) -> np.ndarray:

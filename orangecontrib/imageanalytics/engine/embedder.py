@@ -72,8 +72,14 @@ class Embedder:
         check_layer(self.spec.network, self.spec.layer)
 
     def close(self) -> None:
-        """Give back the memory that the network takes."""
-        self._runner = None
+        """Give back the memory that the network takes.
+
+        Calls that run meanwhile raise `Cancelled`.
+        """
+        with self._lock:
+            runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.close()
 
     def __call__(
         self,

@@ -9,7 +9,6 @@ where it can.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import itertools
@@ -294,7 +293,7 @@ class Pipeline:
         What the device is to decode is left to `_decode_on_device`.
         """
         with (
-            _noting_failure(image),
+            _NotingFailure(image),
             opened(image.source, image.content) as (content, page),
         ):
             image.content = None
@@ -321,7 +320,7 @@ class Pipeline:
         squares = decoder([image.jpeg for image in images])
         for image, square in zip(images, squares, strict=True):
             content, image.jpeg = image.jpeg.content, None
-            with _noting_failure(image):
+            with _NotingFailure(image):
                 image.square = self._square(content) if square is None else square
 
     def _digest(self, content, page) -> bytes:
@@ -409,14 +408,23 @@ class Pipeline:
         self.callback(self._results.fraction)
 
 
-@contextlib.contextmanager
-def _noting_failure(image):
-    try:
-        yield
-    except ImageError as error:
-        image.reason = str(error)
-    except MemoryError:
-        image.reason = "too large for this computer's memory"
+class _NotingFailure:
+    """Lets an image fail; a generator, and the batch, would be kept by the error."""
+
+    def __init__(self, image):
+        self._image = image
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, _kind, error, _traceback):
+        if isinstance(error, ImageError):
+            self._image.reason = str(error)
+        elif isinstance(error, MemoryError):
+            self._image.reason = "too large for this computer's memory"
+        else:
+            return False
+        return True
 
 
 def _digest_of_file(file) -> bytes:

@@ -139,6 +139,12 @@ class Runner(ABC):
             raise not_here(network)
         return backbone.load_backbone(network, self.spec.layer, callback)
 
+    def close(self) -> None:  # noqa: B027
+        """Give back the memory of the network, for good.
+
+        Most have nothing to do: it goes with them.
+        """
+
     def sharing(self) -> contextlib.AbstractContextManager:
         """To be entered while several threads call this."""
         return contextlib.nullcontext()

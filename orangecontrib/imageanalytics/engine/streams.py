@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -47,3 +50,52 @@ class Stream:
         """Copy from the device to memory; not to be read before the next `mark`."""
         with self.entered():
             return tensor.to("cpu", non_blocking=True)
+
+
+class Worker:
+    """A thread that gives a CUDA device work, on a stream of its own.
+
+    cuDNN plans every convolution anew in each thread that asks for it, which takes
+    seconds a network, and cuBLAS holds 32 MiB for each thread and stream. Here that
+    happens once, for all networks and as long as the process lives.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Attributes
+    ----------
+    stream : Stream
+    """
+
+    def __init__(self, device):
+        self.stream = Stream(device)
+        self._thread = ThreadPoolExecutor(1, f"{device}")
+
+    def __call__(self, function: Callable, *args):
+        """What a function returns that is called there; others wait meanwhile."""
+        return self._thread.submit(self._work, function, args).result()
+
+    def _work(self, function, args):
+        with self.stream.entered():
+            return function(*args)
+
+
+@functools.cache
+def find_worker(device, task: str) -> Worker:
+    """The worker of a device for a task, always the same."""
+    return Worker(device)
+
+
+def release_memory() -> None:
+    """Give back what torch keeps for tensors that are gone."""
+    torch.cuda.empty_cache()
+    # Pinned memory, of which it keeps hundreds of MB; older versions than 2.12 have
+    # only the private function for that.
+    for place, name in (
+        (torch.accelerator, "empty_host_cache"),
+        (torch._C, "_host_emptyCache"),
+    ):
+        if hasattr(place, name):
+            getattr(place, name)()
+            break

@@ -23,6 +23,7 @@ from orangecontrib.imageanalytics.engine.device import (
 from orangecontrib.imageanalytics.engine.device_decoding import (
     DeviceDecoder,
     find_decoder,
+    forget_weights,
 )
 from orangecontrib.imageanalytics.engine.probing import (
     LEAST_COSINE,
@@ -30,8 +31,12 @@ from orangecontrib.imageanalytics.engine.probing import (
     probe_squares,
 )
 from orangecontrib.imageanalytics.engine.runner import Runner, look, out_of_memory
-from orangecontrib.imageanalytics.engine.streams import Stream
-from orangecontrib.imageanalytics.errors import first_line
+from orangecontrib.imageanalytics.engine.streams import (
+    Stream,
+    find_worker,
+    release_memory,
+)
+from orangecontrib.imageanalytics.errors import Cancelled, first_line
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 log = logging.getLogger(__name__)
@@ -40,6 +45,9 @@ log = logging.getLogger(__name__)
 # between the layers stays in the processor's cache. See benchmarks/batch_size.py.
 CPU_BATCH = 4
 GPU_BATCH = 64
+# cuDNN plans every convolution anew for each number of images, which takes seconds for
+# some networks. Batches are filled up to this or to a whole one.
+_FEW = 8
 # So many times as slow as float32 is worth a warning.
 _NOTICED = 1.5
 
@@ -47,9 +55,9 @@ _NOTICED = 1.5
 class TorchRunner(Runner):
     """A network in torch, on whatever device holds up; on a GPU, threads take turns.
 
-    On a CUDA device they do so in giving it work. One stream computes for all of them:
-    what it has freed only it can use again, so more streams would each hold the memory
-    of a batch. Images are copied on a stream of each thread while it computes.
+    On a CUDA device one thread and one stream compute for all of them (`Worker`): what
+    a stream has freed only it can use again, so more would each hold the memory of a
+    batch. Images are copied on a stream of each thread while it computes.
 
     Parameters
     ----------
@@ -84,6 +92,7 @@ class TorchRunner(Runner):
         self._set_defaults()
         self._module = None
         self._half = None
+        self._closed = False
         self._loading = threading.Lock()
         self._lock = threading.Lock()
         self._run = threading.local()
@@ -91,8 +100,19 @@ class TorchRunner(Runner):
     def load(self, callback=None) -> None:
         """As `Runner.load`."""
         with self._loading:
+            if self._closed:
+                raise Cancelled
             if self._module is None:
                 self._module = self._load(callback)
+
+    def close(self) -> None:
+        """As `Runner.close`; calls that run meanwhile raise `Cancelled`."""
+        with self._loading, self._lock:
+            self._closed = True
+            self._module = self._half = None
+        if self.device.type == "cuda":
+            forget_weights()
+            release_memory()
 
     def _load(self, callback):
         module = self._load_backbone(callback)
@@ -101,7 +121,9 @@ class TorchRunner(Runner):
         try:
             module = module.to(self.device)
             if self.device.type == "cuda":
-                self._half = self._shorten(module)
+                # It came on the default stream, for which the worker's does not wait.
+                torch.cuda.synchronize(self.device)
+                self._half = self._worker(self._shorten, module)
             return module
         except Exception as error:  # also of programs, of which any may come
             if self.device.type == "cpu":
@@ -150,11 +172,9 @@ class TorchRunner(Runner):
             vectors = half(numbers.to(self._dtype)).float().cpu()
             return least_cosine(vectors.numpy(), module(numbers).cpu().numpy())
 
-    @functools.cached_property
-    def _computing(self) -> Stream:
-        # After the weights, which came on the default stream.
-        torch.cuda.synchronize(self.device)
-        return Stream(self.device)
+    @property
+    def _worker(self):
+        return find_worker(self.device, "networks")
 
     def _copying(self) -> Stream:
         """This thread's."""
@@ -190,10 +210,11 @@ class TorchRunner(Runner):
 
     def _watch_for_cancel(self, module):
         """Ask before every layer, since a batch of a large network takes long."""
+        run = self._run  # the network would keep this runner, and that the network
 
         def check(*_):
             # There is none while the network is loaded.
-            cancelled = getattr(self._run, "cancelled", None)
+            cancelled = getattr(run, "cancelled", None)
             if cancelled is not None:
                 look(cancelled)
 
@@ -240,17 +261,28 @@ class TorchRunner(Runner):
 
     def _in_turn(self, squares, device, precision):
         """As `forward`, while other threads copy, and give work that comes after."""
-        copying = self._copying()
+        copying, worker = self._copying(), find_worker(device, "networks")
         # Kept until all is done: what a stream frees it may fill again at once.
         uploaded = copying.upload(squares)
-        arrived = copying.mark()
-        with self._lock, self._computing.entered():
-            self._computing.wait(arrived)
-            vectors = self.forward(uploaded, device, precision)
-            vectors = self._computing.download(vectors)
-            done = self._computing.mark()
+        arrived, cancelled = copying.mark(), self._run.cancelled
+
+        def compute():
+            self._run.cancelled = cancelled
+            worker.stream.wait(arrived)
+            with self._lock:
+                vectors = self.forward(self._filled_up(uploaded), device, precision)
+            vectors = worker.stream.download(vectors[: len(squares)])
+            return vectors, worker.stream.mark()
+
+        vectors, done = worker(compute)
         done.synchronize()
         return vectors
+
+    def _filled_up(self, squares):
+        """A batch of one of two sizes, by repeating the first."""
+        size = _FEW if len(squares) <= _FEW else self.batch_size
+        missing = max(0, min(size, self.batch_size) - len(squares))
+        return torch.cat([squares, squares[:1].expand(missing, -1, -1, -1)])
 
     def forward(
         self, squares: torch.Tensor, device: torch.device, precision: str
@@ -271,7 +303,11 @@ class TorchRunner(Runner):
         torch.Tensor
             float32, shape (n, n_features), on `device`, perhaps still to be computed.
         """
-        half = None if precision == "float32" else self._half
+        module, half = self._module, self._half
+        if module is None:
+            raise Cancelled  # closed meanwhile
+        if precision == "float32":
+            half = None
         by_layers = precision != "float32" and half is None
         autocast = torch.autocast(
             device.type, getattr(torch, precision), enabled=by_layers
@@ -280,7 +316,7 @@ class TorchRunner(Runner):
             numbers = self.preprocessing.normalise(squares.to(device))
             if half is not None:
                 return half(numbers.to(self._dtype)).float()
-            return self._module(numbers).float()
+            return module(numbers).float()
 
     def _recover(self, error, device, size):
         """Make what failed possible, or raise.
@@ -290,8 +326,8 @@ class TorchRunner(Runner):
         """
         memory = _is_out_of_memory(error)
         with self._lock:
-            if self.device != device:
-                return  # another thread has moved it
+            if self.device != device or self._closed:
+                return  # by another thread
             if memory and size > 1:
                 # Unless another thread has done so.
                 self.batch_size = min(self.batch_size, size // 2)
