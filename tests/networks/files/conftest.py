@@ -3,16 +3,10 @@
 import pytest
 from network_files import Trap, export, make_network, script, trace
 
-from orangecontrib.imageanalytics.networks.files import trust
-
 
 @pytest.fixture(autouse=True)
-def nothing_trusted(tmp_path, monkeypatch):
-    """The folder in which it is kept what the user vouches for; it is missing."""
-    folder = tmp_path / "user data"
-    monkeypatch.setattr(trust, "user_data", lambda: str(folder))
-    monkeypatch.setattr(trust, "_vouched", set())
-    return folder
+def _nothing_trusted(nothing_trusted):
+    """In all tests here."""
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
-import contextlib
 import os
 import threading
 import warnings
-import zipfile
 
 import pytest
 import torch
+from helpers import make_harmful_file
 from network_files import (
     SIZE,
     WRITTEN,
@@ -175,37 +174,22 @@ def test_nothing_is_said_to_users(made, recwarn, caplog):
 # -- Files that would run code when they are opened ------------------------------
 
 
-def harmful_program(tmp_path, trap):
-    """A program whose constants are a pickle that runs code."""
-    path = tmp_path / "harm.pt2"
-    export(make_network(), tmp_path / "plain.pt2")
-    with zipfile.ZipFile(tmp_path / "plain.pt2") as plain:
-        names = plain.namelist()
-        with zipfile.ZipFile(path, "w") as harmful:
-            for name in names:
-                is_sample = name.endswith("data/sample_inputs/model.pt")
-                harmful.writestr(
-                    name, trap.pickled() if is_sample else plain.read(name)
-                )
-    return str(path)
+def test_it_does_harm_when_vouched_for(tmp_path):
+    """Else the tests below would show nothing."""
+    path = make_harmful_file(tmp_path / "harm.pt2", tmp_path / "sprung")
+    backbone = load(path, size=40)
+    assert run(backbone, torch.zeros(1, 3, 40, 40)).shape == (1, 4)
+    assert (tmp_path / "sprung").exists()
 
 
-def test_the_trap_springs_when_vouched_for(tmp_path, trap):
-    """As torch opens it: else the tests below would show nothing."""
-    path = harmful_program(tmp_path, trap)
-    with contextlib.suppress(ModelError):
-        load(path)
-    assert trap.sprung
-
-
-def test_a_program_is_not_opened_unasked(tmp_path, trap):
-    path = harmful_program(tmp_path, trap)
+def test_a_program_is_not_opened_unasked(tmp_path):
+    path = make_harmful_file(tmp_path / "harm.pt2", tmp_path / "sprung")
     network = find(path, WRITTEN)
     for _ in range(2):
         with pytest.raises(TrustNeededError) as caught:
             load_backbone(network)
     assert caught.value.path == path
-    assert not trap.sprung
+    assert not (tmp_path / "sprung").exists()
 
 
 @pytest.mark.parametrize("kind", ["program", "fixed", "traced", "scripted"])
