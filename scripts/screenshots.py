@@ -89,14 +89,14 @@ def take_widgets(scheme):
     take(widgets["Image Embedding"], "image-embedding")
     viewer = widgets["Image Viewer"]
     viewer.imageSize = 130
-    viewer.UserAdviceMessages.clear()
-    viewer.thumbnailView.setEdge(130)
+    viewer.view.set_scale(130)
     titles = list(viewer.data.get_column("image name"))
     chosen = [titles.index(name) for name in ("cat", "cat-ears", "cat-eyes")]
-    viewer.thumbnailView.select_rows(chosen)
+    viewer.view.select_rows(chosen)
     take(viewer, "image-viewer", (900, 560))
     take(widgets["Hierarchical Clustering"], "tree", (900, 560))
     take_grid(viewer.data)
+    take_map(viewer.data)
     take_save_images(widgets["Image Embedding"].data)
 
 
@@ -114,6 +114,33 @@ def take_grid(data):
     grid.view.select((kinds == cats).nonzero()[0], Qt.NoModifier)
     take(grid, "image-grid", (900, 640))
     grid.onDeleteWidget()
+
+
+def take_map(data):
+    """Write the screenshot of a map of all photos by t-SNE, the cats selected."""
+    from Orange.data import ContinuousVariable, Domain
+    from Orange.projection import TSNE
+
+    from orangecontrib.imageanalytics.widgets.owimagemap import OWImageMap
+
+    domain = data.domain
+    vectors = [a for a in domain.attributes if a.name[1:].isdigit()]
+    places = TSNE(perplexity=5, random_state=0)(data.transform(Domain(vectors)))
+    axes = ContinuousVariable("t-SNE-x"), ContinuousVariable("t-SNE-y")
+    data = data.transform(Domain(axes, domain.class_vars, domain.metas))
+    with data.unlocked(data.X):
+        data.X = places.embedding.X
+    widget = OWImageMap()
+    widget.show()
+    widget.resize(900, 640)
+    widget.image_size = 64
+    widget.graph.images.places.set_edge(64)
+    widget.set_data(data)
+    widget.handleNewSignals()
+    value = data.domain["category"].values.index("cats")
+    widget.legend.clicked.emit(value, Qt.NoModifier)
+    take(widget, "image-map", (900, 640))
+    widget.onDeleteWidget()
 
 
 def take_save_images(data):
@@ -143,12 +170,11 @@ def take_microscopy(folder):
         data[0, "image"] = "field 1.ome.tif"
         data[0, "page"] = "First"
     viewer = OWImageViewer()
-    viewer.UserAdviceMessages.clear()
     viewer.set_data(data)
     viewer.imageSize = 150
-    viewer.thumbnailView.setEdge(150)
-    viewer.title_attr = data.domain["page"]
-    viewer._on_title_attr_changed()
+    viewer.view.set_scale(150)
+    viewer.labels_combo.choose([data.domain["page"]])
+    viewer.labels_combo.changed.emit()
     take(viewer, "microscopy", (900, 500))
     viewer.onDeleteWidget()
 

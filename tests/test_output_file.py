@@ -18,7 +18,7 @@ from xlsxwriter.exceptions import FileCreateError
 
 from orangecontrib.imageanalytics import output_file
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
-from orangecontrib.imageanalytics.output_file import OutputFile
+from orangecontrib.imageanalytics.output_file import OutputFile, replaced_file
 
 PATHS = ["a/one.png", "b/two, drei.png", "b/š 日本.png"]
 
@@ -210,3 +210,35 @@ def test_nothing_is_left_of_a_failed_write(table, tmp_path, monkeypatch, error):
         assert str(caught.value) == f"cannot write {path}: disk full"
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["t.npz"]
+
+
+def test_replaced_file_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / "new.txt"
+    with replaced_file(str(path)) as partial:
+        with open(partial, "w") as file:
+            file.write("text")
+        assert not path.exists()
+    assert path.read_text() == "text" and list(tmp_path.iterdir()) == [path]
+
+
+def test_replaced_file_stays_as_it_is_after_an_error(tmp_path):
+    path = tmp_path / "old.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), replaced_file(str(path), True) as partial:
+        with open(partial, "w") as file:
+            file.write("new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_replaced_file_asks_before_and_after(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("mine")
+    with pytest.raises(FileExistsError), replaced_file(str(path)):
+        pass
+    path.unlink()
+    with pytest.raises(FileExistsError), replaced_file(str(path)) as partial:
+        with open(partial, "w") as file:
+            file.write("new")
+        path.write_text("somebody else's")
+    assert path.read_text() == "somebody else's"

@@ -1,7 +1,8 @@
-"""Saving embedded images to a file, whole or not at all."""
+"""Files that are written whole or not at all; tables of embedded images among them."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -69,26 +70,59 @@ class OutputFile:
             Nothing was written; the text names the file and the reason.
         """
         try:
-            with tempfile.TemporaryDirectory(prefix=".", dir=self._folder) as scratch:
-                # Orange compresses by the extension, and .GZ is none to it.
-                name = os.path.basename(self._target).lower()
-                partial = os.path.join(scratch, name)
+            self._check_place()
+            with replaced_file(self.path, self.overwrite) as partial:
                 self._save(partial, table)
-                _flush_to_disk(partial)
-                self._check_place()
-                if os.path.exists(self._target):
-                    shutil.copymode(self._target, partial)
-                os.replace(partial, self._target)
         except FileExistsError:
             raise
         except (OSError, XlsxFileError) as error:
             raise OSError(f"cannot write {self.path}: {error}") from error
 
     def _check_place(self):
-        if os.path.isdir(self._target):
-            raise FileExistsError(f"{self.path} is a folder")
-        if os.path.exists(self._target) and not self.overwrite:
-            raise FileExistsError(f"{self.path} exists; --force overwrites it")
+        _check_place(self.path, self._target, self.overwrite, "; --force overwrites it")
+
+
+@contextlib.contextmanager
+def replaced_file(path: str, overwrite: bool = False) -> Iterator[str]:
+    """
+    Where to write a file that is to appear when it is whole.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    overwrite : bool
+        Whether to replace a file that exists.
+
+    Yields
+    ------
+    str
+        Path of a file to write; it is renamed at the end, or removed if an exception
+        was raised.
+
+    Raises
+    ------
+    OSError
+        The file exists, or its folder does not or cannot be written to.
+    """
+    target = os.path.realpath(path)  # a link stays and its target is replaced
+    _check_place(path, target, overwrite)
+    with tempfile.TemporaryDirectory(prefix=".", dir=os.path.dirname(target)) as folder:
+        # Orange compresses by the extension, and .GZ is none to it.
+        partial = os.path.join(folder, os.path.basename(target).lower())
+        yield partial
+        _flush_to_disk(partial)
+        _check_place(path, target, overwrite)
+        if os.path.exists(target):
+            shutil.copymode(target, partial)
+        os.replace(partial, target)
+
+
+def _check_place(path: str, target: str, overwrite: bool, hint: str = "") -> None:
+    if os.path.isdir(target):
+        raise FileExistsError(f"{path} is a folder")
+    if os.path.exists(target) and not overwrite:
+        raise FileExistsError(f"{path} exists{hint}")
 
 
 def _writer(path: str) -> Callable[[str, Table], None]:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
 
 from Orange.data import DiscreteVariable, Table, Variable
 from PIL import Image, ImageOps
@@ -40,8 +39,8 @@ from orangecontrib.imageanalytics.images.intensity import (
 )
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
+    file_name,
     image_columns,
-    is_data,
     is_remote,
     opened,
     split_page,
@@ -344,14 +343,8 @@ def image_name(source: str) -> str:
     str
         "image" if the source holds no name. Of a page with its number.
     """
-    if is_data(source):
-        return "image"
-    source, page = split_page(source)
-    if is_remote(source):
-        with contextlib.suppress(ValueError):
-            source = urlsplit(source).path
-        source = unquote(source.rstrip("/"))
-    name = _without_extension(os.path.basename(source)) or "image"
+    name = _without_extension(file_name(source)) or "image"
+    page = split_page(source)[1]
     return name if page is None else f"{name} page {page}"
 
 

@@ -569,6 +569,16 @@ def test_given_up_download_is_told_once(server):
     assert sorted(results) == sorted([slow, *later])
 
 
+def test_one_image_may_be_cancelled_too(server):
+    cancelled = threading.Event()
+    cancelled.set()
+    with (
+        fetcher() as source,
+        pytest.raises(ImageError, match="cancelled"),
+    ):
+        source.fetch(server.add("/a.png"), cancelled)
+
+
 def test_cancelled_before_the_start(server):
     cancelled = threading.Event()
     cancelled.set()

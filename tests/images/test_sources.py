@@ -15,6 +15,7 @@ from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import sources
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
+    file_name,
     image_columns,
     is_remote,
     opened,
@@ -312,3 +313,19 @@ def test_stamp(tmp_path):
     assert stamp(f"{path}#page=2") == (size, changed)
     for source in ("none", "http://h/a", "data:,x", "\0"):
         assert stamp(source) is None
+
+
+@pytest.mark.parametrize(
+    "source, name",
+    [
+        (os.path.join("folder", "a b.png"), "a b.png"),
+        ("a.tif#page=2", "a.tif"),
+        ("http://host/folder/a%20b.jpg?size=1", "a b.jpg"),
+        ("http://host/folder/", "folder"),
+        ("http://host", ""),
+        ("http://[bad", "[bad"),
+        ("data:image/png;base64,AAAA/BBBB", ""),
+    ],
+)
+def test_file_name(source, name):
+    assert file_name(source) == name

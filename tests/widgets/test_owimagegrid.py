@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 from AnyQt.QtCore import QPoint, Qt
+from AnyQt.QtGui import QColor
 from AnyQt.QtTest import QTest
 from Orange.data import (
     ContinuousVariable,
@@ -18,8 +19,8 @@ from orangewidget.settings import Context
 from PIL import Image
 
 from orangecontrib.imageanalytics.image_grid import ImageGrid
-from orangecontrib.imageanalytics.widgets import owimagegrid
-from orangecontrib.imageanalytics.widgets.owimagegrid import SQUARE, WHOLE, OWImageGrid
+from orangecontrib.imageanalytics.widgets.owimagegrid import CROPPED, WHOLE, OWImageGrid
+from orangecontrib.imageanalytics.widgets.utils import grid_task
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail
 
 COUNT = 24
@@ -77,7 +78,7 @@ class TestOWImageGrid(WidgetTest):
 
     def send(self, data):
         self.send_signal(self.widget.Inputs.data, data)
-        self.wait_until_finished()
+        self.wait_until_finished(timeout=180_000)
 
     def send_subset(self, data):
         self.send_signal(self.widget.Inputs.data_subset, data)
@@ -156,7 +157,8 @@ class TestOWImageGrid(WidgetTest):
         shown = grid.grid_indices[grid.grid_indices >= 0]
         np.testing.assert_array_equal(self.widget._shown, shown)
         assert self.widget.columns * self.widget.rows >= COUNT
-        assert self.widget.columns >= self.widget.rows
+        # The images are broader than high.
+        assert self.widget.columns * 60 >= self.widget.rows * 40
 
     def test_groups(self):
         self.send(self.data())
@@ -191,17 +193,20 @@ class TestOWImageGrid(WidgetTest):
         QTest.mouseMove(viewport, area.bottomRight())
         QTest.mouseRelease(viewport, button, NO, area.bottomRight())
         assert len(self.selected()) == COUNT
-        assert not self.view._band.isVisible()
+        assert not self.view.selection.band.isVisible()
 
     def test_keys(self):
         self.send(self.data())
         self.show()
-        first = int(np.argmin(self.view._cells))
+        first = int(np.argmin(self.view.sheet_geometry.cells))
         QTest.keyClick(self.view, Qt.Key.Key_Home)
         assert self.view.currentIndex().row() == first
         QTest.keyClick(self.view, Qt.Key.Key_Right)
         second = self.view.currentIndex().row()
-        assert self.view._cells[second] > self.view._cells[first]
+        assert (
+            self.view.sheet_geometry.cells[second]
+            > self.view.sheet_geometry.cells[first]
+        )
         QTest.keyClick(self.view, Qt.Key.Key_Down)
         QTest.keyClick(self.view, Qt.Key.Key_Up)
         assert self.view.currentIndex().row() == second
@@ -221,19 +226,19 @@ class TestOWImageGrid(WidgetTest):
         assert [bar.maximum() for bar in bars] == [0, 0]
         index = self.view.indexAt(self.view.viewport().rect().center())
         middle = self.view.visualRect(index).center()
-        self.view.set_zoom(4, middle)
+        self.view.set_scale(4, middle)
         assert self.view.indexAt(middle) == index
-        edge = self.view._cell().width()
+        edge = self.view.sheet_geometry.steps[0]
         moved = self.view.visualRect(index).center() - middle
         assert moved.manhattanLength() < edge // 4
         assert all(bar.maximum() > 100 for bar in bars)
         assert self.widget.zoom == 50
         QTest.keyClick(self.view, Qt.Key.Key_0)
-        assert self.view.zoom() == 1
+        assert self.view.scale() == 1
         assert self.widget.zoom == 0
         self.widget.zoom = 100
         self.widget.controls.zoom.valueChanged.emit(100)
-        assert self.view.zoom() > 1
+        assert self.view.scale() > 1
 
     def test_size_by_hand(self):
         self.send(self.data())
@@ -287,7 +292,7 @@ class TestOWImageGrid(WidgetTest):
             return image.pixelColor(rect.center().x(), rect.top() + 6).red()
 
         assert corner() > 240
-        self.widget.controls.cell_fit.buttons[SQUARE].click()
+        self.widget.controls.cell_fit.buttons[CROPPED].click()
         assert abs(corner() - 200) < 3
 
     def test_labels_and_colors(self):
@@ -296,54 +301,121 @@ class TestOWImageGrid(WidgetTest):
         assert self.widget.label_attr is None
         model = self.view.model()
         assert model.index(0, 0).data() == ""
-        edge = self.view._cell()
-        assert edge.width() == edge.height()
+        geometry = self.view.sheet_geometry
+        assert geometry.label_height() == 0
         simulate.combobox_activate_item(self.widget.controls.label_attr, "image")
         names = [model.index(row, 0).data() for row in range(COUNT)]
         assert names[self.row_of("4.png")] == "4.png"
-        edge = self.view._cell()
-        assert edge.height() > edge.width()
+        assert geometry.label_height() > 0
 
         palette = self.widget.color_attr.palette
         kinds = self.widget.data.Y[self.widget._shown].astype(int)
-        assert self.view._colors == [palette[kind] for kind in kinds]
+        colors = [QColor(*rgb.tolist()) for rgb in self.view.look.colors]
+        assert colors == [palette[kind] for kind in kinds]
         simulate.combobox_activate_index(self.widget.controls.color_attr, 0)
-        assert self.view._colors is None
+        assert self.view.look.colors is None
+
+    def test_legend(self):
+        self.send(self.data())
+        legend = self.widget.legend
+        assert legend.rows() == [("x", "8"), ("y", "8"), ("z", "8")]
+        legend.clicked.emit(1, NO)
+        assert self.selected() == sorted(f"{i}.png" for i in range(1, COUNT, 3))
+        legend.clicked.emit(2, SHIFT)
+        assert self.selected("G2") == sorted(f"{i}.png" for i in range(2, COUNT, 3))
+        assert legend.rows() == [("x", "8"), ("y", "8 of 8"), ("z", "8 of 8")]
+        simulate.combobox_activate_index(self.widget.controls.color_attr, 0)
+        assert legend.isHidden()
+
+    def test_colors_of_numbers(self):
+        self.send(self.data())
+        simulate.combobox_activate_item(self.widget.controls.color_attr, "n0")
+        assert len(np.unique(self.view.look.colors, axis=0)) > 5
+
+    def test_hovering_shows_the_image_large(self):
+        self.send(self.data())
+        simulate.combobox_activate_item(self.widget.controls.label_attr, "image")
+        self.show()
+        card = self.widget.hover_card
+        row = self.row_of("7.png")
+        self.view.hovered.emit(row)
+        self.process_events(card.isVisible, 20_000)
+        text = card._text.text()
+        assert "7.png" in text and "kind:</b> y" in text
+        assert "60 × 40" in text  # noqa: RUF001
+        assert not self.view.has_tooltips
+        QTest.mousePress(
+            self.view.viewport(), Qt.MouseButton.LeftButton, NO, self.center("7.png")
+        )
+        assert not card.isVisible()
+        # Large images need no card.
+        self.view.set_scale(100)
+        self.view.hovered.emit(row)
+        assert self.view.has_tooltips
+        self.view.hovered.emit(-1)
+
+    def test_menu(self):
+        self.send(self.data())
+        self.show()
+        index = self.view.model().index(self.row_of("3.png"))
+        names = [action.text() for action in self.widget.context_menu(index).actions()]
+        assert "Copy Image" in names and "Show in Folder" in names
+
+    def test_empty_states_say_what_to_do(self):
+        assert "Connect Image Embedding" in self.view.look.message
+        self.send(self.data())
+        assert self.view.look.message == ""
+        data = self.data()
+        self.send(data.transform(Domain([], None, data.domain.metas)))
+        assert "Image Embedding" in self.view.look.message
+        self.send(None)
+        assert "Connect Image Embedding" in self.view.look.message
+
+    def test_a_zoomed_grid_stays_as_it_is_when_the_window_changes(self):
+        self.send(self.data())
+        self.show()
+        self.view.set_scale(3)
+        size = self.widget.columns, self.widget.rows
+        self.widget.resize(500, 900)
+        self.process_events(lambda: not self.widget._resize_timer.isActive())
+        assert self.widget.task is None
+        assert (self.widget.columns, self.widget.rows) == size
+        assert self.view.scale() == 3
 
     def test_subset(self):
         data, warning = self.data(), self.widget.Warning
         self.send(data)
         self.send_subset(data[[2, 5]])
-        shown = self.widget._shown[~self.view._dimmed]
+        shown = self.widget._shown[~self.view.look.dimmed]
         assert sorted(shown) == [2, 5]
         assert not warning.incompatible_subset.is_shown()
         assert not warning.extras_in_subset.is_shown()
 
         # The same images in another table
         self.send_subset(self.data()[:3])
-        assert sorted(self.widget._shown[~self.view._dimmed]) == [0, 1, 2]
+        assert sorted(self.widget._shown[~self.view.look.dimmed]) == [0, 1, 2]
         assert not warning.extras_in_subset.is_shown()
 
         self.send(data[:10])
         self.send_subset(data[5:15])
-        assert sorted(self.widget._shown[~self.view._dimmed]) == [5, 6, 7, 8, 9]
+        assert sorted(self.widget._shown[~self.view.look.dimmed]) == [5, 6, 7, 8, 9]
         assert warning.extras_in_subset.is_shown()
         assert not warning.incompatible_subset.is_shown()
         self.send_subset(data[15:])
-        assert self.view._dimmed.all()
+        assert self.view.look.dimmed.all()
         assert warning.incompatible_subset.is_shown()
         assert not warning.extras_in_subset.is_shown()
         self.send_subset(Table("iris"))
         assert warning.incompatible_subset.is_shown()
         self.send_subset(None)
-        assert self.view._dimmed is None
+        assert self.view.look.dimmed is None
         assert not warning.incompatible_subset.is_shown()
 
     def test_subset_before_data(self):
         data = self.data()
         self.send_subset(data[:2])
         self.send(data)
-        assert sorted(self.widget._shown[~self.view._dimmed]) == [0, 1]
+        assert sorted(self.widget._shown[~self.view.look.dimmed]) == [0, 1]
 
     def test_rows_left_out(self):
         data = self.data()
@@ -397,13 +469,13 @@ class TestOWImageGrid(WidgetTest):
                 time.sleep(0.01)
             return lay_out(task, state)
 
-        lay_out = owimagegrid.lay_out
+        lay_out = grid_task.lay_out
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(owimagegrid, "lay_out", slowly)
+            patch.setattr(grid_task, "lay_out", slowly)
             self.send_signal(self.widget.Inputs.data, self.data())
             button = self.widget.run_button
             assert button.isEnabled()
-            assert "Laying out 24 images" in self.view._message
+            assert "Laying out 24 images" in self.view.look.message
             button.click()
             assert self.widget.task is None
             assert self.widget.Information.stopped.is_shown()
@@ -413,7 +485,7 @@ class TestOWImageGrid(WidgetTest):
             self.wait_until_finished()
         assert not self.widget.Information.stopped.is_shown()
         assert not button.isEnabled()
-        assert self.view._message == ""
+        assert self.view.look.message == ""
         assert len(self.widget._shown) == COUNT
 
     def test_unexpected_error(self):
@@ -421,10 +493,10 @@ class TestOWImageGrid(WidgetTest):
             raise RuntimeError("of the moon")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(owimagegrid, "lay_out", fail)
+            patch.setattr(grid_task, "lay_out", fail)
             self.send(self.data())
         assert "of the moon" in str(self.widget.Error.unexpected_error)
-        assert self.view._message == ""
+        assert self.view.look.message == ""
         self.send(self.data())
         assert not self.widget.Error.active
 
@@ -454,7 +526,7 @@ class TestOWImageGrid(WidgetTest):
         assert self.widget.imageAttr.name == "copy"
         assert self.widget.label_attr.name == "kind"
         stored = self.create_widget(OWImageGrid, stored_settings={"cell_fit": 1})
-        assert stored.cell_fit == SQUARE
+        assert stored.cell_fit == CROPPED
 
     def test_report(self):
         self.send(self.data())
@@ -481,9 +553,8 @@ class TestOWImageGrid(WidgetTest):
         self.wait_until_finished()
         self.show()
         self.select(["1.png"])
-        empty = np.setdiff1d(np.arange(100), self.view._cells)[0]
-        cell = self.view._cell()
-        place = QPoint(int(empty % 10) * cell.width(), int(empty // 10) * cell.height())
-        place += self.view._origin() + QPoint(5, 5)
+        empty = np.setdiff1d(np.arange(100), self.view.sheet_geometry.cells)[0]
+        lefts, tops = self.view.sheet_geometry.edges()
+        place = QPoint(int(lefts[empty % 10]) + 5, int(tops[empty // 10]) + 5)
         QTest.mouseClick(self.view.viewport(), Qt.MouseButton.LeftButton, NO, place)
         assert self.selected() is None

@@ -1,3 +1,4 @@
+import copy
 import os
 import pickle
 
@@ -21,9 +22,12 @@ from orangewidget.settings import Context
 from PIL import Image
 from scipy import sparse
 
-from orangecontrib.imageanalytics.widgets import owimageviewer
 from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
-from orangecontrib.imageanalytics.widgets.utils import desktop, thumbnails
+from orangecontrib.imageanalytics.widgets.utils import (
+    desktop,
+    imageactions,
+    thumbnails,
+)
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
     ThumbnailRole,
@@ -49,6 +53,11 @@ OLD_CONTEXT = {
     "attributes": {"class": 1},
     "metas": {"name": 3, "image": 3},
 }
+
+
+def old_context():
+    """One that migrating may change."""
+    return Context(**copy.deepcopy(OLD_CONTEXT))
 
 
 class Corpus(Table):
@@ -83,7 +92,7 @@ class TestOWImageViewer(WidgetTest):
 
     @property
     def view(self):
-        return self.widget.thumbnailView
+        return self.widget.view
 
     def send(self, data):
         self.send_signal(self.widget.Inputs.data, data)
@@ -97,6 +106,16 @@ class TestOWImageViewer(WidgetTest):
         if loaded:
             loader = self.widget.loader
             self.process_events(lambda: len(loader.cache) and loader.idle)
+
+    def tick(self, *names):
+        """Choose labels as a user does."""
+        combo = self.widget.labels_combo
+        wanted = set(names)
+        for row, variable in enumerate(combo.variables):
+            name = getattr(variable, "name", None)
+            ticked = {var.name for var in combo.chosen()}
+            if name is not None and (name in wanted) != (name in ticked):
+                combo._toggle(combo.variables.index(row))
 
     def titles(self):
         model = self.view.model()
@@ -181,12 +200,12 @@ class TestOWImageViewer(WidgetTest):
 
     def test_selection_and_columns_are_saved(self):
         self.send(self.data())
-        simulate.combobox_activate_item(self.widget.controls.title_attr, "name")
+        self.tick("name")
         self.view.select_rows([2])
         settings = self.widget.settingsHandler.pack_data(self.widget)
         self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
         self.send(self.data())
-        assert self.widget.title_attr.name == "name"
+        assert [var.name for var in self.widget.title_attrs] == ["name"]
         assert self.view.selected_rows() == [2]
         assert self.selected() == ["c.png"]
 
@@ -210,18 +229,24 @@ class TestOWImageViewer(WidgetTest):
         assert self.selected() == ["a.png"]
 
     def test_cells_saved_without_a_number_stand_for_all_like_them(self):
-        settings = {**OLD_SETTINGS, "context_settings": [Context(**OLD_CONTEXT)]}
+        settings = {
+            **OLD_SETTINGS,
+            "context_settings": [old_context()],
+        }
         self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
         self.send(self.data(["b.png", "a.png", "b.png"]))
         assert self.view.selected_rows() == [0, 2]
 
     def test_settings_of_the_older_add_on(self):
-        settings = {**OLD_SETTINGS, "context_settings": [Context(**OLD_CONTEXT)]}
+        settings = {
+            **OLD_SETTINGS,
+            "context_settings": [old_context()],
+        }
         self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
-        assert self.view.edge() == 208
+        assert self.view.scale() == 208
         self.send(self.data())
         assert self.widget.image_attr.name == "image"
-        assert self.widget.title_attr.name == "name"
+        assert [var.name for var in self.widget.title_attrs] == ["name"]
         assert self.selected() == ["b.png", "c.png"]
 
     def test_older_contexts_without_a_text_column_are_dropped(self):
@@ -238,7 +263,7 @@ class TestOWImageViewer(WidgetTest):
         for stored, size in ((10**9, 1024), (-5, 32), ("large", 100), (64.0, 64)):
             settings = {**OLD_SETTINGS, "imageSize": stored}
             self.widget = self.create_widget(OWImageViewer, stored_settings=settings)
-            assert self.view.edge() == size
+            assert self.view.scale() == size
 
     def test_drop_in_for_the_older_viewers(self):
         widget = OWImageViewer
@@ -264,7 +289,7 @@ class TestOWImageViewer(WidgetTest):
         ):
             self.send(data.transform(domain))
             assert self.widget.image_attr == image_attr
-            assert self.widget.title_attr.name == title_attr
+            assert [var.name for var in self.widget.title_attrs] == [title_attr]
 
     def test_categories_are_offered_if_there_is_no_text(self):
         plain, marked = (DiscreteVariable(n, values=NAMES) for n in ("plain", "marked"))
@@ -293,11 +318,167 @@ class TestOWImageViewer(WidgetTest):
         self.send(data)
         assert self.titles() == ["", "y", "x", "y", "x"]
         self.view.select_rows([1])
-        simulate.combobox_activate_item(self.widget.controls.title_attr, "name")
+        self.tick("name")
         assert self.titles() == [name.upper() for name in NAMES]
-        simulate.combobox_activate_item(self.widget.controls.title_attr, "(None)")
+        self.tick()
         assert self.titles() == [""] * 5
         assert self.view.selected_rows() == [1]
+
+    def test_several_labels(self):
+        self.send(self.data())
+        self.view.select_rows([1])
+        height = self.view.visualRect(self.view.model().index(0)).height()
+        self.tick("class", "name")
+        assert self.titles() == [
+            "x, A.PNG",
+            "y, B.PNG",
+            "x, C.PNG",
+            "y, D.PNG",
+            "x, E.PNG",
+        ]
+        assert self.view.model().labels(1) == ["y", "B.PNG"]
+        assert self.view.visualRect(self.view.model().index(0)).height() > height
+        assert self.view.selected_rows() == [1]
+        assert self.widget.labels_combo.text() == "class, name"
+        self.reopen()
+        self.send(self.data())
+        assert self.view.model().labels(1) == ["y", "B.PNG"]
+        self.tick()
+        self.reopen()
+        self.send(self.data())
+        assert self.widget.title_attrs == []
+        assert self.view.model().labels(1) == []
+
+    def test_colors(self):
+        self.send(self.data())
+        widget = self.widget
+        assert widget.color_attr is None and self.view.look.colors is None
+        simulate.combobox_activate_item(widget.controls.color_attr, "class")
+        np.testing.assert_array_equal(
+            self.view.look.colors, widget.data.domain["class"].colors[[0, 1, 0, 1, 0]]
+        )
+        assert widget.legend.rows() == [("x", "3"), ("y", "2")]
+        widget.legend.clicked.emit(0, Qt.KeyboardModifier.NoModifier)
+        assert self.selected() == ["a.png", "c.png", "e.png"]
+        assert widget.legend.rows() == [("x", "3 of 3"), ("y", "2")]
+        widget.legend.clicked.emit(1, Qt.KeyboardModifier.ShiftModifier)
+        assert self.selected() == NAMES
+        # Rows in another order have their own colours.
+        simulate.combobox_activate_item(widget.controls.group_attr, "class")
+        np.testing.assert_array_equal(
+            self.view.look.colors, widget.data.domain["class"].colors[[0, 0, 0, 1, 1]]
+        )
+        assert widget.legend.rows() == [("x", "3 of 3"), ("y", "2 of 2")]
+        self.reopen()
+        self.send(self.data())
+        assert self.widget.color_attr.name == "class"
+        self.send(None)
+        assert self.view.look.colors is None
+
+    def shown(self):
+        model = self.view.model()
+        return "".join(
+            os.path.basename(model.source(row))[0] for row in range(model.rowCount())
+        )
+
+    def test_sorting(self):
+        data = self.data(X=np.array([[2, np.nan, 1, 2, 0]], dtype=float).T)
+        self.send(data)
+        self.view.select_rows([0, 1])
+        combo = self.widget.controls.sort_attr
+        for name, ascending, descending in (
+            ("x0", "ecadb", "adceb"),
+            ("name", "abcde", "edcba"),
+            ("class", "acebd", "bdace"),
+        ):
+            simulate.combobox_activate_item(combo, name)
+            assert self.shown() == ascending
+            self.widget.controls.descending.click()
+            assert self.shown() == descending
+            self.widget.controls.descending.click()
+        # The selection goes with the images, and the output is as the data.
+        assert self.view.selected_rows() == [0, 3]
+        self.view.select_rows([3, 2])
+        assert self.selected() == ["b.png", "e.png"]
+        self.reopen()
+        self.send(data)
+        assert self.shown() == "acebd"
+        assert self.selected() == ["b.png", "e.png"]
+        simulate.combobox_activate_index(self.widget.controls.sort_attr, 0)
+        assert self.shown() == "abcde"
+
+    def test_groups(self):
+        data = self.data()
+        with data.unlocked(data.Y):
+            data.Y[3] = np.nan
+        self.send(data)
+        self.show()
+        self.view.select_rows([0, 1])
+        simulate.combobox_activate_item(self.widget.controls.group_attr, "class")
+        look = self.view.look
+        assert self.shown() == "acebd"
+        assert look.headings == ["x", "y", "(missing)"]
+        assert look.counts.tolist() == [3, 1, 1]
+        assert self.view.selected_rows() == [0, 3]
+        # A click on a heading hides its images, another one shows them.
+        place = self.view.heading_rect(1).center()
+        click = QTest.mouseClick
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        click(self.view.viewport(), left, none, place)
+        assert look.collapsed.tolist() == [False, True, False]
+        assert list(self.view.visible_rows()) == [0, 1, 2, 4]
+        assert self.selected() == ["a.png", "b.png"]
+        # The keys pass over it.
+        self.view.setCurrentIndex(self.view.model().index(2))
+        QTest.keyClick(self.view, Qt.Key.Key_Right)
+        assert self.view.currentIndex().row() == 4
+        QTest.keyClick(self.view, Qt.Key.Key_Minus)
+        assert self.widget.collapsed_groups == {"y", None}
+        assert not self.view.grab().isNull()
+
+        self.reopen()
+        self.send(data)
+        assert self.view.look.collapsed.tolist() == [False, True, True]
+        self.show(loaded=False)
+        self.view.setCurrentIndex(self.view.model().index(0))
+        QTest.keyClick(self.view, Qt.Key.Key_Asterisk)
+        assert not self.view.look.collapsed.any()
+        QTest.keyClick(self.view, Qt.Key.Key_Minus)
+        QTest.keyClick(self.view, Qt.Key.Key_Plus)
+        assert self.widget.collapsed_groups == set()
+        simulate.combobox_activate_index(self.widget.controls.group_attr, 0)
+        assert self.view.look.headings == []
+        assert self.shown() == "abcde"
+
+    def test_sorted_within_groups(self):
+        self.send(self.data())
+        widget = self.widget
+        simulate.combobox_activate_item(widget.controls.group_attr, "class")
+        simulate.combobox_activate_item(widget.controls.sort_attr, "name")
+        widget.controls.descending.click()
+        assert self.shown() == "ecadb"
+
+    def test_one_of_several_equal_cells_stays_selected_when_sorted(self):
+        data = self.data(["a.png", "b.png", "a.png"], X=np.array([[3.0], [2], [1]]))
+        self.send(data)
+        self.view.select_rows([0])
+        simulate.combobox_activate_item(self.widget.controls.sort_attr, "x0")
+        assert self.view.selected_rows() == [2]
+        self.reopen()
+        self.send(data)
+        assert self.view.selected_rows() == [2]
+        np.testing.assert_array_equal(
+            self.get_output(self.widget.Outputs.selected_data).X, [[3]]
+        )
+
+    def test_empty_states_say_what_to_do(self):
+        assert "Import Images" in self.view.look.message
+        self.send(self.data())
+        assert self.view.look.message == ""
+        self.send(None)
+        assert "Import Images" in self.view.look.message
+        # Nothing covers the images when a widget is opened for the first time.
+        assert not OWImageViewer.UserAdviceMessages
 
     def test_another_column(self):
         self.send(self.data())
@@ -375,13 +556,13 @@ class TestOWImageViewer(WidgetTest):
     def test_size(self):
         self.send(self.data())
         self.widget.controls.imageSize.setValue(200)
-        assert self.view.edge() == 200
-        self.view.resize_requested.emit(1)
-        assert self.view.edge() == self.widget.imageSize == 216
+        assert self.view.scale() == 200
+        self.view.zoom_by(1)
+        assert self.view.scale() == self.widget.imageSize == 216
         for direction, end in ((1, 1024), (-1, 32)):
             for _ in range(70):
-                self.view.resize_requested.emit(direction)
-            assert self.view.edge() == self.widget.imageSize == end
+                self.view.zoom_by(direction)
+            assert self.view.scale() == self.widget.imageSize == end
 
     def test_preview(self):
         self.send(self.data())
@@ -464,7 +645,7 @@ class TestOWImageViewer(WidgetTest):
         opened, result = [], [True]
 
         class Desktop:
-            is_file = staticmethod(owimageviewer.desktop.is_file)
+            is_file = staticmethod(imageactions.desktop.is_file)
 
             @staticmethod
             def open_image(source):
@@ -473,8 +654,8 @@ class TestOWImageViewer(WidgetTest):
 
             show_in_folder = open_image
 
-        original, owimageviewer.desktop = owimageviewer.desktop, Desktop
-        self.addCleanup(setattr, owimageviewer, "desktop", original)
+        original, imageactions.desktop = imageactions.desktop, Desktop
+        self.addCleanup(setattr, imageactions, "desktop", original)
         self.send(self.data())
         self.show()
         self.menu(1)["Open in Desktop's Viewer"].trigger()
@@ -491,9 +672,9 @@ class TestOWImageViewer(WidgetTest):
         self.show()
         self.menu(1)["Copy Path"].trigger()
         assert clipboard.text() == os.path.join(self.folder, "b.png")
-        action = self.menu(1)["Copy Path"]
         self.view.select_rows([0, 4])
-        action.trigger()
+        actions = self.widget.context_menu(self.view.model().index(4)).actions()
+        next(action for action in actions if action.text() == "Copy Path").trigger()
         assert [os.path.basename(path) for path in clipboard.text().split("\n")] == [
             "a.png",
             "e.png",
@@ -504,7 +685,7 @@ class TestOWImageViewer(WidgetTest):
         image = clipboard.image()
         assert (image.width(), image.height()) == (64, 40)
         assert image.pixelColor(5, 5).red() == 200
-        assert len(self.widget._copier.cache) == 0
+        assert len(self.widget.image_actions.copier.cache) == 0
 
     def test_copying_a_image_that_has_gone(self):
         self.send(self.data())
@@ -571,7 +752,7 @@ class TestDeepImages(WidgetTest):
     def shown(self, data):
         self.send_signal("Data", data)
         self.widget.show()
-        model, loader = self.widget.thumbnailView.model(), self.widget.loader
+        model, loader = self.widget.view.model(), self.widget.loader
         self.process_events(lambda: loader.idle and loader.get(self.path), 20_000)
         return [model.index(row).data(ThumbnailRole) for row in range(3)]
 
@@ -581,9 +762,7 @@ class TestDeepImages(WidgetTest):
         assert whole.image != page.image
         assert page.image.convertToFormat(QImage.Format.Format_Grayscale8) is not None
         assert none.error == "there is no page 9, the last is 4"
-        tooltip = (
-            self.widget.thumbnailView.model().index(1).data(Qt.ItemDataRole.ToolTipRole)
-        )
+        tooltip = self.widget.view.model().index(1).data(Qt.ItemDataRole.ToolTipRole)
         size = os.path.getsize(self.path)
         assert "#page=3" in tooltip and f"{size / 1e3:.1f} kB" in tooltip
 

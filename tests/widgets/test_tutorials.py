@@ -118,9 +118,9 @@ def test_table_of_photos(installed, open_workflow):
     assert len(widgets["Data Table"].input.table) == N_PHOTOS
     viewer = widgets["Pick a photo"]
     assert viewer.image_attr.name == "image"
-    assert viewer.title_attr.name == "title"
+    assert [var.name for var in viewer.title_attrs] == ["title"]
     titles = list(viewer.data.get_column("title"))
-    viewer.thumbnailView.select_rows([titles.index("Chelsea the cat")])
+    viewer.view.select_rows([titles.index("Chelsea the cat")])
     similar = widgets["Most like it"]
     assert QTest.qWaitFor(lambda: similar.data is not None, 10_000)
     like = similar.data
@@ -133,9 +133,9 @@ def test_grid_of_photos(installed, open_workflow):
     widgets = open_workflow(installed / "4-grid-of-photos.ows")
     assert not no_messages(widgets)
     grid = widgets["Image Grid"]
-    assert len(grid.view.groups) == N_PHOTOS
+    assert len(grid.view.selection.groups) == N_PHOTOS
     kinds = grid.data.get_column("category")[grid._shown]
-    places = np.column_stack(np.divmod(grid.view._cells, grid.columns))
+    places = np.column_stack(np.divmod(grid.view.sheet_geometry.cells, grid.columns))
     distances = np.abs(places[:, None] - places).max(axis=2)
     np.fill_diagonal(distances, 99)
     beside = [
@@ -208,10 +208,28 @@ def test_predict_another_folder(installed, open_workflow, fresh_cache, monkeypat
     assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
     photos = viewer.data
     predicted = photos.domain["Logistic Regression"]
-    assert viewer.title_attr == predicted
+    assert viewer.title_attrs == [predicted]
     assert list(predicted.values) == KINDS
     assert {str(row["image name"]): str(row[predicted]) for row in photos} == NEW_PHOTOS
     assert sum(batches) == N_PHOTOS + len(NEW_PHOTOS)
+
+
+def test_map_of_photos(installed, open_workflow):
+    widgets = open_workflow(installed / "7-map-of-photos.ows")
+    images = widgets["Image Map"]
+    assert QTest.qWaitFor(lambda: images.data is not None, 60_000)
+    assert not no_messages(widgets)
+    assert [axis.name for axis in images.axes] == ["t-SNE-x", "t-SNE-y"]
+    places = images.get_embedding()
+    kinds = images.data.get_column("category")
+    distances = np.linalg.norm(places[:, None] - places, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (kinds[distances.argmin(axis=1)] == kinds).mean() > 0.7
+
+    images.legend.clicked.emit(KINDS.index("cats"), Qt.KeyboardModifier.NoModifier)
+    viewer = widgets["Image Viewer"]
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
+    assert set(viewer.data.get_column("category")) == {KINDS.index("cats")}
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)

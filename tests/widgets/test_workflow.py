@@ -50,6 +50,6 @@ def test_old_workflow(old_workflow, tmp_path):
         assert viewer.imageSize == size
     viewer = old_workflow["Image Viewer"]
     assert viewer.image_attr.name == "image"
-    assert viewer.title_attr.name == "image name"
+    assert [var.name for var in viewer.title_attrs] == ["image name"]
     assert not viewer.autoCommit
     assert viewer.selected_items == {"flowers/1.jpg", "birds/3.jpg"}

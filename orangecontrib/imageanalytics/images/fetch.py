@@ -111,13 +111,15 @@ class Fetcher:
             with contextlib.suppress(OSError):
                 remove_cache(self._cache_dir)
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, url: str, cancelled: threading.Event | None = None) -> bytes:
         """Download one image.
 
         Parameters
         ----------
         url : str
             An http, https or ftp address.
+        cancelled : threading.Event, optional
+            Setting it ends the download at once.
 
         Returns
         -------
@@ -129,10 +131,11 @@ class Fetcher:
         ImageError
             The reason, such as "404 Not Found".
         """
-        ((_, result),) = self.fetch_all([url])
-        if isinstance(result, ImageError):
-            raise result
-        return result
+        for _, result in self.fetch_all([url], cancelled):
+            if isinstance(result, ImageError):
+                raise result
+            return result
+        raise ImageError("the download was cancelled")
 
     def fetch_all(
         self, urls: Iterable[str], cancelled: threading.Event | None = None

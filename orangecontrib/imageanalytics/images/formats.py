@@ -134,7 +134,7 @@ FORMATS = (
         "JPEG",
         rb"\xff\xd8\xff",
         "rare_jpeg",
-        title="JPEG of medicine",
+        title="Medical JPEG",
         needs="imagecodecs",
         isolated=True,
     ),

@@ -14,7 +14,7 @@ import re
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
-from urllib.parse import unquote_to_bytes, urljoin
+from urllib.parse import unquote, unquote_to_bytes, urljoin, urlsplit
 
 import numpy as np
 from Orange.data import DiscreteVariable, Instance, StringVariable, Table, Variable
@@ -68,6 +68,30 @@ def split_page(source: str) -> tuple[str, int | None]:
     if not is_remote(source) and os.path.lexists(source):
         return source, None
     return match[1], int(match[2])
+
+
+def file_name(source: str) -> str:
+    """
+    The name of an image's file, without folders and page.
+
+    Parameters
+    ----------
+    source : str
+        Path or URL.
+
+    Returns
+    -------
+    str
+        The last part of the path or address; "" if the source holds no name.
+    """
+    if is_data(source):
+        return ""
+    address, _ = split_page(source)
+    if is_remote(address):
+        with contextlib.suppress(ValueError):
+            address = urlsplit(address).path
+        address = unquote(address.rstrip("/"))
+    return os.path.basename(address)
 
 
 def resolve(value: str, origin: str = "") -> str:

@@ -1,57 +1,53 @@
 """Image Viewer: a sheet of the images in a table, to look at and to pick from."""
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import ClassVar
 
-from AnyQt.QtCore import QModelIndex, QSize, Qt
-from AnyQt.QtWidgets import QApplication, QMenu
-from Orange.data import DiscreteVariable, StringVariable, Table, Variable
+import numpy as np
+from AnyQt.QtCore import QSize
+from Orange.data import DiscreteVariable, Domain, StringVariable, Table, Variable
 from Orange.widgets import gui, settings
 from Orange.widgets.utils import vartype
 from Orange.widgets.utils.annotated_data import create_annotated_table
 from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
-from Orange.widgets.widget import Input, Output, OWWidget
-from orangewidget.report.report import get_html_img
-from orangewidget.widget import Message, Msg
+from Orange.widgets.widget import Input, Output
+from orangewidget.widget import Msg
 
-from orangecontrib.imageanalytics.images.intensity import (
-    AUTOMATIC,
-    Intensity,
-    column_intensity,
+from orangecontrib.imageanalytics.images.sources import column_sources
+from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_coloring
+from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
+from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
+    likely_image_columns,
+    proposed_label,
 )
-from orangecontrib.imageanalytics.images.sources import (
-    column_sources,
-    image_columns,
-    is_data,
+from orangecontrib.imageanalytics.widgets.utils.imagesheet import (
+    LABEL_WIDTH,
+    OWImageSheet,
 )
-from orangecontrib.imageanalytics.widgets.utils import desktop
-from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
-    SourceRole,
-    ThumbnailModel,
-    ThumbnailRole,
-    row_titles,
-    shown_source,
+from orangecontrib.imageanalytics.widgets.utils.legend import MISSING_NAME
+from orangecontrib.imageanalytics.widgets.utils.roworder import (
+    grouped_rows,
+    sorted_rows,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
-    Thumbnail,
-    ThumbnailLoader,
+from orangecontrib.imageanalytics.widgets.utils.selecteditems import (
+    Cell,
+    numbered_cells,
+    places_of,
+    selected_items,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnailview import (
-    MAX_EDGE,
-    MIN_EDGE,
-    ThumbnailView,
-)
+from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelection
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import row_labels
+from orangecontrib.imageanalytics.widgets.utils.variablescombo import VariablesCombo
 
-SIZE_STEP = 16
 # How contexts in saved workflows mark a text column.
 STORED_TEXT = 100 + vartype(StringVariable("any"))
-#: Longest path in a message.
-MAX_NAME = 80
+NO_DATA = (
+    "Connect Import Images, or any widget whose table has a column with paths or "
+    "addresses of images."
+)
 
 
-class OWImageViewer(OWWidget):
+class OWImageViewer(OWImageSheet):
     """Shows the images that a table refers to; outputs the selected rows."""
 
     name = "Image Viewer"
@@ -68,116 +64,112 @@ class OWImageViewer(OWWidget):
         selected_data = Output("Selected Images", Table, default=True)
         data = Output("Data", Table)
 
-    class Warning(OWWidget.Warning):
+    class Warning(OWImageSheet.Warning):
         no_images = Msg("Column '{}' is empty: there are no images to show.")
-        no_images_shown = Msg(
-            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
-        )
-        cannot_open = Msg("The desktop has no program to open {}.")
-        cannot_copy = Msg("{} cannot be copied: {}.")
-
-    class Error(OWWidget.Error):
-        no_image_attr = Msg(
-            "The data has no column with images.\n"
-            "It must be a text or categorical column, among the meta attributes, that "
-            "holds file names or addresses."
-        )
 
     settingsHandler = settings.DomainContextHandler()
-    settings_version = 2
+    settings_version = 3
 
     image_attr: Variable | None = settings.ContextSetting(None)
-    title_attr: Variable | None = settings.ContextSetting(None)
-    # The cells of the selected rows: rows come and go while images stay. Of a cell
-    # that is there several times, the selected ones: (cell, how many before it).
+    title_attrs: list = settings.ContextSetting([])
+    color_attr: Variable | None = settings.ContextSetting(None)
+    group_attr: Variable | None = settings.ContextSetting(None)
+    sort_attr: Variable | None = settings.ContextSetting(None)
+    descending: bool = settings.ContextSetting(False)
+    # Values of `group_attr` whose images are hidden; None is the missing one.
+    collapsed_groups: set = settings.ContextSetting(set(), schema_only=True)
+    # See `selecteditems`.
     selected_items: set = settings.ContextSetting(set(), schema_only=True)
     imageSize: int = settings.Setting(100)
     autoCommit: bool = settings.Setting(True)
 
-    graph_name = "sheet"
-
-    UserAdviceMessages: ClassVar = [
-        Message(
-            "Press Space or double click an image to see it at full size; "
-            "the arrow keys then lead to the others.",
-            persistent_id="preview-introduction",
-        )
-    ]
-
     def __init__(self):
         super().__init__()
         self.data: Table | None = None
-        # Rows of the data with an image; the view has no others.
+        self._sources: list[str | None] = []
+        # Rows of the data with an image, in the order of the view, and their cells.
         self._rows: list[int] = []
-        # For each of them, the cell and how many like it come before.
-        self._cells: list[tuple[str, int]] = []
+        self._cells: list[Cell] = []
+        self._groups: list[str | None] = []
         self._restoring = False
-        self._any_shown = False
-        self._sources: frozenset[str] = frozenset()
         self._setup_controls()
-        self._setup_view()
+        view = self.make_view(FlowGeometry(self.imageSize), ExtendedSelection)
+        view.selection_changed.connect(self._on_selection_changed)
+        view.scaled.connect(self._on_scaled)
+        view.sections_toggled.connect(self._on_sections_toggled)
+        view.set_message(NO_DATA)
 
     def _setup_controls(self) -> None:
         box = gui.vBox(self.controlArea, "Images")
         self.image_model = VariableListModel(parent=self)
-        gui.comboBox(
+        self.add_combo(
             box,
-            self,
             "image_attr",
-            label="Column:",
-            tooltip="Column with paths or addresses of images",
-            callback=self._on_image_attr_changed,
-            contentsLength=12,
-            searchable=True,
-            model=self.image_model,
+            "Column:",
+            self.image_model,
+            self._on_image_attr_changed,
+            "Column with paths or addresses of images",
         )
-        self.title_model = DomainModel(placeholder="(None)")
-        gui.comboBox(
+        self.labels_combo = VariablesCombo()
+        self.labels_combo.changed.connect(self._on_labels_changed)
+        row = gui.hBox(box)
+        label = gui.label(row, self, "Labels:", labelWidth=LABEL_WIDTH)
+        label.setToolTip("Columns with what is written below each image")
+        label.setBuddy(self.labels_combo)
+        row.layout().addWidget(self.labels_combo)
+        self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
+        self.add_combo(
             box,
+            "color_attr",
+            "Color:",
+            self.color_model,
+            self._show_colors,
+            "Column by which frames around images are coloured",
+        )
+        self.make_legend(box)
+        box = gui.vBox(self.controlArea, "Order")
+        self.group_model = DomainModel(
+            placeholder="(None)", valid_types=DiscreteVariable
+        )
+        self.add_combo(
+            box,
+            "group_attr",
+            "Group by:",
+            self.group_model,
+            self._on_group_attr_changed,
+            "Categories that images are put together by, each below a heading",
+        )
+        self.sort_model = DomainModel(placeholder="(As in the data)")
+        self.add_combo(
+            box,
+            "sort_attr",
+            "Sort by:",
+            self.sort_model,
+            self._show_in_order,
+            "Column by which images are sorted; missing values are last",
+        )
+        gui.checkBox(
+            gui.indentedBox(box, LABEL_WIDTH + 4),
             self,
-            "title_attr",
-            label="Title:",
-            tooltip="Column with what is written below each image",
-            callback=self._on_title_attr_changed,
-            contentsLength=12,
-            searchable=True,
-            model=self.title_model,
+            "descending",
+            "Descending",
+            callback=self._show_in_order,
+            tooltip="The last or the greatest first",
         )
         gui.hSlider(
             self.controlArea,
             self,
             "imageSize",
             box="Size",
-            minValue=MIN_EDGE,
-            maxValue=MAX_EDGE,
-            step=SIZE_STEP,
-            callback=self._on_size_changed,
+            minValue=FlowGeometry.smallest,
+            maxValue=FlowGeometry.largest,
+            step=FlowGeometry.scale_step,
+            callback=lambda: self.view.set_scale(self.imageSize),
             createLabel=False,
             tooltip="Size of the images; or hold Ctrl and turn the mouse wheel",
         )
         gui.rubber(self.controlArea)
         gui.auto_send(self.buttonsArea, self, "autoCommit")
-
-    def _setup_view(self) -> None:
-        self.loader = ThumbnailLoader(self)
-        self.loader.loaded.connect(self._on_loaded)
-        self._copier = ThumbnailLoader(self, 0)
-        self._copier.loaded.connect(self._on_copied)
-        self.thumbnailView = view = ThumbnailView()
-        view.setModel(ThumbnailModel(self.loader, self))
-        view.setEdge(self.imageSize)
-        view.menu_requested.connect(
-            lambda index, place: self.context_menu(index).exec(place)
-        )
-        view.selection_changed.connect(self._on_selection_changed)
-        view.resize_requested.connect(self._on_resize_requested)
-        self.mainArea.layout().addWidget(view)
-        self.preview = ImagePreview(view)
-
-    @property
-    def sheet(self):
-        """What Save Image saves: the visible part of the view, without its bar."""
-        return self.thumbnailView.viewport()
 
     def sizeHint(self):
         """Room for a good number of images."""
@@ -191,80 +183,101 @@ class OWImageViewer(OWWidget):
             self.closeContext()
         self._clear()
         if data is not None:
-            self.image_model[:] = _image_columns(data)
+            self.image_model[:] = likely_image_columns(data)
             if self.image_model:
                 self.data = data
-                self.title_model.set_domain(data.domain)
-                self._propose_columns()
+                self._offer_columns(data.domain)
+                self.image_attr = self.image_model[0]
+                self.title_attrs = [proposed_label(data, self.image_attr)]
                 self.openContext(data)
             else:
                 self.Error.no_image_attr()
+        self.labels_combo.choose(self.title_attrs)
         self._show_images()
         self.commit.now()
 
     def _clear(self) -> None:
         self.Error.clear()
         self.Warning.clear()
-        self.data = self.image_attr = self.title_attr = None
+        self.data = self.image_attr = None
         self.image_model.clear()
-        self.title_model.set_domain(None)
-        self.selected_items = set()
+        self._offer_columns(None)
+        self.title_attrs = []
+        self.color_attr = self.group_attr = self.sort_attr = None
+        self.descending = False
+        self.selected_items, self.collapsed_groups = set(), set()
 
-    def _propose_columns(self) -> None:
-        self.image_attr = self.image_model[0]
-        self.title_attr = self.data.domain.class_var
-        if self.title_attr is None:
-            texts = [
-                variable
-                for variable in self.title_model
-                if isinstance(variable, StringVariable)
-            ]
-            texts.sort(key=lambda var: (var is self.image_attr) + _is_marked(var))
-            self.title_attr = texts[0] if texts else self.image_attr
+    def _offer_columns(self, domain: Domain | None) -> None:
+        self.labels_combo.set_domain(domain)
+        for model in (self.color_model, self.group_model, self.sort_model):
+            model.set_domain(domain)
+
+    # What is shown
 
     def _show_images(self) -> None:
-        self._any_shown = False
         self.Warning.clear()
-        sources: list[str | None] = []
+        self._sources = []
         if self.data is not None:
-            sources = column_sources(self.data, self.image_attr)
-        self._rows = [row for row, source in enumerate(sources) if source is not None]
-        self._sources = frozenset(sources)
-        self._cells = list(_numbered(self._texts()))
-        if sources and not self._rows:
+            self._sources = column_sources(self.data, self.image_attr)
+        self.show_images_of(self.image_attr, self._sources)
+        self._show_in_order()
+        if self._sources and not self._rows:
             self.Warning.no_images(self.image_attr.name)
-        self.thumbnailView.model().set_images(
-            [sources[row] for row in self._rows], self._titles(), self._intensity()
+
+    def _show_in_order(self) -> None:
+        counts = self._set_order()
+        view = self.view
+        view.model().set_images(
+            [self._sources[row] for row in self._rows],
+            row_labels(self.data, self.title_attrs, self._rows),
+            self.intensity_of(self.image_attr),
+        )
+        self.set_details_of(self.data, self._rows)
+        view.set_message(NO_DATA if self.data is None else "")
+        self._show_labels()
+        self._show_colors()
+        view.set_sections(
+            [MISSING_NAME if name is None else name for name in self._groups],
+            counts,
+            [name in self.collapsed_groups for name in self._groups],
         )
         self._restore_selection()
+        self.count_selected()
 
-    def _texts(self) -> list[str]:
-        if not self._rows:
-            return []
-        text, values = self.image_attr.str_val, self.data.get_column(self.image_attr)
-        return [text(values[row]) for row in self._rows]
+    def _set_order(self) -> list[int]:
+        """Put the rows into their order; how many there are in each group."""
+        rows = [row for row, source in enumerate(self._sources) if source is not None]
+        cells = {}
+        if rows:
+            numbered = numbered_cells(self.data, self.image_attr, rows)
+            cells = dict(zip(rows, numbered, strict=True))
+        if self.sort_attr is not None:
+            rows = sorted_rows(self.data, rows, self.sort_attr, self.descending)
+        self._groups, counts = [], []
+        if self.group_attr is not None:
+            rows, self._groups, counts = grouped_rows(self.data, rows, self.group_attr)
+        self._rows, self._cells = rows, [cells[row] for row in rows]
+        return counts
 
-    def _intensity(self) -> Intensity:
-        """As Image Embedding has seen the images."""
-        attr = self.image_attr
-        return AUTOMATIC if attr is None else column_intensity(attr)
+    def _show_labels(self) -> None:
+        labels = row_labels(self.data, self.title_attrs, self._rows)
+        self.view.set_labels(len(self.title_attrs), labels)
 
-    def _titles(self):
-        return row_titles(self.data, self.title_attr, self._rows)
+    def shown_values(self, row: int) -> list[tuple[str, str]]:
+        """Labels, and what images are coloured, grouped and sorted by."""
+        variables = (self.color_attr, self.group_attr, self.sort_attr)
+        return row_values(self.data, self._rows[row], (*self.title_attrs, *variables))
+
+    def _show_colors(self) -> None:
+        data = self.data if self._rows else None
+        self.show_coloring(row_coloring(data, self.color_attr, self._rows))
 
     def _restore_selection(self) -> None:
         if not self.selected_items:
             return
-        # A cell alone stands for all that are like it.
-        wanted = self.selected_items
-        selected = [
-            place
-            for place, cell in enumerate(self._cells)
-            if cell[0] in wanted or cell in wanted
-        ]
         # What is selected but not in this data must not be forgotten.
         self._restoring = True
-        self.thumbnailView.select_rows(selected)
+        self.view.select_rows(places_of(self.selected_items, self._cells))
         self._restoring = False
 
     def _on_image_attr_changed(self) -> None:
@@ -272,46 +285,30 @@ class OWImageViewer(OWWidget):
         self._show_images()
         self.commit.deferred()
 
-    def _on_title_attr_changed(self) -> None:
-        self.thumbnailView.model().set_title(self._titles())
+    def _on_labels_changed(self) -> None:
+        self.title_attrs = self.labels_combo.chosen()
+        self._show_labels()
 
-    def _on_size_changed(self) -> None:
-        self.thumbnailView.setEdge(self.imageSize)
+    def _on_group_attr_changed(self) -> None:
+        self.collapsed_groups = set()
+        self._show_in_order()
 
-    def _on_resize_requested(self, direction: int) -> None:
-        step = max(SIZE_STEP, self.imageSize // 8 // SIZE_STEP * SIZE_STEP)
-        size = self.imageSize + direction * step
-        self.imageSize = max(MIN_EDGE, min(size, MAX_EDGE))
-        self._on_size_changed()
+    def _on_sections_toggled(self) -> None:
+        collapsed = np.flatnonzero(self.view.look.collapsed)
+        self.collapsed_groups = {self._groups[group] for group in collapsed}
+
+    def _on_scaled(self, scale: float) -> None:
+        self.imageSize = int(scale)
 
     def _on_selection_changed(self) -> None:
         if self._restoring or self.data is None:
             return
-        cells = [self._cells[place] for place in self.thumbnailView.selected_rows()]
-        present = Counter(text for text, _ in self._cells)
-        selected = Counter(text for text, _ in cells)
-        self.selected_items = {
-            cell[0] if selected[cell[0]] == present[cell[0]] else cell for cell in cells
-        }
+        self.selected_items = selected_items(self._cells, self.view.selected_rows())
+        self.count_selected()
         self.commit.deferred()
 
     def _selected_rows(self) -> list[int]:
-        return [self._rows[place] for place in self.thumbnailView.selected_rows()]
-
-    def _on_loaded(self, thumbnails: list[Thumbnail]) -> None:
-        """Warn if nothing at all can be shown: it may be the wrong column."""
-        # Some may still come from the data before this.
-        thumbnails = [entry for entry in thumbnails if entry.source in self._sources]
-        if self._any_shown or not thumbnails:
-            return
-        self._any_shown = any(thumbnail.image is not None for thumbnail in thumbnails)
-        if self._any_shown:
-            self.Warning.no_images_shown.clear()
-        else:
-            failed = thumbnails[0]
-            self.Warning.no_images_shown(
-                failed.error, _short(failed.source), self.image_attr.name
-            )
+        return sorted(self._rows[place] for place in self.view.selected_rows())
 
     @gui.deferred
     def commit(self) -> None:
@@ -324,142 +321,54 @@ class OWImageViewer(OWWidget):
         self.Outputs.selected_data.send(selected)
         self.Outputs.data.send(annotated)
 
-    # Context menu
-
-    def context_menu(self, index: QModelIndex) -> QMenu:
-        """
-        What can be done with an image.
-
-        Parameters
-        ----------
-        index : QModelIndex
-            The image's place in the view.
-
-        Returns
-        -------
-        QMenu
-        """
-        source, thumbnail = index.data(SourceRole), index.data(ThumbnailRole)
-        # What is not an image might be a program, and opening would start it.
-        shown = thumbnail is not None and thumbnail.image is not None
-        is_file = desktop.is_file(source)
-        menu = QMenu(self.thumbnailView)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for text, slot, enabled in (
-            ("Preview", self.preview.open, True),
-            (
-                "Open in Desktop's Viewer",
-                lambda: self._open(source),
-                not is_data(source),
-            ),
-            ("Show in Folder", lambda: desktop.show_in_folder(source), is_file),
-            (None, None, None),
-            ("Copy Image", lambda: self._copy(source), shown),
-            (f"Copy {'Path' if is_file else 'Address'}", self._copy_paths, True),
-        ):
-            if text is None:
-                menu.addSeparator()
-                continue
-            action = menu.addAction(text)
-            action.triggered.connect(lambda _=False, slot=slot: slot())
-            action.setEnabled(enabled and (shown or not text.startswith("Open")))
-        return menu
-
-    def _open(self, source: str) -> None:
-        self.Warning.cannot_open.clear()
-        if not desktop.open_image(source):
-            self.Warning.cannot_open(_short(source))
-
-    def _copy(self, source: str) -> None:
-        self._copier.set_intensity(self.loader.intensity)
-        self._copier.request([source], None)
-
-    def _copy_paths(self) -> None:
-        model = self.thumbnailView.model()
-        sources = [
-            model.index(row, 0).data(SourceRole)
-            for row in self.thumbnailView.selected_rows()
-        ]
-        QApplication.clipboard().setText("\n".join(sources))
-
-    def _on_copied(self, thumbnails: list[Thumbnail]) -> None:
-        (copied,) = thumbnails[-1:]
-        self.Warning.cannot_copy.clear()
-        if copied.image is not None:
-            QApplication.clipboard().setImage(copied.image)
-        else:
-            self.Warning.cannot_copy(_short(copied.source), copied.error)
-        self._copier.clear()
-
     # Report, settings, end
 
     def send_report(self) -> None:
         """Report the columns, how many are selected, and the visible sheet."""
         if self.data is None:
             return
-        n_selected = len(self.thumbnailView.selected_rows())
+        n_selected = len(self.view.selected_rows())
         self.report_items(
             (
                 ("Image column", self.image_attr.name),
-                ("Title", self.title_attr.name if self.title_attr else False),
+                ("Labels", ", ".join(var.name for var in self.title_attrs) or False),
+                ("Color", _name(self.color_attr)),
+                ("Grouped by", _name(self.group_attr)),
+                ("Sorted by", _name(self.sort_attr)),
                 ("Images", f"{len(self._rows):,}"),
                 ("Selected", f"{n_selected:,}" if n_selected else False),
             )
         )
-        if self._rows:
-            self.report_html += get_html_img(self.sheet)
+        self.report_sheet()
 
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None) -> None:
         """A size that the slider does not have is brought into its range."""
         size = stored.get("imageSize")
         if isinstance(size, int | float):
-            stored["imageSize"] = int(max(MIN_EDGE, min(size, MAX_EDGE)))
+            stored["imageSize"] = int(
+                max(FlowGeometry.smallest, min(size, FlowGeometry.largest))
+            )
         else:
             stored.pop("imageSize", None)
 
     @classmethod
     def migrate_context(cls, context, version) -> None:
-        """Contexts whose column was not a text column are of no use."""
+        """Contexts whose column was not a text column are of no use; one label only."""
         if version is None or version < 2:
             image_attr = context.values.get("image_attr")
             if image_attr is None or image_attr[1] != STORED_TEXT:
                 raise settings.IncompatibleContext
-
-    def onDeleteWidget(self) -> None:
-        """Stop loading."""
-        self.preview.shutdown()
-        self.loader.close()
-        self._copier.close()
-        super().onDeleteWidget()
-
-
-def _image_columns(data: Table) -> list[Variable]:
-    """Text columns; unmarked categories are rarely images if there is text."""
-    columns = image_columns(data)
-    if not any(isinstance(variable, StringVariable) for variable in columns):
-        return sorted(columns, key=lambda variable: not _is_marked(variable))
-    return [
-        variable
-        for variable in columns
-        if not isinstance(variable, DiscreteVariable) or _is_marked(variable)
-    ]
+        if version is None or version < 3:
+            label = context.values.pop("title_attr", None)
+            if settings.DomainContextHandler.is_encoded_var(label):
+                context.values["title_attrs"] = ([label], -3)
+            else:
+                context.values["title_attrs"] = []
 
 
-def _numbered(texts: Iterable[str]) -> Iterable[tuple[str, int]]:
-    seen: Counter[str] = Counter()
-    for text in texts:
-        yield text, seen[text]
-        seen[text] += 1
-
-
-def _is_marked(variable: Variable) -> bool:
-    return str(variable.attributes.get("type", "")).lower() == "image"
-
-
-def _short(source: str) -> str:
-    source = shown_source(source)
-    return source if len(source) <= MAX_NAME else "…" + source[1 - MAX_NAME :]
+def _name(variable: Variable | None) -> str | bool:
+    return variable.name if variable is not None else False
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def model():
     loader = ThumbnailLoader()
     model = ThumbnailModel(loader)
     sources = [f"/photos/{index}.jpg" for index in range(4)]
-    model.set_images(sources, TITLES.__getitem__)
+    model.set_images(sources, lambda row: [TITLES[row]])
     yield model
     loader.close()
 
@@ -55,10 +55,10 @@ def test_tooltip_without_a_title_is_no_plain_text(model):
     assert tooltip(model, 0) == "<qt>/photos/cats &amp; dogs.jpg</qt>"
 
 
-def test_set_title_keeps_the_rows(model):
+def test_set_labels_keeps_the_rows(model):
     changes = []
     model.dataChanged.connect(lambda first, last, roles: changes.append(last.row()))
-    model.set_title(lambda row: f"number {row}")
+    model.set_labels(lambda row: [f"number {row}"])
     assert changes == [3]
     assert model.index(1).data() == "number 1"
 

@@ -1,13 +1,15 @@
+import base64
 import os
 import threading
 from io import BytesIO
 
 import pytest
 from AnyQt.QtGui import QImage
+from helpers import make_image
 from PIL import Image
 
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.widgets.utils import thumbnails
+from orangecontrib.imageanalytics.widgets.utils import jobs, thumbnails
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Thumbnail,
     ThumbnailCache,
@@ -75,7 +77,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch):
     server = type("OneServer", (Server,), {})
-    monkeypatch.setattr(thumbnails, "Fetcher", server)
+    monkeypatch.setattr(jobs, "Fetcher", server)
     return server
 
 
@@ -129,6 +131,34 @@ def test_render_full_size(photos):
     with open(photos[0], "rb") as file:
         thumbnail = render(photos[0], file.read(), None)
     assert (thumbnail.image.width(), thumbnail.image.height()) == (320, 240)
+
+
+@pytest.mark.parametrize("kind", ["file", "data", "web"])
+def test_images_are_decoded_once_and_no_larger_than_needed(kind, tmp_path, monkeypatch):
+    path = str(tmp_path / "large.jpg")
+    make_image(0, (1600, 1200)).save(path)
+    with open(path, "rb") as file:
+        content = file.read()
+    encoded = base64.b64encode(content).decode()
+    source, content = {
+        "file": (path, None),
+        "data": (f"data:image/jpeg;base64,{encoded}", None),
+        "web": ("https://example.org/large.jpg", content),
+    }[kind]
+    sizes = []
+
+    def spy(*args):
+        image = decode(*args)
+        sizes.append(image.size)
+        return image
+
+    decode = thumbnails.decode
+    monkeypatch.setattr(thumbnails, "decode", spy)
+    thumbnail = render(source, content, (100, 100))
+    # JPEGs are decoded at 1/8.
+    assert sizes == [(200, 150)]
+    assert thumbnail.size == (1600, 1200)
+    assert (thumbnail.image.width(), thumbnail.image.height()) == (100, 75)
 
 
 def test_render_applies_the_orientation(tmp_path):
@@ -222,7 +252,7 @@ def test_nothing_is_touched_in_the_gui_thread(loader, until, photos, monkeypatch
 
         monkeypatch.setattr(thumbnails, name, spied)
 
-    names = ("stamp", "opened", "read_header", "decode", "to_qimage")
+    names = ("stamp", "opened", "content_header", "decode", "to_qimage")
     for name in names:
         spy(name)
     loader.request(photos, BOX)

@@ -1,4 +1,4 @@
-"""DICOM: images of medicine, with the units, the window and the colours it names."""
+"""DICOM: medical images, with the units, window and colours that the file names."""
 
 from __future__ import annotations
 

@@ -17,40 +17,65 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
 #: Path or URL of a row, and its `Thumbnail` if it is loaded.
 SourceRole = int(Qt.ItemDataRole.UserRole) + 1
 ThumbnailRole = int(Qt.ItemDataRole.UserRole) + 2
+#: What `set_details` gives for a row.
+DetailsRole = int(Qt.ItemDataRole.UserRole) + 3
 
 MAX_TOOLTIP = 300
 
 
-def row_titles(
-    data: Table | None, variable: Variable | None, rows: Sequence[int]
-) -> Callable[[int], str]:
+Labels = Callable[[int], Sequence[str]]
+Details = Callable[[int], list]
+
+
+def row_labels(
+    data: Table | None, variables: Sequence[Variable], rows: Sequence[int]
+) -> Labels:
     """
-    Titles of images, made when they are asked for: few are in sight.
+    Labels of images, made when they are asked for: few are in sight.
 
     Parameters
     ----------
     data : Table or None
         Where the images come from.
-    variable : Variable or None
-        The column with the titles; without one they are empty.
+    variables : sequence of Variable
+        The columns with the labels.
     rows : sequence of int
         Row of the table for each image.
 
     Returns
     -------
     callable
-        From the number of an image to its title; "" where it is missing.
+        From the number of an image to its labels, one for each column; "" where a
+        value is missing.
     """
-    if data is None or variable is None:
-        return lambda row: ""
-    text, values = variable.str_val, data.get_column(variable)
-    unknown = text(variable.Unknown)
+    if data is None:
+        return lambda row: ()
+    columns = [
+        (
+            variable.str_val,
+            data.get_column(variable),
+            variable.str_val(variable.Unknown),
+        )
+        for variable in variables
+    ]
 
-    def title(row: int) -> str:
-        written = text(values[rows[row]])
-        return "" if written == unknown else written
+    def labels(row: int) -> list[str]:
+        written = (
+            (text(values[rows[row]]), unknown) for text, values, unknown in columns
+        )
+        return ["" if label == unknown else label for label, unknown in written]
 
-    return title
+    return labels
+
+
+def no_labels(row: int) -> Sequence[str]:
+    """Labels of images that have none."""
+    return ()
+
+
+def no_details(row: int) -> list:
+    """Details of images of which nothing else is known."""
+    return []
 
 
 class ThumbnailModel(QAbstractListModel):
@@ -69,12 +94,14 @@ class ThumbnailModel(QAbstractListModel):
         super().__init__(parent)
         self.loader = loader
         self._sources: Sequence[str] = ()
-        self._title: Callable[[int], str] = lambda row: ""
+        self._labels: Labels = no_labels
+        self._details: Details = no_details
+        self._rows_of: dict[str, list[int]] | None = None
 
     def set_images(
         self,
         sources: Sequence[str],
-        title: Callable[[int], str] = lambda row: "",
+        labels: Labels = no_labels,
         intensity: Intensity = AUTOMATIC,
     ) -> None:
         """
@@ -84,52 +111,79 @@ class ThumbnailModel(QAbstractListModel):
         ----------
         sources : sequence of str
             Path or URL for each row.
-        title : callable
-            Gives the title of a row; called when the row is painted.
+        labels : callable
+            Gives the labels of a row; called when the row is painted.
         intensity : "auto", "full" or (float, float)
             As for `decode`.
         """
         self.beginResetModel()
         self.loader.set_intensity(intensity)
-        self._sources, self._title = sources, title
+        self._sources, self._labels, self._rows_of = sources, labels, None
+        self._details = no_details
         self.endResetModel()
         self.loader.refresh()
 
-    def set_title(self, title: Callable[[int], str]) -> None:
-        """Change the titles; the images and the selection stay."""
-        self._title = title
+    def set_labels(self, labels: Labels) -> None:
+        """Change the labels; the images and the selection stay."""
+        self._labels = labels
         if self._sources:
             last = self.index(len(self._sources) - 1)
             role = Qt.ItemDataRole.DisplayRole
             self.dataChanged.emit(self.index(0), last, [role])
+
+    def set_details(self, details: Details) -> None:
+        """Give, by a function of the row, what windows list beside its image."""
+        self._details = details
+
+    def labels(self, row: int) -> Sequence[str]:
+        """What is written below an image, line by line."""
+        return self._labels(row)
+
+    def source(self, row: int) -> str:
+        """Path or URL of an image."""
+        return self._sources[row]
+
+    def thumbnail(self, row: int) -> Thumbnail | None:
+        """What is loaded of an image; nothing is loaded for it."""
+        return self.loader.get(self._sources[row])
+
+    def rows_of(self, source: str) -> list[int]:
+        """The rows that show a source."""
+        if self._rows_of is None:
+            self._rows_of = {}
+            for row, own in enumerate(self._sources):
+                self._rows_of.setdefault(own, []).append(row)
+        return self._rows_of.get(source, [])
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         """Number of images."""
         return 0 if parent is not None and parent.isValid() else len(self._sources)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole):
-        """Title, source, thumbnail or tooltip of a row; nothing is loaded."""
+        """Labels, source, thumbnail or tooltip of a row; nothing is loaded."""
         if not index.isValid():
             return None
         row = index.row()
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._title(row)
+            return self._text(row)
         if role == SourceRole:
             return self._sources[row]
         if role == ThumbnailRole:
-            return self.loader.get(self._sources[row])
+            return self.thumbnail(row)
+        if role == DetailsRole:
+            return self._details(row)
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tooltip(row)
         return None
 
     def match(self, start, role, value, hits=1, flags=Qt.MatchFlag.MatchStartsWith):
-        """Rows whose title starts with what was typed, from `start` on and around."""
+        """Rows whose text starts with what was typed, from `start` on and around."""
         count, typed = len(self._sources), str(value).casefold()
         if role != Qt.ItemDataRole.DisplayRole or hits != 1 or not count:
             return super().match(start, role, value, hits, flags)
         for step in range(count):
             row = (start.row() + step) % count
-            if self._title(row).casefold().startswith(typed):
+            if self._text(row).casefold().startswith(typed):
                 return [self.index(row)]
         return []
 
@@ -137,17 +191,23 @@ class ThumbnailModel(QAbstractListModel):
         """Have the thumbnails of these rows loaded, and no others."""
         self.loader.request((self._sources[row] for row in rows), box)
 
-    def _tooltip(self, row: int) -> str:
-        source, title = self._sources[row], self._title(row)
-        thumbnail = self.loader.get(source)
-        address = shown_source(source)
-        lines = [html.escape(shortened(address, MAX_TOOLTIP))]
-        if title and title not in address:
-            lines.insert(0, f"<b>{html.escape(shortened(title, MAX_TOOLTIP))}</b>")
+    def _text(self, row: int) -> str:
+        return ", ".join(filter(None, self._labels(row)))
+
+    def description(self, row: int) -> list[str]:
+        """Where an image is from, and its size or what is wrong with it, as HTML."""
+        thumbnail = self.thumbnail(row)
+        lines = [html.escape(shortened(shown_source(self._sources[row]), MAX_TOOLTIP))]
         if thumbnail is not None and thumbnail.error:
             lines.append(f"<b>Cannot be shown:</b> {html.escape(thumbnail.error)}")
         elif thumbnail is not None:
             lines.append(describe(thumbnail))
+        return lines
+
+    def _tooltip(self, row: int) -> str:
+        title, lines = self._text(row), self.description(row)
+        if title and title not in shown_source(self._sources[row]):
+            lines.insert(0, f"<b>{html.escape(shortened(title, MAX_TOOLTIP))}</b>")
         # Without a tag, Qt would show "&amp;" as it is written.
         return f"<qt>{'<br>'.join(lines)}</qt>"
 
@@ -161,14 +221,19 @@ def shown_source(source: str) -> str:
 
 def describe(thumbnail: Thumbnail) -> str:
     """Size of an image in pixels and, for a file, in bytes."""
-    width, height = thumbnail.size
-    text = f"{width:,} × {height:,} pixels"  # noqa: RUF001
+    text = f"{readable_pixels(thumbnail.size)} pixels"
     if thumbnail.stamp is not None:
-        text += f", {_bytes(thumbnail.stamp[0])}"
+        text += f", {readable_bytes(thumbnail.stamp[0])}"
     return text
 
 
-def _bytes(n_bytes: int) -> str:
+def readable_pixels(size: tuple[int, int]) -> str:
+    """Width and height as people write them."""
+    return f"{size[0]:,} × {size[1]:,}"  # noqa: RUF001
+
+
+def readable_bytes(n_bytes: int) -> str:
+    """A number of bytes as people write it."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n_bytes >= factor:
             return f"{n_bytes / factor:.1f} {unit}"

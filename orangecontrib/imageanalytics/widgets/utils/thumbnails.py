@@ -5,23 +5,21 @@ images are wanted now; threads read, fetch and decode them, and those no longer
 wanted are dropped. Files, network and pixels are never touched in the GUI thread.
 """
 
-import contextlib
-import logging
 import math
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 from AnyQt.QtCore import QObject, QTimer
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QImage
 from PIL import Image
 
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images.decode import decode, read_header
-from orangecontrib.imageanalytics.images.fetch import Fetcher
+from orangecontrib.imageanalytics.images.decode import content_header, decode
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.images.sources import (
     is_remote,
@@ -29,15 +27,15 @@ from orangecontrib.imageanalytics.images.sources import (
     split_page,
     stamp,
 )
-
-log = logging.getLogger(__name__)
+from orangecontrib.imageanalytics.widgets.utils.jobs import Downloads, Job, Workers
+from orangecontrib.imageanalytics.widgets.utils.mosaic import tile_of
 
 CACHE_BYTES = 256 * 2**20
 #: Images at full size are shrunk to this, which is 256 MB in memory.
 MAX_SHOWN_PIXELS = 64 * 2**20
 # Python code in the GUI thread waits while this much is copied: about 1 ms.
 STRIP_BYTES = 2**20
-ENTRY_BYTES = 1000
+ENTRY_BYTES = 2400  # what all but the pixels take
 COLLECT_MS = 25
 DECODERS = max(2, min(4, os.cpu_count() or 2))
 DOWNLOADERS = 8
@@ -66,6 +64,8 @@ class Thumbnail:
         Why the image cannot be read; otherwise empty.
     stamp : (int, int) or None
         Size and time of change of the file; None if it is not a file.
+    tile : numpy.ndarray or None
+        The image for a mosaic, see `tile_of`.
     """
 
     source: str
@@ -74,6 +74,7 @@ class Thumbnail:
     size: tuple[int, int] | None = None
     error: str = ""
     stamp: Stamp = None
+    tile: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def n_bytes(self) -> int:
@@ -172,159 +173,14 @@ def render(
         It cannot be read or decoded.
     """
     with opened(source, content) as (readable, page):
-
-        def at_least(size):
-            return decode(readable, size, page, intensity)
-
-        size = None if is_remote(source) else _size_in_header(source)
-        if size is not None:
-            target = fitted(size, box)
-            image = at_least(target)
-        else:
-            image = at_least(None)
-            size = image.size
-            target = fitted(size, box)
-            if size[0] < target[0]:
-                # Vector graphics have more detail to show.
-                image = at_least(target)
+        header = content_header(readable, page)
+        size = header.width, header.height
+        target = fitted(size, box)
+        image = decode(readable, target, page, intensity)
     if image.size != target:
         method = Image.Resampling.LANCZOS
         image = image.resize(target, method, reducing_gap=3.0)
-    return Thumbnail(source, box, to_qimage(image), size)
-
-
-def _size_in_header(source: str) -> tuple[int, int] | None:
-    try:
-        header = read_header(*split_page(source))
-    except ImageError:
-        return None
-    return header.width, header.height
-
-
-@dataclass(eq=False)
-class _Job:
-    source: str
-    box: Box
-    known: Thumbnail | None
-    intensity: Intensity = AUTOMATIC
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-
-class _Workers:
-    """Threads that work off a list of jobs, which may be replaced at any time."""
-
-    def __init__(self, n_threads: int, work: "_Work"):
-        self._n_threads = n_threads
-        self._work = work
-        self._changed = threading.Condition()
-        self._waiting: deque[_Job] = deque()
-        self._running: dict[str, _Job] = {}
-        self._threads: list[threading.Thread] = []
-        self._closed = False
-
-    def replace(self, jobs: Iterable[_Job]) -> None:
-        """Do these, in this order, and nothing else."""
-        with self._changed:
-            wanted = {job.source: job for job in jobs}
-            for source, running in self._running.items():
-                job = wanted.get(source)
-                if job is None or job.box != running.box:
-                    running.cancelled.set()
-                else:
-                    del wanted[source]
-            self._waiting = deque(wanted.values())
-            self._start_threads()
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        self.replace(())
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    @property
-    def idle(self) -> bool:
-        with self._changed:
-            return not self._waiting and not self._running
-
-    def _start_threads(self) -> None:
-        missing = min(self._n_threads, len(self._waiting)) - len(self._threads)
-        for _ in range(missing):
-            thread = threading.Thread(target=self._run, name="thumbnails", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _run(self) -> None:
-        while (job := self._next()) is not None:
-            try:
-                self._work(job)
-            except Exception as error:
-                log.exception("Loading %s", job.source)
-                self._work.fail(job, error)
-            finally:
-                with self._changed:
-                    if self._running.get(job.source) is job:
-                        del self._running[job.source]
-        self._work.downloads.tidy()
-
-    def _next(self) -> _Job | None:
-        with self._changed:
-            while not self._waiting:
-                if self._closed:
-                    return None
-                self._changed.wait()
-            job = self._waiting.popleft()
-            self._running[job.source] = job
-            return job
-
-
-class _Downloads:
-    """One `Fetcher` for the threads; made and closed in them."""
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._fetcher: Fetcher | None = None
-        self._n_users = 0
-        self._outdated = False
-
-    def renew(self) -> None:
-        """Forget which hosts are dead, as soon as no download is under way."""
-        # Without the lock: that would make the GUI wait for a fetcher being made.
-        self._outdated = True
-
-    def tidy(self) -> None:
-        """Close what `renew` has made outdated, if nobody uses it."""
-        with self._lock:
-            self._close_outdated()
-
-    def fetch(self, url: str, cancelled: threading.Event) -> bytes | None:
-        with self._borrowed() as fetcher:
-            for _, result in fetcher.fetch_all([url], cancelled):
-                if isinstance(result, ImageError):
-                    raise result
-                return result
-        return None
-
-    @contextlib.contextmanager
-    def _borrowed(self) -> Iterator[Fetcher]:
-        with self._lock:
-            self._close_outdated()
-            if self._fetcher is None:
-                self._fetcher = Fetcher()
-            self._n_users += 1
-        try:
-            yield self._fetcher
-        finally:
-            with self._lock:
-                self._n_users -= 1
-                self._close_outdated()
-
-    def _close_outdated(self) -> None:
-        if self._outdated and not self._n_users:
-            self._outdated = False
-            if self._fetcher is not None:
-                self._fetcher.close()
-                self._fetcher = None
+    return Thumbnail(source, box, to_qimage(image), size, tile=tile_of(image))
 
 
 class _Work:
@@ -332,10 +188,10 @@ class _Work:
 
     def __init__(self):
         self.results: deque[Thumbnail] = deque()
-        self.downloads = _Downloads()
+        self.downloads = Downloads()
         self._decoders = threading.BoundedSemaphore(DECODERS)
 
-    def __call__(self, job: _Job) -> None:
+    def __call__(self, job: Job) -> None:
         changed = content = None
         try:
             if is_remote(job.source):
@@ -360,12 +216,12 @@ class _Work:
         if not job.cancelled.is_set():
             self.results.append(result)
 
-    def fail(self, job: _Job, error: Exception) -> None:
+    def fail(self, job: Job, error: Exception) -> None:
         reason = f"unexpected error ({type(error).__name__})"
         self.results.append(Thumbnail(job.source, job.box, error=reason))
 
     @staticmethod
-    def _unchanged(job: _Job, changed: Stamp) -> bool:
+    def _unchanged(job: Job, changed: Stamp) -> bool:
         known = job.known
         return (
             known is not None
@@ -435,8 +291,8 @@ class ThumbnailLoader(QObject):
         self.cache = ThumbnailCache(cache_bytes)
         self.intensity: Intensity = AUTOMATIC
         self._work = _Work()
-        self._local = _Workers(DECODERS, self._work)
-        self._remote = _Workers(DOWNLOADERS, self._work)
+        self._local = Workers(DECODERS, self._work)
+        self._remote = Workers(DOWNLOADERS, self._work)
         # What is not in here may have changed since it was loaded.
         self._checked: set[str] = set()
         # Signals sent from the threads could reach a loader that is being deleted.
@@ -463,7 +319,7 @@ class ThumbnailLoader(QObject):
             known = self.cache.get(source)
             if known is None or not known.suits(box) or source not in self._checked:
                 jobs = remote if is_remote(source) else local
-                jobs.append(_Job(source, box, known, self.intensity))
+                jobs.append(Job(source, box, known, self.intensity))
         self._local.replace(local)
         self._remote.replace(remote)
         self._collector.start()

@@ -26,6 +26,8 @@ class TwoTexts(QStyledItemDelegate):
         details = index.data(DETAILS) or ""
         margin = QApplication.style().pixelMetric(QStyle.PM_FocusFrameHMargin) + 3
         room = option.rect.width() - 2 * margin
+        if option.features & QStyleOptionViewItem.HasDecoration:
+            room -= option.decorationSize.width() + 2 * margin
         if details:
             room -= option.fontMetrics.horizontalAdvance(details) + _GAP // 2
         text = option.fontMetrics.elidedText(option.text, Qt.ElideMiddle, room)

@@ -6,6 +6,7 @@ from AnyQt.QtCore import (
     QPoint,
     QPointF,
     QRect,
+    QSize,
     Qt,
 )
 from AnyQt.QtGui import (
@@ -20,12 +21,14 @@ from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication, QToolTip
 
 from orangecontrib.imageanalytics.widgets.utils import thumbnails
+from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
+from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelection
+from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Thumbnail,
     ThumbnailLoader,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnailview import ThumbnailView
 
 Keys = Qt.Key
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -54,9 +57,10 @@ def renders(monkeypatch):
 @pytest.fixture
 def view(renders):
     """A view with five columns for 23 images."""
-    view = ThumbnailView()
+    view = SheetView(FlowGeometry(), ExtendedSelection)
     view.setModel(ThumbnailModel(ThumbnailLoader(view), view))
-    cell = view.cell_size()
+    view.set_labels(1)
+    cell = cell_size(view)
     bar = view.verticalScrollBar().sizeHint().width() + 2 * view.frameWidth()
     view.resize(cell.width() * 5 + bar + 10, cell.height() * 3)
     show(view, 23)
@@ -67,7 +71,16 @@ def view(renders):
 
 def show(view, count):
     sources = [f"{count}/{row}" for row in range(count)]
-    view.model().set_images(sources, lambda row: f"title {row}")
+    view.model().set_images(sources, lambda row: [f"title {row}"])
+
+
+def cell_size(view):
+    return QSize(*view.sheet_geometry.steps)
+
+
+def row_rect(view, row):
+    """In the contents."""
+    return QRect(*view.sheet_geometry.rect(row))
 
 
 def center(view, row):
@@ -95,14 +108,14 @@ def drag(view, start, end):
             Qt.KeyboardModifier.NoModifier,
         )
         QApplication.sendEvent(viewport, event)
-    band = view._band.isVisible()
+    band = view.selection.band.isVisible()
     QTest.mouseRelease(viewport, LEFT, Qt.KeyboardModifier.NoModifier, end)
     return band
 
 
 def test_layout(view):
-    assert view.columns() == 5
-    rects = [view.row_rect(row) for row in range(23)]
+    assert view.sheet_geometry.columns == 5
+    rects = [row_rect(view, row) for row in range(23)]
     assert len({rect.top() for rect in rects[:5]}) == 1
     assert rects[5].top() > rects[0].bottom() and rects[5].left() == rects[0].left()
     for row, rect in enumerate(rects):
@@ -115,14 +128,14 @@ def test_index_at_inverts_visual_rect(view):
     for row in view.visible_rows():
         assert view.indexAt(center(view, row)).row() == row
     assert not view.indexAt(QPoint(0, 0)).isValid()
-    end = center(view, 22) + QPoint(view.row_rect(0).width(), 0)
+    end = center(view, 22) + QPoint(row_rect(view, 0).width(), 0)
     assert not view.indexAt(end).isValid()
 
 
 def test_few_images_are_not_spread(view):
     show(view, 2)
-    width = view.cell_size().width()
-    assert view.row_rect(1).right() < 2 * width
+    width = cell_size(view).width()
+    assert row_rect(view, 1).right() < 2 * width
     assert view.verticalScrollBar().maximum() == 0
 
 
@@ -155,7 +168,7 @@ def test_nothing_is_loaded_while_hidden(view, renders, until):
     view.hide()
     show(view, 10)
     renders.clear()
-    QTest.qWait(2 * view.settle_ms)
+    QTest.qWait(2 * view.loading.settle_ms)
     assert not renders
     view.show()
     until(lambda: len(renders) == 10)
@@ -181,9 +194,9 @@ def test_sharp_on_any_screen(view, until):
 def test_resizing_loads_the_size_that_was_settled_on(view, renders, until):
     until(lambda: renders and view.model().loader.idle)
     renders.clear()
-    view.settle_ms = 600
+    view.loading.settle_ms = 600
     for edge in range(110, 200, 10):
-        view.setEdge(edge)
+        view.set_scale(edge)
         QTest.qWait(1)
     until(lambda: view.model().loader.get("23/0").box == (190, 190))
     until(lambda: view.model().loader.idle)
@@ -193,9 +206,9 @@ def test_resizing_loads_the_size_that_was_settled_on(view, renders, until):
 def test_resizing_keeps_the_place(view):
     show(view, 10_000)
     view.scrollTo(view.model().index(5000), view.ScrollHint.PositionAtTop)
-    first = view.visible_rows().start
+    first = view.visible_rows()[0]
     for edge in (300, 40, 100):
-        view.setEdge(edge)
+        view.set_scale(edge)
         assert first in view.visible_rows()
     width = view.width()
     for factor in (2, 1):
@@ -223,7 +236,7 @@ def test_resizing_keeps_the_place(view):
     ],
 )
 def test_keys_move(view, start, key, end):
-    view.resize(view.width(), view.cell_size().height() * 2 + 20)
+    view.resize(view.width(), cell_size(view).height() * 2 + 20)
     QTest.qWait(1)
     set_current(view, start)
     QTest.keyClick(view, key)
@@ -263,12 +276,12 @@ def test_click_beside_deselects(view):
 def test_rubber_band(view):
     show(view, 8)
     # From a gap: between the first two lines, left of the second column.
-    first, last = view.row_rect(1).bottomLeft(), view.row_rect(7).center()
+    first, last = row_rect(view, 1).bottomLeft(), row_rect(view, 7).center()
     band = drag(view, first + QPoint(-2, 2), last)
     assert band
     assert view.selected_rows() == [6, 7]
-    assert not view._band.isVisible()
-    drag(view, view.row_rect(7).center(), view.row_rect(1).center())
+    assert not view.selection.band.isVisible()
+    drag(view, row_rect(view, 7).center(), row_rect(view, 1).center())
     assert view.selected_rows() == [1, 2, 6, 7]
 
 
@@ -277,7 +290,7 @@ def test_selecting_with_the_mouse_is_told_once(view):
     changes = []
     view.selection_changed.connect(lambda: changes.append(view.selected_rows()))
     view.select_rows([0])
-    drag(view, view.row_rect(7).center(), view.row_rect(1).center())
+    drag(view, row_rect(view, 7).center(), row_rect(view, 1).center())
     QTest.mouseClick(view.viewport(), LEFT, CONTROL, center(view, 1))
     view.select_rows([5])
     assert changes == [[0], [1, 2, 6, 7], [2, 6, 7], [5]]
@@ -342,10 +355,10 @@ def test_preview_is_requested(view):
     assert requested == [3, 3, 6]
 
 
-def wheel(view, turned, modifiers):
+def wheel(view, turned, modifiers, place=QPointF(20, 20)):  # noqa: B008
     event = QWheelEvent(
-        QPointF(20, 20),
-        QPointF(20, 20),
+        place,
+        place,
         QPoint(),
         QPoint(0, turned),
         Qt.MouseButton.NoButton,
@@ -356,26 +369,41 @@ def wheel(view, turned, modifiers):
     QApplication.sendEvent(view.viewport(), event)
 
 
-def test_control_and_wheel_ask_for_another_size(view):
-    steps = []
-    view.resize_requested.connect(steps.append)
+def test_control_and_wheel_change_the_size(view):
+    sizes = []
+    view.scaled.connect(sizes.append)
     for turned in (120, -240, 50, 50, 50):
         wheel(view, turned, CONTROL)
-    assert steps == [1, -1, -1, 1]
-    assert view.verticalOffset() == 0
+    assert sizes == [116, 84, 100]
     QTest.keyClick(view, Keys.Key_Plus, CONTROL)
     QTest.keyClick(view, Keys.Key_Minus, CONTROL)
-    assert steps[4:] == [1, -1]
+    assert sizes[3:] == [116, 100]
+    view.verticalScrollBar().setValue(0)
     wheel(view, -120, Qt.KeyboardModifier.NoModifier)
-    assert len(steps) == 6
+    assert len(sizes) == 5
     assert view.verticalOffset() > 0
+    for steps, end in ((100, 1024), (-100, 32)):
+        view.zoom_by(steps)
+        assert view.scale() == end
+
+
+def test_zooming_keeps_the_image_under_the_mouse(view):
+    show(view, 10_000)
+    view.scrollTo(view.model().index(5000), view.ScrollHint.PositionAtTop)
+    place = center(view, 5007)
+    for turned in (120, 120, 120, -120, -120, -120):
+        at = place + view.offset()
+        row, _ = view.sheet_geometry.locate(at.x(), at.y())
+        wheel(view, turned, CONTROL, QPointF(place))
+        rect = view.visualRect(view.model().index(row))
+        assert rect.top() - 5 <= place.y() <= rect.bottom() + 5
 
 
 def test_typing_finds_a_title(view):
     show(view, 1000)
     QTest.keyClicks(view, "title99")
     assert current(view) == 0
-    view.model().set_title(lambda row: f"row{row}")
+    view.set_labels(1, lambda row: [f"row{row}"])
     view.keyboardSearch("")
     QTest.qWait(QApplication.keyboardInputInterval() + 50)
     QTest.keyClicks(view, "row99")
@@ -391,7 +419,7 @@ def test_selection_is_painted(view):
         view.palette().color(group, QPalette.ColorRole.Highlight).rgb()
         for group in groups
     }
-    corner = view.row_rect(1).topLeft() + QPoint(8, 3)
+    corner = row_rect(view, 1).topLeft() + QPoint(8, 3)
     assert view.viewport().grab().toImage().pixel(corner) != highlight.rgb()
     view.select_rows([1])
     assert view.viewport().grab().toImage().pixel(corner) in highlights
@@ -400,7 +428,7 @@ def test_selection_is_painted(view):
 def test_region_to_repaint_is_what_changed(view):
     view.select_rows([0, 1])
     region = view.visualRegionForSelection(view.selectionModel().selection())
-    assert region.boundingRect() == view.row_rect(0) | view.row_rect(1)
+    assert region.boundingRect() == row_rect(view, 0) | row_rect(view, 1)
     show(view, 100_000)
     view.selectAll()
     region = view.visualRegionForSelection(view.selectionModel().selection())
@@ -413,7 +441,7 @@ def test_broken_images_are_painted(view, until):
     until(lambda: loader.get("23/0") and loader.idle)
     loader.cache.put(Thumbnail("23/0", (100, 100), error="file not found"))
     after = view.viewport().grab().toImage()
-    assert after.copy(view.row_rect(0)) != before.copy(view.row_rect(0))
+    assert after.copy(row_rect(view, 0)) != before.copy(row_rect(view, 0))
 
 
 def test_new_images_start_at_the_top(view):

@@ -1,0 +1,52 @@
+"""An image read no larger than it is shown, with no more work than that takes."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from orangecontrib.imageanalytics.images.decode import content_header, decode
+from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
+from orangecontrib.imageanalytics.images.sources import opened
+
+
+def read_fitted(
+    source: str,
+    edge: int,
+    content: bytes | None = None,
+    intensity: Intensity = AUTOMATIC,
+) -> Image.Image:
+    """
+    Read an image and shrink it to fit into a square.
+
+    Parameters
+    ----------
+    source : str
+        Path or data URL; or any URL, if its content is given.
+    edge : int
+        Side of the square, in pixels. Smaller images keep their size.
+    content : bytes, optional
+        Content of the file, if it was read already.
+    intensity : "auto", "full" or (float, float)
+        As for `decode`.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Image in mode RGB, 8 bits a channel.
+
+    Raises
+    ------
+    ImageError
+        It cannot be read or decoded.
+    """
+    with opened(source, content) as (readable, page):
+        header = content_header(readable, page)
+        scale = min(1.0, edge / max(header.width, header.height))
+        wanted = (
+            max(1, round(header.width * scale)),
+            max(1, round(header.height * scale)),
+        )
+        image = decode(readable, wanted, page, intensity)
+    if image.size != wanted and max(image.size) > edge:
+        image = image.resize(wanted, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return image

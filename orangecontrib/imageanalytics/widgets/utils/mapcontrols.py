@@ -1,0 +1,90 @@
+"""The window of Image Map: its controls, and the plot."""
+
+from AnyQt.QtCore import QSize, Qt
+from AnyQt.QtWidgets import QSizePolicy
+from Orange.data import ContinuousVariable
+from Orange.widgets import gui
+from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
+from Orange.widgets.utils.plot import OWPlotGUI
+
+from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE
+from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
+from orangecontrib.imageanalytics.widgets.utils.mapview import MapView
+
+MIN_EDGE, MAX_EDGE, EDGE_STEP = 24, 256, 8
+
+
+class MapControlsMixin:
+    """For Image Map: makes what Orange's projection widgets ask for."""
+
+    def _add_graph(self):
+        box = gui.vBox(self.mainArea, True, margin=0)
+        self.view = MapView(self.image_model, self._describe, box)
+        self.graph = ImageMapGraph(self, self.view)
+        self.view.set_graph(self.graph)
+        box.layout().addWidget(self.view)
+        self.legend = self.view.legend
+        self.legend.clicked.connect(self._select_value)
+
+    def _add_controls(self):
+        self.gui = OWPlotGUI(self)
+        self.column_model = VariableListModel(parent=self)
+        self.axis_model = DomainModel(
+            DomainModel.MIXED, valid_types=(ContinuousVariable,)
+        )
+        self.label_model = DomainModel(placeholder="(None)")
+        self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
+        boxes = (
+            ("Images", "image_attr", "Column:", self.column_model, self._change_images),
+            ("Axes", "attr_x", "Axis x:", self.axis_model, self._change_axes),
+            (None, "attr_y", "Axis y:", self.axis_model, self._change_axes),
+            ("Looks", "attr_color", "Color:", self.color_model, self.colors_changed),
+            (None, "attr_label", "Label:", self.label_model, self.labels_changed),
+        )
+        for title, name, label, model, callback in boxes:
+            if title is not None:
+                box = gui.vBox(self.controlArea, title)
+            gui.comboBox(
+                box,
+                self,
+                name,
+                label=label,
+                callback=callback,
+                orientation=Qt.Orientation.Horizontal,
+                labelWidth=56,
+                contentsLength=12,
+                searchable=True,
+                model=model,
+            )
+        gui.hSlider(
+            box,
+            self,
+            "image_size",
+            label="Size:",
+            minValue=MIN_EDGE,
+            maxValue=MAX_EDGE,
+            step=EDGE_STEP,
+            callback=lambda: self.graph.images.places.set_edge(self.image_size),
+            createLabel=False,
+            tooltip="Size of the images; the smaller they are, the more are shown",
+        )
+        self.room_label = gui.label(box, self, "")
+        self.room_label.setWordWrap(True)
+        # Its text must not make the controls wider than their place.
+        self.room_label.setSizePolicy(
+            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
+        )
+        self.graph.images.counted.connect(self._show_count)
+
+    def sizeHint(self):
+        """Room for a good number of images."""
+        return QSize(1000, 700)
+
+    def _show_count(self):
+        """Say how many images there is no room for, in view or elsewhere."""
+        places, count = self.graph.images.places, len(self.imaged)
+        n_shown = places.count_with_room()
+        text = ""
+        if 0 < n_shown < count:
+            text = f"{n_shown:,} of {count:,} images have room; zoom in to see more."
+        self.room_label.setText(text)
