@@ -457,7 +457,7 @@ class TestWeights(FromFile):
 
     def test_by_hand(self):
         path = self.weights()
-        dialog = self.open(path)
+        self.open(path)
         form = self.page.form
         assert form is self.page.architecture_form
         assert form.isEnabled()
