@@ -707,7 +707,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self._trust_needed = needed
         name = self._choice.label
         self.Warning.trust_needed(name)
-        self._show_text(f"{name} has not been opened.", page=3)
+        self._show_text(
+            f"{name} has not been opened, since it can run any program.", page=3
+        )
         self._send(None, None)
 
     def _clear_results(self):
