@@ -27,7 +27,12 @@ def _portable_properties(match) -> str:
     properties = loads(unescape(text), data_format)
     properties.pop("savedWidgetGeometry", None)
     if "recent_paths" in properties:
-        beside = [p for p in properties["recent_paths"] if p.prefix == "basedir"]
+        recent_paths = properties["recent_paths"]
+        beside = [p for p in recent_paths if p.prefix == "basedir"]
+        if "n_folders" in properties:
+            # Of those that are read, there may be some that lie elsewhere.
+            read = recent_paths[: properties["n_folders"]]
+            properties["n_folders"] = sum(p.prefix == "basedir" for p in read)
         for recent in beside:
             recent.abspath = ""
         properties["recent_paths"] = beside

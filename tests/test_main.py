@@ -149,6 +149,31 @@ def test_no_such_folder(tmp_path, out, capsys):
     assert "nowhere" in capsys.readouterr().err
 
 
+def test_several_folders(photos, out, capsys):
+    gone = photos / "gone"
+    arguments = (photos / "a", gone, photos / "b", "-o", out, "--device", "cpu")
+    assert run("embed", *arguments, "--no-cache") == 0
+    printed = capsys.readouterr()
+    assert f"warning: there is no folder {gone}\n" in printed.err
+    table = Table(str(out))
+    assert list(table.get_column("image")) == ["a/red.png", "b/blue sky.png"]
+    assert table.domain.class_var.values == ("a", "b")
+    assert table.domain["image"].attributes["origin"] == str(photos)
+    assert run("embed", gone, photos / "lost", "-o", out, "--force") == 1
+    assert f"there is no folder {gone}, " in capsys.readouterr().err
+
+
+def test_class_from_names(photos, out, capsys):
+    assert run("embed", photos, "-o", out, "--class-from", "{class} *") == 0
+    assert "no class  1 (by their names)" in capsys.readouterr().out
+    table = Table(str(out))
+    assert table.domain.class_var.values == ("blue",)
+    with pytest.raises(SystemExit) as stopped:
+        run("embed", photos, "-o", out, "--class-from", "cat")
+    assert stopped.value.code == 2
+    assert "no {class} in the pattern" in capsys.readouterr().err
+
+
 def test_nothing_to_embed(tmp_path, out, capsys):
     folder = tmp_path / "texts"
     folder.mkdir()

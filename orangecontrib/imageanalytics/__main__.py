@@ -16,7 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
@@ -38,6 +38,9 @@ from orangecontrib.imageanalytics.networks.registry import (
     family_names,
     find_network,
 )
+
+if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.import_images import NamePattern
 
 USAGE, ERROR, STOPPED = 2, 1, 130
 _STANDARD_ERROR = 2
@@ -83,10 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    command = commands.add_parser("embed", help="a folder of images into a file")
+    command = commands.add_parser("embed", help="folders of images into a file")
     command.set_defaults(command=embed)
     command.add_argument(
-        "folder", metavar="FOLDER", help="searched with its subfolders"
+        "folders", metavar="FOLDER", nargs="+", help="searched with its subfolders"
     )
     command.add_argument(
         "-o",
@@ -132,6 +135,14 @@ def _parser() -> argparse.ArgumentParser:
         default="first",
         help="of files with several pages, planes or channels: one image or all "
         "(default: %(default)s)",
+    )
+    command.add_argument(
+        "--class-from",
+        metavar="PATTERN",
+        type=_name_pattern,
+        help="take the class from the names of files instead of folders: a pattern "
+        "such as '{class}_*', start, before-number, after-number, or a regular "
+        "expression with a group (?P<class>...)",
     )
     command.add_argument(
         "--device",
@@ -195,14 +206,22 @@ def _intensity(text: str) -> Intensity:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _name_pattern(text: str) -> NamePattern:
+    from orangecontrib.imageanalytics.import_images import NamePattern
+
+    try:
+        return NamePattern(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def embed(options: argparse.Namespace) -> int:
-    """Embed a folder of images and save the result."""
+    """Embed folders of images and save the result."""
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
     from orangecontrib.imageanalytics.import_images import ImportImages
     from orangecontrib.imageanalytics.output_file import OutputFile
 
-    if not os.path.isdir(options.folder):
-        raise NotADirectoryError(f"there is no folder {options.folder}")
+    folders = _existing(options.folders)
     try:
         output = OutputFile(options.output, overwrite=options.force)
         network = find_network(options.model)
@@ -225,8 +244,8 @@ def embed(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(error) from error
 
-    reader = ImportImages(pages=options.pages)
-    table, _ = reader(options.folder)
+    reader = ImportImages(pages=options.pages, class_from=options.class_from)
+    table, _ = reader(folders)
     skipped = list(reader.skipped)
     embedded = None
     if table is not None:
@@ -240,7 +259,8 @@ def embed(options: argparse.Namespace) -> int:
     for path, reason in reader.left_out:
         _tell(f"left out: {_in_one_line(path)}: {reason}", sys.stderr)
     if embedded is None:
-        text = f"no image in {options.folder} could be embedded; nothing was written"
+        names = ", ".join(folders)
+        text = f"no image in {names} could be embedded; nothing was written"
         _tell(f"error: {text}", sys.stderr)
         return ERROR
     _tell(_summary(options, embedder.statistics, skipped, reader))
@@ -257,10 +277,22 @@ def _embed(embedder, table):
         raise UsageError(error) from error
 
 
+def _existing(folders: list[str]) -> list[str]:
+    """Those of some folders that are there; the others are told."""
+    missing = [folder for folder in folders if not os.path.isdir(folder)]
+    if len(missing) == len(folders):
+        raise NotADirectoryError(f"there is no folder {', '.join(missing)}")
+    for folder in missing:
+        _tell(f"warning: there is no folder {folder}", sys.stderr)
+    return [folder for folder in folders if folder not in missing]
+
+
 def _summary(options, statistics, skipped, reader) -> str:
     rows = [("skipped", _counted(skipped))]
     if reader.left_out:
         rows.append(("left out", _counted(reader.left_out)))
+    if reader.unmatched:
+        rows.append(("no class", f"{len(reader.unmatched)} (by their names)"))
     if reader.has_more:
         n_files = len(reader.has_more)
         have = "file has" if n_files == 1 else "files have"

@@ -3,9 +3,10 @@ import time
 
 import numpy as np
 import pytest
-from AnyQt.QtCore import QPoint, Qt
-from AnyQt.QtGui import QColor
+from AnyQt.QtCore import QEvent, QPoint, QPointF, Qt
+from AnyQt.QtGui import QColor, QMouseEvent
 from AnyQt.QtTest import QTest
+from AnyQt.QtWidgets import QApplication
 from Orange.data import (
     ContinuousVariable,
     DiscreteVariable,
@@ -189,8 +190,13 @@ class TestOWImageGrid(WidgetTest):
         assert self.selected("G2") == ["8.png"]
         area = viewport.rect()
         QTest.mousePress(viewport, button, NO, QPoint(1, 1))
-        QTest.mouseMove(viewport, area.center())
-        QTest.mouseMove(viewport, area.bottomRight())
+        for place in (area.center(), area.bottomRight()):
+            # Qt 5's `QTest.mouseMove` moves a mouse that there may not be.
+            global_place = QPointF(viewport.mapToGlobal(place))
+            kind = QEvent.Type.MouseMove
+            event = QMouseEvent(kind, QPointF(place), global_place, button, button, NO)
+            QApplication.sendEvent(viewport, event)
+        assert self.view.selection.band.isVisible()
         QTest.mouseRelease(viewport, button, NO, area.bottomRight())
         assert len(self.selected()) == COUNT
         assert not self.view.selection.band.isVisible()

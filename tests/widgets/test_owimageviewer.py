@@ -102,6 +102,7 @@ class TestOWImageViewer(WidgetTest):
         return None if data is None else list(data.get_column("image"))
 
     def show(self, loaded=True):
+        self.widget.resize(900, 700)
         self.widget.show()
         if loaded:
             loader = self.widget.loader

@@ -30,7 +30,7 @@ def old_workflow(open_workflow, photos, tmp_path, monkeypatch):
 def test_old_workflow(old_workflow, tmp_path):
     importing = old_workflow["Import Images"]
     assert importing.folder == str(tmp_path / "photos")
-    assert importing.info_label.text() == "6 images / 2 categories"
+    assert importing.status.label.text() == "6 images / 2 categories"
 
     vgg = old_workflow["Image Embedding"]
     assert vgg.embedder == "vgg19"

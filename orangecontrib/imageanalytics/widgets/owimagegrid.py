@@ -1,7 +1,5 @@
 """Image Grid: images on a grid, like ones side by side."""
 
-import math
-
 import numpy as np
 from AnyQt.QtCore import QSize
 from Orange.data import Table, Variable
@@ -17,20 +15,20 @@ from Orange.widgets.widget import Input, Msg, Output
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
 from orangecontrib.imageanalytics.widgets.utils.coloring import (
     COLORABLE,
-    row_coloring,
 )
 from orangecontrib.imageanalytics.widgets.utils.gridgeometry import GridGeometry
 from orangecontrib.imageanalytics.widgets.utils.gridlayout import (
     MIN_SIZE,
     GridLayoutMixin,
 )
-from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
+from orangecontrib.imageanalytics.widgets.utils.gridlook import (
+    CROPPED,
+    WHOLE,
+    GridLookMixin,
+)
 from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
 from orangecontrib.imageanalytics.widgets.utils.selection import GroupSelection
-from orangecontrib.imageanalytics.widgets.utils.subset import rows_in_subset
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import row_labels
 
-WHOLE, CROPPED = range(2)
 NO_DATA = (
     "Connect Image Embedding, or any widget whose table has images and vectors.\n\n"
     "For example: Import Images, Image Embedding, Image Grid"
@@ -38,7 +36,7 @@ NO_DATA = (
 NO_FEATURES = "Put Image Embedding before Image Grid: it turns images into vectors."
 
 
-class OWImageGrid(GridLayoutMixin, OWImageSheet):
+class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
     """Shows images on a grid by their likeness; outputs the selected ones."""
 
     name = "Image Grid"
@@ -119,28 +117,6 @@ class OWImageGrid(GridLayoutMixin, OWImageSheet):
                 box, name, label, model, callback, f"The column with the images' {tip}"
             )
         self.make_legend(box)
-
-    def _make_look_boxes(self):
-        gui.radioButtons(
-            self.controlArea,
-            self,
-            "cell_fit",
-            ["Whole image", "Cut to fill the cell"],
-            box="Cells",
-            callback=lambda: self.view.set_crop(self.cell_fit == CROPPED),
-        )
-        gui.hSlider(
-            self.controlArea,
-            self,
-            "zoom",
-            box="Zoom",
-            minValue=0,
-            maxValue=100,
-            callback=self._change_zoom,
-            createLabel=False,
-            tooltip="Or hold Ctrl and turn the mouse wheel",
-        )
-        gui.rubber(self.controlArea)
 
     def _make_buttons(self):
         gui.auto_send(self.buttonsArea, self, "auto_commit")
@@ -277,48 +253,7 @@ class OWImageGrid(GridLayoutMixin, OWImageSheet):
         groups[self._shown] = self.view.selection.groups
         return groups
 
-    def _label_view(self):
-        variables = [self.label_attr] if self.label_attr is not None else []
-        labels = row_labels(self.data, variables, self._shown)
-        self.view.set_labels(len(variables), labels)
-
-    def shown_values(self, row: int) -> list[tuple[str, str]]:
-        """Label and colour."""
-        variables = self.label_attr, self.color_attr
-        return row_values(self.data, int(self._shown[row]), variables)
-
-    def _show_labels(self):
-        self._label_view()
-        self._resize_timer.start()
-
-    def _show_colors(self):
-        data = self.data if len(self._shown) else None
-        self.show_coloring(row_coloring(data, self.color_attr, self._shown))
-
-    def _show_subset(self):
-        self.Warning.incompatible_subset.clear()
-        self.Warning.extras_in_subset.clear()
-        if self.data is None or not self.data_subset:
-            self.view.set_dimmed(None)
-            return
-        inside, n_found = rows_in_subset(
-            self.data, self._sources, self.imageAttr, self.data_subset
-        )
-        if not n_found:
-            self.Warning.incompatible_subset()
-        elif n_found < len(self.data_subset):
-            self.Warning.extras_in_subset()
-        self.view.set_dimmed(~inside[self._shown])
-
     # Controls -----------------------------------------------------------------------
-
-    def _on_scaled(self, scale: float):
-        largest = self.view.sheet_geometry.scale_range()[1]
-        self.zoom = round(100 * math.log(scale, largest)) if largest > 1 else 0
-
-    def _change_zoom(self):
-        largest = self.view.sheet_geometry.scale_range()[1]
-        self.view.set_scale(largest ** (self.zoom / 100))
 
     def _change_images(self):
         self._find_images()

@@ -1,50 +1,47 @@
-"""Import Images: a folder of images becomes a table."""
+"""Import Images: folders of images become a table."""
 
 import logging
 import os
+from dataclasses import dataclass
 
-from AnyQt.QtCore import Qt, QUrl
-from AnyQt.QtGui import QStandardItem
-from AnyQt.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QFileIconProvider,
-    QFormLayout,
-    QGridLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QSizePolicy,
-    QStackedWidget,
-    QStyle,
-    QWidget,
-)
+from AnyQt.QtWidgets import QComboBox, QFormLayout
 from Orange.data import Table
 from Orange.widgets import gui
 from Orange.widgets.settings import Setting
 from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
-from Orange.widgets.utils.filedialogs import (
-    OWUrlDropBase,
-    RecentPath,
-    stored_recent_paths_prepend,
-)
-from Orange.widgets.utils.localization import pl
+from Orange.widgets.utils.filedialogs import RecentPath, stored_recent_paths_prepend
 from Orange.widgets.utils.widgetpreview import WidgetPreview
 from Orange.widgets.widget import Msg, Output
-from orangewidget.workflow.drophandler import SingleFileDropHandler
+from orangewidget.workflow.drophandler import FilesDropHandler
 
-from orangecontrib.imageanalytics.import_images import ImportImages
-from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
-    SkippedDialog,
-    without_links,
+from orangecontrib.imageanalytics.import_images import (
+    ImportImages,
+    NamePattern,
+    PatternError,
 )
+from orangecontrib.imageanalytics.import_images.folders import Listing, folder_problem
+from orangecontrib.imageanalytics.import_images.table import file_name
+from orangecontrib.imageanalytics.import_images.watch import Changes, FolderWatch
+from orangecontrib.imageanalytics.widgets.utils import import_summary
+from orangecontrib.imageanalytics.widgets.utils.folder_choice import short_name
+from orangecontrib.imageanalytics.widgets.utils.folder_watcher import FolderWatcher
+from orangecontrib.imageanalytics.widgets.utils.folders_widget import OWFoldersBase
+from orangecontrib.imageanalytics.widgets.utils.name_pattern_choice import (
+    DEFAULT,
+    NamePatternChoice,
+)
+from orangecontrib.imageanalytics.widgets.utils.reading_status import ReadingStatus
+from orangecontrib.imageanalytics.widgets.utils.recent_folders import located
+from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 log = logging.getLogger(__name__)
 
+FROM_NAME = "name"
 CATEGORIES = (
     ("Path of the folder", "path"),
     ("Top folder", "top"),
+    ("Name of the file", FROM_NAME),
     ("None", "none"),
 )
 PAGES = (
@@ -55,11 +52,33 @@ PAGES_TIP = """\
 <p>What becomes of files with several pages, planes, channels or frames.</p>
 <p>First: one row. Its image is the first page or frame; of a stack it is the plane in
 the middle, with all of its channels in colour. All as rows: a row for each.</p>"""
-MOST_RECENT = 20
+WATCH = (
+    ("Off", "off"),
+    ("Show what is new", "show"),
+    ("Load what is new", "load"),
+)
+WATCH_TIP = """\
+<p>Whether to look for images that are added, changed or removed while the widget is
+here. They are loaded by themselves, or when you press a button. Files that are still
+being written wait until they are complete.</p>"""
+EMPTY = """\
+<b>Choose a folder of images</b>, or drop one or more folders here.<br/>
+If it has subfolders, they become the categories of the images in them."""
 
 
-def scan_folder(importer: ImportImages, folder: str, state):
-    """Run in a thread: what `ImportImages` returns for a folder."""
+@dataclass
+class Found:
+    """What the thread has found."""
+
+    folders: list[RecentPath]
+    listing: Listing
+    table: Table | None
+    names: list[str]
+    problem: str = ""  # with the pattern
+
+
+def read_folders(importer, pattern: str, recent: list[RecentPath], places, state):
+    """Run in a thread: find the images in folders."""
 
     def report(progress):
         if not state.is_interruption_requested():
@@ -67,14 +86,34 @@ def scan_folder(importer: ImportImages, folder: str, state):
             state.set_partial_result(progress)
 
     importer.report_progress = report
-    return importer(folder)
+    folders = located(recent, places)
+    listing = importer.read([folder.abspath for folder in folders])
+    if listing is None:
+        return None
+    return make_table(importer, pattern, folders, listing, state)
 
 
-class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
+def make_table(importer, pattern: str, folders, listing: Listing, _state):
+    """Run in a thread: make a table of the images that were found."""
+    names = []
+    problem = ""
+    if pattern:
+        names = [file_name(image.path) for image in listing.images if image.isvalid]
+    try:
+        importer.class_from = NamePattern(pattern) if pattern else None
+        table, _ = importer.table(listing)
+    except PatternError as error:
+        importer.class_from, importer.category = None, "none"
+        problem = str(error)
+        table, _ = importer.table(listing)
+    return Found(folders, listing, table or None, names, problem)
+
+
+class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
     """The widget; `ImportImages` does the work, in a thread."""
 
     name = "Import Images"
-    description = "List the images in a folder, with their categories, in a table."
+    description = "List the images in folders, with their categories, in a table."
     keywords = "import images, import, image, picture, photo, folder, read, load"
     icon = "icons/ImportImages-symbolic.svg"
     priority = 110
@@ -82,67 +121,61 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
     class Outputs:
         data = Output("Data", Table, default=True)
 
-    class Error(OWUrlDropBase.Error):
+    class Error(OWFoldersBase.Error):
         folder = Msg("{}")
         unexpected = Msg("The folder could not be read: {}")
 
-    class Warning(OWUrlDropBase.Warning):
-        no_images = Msg("There are no images in {}.")
+    class Warning(OWFoldersBase.Warning):
+        no_images = Msg("There are no images in {}. Choose another folder{}.")
+        missing = Msg("{}")
+        unreachable = Msg("{} Its images are kept.")
+        pattern = Msg("There are no categories: {}")
 
-    class Information(OWUrlDropBase.Information):
+    class Information(OWFoldersBase.Information):
         cancelled = Msg("Cancelled. Press Reload to read the folder.")
 
     want_main_area = False
     resizing_enabled = False
 
-    #: RecentPath objects; the first is the folder that is read
-    recent_paths = Setting([])
     category_from: str = Setting("path")
+    name_pattern: str = Setting(DEFAULT)
     subfolders: bool = Setting(True)
     pages: str = Setting("first")
+    watch: str = Setting("off")
 
     def __init__(self):
-        OWUrlDropBase.__init__(self)
+        OWFoldersBase.__init__(self)
         ConcurrentWidgetMixin.__init__(self)
-        if self.category_from not in dict(CATEGORIES).values():
-            self.category_from = "path"
-        if self.pages not in dict(PAGES).values():
-            self.pages = "first"
-        self.skipped: list[tuple[str, str]] = []
-        self.left_out: list[tuple[str, str]] = []
-        self.has_more: list[str] = []
+        self._check_settings()
         self._importer = None
+        self._listing: Listing | None = None
+        self._news: Changes | None = None
+        self._watcher = FolderWatcher(self)
+        self._watcher.looked.connect(self._show_changes)
+        self.controlArea.setMinimumWidth(440)
         self._make_folder_box()
         self._make_options_box()
-        self._make_info_box()
-        self.recent_paths = self._relocated()[:MOST_RECENT]
-        self._show_recent()
+        self.status = ReadingStatus()
+        self.status.cancelled.connect(self.stop)
+        self.status.news_asked.connect(self.load_news)
+        self.status.link.connect(self._show_list)
+        gui.vBox(self.controlArea, "Images").layout().addWidget(self.status)
         self.load()
 
-    # Layout -----------------------------------------------------------------------
+    def _check_settings(self):
+        """Settings come from files, which may hold anything."""
+        for setting, choices, default in (
+            ("category_from", CATEGORIES, "path"),
+            ("pages", PAGES, "first"),
+            ("watch", WATCH, "off"),
+        ):
+            if getattr(self, setting) not in [value for _, value in choices]:
+                setattr(self, setting, default)
+        if not isinstance(self.name_pattern, str):
+            self.name_pattern = DEFAULT
+        self.subfolders = bool(self.subfolders)
 
-    def _make_folder_box(self):
-        self.controlArea.setMinimumWidth(420)
-        box = gui.hBox(self.controlArea, "Folder")
-        self.folder_combo = combo = QComboBox(toolTip="Folders read of late")
-        combo.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
-        combo.setMinimumContentsLength(26)
-        combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
-        combo.activated.connect(self._select_recent)
-        box.layout().addWidget(combo)
-        icon = self.style().standardIcon
-        self.browse_button = gui.button(
-            box, self, "...", callback=self.browse, autoDefault=False
-        )
-        self.browse_button.setIcon(icon(QStyle.SP_DirOpenIcon))
-        self.browse_button.setToolTip("Choose a folder")
-        self.reload_button = gui.button(
-            box, self, "Reload", callback=self.load, autoDefault=False
-        )
-        self.reload_button.setIcon(icon(QStyle.SP_BrowserReload))
-        self.reload_button.setToolTip("Read the folder again")
-        for button in (self.browse_button, self.reload_button):
-            button.setSizePolicy(QSizePolicy.Maximum, QSizePolicy.Fixed)
+    # Layout -----------------------------------------------------------------------
 
     def _make_options_box(self):
         box = gui.vBox(self.controlArea, "Options")
@@ -154,9 +187,23 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
             "Ca&tegory:",
             CATEGORIES,
             "category_from",
-            "The part of an image's path that becomes its category",
+            "What of an image's path becomes its category",
+            self._category_chosen,
         )
-        self.pages_combo = self._add_choice(form, "&Pages:", PAGES, "pages", PAGES_TIP)
+        self.name_choice = NamePatternChoice()
+        self.name_choice.set_pattern(self.name_pattern)
+        self.name_choice.changed.connect(self._pattern_chosen)
+        self.name_choice.unmatched_asked.connect(
+            lambda names: import_summary.show_unmatched(names, self)
+        )
+        form.addRow("", self.name_choice)
+        self.name_choice.setVisible(self.category_from == FROM_NAME)
+        self.pages_combo = self._add_choice(
+            form, "&Pages:", PAGES, "pages", PAGES_TIP, self.load
+        )
+        self.watch_combo = self._add_choice(
+            form, "&Watch:", WATCH, "watch", WATCH_TIP, self._watch_changed
+        )
         gui.checkBox(
             box,
             self,
@@ -165,152 +212,61 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
             callback=self.load,
         )
 
-    def _add_choice(self, form, label, choices, setting, tip) -> QComboBox:
+    def _add_choice(self, form, label, choices, setting, tip, chosen) -> QComboBox:
+        def choose(index):
+            value = choices[index][1]
+            if value != getattr(self, setting):
+                setattr(self, setting, value)
+                chosen()
+
         combo = QComboBox(toolTip=tip)
         for text, value in choices:
             combo.addItem(text, value)
         combo.setCurrentIndex(combo.findData(getattr(self, setting)))
-        combo.activated.connect(lambda index: self._choose(setting, choices[index][1]))
+        combo.activated.connect(choose)
         form.addRow(label, combo)
         return combo
-
-    def _choose(self, setting, value):
-        if value != getattr(self, setting):
-            setattr(self, setting, value)
-            self.load()
-
-    def _make_info_box(self):
-        box = gui.vBox(self.controlArea, "Images")
-        self.info_label = QLabel(wordWrap=True)
-        self.info_label.setTextInteractionFlags(
-            Qt.LinksAccessibleByMouse | Qt.LinksAccessibleByKeyboard
-        )
-        self.info_label.linkActivated.connect(self._show_list)
-        self.progress_bar = QProgressBar(minimum=0, maximum=100)
-        self.cancel_button = QPushButton(
-            "Cancel",
-            icon=self.style().standardIcon(QStyle.SP_DialogCancelButton),
-            autoDefault=False,
-            clicked=self.stop,
-        )
-        self.progress_label = QLabel()
-        progress = QWidget()
-        grid = QGridLayout(progress)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.addWidget(self.progress_bar, 0, 0)
-        grid.addWidget(self.cancel_button, 0, 1)
-        grid.addWidget(self.progress_label, 1, 0, 1, 2)
-        self.info_stack = QStackedWidget()
-        self.info_stack.addWidget(self.info_label)
-        self.info_stack.addWidget(progress)
-        box.layout().addWidget(self.info_stack)
-
-    # The folder ---------------------------------------------------------------------
-
-    @property
-    def folder(self) -> str | None:
-        """The folder that is read; None until one was chosen."""
-        return self.recent_paths[0].abspath if self.recent_paths else None
-
-    def set_folder(self, path: str):
-        """Read another folder, and remember it."""
-        recent = self._recent(path)
-        others = [other for other in self.recent_paths if other != recent]
-        self.recent_paths = [recent, *others][:MOST_RECENT]
-        self._show_recent()
-        self.load()
-
-    def browse(self):
-        """Let the user choose a folder."""
-        start = os.path.dirname(self.folder) if self.folder else os.path.expanduser("~")
-        path = QFileDialog.getExistingDirectory(self, "Choose a Folder", start)
-        if path:
-            self.set_folder(path)
-
-    def _select_recent(self, index):
-        self.set_folder(self.recent_paths[index].abspath)
-
-    def _show_recent(self):
-        provider = QFileIconProvider()
-        self.folder_combo.clear()
-        model = self.folder_combo.model()
-        for recent in self.recent_paths:
-            item = QStandardItem(
-                provider.icon(QFileIconProvider.Folder), _short_name(recent.abspath)
-            )
-            item.setToolTip(recent.abspath)
-            model.appendRow(item)
-        self.folder_combo.setToolTip(self.folder or "Folders read of late")
-        self.folder_combo.setEnabled(bool(self.recent_paths))
-        self.reload_button.setEnabled(bool(self.recent_paths))
-
-    # Where the workflow is ----------------------------------------------------------
-
-    def _search_paths(self):
-        base = self.workflowEnv().get("basedir")
-        return [("basedir", base)] if base else []
-
-    def _recent(self, path) -> RecentPath:
-        path = os.path.normpath(path)
-        for name, base in self._search_paths():
-            # RecentPath.create does not see a workflow saved among the images.
-            if os.path.normpath(base) == path:
-                return RecentPath(path, name, os.curdir)
-        return RecentPath.create(path, self._search_paths())
-
-    def _relocated(self) -> list[RecentPath]:
-        """The recent folders as seen from where the workflow lies now."""
-        places = self._search_paths()
-        relocated = []
-        # What comes from a file may be anything.
-        recent_paths = self.recent_paths or []
-        for recent in filter(lambda path: isinstance(path, RecentPath), recent_paths):
-            found = recent.resolve(places)
-            path = found.abspath if found else recent.search(places)
-            relocated.append(self._recent(path) if path else recent)
-        return relocated
-
-    def workflowEnvChanged(self, key, value, oldvalue):
-        """The workflow was saved in, or opened from, another folder."""
-        if key != "basedir":
-            return
-        before = self.folder
-        self.recent_paths = self._relocated()
-        self._show_recent()
-        if self.folder != before:
-            self.load()
-
-    # Drag and drop --------------------------------------------------------------------
-
-    def canDropUrl(self, url: QUrl) -> bool:
-        return os.path.isdir(url.toLocalFile())
-
-    def handleDroppedUrl(self, url: QUrl) -> None:
-        self.set_folder(url.toLocalFile())
 
     # Reading ----------------------------------------------------------------------
 
     def load(self):
-        """Start to read the folder."""
+        """Start to read the folders."""
         self._interrupt()
-        self.clear_messages()
-        self.skipped, self.left_out, self.has_more = [], [], []
-        if self.folder is None:
-            self._show_info("No folder chosen. Choose one, or drop it here.")
+        self._stop_watching()
+        self._listing = None
+        self.folder_choice.show_folders(self.recent)
+        if not self.recent.read:
+            self._send(None, EMPTY)
             return
+        self._start(read_folders, list(self.recent.read), self._places())
+        self.status.show_progress(0, "Looking for files…")
+
+    def _remake(self):
+        """Make the table anew from what is known of the images."""
+        if self._listing is None:
+            self.load()
+        else:
+            self._interrupt()
+            self._start(make_table, list(self.recent.read), self._listing)
+
+    def _start(self, task, *arguments):
+        self.clear_messages()
+        by_name = self.category_from == FROM_NAME
         self._importer = ImportImages(
-            category=self.category_from, subfolders=self.subfolders, pages=self.pages
+            category="none" if by_name else self.category_from,
+            subfolders=self.subfolders,
+            pages=self.pages,
         )
-        self.start(scan_folder, self._importer, self.folder)
-        self.progress_bar.setValue(0)
-        self.progress_label.setText("Looking for files…")
-        self.info_stack.setCurrentIndex(1)
+        pattern = self.name_pattern if by_name else ""
+        self.start(task, self._importer, pattern, *arguments)
 
     def stop(self):
         """Stop reading; the output is empty then."""
         if self.task is None:
             return
         self._interrupt()
+        self._stop_watching()
+        self._listing = None
         self._send(None, "Cancelled")
         self.Information.cancelled()
 
@@ -320,114 +276,149 @@ class OWImportImages(OWUrlDropBase, ConcurrentWidgetMixin):
         self.cancel()
 
     def on_partial_result(self, progress):
-        self.progress_bar.setValue(100 * progress.count // progress.total)
         text = f"{progress.count:,} of {progress.total:,} files"
-        self.progress_label.setText(text)
+        self.status.show_progress(100 * progress.count // progress.total, text)
         self.setStatusMessage(text)
 
-    def on_done(self, result):
-        table, _ = result
-        self.skipped = self._importer.skipped
-        self.left_out = self._importer.left_out
-        self.has_more = self._importer.has_more
-        if not table:
-            self.Warning.no_images(self.folder)
-            table = None
+    def on_done(self, found):
+        self._listing = found.listing
+        self.recent.locate(found.folders)
+        self._keep_recent()
+        listing = found.listing
+        notes = import_summary.folder_notes(listing.missing, listing.contained)
+        self.folder_choice.show_folders(self.recent, notes)
+        if listing.missing:
+            self.Warning.missing(_problems(listing.missing))
+        self.name_choice.set_names(found.names)
+        if found.problem:
+            self.name_choice.show_problem(found.problem)
+            self.Warning.pattern(found.problem)
+        if found.table is None:
+            others = "" if self.subfolders else " or include the subfolders"
+            self.Warning.no_images(self._where(), others)
         else:
-            table.name = _short_name(self.folder)
-        self._send(table, self._summary(table))
+            found.table.name = self._where()
+        self._send(found.table, self._summary(found.table))
+        if not self._watcher.active:
+            self._watch_changed()
+
+    def _where(self) -> str:
+        n_others = len(self.folders) - 1
+        first = short_name(self.folder)
+        return f"{first} and {n_others} more" if n_others else first
 
     def on_exception(self, ex):
         if isinstance(ex, OSError):
-            self.Error.folder(_folder_problem(self.folder, ex))
+            missing = self._importer.missing or [ex]
+            notes = import_summary.folder_notes(missing)
+            self.folder_choice.show_folders(self.recent, notes)
+            self.Error.folder(_problems(missing))
         else:
-            log.exception("Reading %s failed", self.folder, exc_info=ex)
+            log.exception("Reading %s failed", self.folders, exc_info=ex)
             self.Error.unexpected(str(ex) or type(ex).__name__)
         self._send(None, "The folder was not read")
 
     def _send(self, table, text):
-        self._show_info(text)
+        self.status.show_text(text)
         self.Outputs.data.send(table)
 
-    def _show_info(self, text):
-        self.info_label.setText(text)
-        self.info_stack.setCurrentIndex(0)
+    # Choices ----------------------------------------------------------------------
+
+    def _category_chosen(self):
+        self.name_choice.setVisible(self.category_from == FROM_NAME)
+        self._remake()
+
+    def _pattern_chosen(self, pattern: str):
+        self.name_pattern = pattern
+        self._remake()
+
+    # Watching ---------------------------------------------------------------------
+
+    def _watch_changed(self):
+        """Begin or stop to watch what was read, as the user wants it."""
+        self._stop_watching()
+        if self.watch != "off" and self._listing is not None:
+            watch = FolderWatch(self._listing, self.subfolders, self.pages)
+            self._watcher.start(watch)
+
+    def _stop_watching(self):
+        self._watcher.stop()
+        self._show_changes(None)
+        self.Warning.unreachable.clear()
+
+    def _show_changes(self, changes: Changes | None):
+        self._news = changes or None
+        text = f"{import_summary.news(changes)} - Reload" if changes else ""
+        self.status.show_news(text)
+        if changes is not None and changes.unreachable:
+            problem = folder_problem(changes.unreachable[0])
+            self.Warning.unreachable(problem)
+        else:
+            self.Warning.unreachable.clear()
+        if self.watch == "load" and self.task is None:
+            self.load_news()
+
+    def load_news(self):
+        """Take what has changed in the folders; only new files are read."""
+        if self._news is not None:
+            changes, self._news = self._news, None
+            self._watcher.take(changes)
+            self._listing = changes.listing
+            self.status.show_news("")
+            self._remake()
+
+    # Lists and report -------------------------------------------------------------
 
     def _summary(self, table) -> str:
-        n_images = len(table) if table else 0
-        text = f"{n_images:,} {pl(n_images, 'image')}"
-        if table and table.domain.class_var:
-            n_categories = len(table.domain.class_var.values)
-            text += f" / {n_categories:,} {pl(n_categories, 'category')}"
-        if self.skipped:
-            text += f', <a href="#skipped">{len(self.skipped):,} skipped</a>'
-        if self.left_out:
-            text += f', <a href="#left-out">{len(self.left_out):,} left out</a>'
-        if self.has_more:
-            n_files = len(self.has_more)
-            have = pl(n_files, "file has|files have")
-            text += f"<br/>{n_files:,} {have} more pages than the one that is used"
-        return text
+        n_folders = len(self._listing.folders) - len(self._listing.missing)
+        return import_summary.summary(self._importer, table, n_folders)
 
     def _show_list(self, link):
-        if link == "#left-out":
-            self.show_left_out()
-        else:
-            self.show_skipped()
-
-    def show_skipped(self):
-        """Open the list of skipped files."""
-        SkippedDialog(self.skipped, self).show()
-
-    def show_left_out(self):
-        """Open the list of what was left out for its name."""
-        SkippedDialog(self.left_out, self, "Files and Folders Left Out").show()
+        import_summary.show_list(link, self._importer, self)
 
     def send_report(self):
         if self.folder is None:
             return
-        categories = {value: text for text, value in CATEGORIES}
+        category = self.category_combo.currentText()
+        if self.category_from == FROM_NAME:
+            category += f" ({self.name_choice.text})"
         self.report_items(
             "Folder",
             [
-                ("Path", self.folder),
-                ("Category", categories[self.category_from]),
+                ("Path", ", ".join(self.folders)),
+                ("Category", category),
                 ("Subfolders", "included" if self.subfolders else "left out"),
                 ("Pages", self.pages_combo.currentText()),
-                ("Images", without_links(self.info_label.text())),
+                ("Images", without_links(self.status.label.text())),
             ],
         )
 
     def onDeleteWidget(self):
         if self._importer is not None:
             self._importer.cancelled = True
+        self._watcher.close()
+        self.name_choice.close_threads()
         end_task(self)
         super().onDeleteWidget()
 
 
-def _short_name(path: str) -> str:
-    return os.path.basename(os.path.normpath(path)) or path
+def _problems(errors: list[OSError]) -> str:
+    return "\n".join(map(folder_problem, errors))
 
 
-def _folder_problem(folder: str, error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"The folder {folder} was not found."
-    if isinstance(error, NotADirectoryError):
-        return f"{folder} is not a folder."
-    return f"The folder {folder} cannot be read: {error.strerror or error}"
-
-
-class OWImportImagesDropHandler(SingleFileDropHandler):
-    """Makes a folder dropped on the canvas an Import Images."""
+class OWImportImagesDropHandler(FilesDropHandler):
+    """Makes folders dropped on the canvas an Import Images."""
 
     WIDGET = OWImportImages
 
-    def canDropFile(self, path: str) -> bool:
-        return os.path.isdir(path)
+    def canDropFiles(self, paths) -> bool:
+        return all(map(os.path.isdir, paths))
 
-    def parametersFromFile(self, path: str) -> dict:
-        recent = RecentPath.create(path, [])
-        return {"recent_paths": stored_recent_paths_prepend(self.WIDGET, recent)}
+    def parametersFromFiles(self, paths) -> dict:
+        folders = [RecentPath.create(path, []) for path in paths]
+        before = stored_recent_paths_prepend(self.WIDGET, folders[0])
+        others = [recent for recent in before if recent not in folders]
+        return {"recent_paths": [*folders, *others], "n_folders": len(folders)}
 
 
 if __name__ == "__main__":

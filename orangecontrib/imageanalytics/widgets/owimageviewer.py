@@ -25,10 +25,7 @@ from orangecontrib.imageanalytics.widgets.utils.imagesheet import (
     OWImageSheet,
 )
 from orangecontrib.imageanalytics.widgets.utils.legend import MISSING_NAME
-from orangecontrib.imageanalytics.widgets.utils.roworder import (
-    grouped_rows,
-    sorted_rows,
-)
+from orangecontrib.imageanalytics.widgets.utils.roworder import ordered_rows
 from orangecontrib.imageanalytics.widgets.utils.selecteditems import (
     Cell,
     numbered_cells,
@@ -45,6 +42,16 @@ NO_DATA = (
     "Connect Import Images, or any widget whose table has a column with paths or "
     "addresses of images."
 )
+
+TIPS = {
+    "image_attr": "Column with paths or addresses of images",
+    "title_attrs": "Columns with what is written below each image",
+    "color_attr": "Column by which the frames around images are colored",
+    "group_attr": "Categories by which images are put together, below headings",
+    "sort_attr": "Column by which images are sorted; missing values come last",
+    "descending": "The last or the greatest first",
+    "imageSize": "Size of the images; or hold Ctrl and turn the mouse wheel",
+}
 
 
 class OWImageViewer(OWImageSheet):
@@ -78,7 +85,6 @@ class OWImageViewer(OWImageSheet):
     descending: bool = settings.ContextSetting(False)
     # Values of `group_attr` whose images are hidden; None is the missing one.
     collapsed_groups: set = settings.ContextSetting(set(), schema_only=True)
-    # See `selecteditems`.
     selected_items: set = settings.ContextSetting(set(), schema_only=True)
     imageSize: int = settings.Setting(100)
     autoCommit: bool = settings.Setting(True)
@@ -102,60 +108,22 @@ class OWImageViewer(OWImageSheet):
     def _setup_controls(self) -> None:
         box = gui.vBox(self.controlArea, "Images")
         self.image_model = VariableListModel(parent=self)
-        self.add_combo(
-            box,
-            "image_attr",
-            "Column:",
-            self.image_model,
-            self._on_image_attr_changed,
-            "Column with paths or addresses of images",
+        self._add_combo(
+            box, "image_attr", "Column:", self.image_model, self._on_image_attr_changed
         )
         self.labels_combo = VariablesCombo()
         self.labels_combo.changed.connect(self._on_labels_changed)
         row = gui.hBox(box)
         label = gui.label(row, self, "Labels:", labelWidth=LABEL_WIDTH)
-        label.setToolTip("Columns with what is written below each image")
+        label.setToolTip(TIPS["title_attrs"])
         label.setBuddy(self.labels_combo)
         row.layout().addWidget(self.labels_combo)
         self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
-        self.add_combo(
-            box,
-            "color_attr",
-            "Color:",
-            self.color_model,
-            self._show_colors,
-            "Column by which frames around images are coloured",
+        self._add_combo(
+            box, "color_attr", "Color:", self.color_model, self._show_colors
         )
         self.make_legend(box)
-        box = gui.vBox(self.controlArea, "Order")
-        self.group_model = DomainModel(
-            placeholder="(None)", valid_types=DiscreteVariable
-        )
-        self.add_combo(
-            box,
-            "group_attr",
-            "Group by:",
-            self.group_model,
-            self._on_group_attr_changed,
-            "Categories that images are put together by, each below a heading",
-        )
-        self.sort_model = DomainModel(placeholder="(As in the data)")
-        self.add_combo(
-            box,
-            "sort_attr",
-            "Sort by:",
-            self.sort_model,
-            self._show_in_order,
-            "Column by which images are sorted; missing values are last",
-        )
-        gui.checkBox(
-            gui.indentedBox(box, LABEL_WIDTH + 4),
-            self,
-            "descending",
-            "Descending",
-            callback=self._show_in_order,
-            tooltip="The last or the greatest first",
-        )
+        self._setup_order()
         gui.hSlider(
             self.controlArea,
             self,
@@ -166,10 +134,38 @@ class OWImageViewer(OWImageSheet):
             step=FlowGeometry.scale_step,
             callback=lambda: self.view.set_scale(self.imageSize),
             createLabel=False,
-            tooltip="Size of the images; or hold Ctrl and turn the mouse wheel",
+            tooltip=TIPS["imageSize"],
         )
         gui.rubber(self.controlArea)
         gui.auto_send(self.buttonsArea, self, "autoCommit")
+
+    def _setup_order(self) -> None:
+        box = gui.vBox(self.controlArea, "Order")
+        self.group_model = DomainModel(
+            placeholder="(None)", valid_types=DiscreteVariable
+        )
+        self._add_combo(
+            box,
+            "group_attr",
+            "Group by:",
+            self.group_model,
+            self._on_group_attr_changed,
+        )
+        self.sort_model = DomainModel(placeholder="(As in the data)")
+        self._add_combo(
+            box, "sort_attr", "Sort by:", self.sort_model, self._show_in_order
+        )
+        gui.checkBox(
+            gui.indentedBox(box, LABEL_WIDTH + 4),
+            self,
+            "descending",
+            "Descending",
+            callback=self._show_in_order,
+            tooltip=TIPS["descending"],
+        )
+
+    def _add_combo(self, box, name, label, model, callback) -> None:
+        self.add_combo(box, name, label, model, callback, TIPS[name])
 
     def sizeHint(self):
         """Room for a good number of images."""
@@ -197,8 +193,7 @@ class OWImageViewer(OWImageSheet):
         self.commit.now()
 
     def _clear(self) -> None:
-        self.Error.clear()
-        self.Warning.clear()
+        self.clear_messages()
         self.data = self.image_attr = None
         self.image_model.clear()
         self._offer_columns(None)
@@ -247,16 +242,11 @@ class OWImageViewer(OWImageSheet):
     def _set_order(self) -> list[int]:
         """Put the rows into their order; how many there are in each group."""
         rows = [row for row, source in enumerate(self._sources) if source is not None]
-        cells = {}
-        if rows:
-            numbered = numbered_cells(self.data, self.image_attr, rows)
-            cells = dict(zip(rows, numbered, strict=True))
-        if self.sort_attr is not None:
-            rows = sorted_rows(self.data, rows, self.sort_attr, self.descending)
-        self._groups, counts = [], []
-        if self.group_attr is not None:
-            rows, self._groups, counts = grouped_rows(self.data, rows, self.group_attr)
-        self._rows, self._cells = rows, [cells[row] for row in rows]
+        cells = numbered_cells(self.data, self.image_attr, rows)
+        self._rows, self._groups, counts = ordered_rows(
+            self.data, rows, self.sort_attr, self.descending, self.group_attr
+        )
+        self._cells = [cells[row] for row in self._rows]
         return counts
 
     def _show_labels(self) -> None:
@@ -307,15 +297,12 @@ class OWImageViewer(OWImageSheet):
         self.count_selected()
         self.commit.deferred()
 
-    def _selected_rows(self) -> list[int]:
-        return sorted(self._rows[place] for place in self.view.selected_rows())
-
     @gui.deferred
     def commit(self) -> None:
         """Send the selected rows, and all with a mark."""
         selected, annotated = None, None
         if self.data is not None:
-            rows = self._selected_rows()
+            rows = sorted(self._rows[place] for place in self.view.selected_rows())
             selected = self.data[rows] if rows else None
             annotated = create_annotated_table(self.data, rows)
         self.Outputs.selected_data.send(selected)

@@ -9,6 +9,40 @@ from Orange.data import DiscreteVariable, StringVariable, Table, Variable
 _DIGITS = re.compile(r"(\d+)")
 
 
+def ordered_rows(
+    data: Table | None,
+    rows: Sequence[int],
+    sort_by: Variable | None,
+    descending: bool,
+    group_by: DiscreteVariable | None,
+) -> tuple[list[int], list[str | None], list[int]]:
+    """
+    Sort rows of a table, then put them into groups.
+
+    Parameters
+    ----------
+    data : Table or None
+        The table; there may be none if the rows are neither sorted nor grouped.
+    rows : sequence of int
+        Rows of it.
+    sort_by : Variable or None
+        As for `sorted_rows`; None leaves them in their order.
+    descending : bool
+        As for `sorted_rows`.
+    group_by : DiscreteVariable or None
+        As for `grouped_rows`; without it, there are no groups.
+
+    Returns
+    -------
+    list of int, list of (str or None), list of int
+        As of `grouped_rows`.
+    """
+    rows = list(rows)
+    if sort_by is not None:
+        rows = sorted_rows(data, rows, sort_by, descending)
+    return (rows, [], []) if group_by is None else grouped_rows(data, rows, group_by)
+
+
 def sorted_rows(
     data: Table, rows: Sequence[int], variable: Variable, descending: bool = False
 ) -> list[int]:

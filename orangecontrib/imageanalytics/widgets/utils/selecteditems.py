@@ -13,29 +13,33 @@ Cell = tuple[str, int]
 Item = str | Cell
 
 
-def numbered_cells(data: Table, column: Variable, rows: Sequence[int]) -> list[Cell]:
+def numbered_cells(
+    data: Table | None, column: Variable | None, rows: Sequence[int]
+) -> dict[int, Cell]:
     """
     What cells hold.
 
     Parameters
     ----------
-    data : Table
-        The table.
-    column : Variable
+    data : Table or None
+        The table; there may be none if there are no rows.
+    column : Variable or None
         The column of images.
     rows : sequence of int
         Rows of the table, in its order.
 
     Returns
     -------
-    list of (str, int)
+    dict of int to (str, int)
         For each row what its cell holds, and how many like it come before.
     """
+    if not rows:
+        return {}
     seen: Counter[str] = Counter()
-    values, cells = data.get_column(column), []
+    values, cells = data.get_column(column), {}
     for row in rows:
         text = column.str_val(values[row])
-        cells.append((text, seen[text]))
+        cells[row] = text, seen[text]
         seen[text] += 1
     return cells
 

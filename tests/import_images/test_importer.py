@@ -8,13 +8,13 @@ from image_files import save_stack
 from Orange.data import Table
 from PIL import Image
 
-from orangecontrib.imageanalytics import import_images as module
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
 from orangecontrib.imageanalytics.import_images import (
     ImportImages,
-    create_table,
-    image_meta_data,
     scan,
+)
+from orangecontrib.imageanalytics.import_images import (
+    importer as module,
 )
 
 
@@ -207,12 +207,6 @@ def test_unreadable_file(folder):
     assert skipped(importer)["z.bmp"] == "permission denied"
 
 
-def test_file_deleted_meanwhile(folder):
-    (folder / "z.bmp").unlink()
-    meta = image_meta_data(str(folder / "z.bmp"))
-    assert not meta.isvalid and meta.error_str == "file not found"
-
-
 def test_progress(folder, monkeypatch):
     monkeypatch.setattr(module, "_PROGRESS_EVERY", 2)
     seen = []
@@ -296,18 +290,6 @@ def test_image_meta_patterns(folder):
     importer = ImportImages(case_insensitive=False)
     assert importer.image_meta(scan(str(folder)), ["*.jpg"]) == []
     assert len(importer.image_meta(scan(str(folder)), ["*.JPG"])) == 1
-
-
-def test_create_table_without_folder(folder):
-    path = str(folder / "z.bmp")
-    images = [image_meta_data(path)]
-    assert images[0] == (path, "BMP", 6, 8, os.path.getsize(path))
-    assert images[0].isvalid
-    table, n_skipped = create_table(images)
-    assert n_skipped == 0
-    assert column(table, "image") == [path.replace(os.sep, "/")]
-    assert "origin" not in table.domain["image"].attributes
-    assert create_table([]) == create_table(None) == (None, 0)
 
 
 def test_each_call_makes_its_own_variables(folder):
@@ -446,3 +428,137 @@ def test_what_is_in_folders_that_are_not_read_is_not_told(tmp_path):
     importer = ImportImages(subfolders=False)
     importer(str(tmp_path))
     assert importer.left_out == []
+
+
+def sources(table):
+    return column_sources(table, "image")
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two folders with subfolders for classes, one flat; paths of the images."""
+    for name in (
+        "train/cat/1.png",
+        "train/dog/2.png",
+        "test/cat/3.png",
+        "more/fox/4.png",
+    ):
+        save(tmp_path / name)
+    return tmp_path
+
+
+def test_several_folders(two):
+    folders = [two / "train", two / "test", two / "more" / "fox"]
+    importer = ImportImages()
+    table, n_skipped = importer(folders)
+    assert n_skipped == 0
+    images = ["train/cat/1.png", "train/dog/2.png", "test/cat/3.png", "more/fox/4.png"]
+    assert column(table, "image") == images
+    assert table.domain["image"].attributes["origin"] == str(two)
+    assert sources(table) == [str(two / image) for image in images]
+    assert all(map(os.path.exists, sources(table)))
+    category = table.domain.class_var
+    # Subfolders are classes in each folder; without them, the folder is one itself.
+    assert [category.values[int(i)] for i in table.Y] == ["cat", "dog", "cat", "fox"]
+    folder = table.domain["folder"]
+    assert [folder.values[int(i)] for i in table.get_column(folder)] == [
+        "train",
+        "train",
+        "test",
+        "more/fox",
+    ]
+    assert [var.name for var in table.domain.metas][-1] == "folder"
+
+
+def test_saved_with_several_folders(two, tmp_path):
+    table, _ = ImportImages()([two / "train", two / "test"])
+    table.save(str(tmp_path / "saved.tab"))
+    assert sources(Table(str(tmp_path / "saved.tab"))) == sources(table)
+
+
+def test_a_list_of_one_is_as_one(two):
+    several, _ = ImportImages()([two / "train"])
+    one, _ = ImportImages()(two / "train")
+    assert several.domain == one.domain
+    assert column(several, "image") == column(one, "image")
+    inner, _ = ImportImages()([two / "train" / "cat", two / "train"])
+    assert column(inner, "image") == column(one, "image")
+    assert column(inner, "category") == column(one, "category")
+    assert "folder" not in inner.domain
+    assert ImportImages()([]) == (None, 0)
+
+
+def test_no_common_folder(two, monkeypatch):
+    def on_different_drives(paths):
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr(module.os.path, "commonpath", on_different_drives)
+    table, _ = ImportImages()([two / "train", two / "test"])
+    assert "origin" not in table.domain["image"].attributes
+    assert [os.path.isabs(path) for path in column(table, "image")] == [True] * 3
+    assert all(map(os.path.exists, sources(table)))
+    assert table.domain["folder"].values == (str(two / "test"), str(two / "train"))
+
+
+def test_only_the_root_in_common(two, monkeypatch):
+    monkeypatch.setattr(module.os.path, "commonpath", lambda paths: os.sep)
+    table, _ = ImportImages()([two / "train", two / "test"])
+    assert "origin" not in table.domain["image"].attributes
+    assert all(map(os.path.exists, sources(table)))
+
+
+def test_some_folders_are_missing(two):
+    importer = ImportImages()
+    table, n_skipped = importer([two / "train", two / "gone"])
+    # Paths and classes are as if the folder were there.
+    assert column(table, "image") == ["train/cat/1.png", "train/dog/2.png"]
+    assert [error.filename for error in importer.missing] == [str(two / "gone")]
+    assert n_skipped == 0
+    with pytest.raises(FileNotFoundError, match="gone"):
+        importer([two / "gone", two / "lost"])
+
+
+def test_pages_of_several_folders(stacks, two):
+    importer = ImportImages(pages="all")
+    table, _ = importer([stacks, two / "train"])
+    assert [var.name for var in table.domain.metas][-2:] == ["folder", "page"]
+    assert len(table) == 12
+
+
+def test_class_from_the_name(tmp_path):
+    for name in ("a/cat_1.png", "b/dog_1.png", "b/cat_2.png", "b/notes.png"):
+        save(tmp_path / name)
+    importer = ImportImages(class_from="{class}_*")
+    table, n_skipped = importer(tmp_path)
+    category = table.domain.class_var
+    assert category.name == "category" and category.values == ("cat", "dog")
+    values = column(table, "category")
+    assert values[:3] == [0, 0, 1] and np.isnan(values[3])
+    assert importer.unmatched == [str(tmp_path / "b" / "notes.png")]
+    assert n_skipped == 0
+    # Other than with folders, one class was asked for and is there.
+    table, _ = importer(tmp_path / "a")
+    assert table.domain.class_var.values == ("cat",)
+    table, _ = ImportImages(class_from="#{class}")(tmp_path)
+    assert table.domain.class_var is None
+
+
+def test_class_from_the_name_of_a_file_with_pages(stacks):
+    importer = ImportImages(pages="all", class_from="{class}.*")
+    table, _ = importer(stacks)
+    assert set(table.domain.class_var.values) == {"cells", "film", "photo", "scan"}
+
+
+def test_bad_class_from(folder):
+    with pytest.raises(ValueError, match=r"no \{class\}"):
+        ImportImages(class_from="cat")
+    save(folder / (200 * "a" + ".png"))
+    with pytest.raises(ValueError, match="takes too long"):
+        ImportImages(class_from="(?P<class>(?R)*a)")(folder)
+
+
+def test_cancelled_while_classes_are_found(folder):
+    importer = ImportImages(class_from="start")
+    listing = importer.read(folder)
+    importer.cancelled = True
+    assert importer.table(listing) == (None, 0)

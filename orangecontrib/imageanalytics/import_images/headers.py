@@ -1,0 +1,94 @@
+"""What the headers of files say about the images in them."""
+
+import os
+from collections import namedtuple
+
+from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images.decode import read_header, read_pages
+from orangecontrib.imageanalytics.images.sources import page_source
+
+
+class ImgData(namedtuple("ImgData", ["path", "format", "height", "width", "size"])):
+    """A file with an image: format's name, sides in pixels, size in bytes.
+
+    Attributes
+    ----------
+    page : str
+        Name of the page, if this is one of several in the file; then the path is the
+        source of that page.
+    has_more : bool
+        Whether the file has pages that are not used.
+    is_plain : bool
+        Whether every program shows the file like this.
+    """
+
+    isvalid = True
+    page = ""
+    has_more = False
+    is_plain = True
+
+
+class ImgDataError(namedtuple("ImgDataError", ["path", "error", "error_str"])):
+    """A file that was skipped: the error and, in plain words, the reason."""
+
+    __slots__ = ()
+    isvalid = False
+
+
+def image_meta_data(path: str) -> ImgData | ImgDataError:
+    """
+    What the header of a file says about the image in it.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+
+    Returns
+    -------
+    ImgData or ImgDataError
+        Its attribute ``isvalid`` tells which.
+    """
+    try:
+        path.encode()
+        header = read_header(path)
+        size = os.stat(path).st_size
+    except (ImageError, OSError) as error:
+        return ImgDataError(path, error, str(error))
+    except UnicodeEncodeError as error:
+        # A table with such a path could not be saved.
+        return ImgDataError(path, error, "the file's name is not valid text")
+    image = ImgData(path, header.format, header.height, header.width, size)
+    if header.has_more or not header.is_plain:
+        image.has_more, image.is_plain = header.has_more, header.is_plain
+    return image
+
+
+def page_meta_data(path: str) -> list[ImgData | ImgDataError]:
+    """
+    What a file says about the pages in it.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+
+    Returns
+    -------
+    list of (ImgData or ImgDataError)
+        One for each page, plane, channel and frame, or for the file if there are none.
+    """
+    image = image_meta_data(path)
+    if not image.isvalid or (image.is_plain and not image.has_more):
+        return [image]
+    try:
+        pages = read_pages(path)
+    except ImageError as error:
+        return [ImgDataError(path, error, str(error))]
+    found = []
+    for number, (name, width, height) in enumerate(pages, 1):
+        source = page_source(path, number)
+        page = ImgData(source, image.format, height, width, image.size)
+        page.page = name
+        found.append(page)
+    return found or [image]

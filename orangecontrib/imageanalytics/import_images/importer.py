@@ -1,0 +1,321 @@
+"""`ImportImages`, which lists the images in folders."""
+
+import os
+import re
+from collections.abc import Iterable, Sized
+from types import SimpleNamespace
+
+from Orange.data import Table
+
+from orangecontrib.imageanalytics.import_images.folders import (
+    Listing,
+    absolute_folders,
+    list_folders,
+    matcher,
+)
+from orangecontrib.imageanalytics.import_images.headers import (
+    ImgData,
+    ImgDataError,
+    image_meta_data,
+    page_meta_data,
+)
+from orangecontrib.imageanalytics.import_images.name_patterns import NamePattern
+from orangecontrib.imageanalytics.import_images.table import file_name, image_table
+
+CATEGORIES = ("path", "top", "none")
+PAGES = ("first", "all")
+_PROGRESS_EVERY = 100
+
+
+class ImportImages:
+    """
+    Lists the images in folders, and in the folders within, in a table.
+
+    The table has a row for each image: folder by folder, those in a folder before
+    those in the folders within, in the order of the names. Its metas are
+    ``image name`` (the file's name without extension), ``image`` (the path relative
+    to the folder, with ``/``; the variable's attributes are ``type="image"`` and
+    ``origin``, the folder's absolute path), ``size`` (bytes), ``width`` and
+    ``height`` (pixels, as displayed). Images from more than one folder have the
+    class ``category``: their folder, relative to the one given.
+
+    If several folders are given, paths are relative to the folder that contains all
+    of them, which is the ``origin`` then. If there is none but the root of a drive,
+    paths are absolute. Images that lie directly in one of the folders have its name as
+    their category. The further meta ``folder`` says which of the folders an image
+    comes from. A folder that lies within another one is read once.
+
+    Hidden files and folders, whose names start with a dot, are left out, and so is what
+    `LEFT_OUT` lists. Links to files are followed, links to folders are not.
+
+    Parameters
+    ----------
+    report_progress : callable, optional
+        Called now and then with a namespace of ``count`` (files seen so far),
+        ``total`` (of how many; None where that is not known), ``lastpath`` and
+        ``batch`` (the `ImgData` and `ImgDataError` since the last call).
+    case_insensitive : bool
+        Whether the patterns given to `image_meta` match names in any case.
+    category : {"path", "top", "none"}
+        What becomes the category of an image: the path of its folder within the
+        one given, the first part of that path, or nothing.
+    subfolders : bool
+        Whether to go into the folders within.
+    pages : {"first", "all"}
+        Of files with several pages, planes, channels or frames: one row, whose image
+        is what represents the file best, or a row for each. Then the path ends in
+        ``#page=`` and its number, and the further meta ``page`` has its name.
+    class_from : str, re.Pattern or NamePattern, optional
+        Takes the category from the name of the file instead, as `NamePattern`
+        describes: ``"{class}_*"`` makes ``cat_001.jpg`` a cat. It is missing for
+        names that do not match.
+
+    Attributes
+    ----------
+    skipped : list of (str, str)
+        Path of each file that the last call left out because it holds no image
+        that can be read, and the reason.
+    left_out : list of (str, str)
+        Path of each file and folder that it left out for its name, without looking at
+        it, and what it is; hidden ones are not told.
+    has_more : list of str
+        Path of each file that has pages which are not used.
+    missing : list of OSError
+        Why some of several folders could not be read; ``filename`` tells which.
+    unmatched : list of str
+        Path of each file whose name does not match `class_from`.
+    cancelled : bool
+        Set it, from any thread, to stop a call.
+
+    Raises
+    ------
+    ValueError
+        An argument is not valid.
+
+    Examples
+    --------
+    >>> from orangecontrib.imageanalytics.import_images import ImportImages
+    >>> import_images = ImportImages()
+    >>> table, n_skipped = import_images("photos/")
+    >>> table, n_skipped = import_images(["cats/", "dogs/"])
+    """
+
+    ImgData = ImgData
+    ImgDataError = ImgDataError
+
+    def __init__(
+        self,
+        report_progress=None,
+        case_insensitive=True,
+        category="path",
+        subfolders=True,
+        pages="first",
+        class_from: str | re.Pattern | NamePattern | None = None,
+    ):
+        for value, kind, allowed in (
+            (category, "kind of category", CATEGORIES),
+            (pages, "choice of pages", PAGES),
+        ):
+            if value not in allowed:
+                raise ValueError(
+                    f"'{value}' is not a {kind}, should be one of: {', '.join(allowed)}"
+                )
+        if class_from is not None and not isinstance(class_from, NamePattern):
+            class_from = NamePattern(class_from)
+        self.report_progress = report_progress
+        self.case_insensitive = case_insensitive
+        self.category = category
+        self.subfolders = subfolders
+        self.pages = pages
+        self.class_from = class_from
+        self.cancelled = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self.skipped: list[tuple[str, str]] = []
+        self.left_out: list[tuple[str, str]] = []
+        self.has_more: list[str] = []
+        self.missing: list[OSError] = []
+        self.unmatched: list[str] = []
+
+    def __call__(self, start_dir) -> tuple[Table | None, int]:
+        """
+        List the images in folders.
+
+        Parameters
+        ----------
+        start_dir : str or os.PathLike, or an iterable of them
+            The folder, or several.
+
+        Returns
+        -------
+        table : Orange.data.Table or None
+            The images; without rows if there are only other files, None if there
+            are no files at all or the call was cancelled.
+        n_skipped : int
+            How many files hold no image that can be read; see `skipped`.
+
+        Raises
+        ------
+        FileNotFoundError, NotADirectoryError, PermissionError
+            The folder is missing, is a file or cannot be read; of several, all are.
+        PatternError
+            It takes too long to match a name to `class_from`.
+        """
+        listing = self.read(start_dir)
+        return (None, 0) if listing is None else self.table(listing)
+
+    def read(self, start_dir) -> Listing | None:
+        """
+        Find the images in folders; the first half of a call.
+
+        Parameters and errors are those of a call.
+
+        Returns
+        -------
+        Listing or None
+            None if cancelled.
+        """
+        self._forget()
+        folders = absolute_folders(start_dir)
+        listing = list_folders(folders, self.subfolders, lambda: self.cancelled)
+        if listing.missing and len(listing.missing) == len(listing.folders):
+            self.missing = listing.missing
+            raise listing.missing[0]
+        images = self.image_meta(listing.paths)
+        if images is None:
+            return None
+        listing.images = images
+        return listing
+
+    def table(self, listing: Listing) -> tuple[Table | None, int]:
+        """
+        Make the table; the second half of a call.
+
+        Parameters
+        ----------
+        listing : Listing
+            What `read` has found.
+
+        Returns
+        -------
+        As a call.
+        """
+        self._forget()
+        if self.cancelled:
+            return None, 0
+        unreadable = [
+            (error.filename, f"folder: {error.strerror}".lower())
+            for error in listing.unreadable
+        ]
+        bad = [image for image in listing.images if not image.isvalid]
+        self.skipped = [(image.path, image.error_str) for image in bad] + unreadable
+        self.left_out, self.missing = listing.left_out, listing.missing
+        if not listing.images and not unreadable:
+            return None, 0
+        images = [image for image in listing.images if image.isvalid]
+        self.has_more = [image.path for image in images if image.has_more]
+        classes = self._classes(images, listing)
+        if self.cancelled:
+            return None, 0
+        origin = _common_folder(listing.folders)
+        folders = None
+        if len(listing.folders) > 1:
+            names = {path: _within(path, origin) for path in listing.folders}
+            roots = map(listing.roots.__getitem__, _folders_of(images))
+            folders = [names[root] for root in roots]
+        table = image_table(images, classes, origin, self.pages == "all", folders)
+        return table, len(self.skipped)
+
+    def _classes(self, images, listing) -> list[str | None] | None:
+        if self.class_from is not None:
+            classes = []
+            for image in images:
+                if self.cancelled:
+                    return None
+                classes.append(self.class_from.class_of(file_name(image.path)))
+            known = zip(images, classes, strict=True)
+            self.unmatched = [im.path for im, value in known if value is None]
+            return classes if len(self.unmatched) < len(images) else None
+        several = len(listing.folders) > 1
+        categories = {
+            folder: self._category(folder, listing.roots[folder], several)
+            for folder in set(_folders_of(images))
+        }
+        if len(set(categories.values())) < 2:
+            return None
+        return [categories[folder] for folder in _folders_of(images)]
+
+    def _category(self, folder: str, root: str, several: bool) -> str:
+        if self.category == "none":
+            return ""
+        if several and folder == root:
+            return os.path.basename(root) or root
+        path = _within(folder, root)
+        return path.partition("/")[0] if self.category == "top" else path
+
+    def image_meta(
+        self, filescanner: Iterable[str], patterns: Iterable[str] = ("*",)
+    ) -> list[ImgData | ImgDataError] | None:
+        """
+        Read the headers of files.
+
+        Parameters
+        ----------
+        filescanner : iterable of str
+            Paths, such as those from `scan`.
+        patterns : iterable of str
+            Shell patterns; paths that match none of them are passed over.
+
+        Returns
+        -------
+        list of (ImgData or ImgDataError) or None
+            One for each file, or for each page; None if cancelled.
+        """
+        matches = matcher(patterns, self.case_insensitive)
+        total = len(filescanner) if isinstance(filescanner, Sized) else None
+        read = page_meta_data if self.pages == "all" else lambda p: [image_meta_data(p)]
+        images: list[ImgData | ImgDataError] = []
+        n_files = n_reported = first = 0
+        for path in filescanner:
+            if self.cancelled:
+                return None
+            if matches(path):
+                images += read(path)
+                n_files += 1
+            if n_files - n_reported >= _PROGRESS_EVERY:
+                self._report(images[first:], n_files, total)
+                n_reported, first = n_files, len(images)
+        if self.cancelled:
+            return None
+        if n_files > n_reported:
+            self._report(images[first:], n_files, total)
+        return images
+
+    def _report(self, batch: list, n_files: int, total: int | None) -> None:
+        if self.report_progress is not None:
+            self.report_progress(
+                SimpleNamespace(
+                    count=n_files, total=total, lastpath=batch[-1].path, batch=batch
+                )
+            )
+
+
+def _folders_of(images: Iterable[ImgData]) -> Iterable[str]:
+    return (os.path.dirname(image.path) for image in images)
+
+
+def _common_folder(folders: list[str]) -> str | None:
+    """The innermost folder that contains all; None if that is the root of a drive."""
+    if len(folders) == 1:
+        return folders[0]
+    try:
+        common = os.path.commonpath(folders)
+    except ValueError:  # they are on different drives
+        return None
+    return common if os.path.dirname(common) != common else None
+
+
+def _within(folder: str, origin: str | None) -> str:
+    path = os.path.relpath(folder, origin) if origin else folder
+    return path.replace(os.sep, "/")

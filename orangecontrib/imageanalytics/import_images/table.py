@@ -1,0 +1,140 @@
+"""From what is known of images to a table."""
+
+import os
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from Orange.data import (
+    ContinuousVariable,
+    DiscreteVariable,
+    Domain,
+    StringVariable,
+    Table,
+)
+
+from orangecontrib.imageanalytics.images.sources import split_page
+from orangecontrib.imageanalytics.import_images.headers import ImgData, ImgDataError
+
+IMG_ATTR_NAME = "image"
+PAGE_NAME = "page"
+FOLDER_NAME = "folder"
+CATEGORY_NAME = "category"
+
+
+def create_table(
+    image_meta: list[ImgData | ImgDataError] | None,
+    categories: dict[str, str] | None = None,
+    start_dir: str | None = None,
+    with_pages: bool = False,
+) -> tuple[Table | None, int]:
+    """
+    A table of images, as `ImportImages` describes it.
+
+    Parameters
+    ----------
+    image_meta : list of (ImgData or ImgDataError) or None
+        What is known of each file.
+    categories : dict of str to str, optional
+        Category of each folder. A class variable is made if there are several.
+    start_dir : str, optional
+        The folder that the paths in the table are to be relative to. Without it,
+        they are as in `image_meta`.
+    with_pages : bool
+        Whether there is a column with the names of pages.
+
+    Returns
+    -------
+    table : Orange.data.Table or None
+        None if `image_meta` is empty.
+    n_skipped : int
+        Number of `ImgDataError`.
+    """
+    if not image_meta:
+        return None, 0
+    images = [image for image in image_meta if image.isvalid]
+    classes = None
+    if categories and len(set(categories.values())) > 1:
+        classes = [categories[os.path.dirname(image.path)] for image in images]
+    table = image_table(images, classes, start_dir, with_pages)
+    return table, len(image_meta) - len(images)
+
+
+def image_table(
+    images: Sequence[ImgData],
+    classes: Sequence[str | None] | None = None,
+    start_dir: str | None = None,
+    with_pages: bool = False,
+    folders: Sequence[str] | None = None,
+) -> Table:
+    """
+    A table with a row for each image.
+
+    Parameters
+    ----------
+    images : sequence of ImgData
+    classes : sequence of (str or None), optional
+        Class of each image, None where it is not known.
+    start_dir : str, optional
+        The folder that the paths in the table are to be relative to.
+    with_pages : bool
+        Whether there is a column with the names of pages.
+    folders : sequence of str, optional
+        For each image, what the column of folders says.
+
+    Returns
+    -------
+    Orange.data.Table
+    """
+    category = None
+    y = np.empty((len(images), 0))
+    if classes is not None:
+        category, indices = _categorical(CATEGORY_NAME, classes)
+        y = np.array(indices, dtype=float)
+    columns = _columns(images, start_dir)
+    if folders is not None:
+        columns.append(_categorical(FOLDER_NAME, folders))
+    if with_pages:
+        pages = [image.page for image in images]
+        columns.append((StringVariable(PAGE_NAME), pages))
+    metas = np.empty((len(images), len(columns)), dtype=object)
+    for place, (_, values) in enumerate(columns):
+        metas[:, place] = values
+    domain = Domain([], category, [variable for variable, _ in columns])
+    return Table.from_numpy(domain, np.empty((len(images), 0)), y, metas)
+
+
+def _columns(images: Sequence[ImgData], start_dir: str | None) -> list[tuple]:
+    """Variables, and their values for each image."""
+    image = StringVariable(IMG_ATTR_NAME)
+    image.attributes["type"] = "image"
+    if start_dir:
+        image.attributes["origin"] = start_dir
+    paths = [im.path for im in images]
+    names = [os.path.splitext(file_name(path))[0] for path in paths]
+    columns = [
+        (StringVariable("image name"), names),
+        (image, _relative(paths, start_dir)),
+    ]
+    for attribute in ("size", "width", "height"):
+        variable = ContinuousVariable(attribute, number_of_decimals=0)
+        columns.append((variable, [getattr(im, attribute) for im in images]))
+    return columns
+
+
+def _categorical(
+    name: str, texts: Sequence[str | None]
+) -> tuple[DiscreteVariable, list[float]]:
+    values = sorted({text for text in texts if text is not None})
+    places: dict[str | None, float] = {value: i for i, value in enumerate(values)}
+    places[None] = np.nan
+    return DiscreteVariable(name, values=values), [places[text] for text in texts]
+
+
+def file_name(path: str) -> str:
+    """The name of an image's file, with its extension but without its page."""
+    return os.path.basename(split_page(path)[0])
+
+
+def _relative(paths: Iterable[str], start_dir: str | None) -> list[str]:
+    start = os.path.join(start_dir, "") if start_dir else ""
+    return [path.removeprefix(start).replace(os.sep, "/") for path in paths]
