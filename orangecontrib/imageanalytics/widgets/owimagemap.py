@@ -11,6 +11,10 @@ from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, column_intensity
 from orangecontrib.imageanalytics.images.sources import image_columns
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    between,
+)
 from orangecontrib.imageanalytics.widgets.utils.coloring import (
     Coloring,
     row_coloring,
@@ -83,10 +87,11 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
             "Map to have similar images side by side."
         )
 
+    settingsHandler = CheckedDomainContextHandler()
     image_attr: Variable | None = ContextSetting(None)
     attr_x: Variable | None = ContextSetting(None)
     attr_y: Variable | None = ContextSetting(None)
-    image_size: int = Setting(48)
+    image_size: int = Setting(48, valid=between(MIN_EDGE, MAX_EDGE))
 
     GRAPH_CLASS = ImageMapGraph
     graph = SettingProvider(ImageMapGraph)
@@ -124,6 +129,8 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
         self.check_data()
         self.init_attr_values()
         self.openContext(self.data)
+        if self.data is not None and None in (self.image_attr, *self.axes):
+            self.init_attr_values()  # a saved context that was not valid
         self.clear()
         self._find_map()
         both = before is not None and self.map_data is not None
