@@ -339,13 +339,15 @@ class TestOWImageGrid(WidgetTest):
         assert len(np.unique(self.view.look.colors, axis=0)) > 5
 
     def test_hovering_shows_the_image_large(self):
-        self.widget.resize(700, 500)
-        self.widget.show()  # or the grid is laid out anew to fit the window
         self.send(self.data())
         simulate.combobox_activate_item(self.widget.controls.label_attr, "image")
         self.show()
         card = self.widget.hover_card
         row = self.row_of("7.png")
+        # The grid may be laid out anew, to fit the window and the labels.
+        self.view.model().modelReset.connect(
+            lambda: self.view.hovered.emit(self.row_of("7.png"))
+        )
         self.view.hovered.emit(row)
         self.process_events(card.isVisible, 20_000)
         text = card._text.text()

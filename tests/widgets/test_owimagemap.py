@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections import Counter
 
 import numpy as np
 import pyqtgraph as pg
@@ -190,7 +191,7 @@ class TestData(ImageMapTest):
         self.send(self.data())
         self.widget.resize(900, 600)
         self.widget.show()
-        self.process_events(until=lambda: graph.view_box.width() > 300)
+        self.process_events(until=lambda: graph.view_box.width() > 250)
         shown = graph.view_box.targetRange()
         places = graph.images.places
         home = places.home()
@@ -198,6 +199,20 @@ class TestData(ImageMapTest):
         np.testing.assert_allclose(graph.view_box.targetRange(), shown, atol=1e-6)
         assert home.left() == pytest.approx(shown[0][0])
         assert home.width() == pytest.approx(shown[0][1] - shown[0][0])
+
+    def test_no_size_of_the_window_keeps_the_plot_moving(self):
+        self.send(self.data())
+        self.show()
+        self.widget.graph.reset_button_clicked()
+        moves = []
+        self.widget.graph.view_box.sigTransformChanged.connect(
+            lambda: moves.append(self.widget.width())
+        )
+        for width in range(700, 1000, 3):
+            self.widget.resize(width, 600)
+            for _ in range(30):
+                self.process_events()
+        assert max(Counter(moves).values()) < 15
 
     def test_a_larger_window_leaves_the_zoom_to_the_user(self):
         self.send(self.data())

@@ -65,6 +65,10 @@ class ImageMapGraph(OWScatterPlotBase):
         self.images = MapImages(self.view_box, scatter_widget.image_model)
         self.images.clicked.connect(self._click)
         self.parameter_setter = ImageMapParameterSetter(self)
+        for axis in ("bottom", "left"):
+            # An axis with shorter numbers would leave the plot more room, by which its
+            # range and so the numbers change: at some sizes back and forth without end.
+            self.plot_widget.getAxis(axis).setStyle(autoReduceTextSpace=False)
         #: What was shown by `_reset_view`; until the user zooms, it is shown still.
         self._home_range: list | None = None
         self.view_box.sigResized.connect(self._follow_size)
