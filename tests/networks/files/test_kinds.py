@@ -1,3 +1,4 @@
+import os
 import pickle
 import zipfile
 
@@ -6,6 +7,7 @@ import torch
 from network_files import make_network
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.files.file_weights import FileWeights
 from orangecontrib.imageanalytics.networks.files.kinds import Kind, find_kind
 
 
@@ -84,3 +86,16 @@ def test_archive_of_something_else(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
         archive.writestr("a/b", b"")
     assert find_kind(str(tmp_path / "a.pt")) is Kind.WEIGHTS  # which it turns out not
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+@pytest.mark.parametrize("ending", [".pt", ".xml", ".onnx"])
+def test_a_pipe_or_device_is_not_opened(tmp_path, ending):
+    """To open the first would wait for ever, to read the second fill the memory."""
+    pipe, device = str(tmp_path / f"pipe{ending}"), str(tmp_path / f"device{ending}")
+    os.mkfifo(pipe)
+    os.symlink(os.devnull, device)
+    for path in (pipe, device):
+        for use in (find_kind, lambda path: FileWeights(path).ensure("cells")):
+            with pytest.raises(ModelError, match="is neither a file nor a folder"):
+                use(path)

@@ -9,7 +9,11 @@ import os
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.files.kinds import find_kind, find_parts
+from orangecontrib.imageanalytics.networks.files.kinds import (
+    check_ordinary,
+    find_kind,
+    find_parts,
+)
 from orangecontrib.imageanalytics.networks.weights import (
     checkpoints_folder,
     sha256_of,
@@ -103,7 +107,8 @@ class FileWeights:
         Raises
         ------
         ModelError
-            When it is missing, empty, or cannot be opened.
+            When it is missing, empty, neither a file nor a folder, or cannot be
+            opened.
         """
         path = self.path
         if not os.path.exists(path):
@@ -111,6 +116,7 @@ class FileWeights:
                 f"The file of the network {name} is neither at {self.file} "
                 f"nor at {self._fallback}."
             )
+        check_ordinary(path)
         if os.path.isdir(path):
             return path
         try:

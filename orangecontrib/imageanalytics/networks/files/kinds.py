@@ -1,4 +1,4 @@
-"""What kind of network a file or a folder holds, found without opening it.
+"""What kind of network a file or a folder holds, found without loading it.
 
 Kinds differ in what opening them can do. Data are read freely; what can run code is
 opened only after the user has vouched for that very file.
@@ -66,6 +66,7 @@ def find_kind(path: str) -> Kind:
         When it cannot be used as a network; says why and what to do.
     """
     name = os.path.basename(path)
+    check_ordinary(path)
     if os.path.isdir(path):
         return _find_folder_kind(path)
     ending = os.path.splitext(path)[1].lower()
@@ -79,6 +80,18 @@ def find_kind(path: str) -> Kind:
         raise ModelError(f"{path} is a part of a network: choose the folder it is in.")
     known = ", ".join(dict.fromkeys((*_BY_ENDING, *PICKLES)))
     raise ModelError(f"{path} is no file of a network; those end in {known}.")
+
+
+def check_ordinary(path: str) -> None:
+    """Refuse what is no place for a network: a pipe or device may never end.
+
+    Raises
+    ------
+    ModelError
+        When there is something by that name which is neither a file nor a folder.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise ModelError(f"{path} is neither a file nor a folder.")
 
 
 def find_parts(path: str, kind: Kind) -> list[str]:
