@@ -176,7 +176,7 @@ class Pipeline:
                 self._settle_done(self._pending)
                 raise
             finally:
-                # Threads still in a layer or in a decoder end after it, unheard.
+                # Threads in a layer or a decoder end after it; nobody waits for them.
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _start_thread(self):

@@ -47,7 +47,7 @@ class Changes:
 
 class FolderWatch:
     """
-    Compares folders with what was read from them, whenever it is told to look.
+    Compares folders with what was read from them, each time `look` is called.
 
     A file that is new or has changed waits until two looks in a row find it with the
     same size and time: until then, it may be half written. Only such files are read,

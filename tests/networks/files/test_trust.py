@@ -68,7 +68,7 @@ def test_it_cannot_be_remembered(nothing_trusted, caplog):
     nothing_trusted.write_text("a file where the folder should be")
     with caplog.at_level(logging.WARNING):
         trust.vouch(HASH, "cells.pt")
-    assert "not remembered that cells.pt" in caplog.text
+    assert "cells.pt may be opened was not saved" in caplog.text
     assert trust.is_vouched(HASH)  # in this run
     forget_this_run()
     assert not trust.is_vouched(HASH)
@@ -146,6 +146,6 @@ def test_a_list_of_another_user(nothing_trusted, monkeypatch, caplog):
         assert not trust.is_vouched(HASH)
         trust.vouch(OTHER, "cells.pt")
     assert "belongs to another user, so no file is trusted" in caplog.text
-    assert "not remembered that cells.pt" in caplog.text
+    assert "cells.pt may be opened was not saved" in caplog.text
     assert file.read_bytes() == before
     assert trust.is_vouched(OTHER)  # in this run

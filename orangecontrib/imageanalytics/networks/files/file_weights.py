@@ -1,4 +1,4 @@
-"""Where the file of a network lies, and what tells its content from others."""
+"""Where the file of a network is, and what tells its content from others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orangecontrib.imageanalytics.networks.files.kinds import (
 )
 from orangecontrib.imageanalytics.networks.weights import (
     checkpoints_folder,
-    sha256_of,
+    file_sha256,
 )
 
 
@@ -29,7 +29,7 @@ class FileWeights:
     file : str
         Its absolute path, maybe on another computer.
     architecture : str
-        Of what the file holds the weights, if that is not in the file: the same
+        What network the weights are for, if the file does not say so. The same
         weights can be read as another network.
     """
 
@@ -42,7 +42,7 @@ class FileWeights:
 
     @property
     def path(self) -> str:
-        """Where it lies: as given, or by that name among torch's checkpoints."""
+        """The given path, or that of a file of the same name in torch's own folder."""
         if not os.path.exists(self.file) and os.path.exists(self._fallback):
             return self._fallback
         return self.file
@@ -135,19 +135,7 @@ def _content_hash(path: str) -> str:
         parts = find_parts(path, kind)
     except ModelError as error:
         raise ModelError(f"{path} {error}.") from error
-    hashes = [_cached_sha256(part) for part in parts]
+    hashes = [file_sha256(part) for part in parts]
     if len(hashes) == 1:
         return hashes[0]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-
-def _cached_sha256(path: str) -> str:
-    """Of a file that has not changed since it was last asked for."""
-    status = os.stat(path)
-    return _sha256(path, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _sha256(path: str, _size: int, _mtime: int) -> str:
-    with open(path, "rb") as file:
-        return sha256_of(file)

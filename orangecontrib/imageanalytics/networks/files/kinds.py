@@ -26,7 +26,7 @@ AS_ONNX = "Save the network as ONNX instead."
 
 
 class Kind(enum.Enum):
-    """A kind of network, by what it is called."""
+    """A kind of network; the value is its name in messages."""
 
     ONNX = "ONNX network"
     TFLITE = "TensorFlow Lite network"
@@ -58,7 +58,12 @@ _BY_ENDING = {
 
 
 def find_kind(path: str) -> Kind:
-    """What a file or folder holds, by its ending and by the names of its parts.
+    """What a file or folder holds, by its extension and the names of its parts.
+
+    Parameters
+    ----------
+    path : str
+        Of the file or folder.
 
     Raises
     ------
@@ -77,9 +82,9 @@ def find_kind(path: str) -> Kind:
     if ending in KERAS:
         raise ModelError(f"{path} is a Keras file, which can hold code. {AS_ONNX}")
     if name == SAVED_MODEL_FILE:
-        raise ModelError(f"{path} is a part of a network: choose the folder it is in.")
+        raise ModelError(f"{path} is part of a network: choose its folder.")
     known = ", ".join(dict.fromkeys((*_BY_ENDING, *PICKLES)))
-    raise ModelError(f"{path} is no file of a network; those end in {known}.")
+    raise ModelError(f"{path} is not the file of a network; such files end in {known}.")
 
 
 def check_ordinary(path: str) -> None:
@@ -96,6 +101,13 @@ def check_ordinary(path: str) -> None:
 
 def find_parts(path: str, kind: Kind) -> list[str]:
     """Paths of all files that decide what the network is, in a fixed order.
+
+    Parameters
+    ----------
+    path : str
+        Of the file or folder.
+    kind : Kind
+        From `find_kind`.
 
     Raises
     ------
@@ -157,7 +169,7 @@ def _find_folder_kind(path: str) -> Kind:
 
 
 def _find_pickle_kind(path: str) -> Kind:
-    """What torch has written: a program, TorchScript, or else weights.
+    """What PyTorch has saved: a program, TorchScript, or else weights.
 
     A file that hides its parts from this gains nothing: torch reads weights with
     ``weights_only=True``, which refuses the other kinds.
@@ -168,7 +180,7 @@ def _find_pickle_kind(path: str) -> Kind:
         if start[:1] == PICKLE:
             return Kind.WEIGHTS
         if start != ARCHIVE:
-            raise ModelError(f"{path} holds no network that torch has written.")
+            raise ModelError(f"{path} holds no network saved by PyTorch.")
         with zipfile.ZipFile(path) as archive:
             names = {name.partition("/")[2] or name for name in archive.namelist()}
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:

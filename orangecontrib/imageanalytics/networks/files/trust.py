@@ -30,14 +30,14 @@ _vouched: set[str] = set()
 
 
 def vouch(sha256: str, path: str) -> None:
-    """Remember that a file may be opened.
+    """Remember that the user allows a file to be opened.
 
     Parameters
     ----------
     sha256 : str
         Of its content, in hexadecimal.
     path : str
-        Where it is now, for people who read what is remembered.
+        Where it is now, for people who read the list.
     """
     _vouched.add(sha256)
     if sha256 in _read():
@@ -45,7 +45,7 @@ def vouch(sha256: str, path: str) -> None:
     try:
         _remember(sha256, path)
     except (OSError, TimeoutError) as error:
-        log.warning("It is not remembered that %s may be opened: %s", path, error)
+        log.warning("The answer that %s may be opened was not saved: %s", path, error)
 
 
 def is_vouched(sha256: str) -> bool:
