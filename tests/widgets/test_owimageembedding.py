@@ -161,6 +161,14 @@ class TestEmbedding(Base):
         assert not self.widget.cancel_button.isEnabled()
         assert not self.widget.Error.active
 
+    def test_says_what_is_needed(self):
+        assert "Connect Import Images" in self.widget.status_label.text()
+        self.send_signal(self.widget.Inputs.images, Table("iris"))
+        assert "no column with images" in self.widget.status_label.text()
+        assert "no column with images" in str(self.widget.Warning.no_image_attribute)
+        self.send_signal(self.widget.Inputs.images, None)
+        assert "Connect Import Images" in self.widget.status_label.text()
+
     def test_intensity(self):
         folder = os.path.dirname(os.path.dirname(self.photos[0]))
         save_stack(os.path.join(folder, "cells.tif"), n_planes=2)

@@ -53,6 +53,7 @@ from orangecontrib.imageanalytics.widgets.utils.embedding_task import (
     duration,
     embed,
 )
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.intensity_choice import (
     IntensityChoice,
 )
@@ -81,6 +82,7 @@ from orangecontrib.imageanalytics.widgets.utils.trust_question import ask_to_tru
 
 log = logging.getLogger(__name__)
 
+NO_DATA = "Connect Import Images, or another table that says where images are."
 DEVICES = (("Automatic", "auto"), ("GPU", "gpu"), ("CPU", "cpu"))
 
 # Settings of version 1 number the networks in this order.
@@ -159,10 +161,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         skipped_images = Output("Skipped Images", Table)
 
     class Warning(OWWidget.Warning):
-        no_image_attribute = Msg(
-            "The data has no column that could name images (a text or "
-            "categorical meta)."
-        )
+        no_image_attribute = Msg(NO_IMAGE_COLUMN)
         images_skipped = Msg("{} skipped.")
         network_replaced = Msg("{} is not available; {} is used instead.")
         layer_replaced = Msg("{} has no layer '{}'; its default layer is used.")
@@ -234,7 +233,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self._make_buttons()
         self._forget_facts()
         self._show_network()
-        self._show_text("No data.")
+        self._show_text(NO_DATA)
 
     def _check_settings(self):
         try:
@@ -349,9 +348,12 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         return max(QLabel(text).sizeHint().width() for text in texts)
 
     def _make_status_box(self):
-        box = gui.vBox(self.controlArea, "Images")
+        box = gui.vBox(self.controlArea, "Status")
         self.status_label = QLabel()
         _wrap(self.status_label)
+        self.status_label.setAlignment(Qt.AlignLeft | Qt.AlignTop)
+        # Most texts have a line or two: the window keeps its size.
+        self.status_label.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         # Whoever fetches a file by hand copies its address from here.
         self.status_label.setTextInteractionFlags(Qt.TextBrowserInteraction)
         self.status_label.linkActivated.connect(self.show_skipped)
@@ -679,11 +681,11 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         if self._choice.is_listed:  # its file may have come or gone meanwhile
             self._facts = look_up(self._choice)
         if self.data is None:
-            self._show_text("No data.")
+            self._show_text(NO_DATA)
             self._send(None, None)
         elif self.image_column is None:
             self.Warning.no_image_attribute()
-            self._show_text("No images.")
+            self._show_text(NO_IMAGE_COLUMN)
             self._send(None, None)
         elif self._choice.is_listed and self._must_download():
             self._show_download()
