@@ -339,6 +339,8 @@ class TestOWImageGrid(WidgetTest):
         assert len(np.unique(self.view.look.colors, axis=0)) > 5
 
     def test_hovering_shows_the_image_large(self):
+        self.widget.resize(700, 500)
+        self.widget.show()  # or the grid is laid out anew to fit the window
         self.send(self.data())
         simulate.combobox_activate_item(self.widget.controls.label_attr, "image")
         self.show()

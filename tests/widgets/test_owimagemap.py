@@ -252,6 +252,7 @@ class TestData(ImageMapTest):
             np.arange(2 * COUNT).reshape(COUNT, 2) * 1e-12,
             np.arange(2 * COUNT).reshape(COUNT, 2) * 1e98,
             np.arange(2 * COUNT).reshape(COUNT, 2) * 1e-305,
+            np.arange(2 * COUNT).reshape(COUNT, 2) * 5e-324,
         ):
             for rows in (slice(None), slice(1)):
                 with self.subTest(places=str(places[:2]), rows=rows):
@@ -509,6 +510,31 @@ class TestSelection(ImageMapTest):
         preview.close()
         QTest.keyClick(self.plot, Qt.Key.Key_Space)
         assert preview.isVisible()
+
+    def test_new_data_close_the_windows(self):
+        view, preview, card = (
+            self.widget.view,
+            self.widget.preview,
+            self.widget.view.card,
+        )
+        view.setCurrentIndex(view.model().index(3))
+        preview.open()
+        assert preview.isVisible()
+        self.images_item.hovered.emit(2)
+        self.process_events(card.isVisible)
+        self.send(self.data()[:5])
+        assert not preview.isVisible()
+        assert not card.isVisible()
+        assert not view.currentIndex().isValid()
+
+    def test_saved_selection_waits_for_data(self):
+        self.widget.graph.select_by_indices([2, 3], NO)
+        stored = self.widget.settingsHandler.pack_data(self.widget)
+        other = self.create_widget(OWImageMap, stored_settings=stored)
+        self.send_signal(other.Inputs.data, None, widget=other)
+        self.send_signal(other.Inputs.data, self.data(), widget=other)
+        selected = self.get_output(other.Outputs.selected_data, widget=other)
+        assert len(selected) == 2
 
     def test_selection_follows_its_rows(self):
         self.widget.graph.select_by_indices([2, 3], NO)

@@ -19,8 +19,12 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import (
     Coloring,
     row_coloring,
 )
-from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text, row_values
-from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text
+from orangecontrib.imageanalytics.widgets.utils.imageactions import (
+    CANNOT_COPY,
+    CANNOT_OPEN,
+    ImageActions,
+)
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
@@ -36,13 +40,19 @@ from orangecontrib.imageanalytics.widgets.utils.projections import (
     projections,
     proposed_axes,
 )
-from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_details
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import (
+    row_details,
+    row_values,
+)
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
     row_labels,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
+from orangecontrib.imageanalytics.widgets.utils.unshown import (
+    NO_IMAGES_SHOWN,
+    UnshownWarning,
+)
 
 _NONE = np.zeros(0, dtype=int)
 CHAIN = (
@@ -69,11 +79,9 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
     class Warning(OWDataProjectionWidget.Warning):
         no_places = Msg(NO_PLACES)
         no_images = Msg("Column '{}' is empty: there are only dots to show.")
-        no_images_shown = Msg(
-            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
-        )
-        cannot_open = Msg("The desktop has no program to open {}.")
-        cannot_copy = Msg("{} cannot be copied: {}.")
+        no_images_shown = Msg(NO_IMAGES_SHOWN)
+        cannot_open = Msg(CANNOT_OPEN)
+        cannot_copy = Msg(CANNOT_COPY)
 
     class Error(OWDataProjectionWidget.Error):
         no_image_attr = Msg(NO_IMAGE_COLUMN)
@@ -127,6 +135,7 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
         # Not the inherited one, which compares tables number by number.
         before, selection = self.map_data, self.selection
         self.closeContext()
+        self.loader.refresh()
         self.data = data
         self.check_data()
         self.init_attr_values()

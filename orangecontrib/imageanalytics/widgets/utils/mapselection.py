@@ -16,9 +16,11 @@ class MapSelectionMixin:
 
     def apply_selection(self):
         """Select what was selected: rows of the data, wherever they are now."""
-        stored, self._pending_selection = self._pending_selection, None
-        stored = self.selection or stored
-        rows = self.map_data.rows.tolist() if self.map_data is not None else []
+        stored, rows = self.selection or self._pending_selection, []
+        if self.map_data is not None:
+            # That of a workflow waits until there are data.
+            self._pending_selection = None
+            rows = self.map_data.rows.tolist()
         points = {row: point for point, row in enumerate(rows)}
         try:
             chosen = [
