@@ -1,5 +1,5 @@
 import threading
-import time
+import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ from Orange.data import (
     Table,
 )
 from scipy import sparse
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from orangecontrib.imageanalytics import image_grid
@@ -21,6 +20,8 @@ from orangecontrib.imageanalytics.image_grid import (
     ImageGrid,
     grid_size,
 )
+from orangecontrib.imageanalytics.image_grid.layout import directions
+from orangecontrib.imageanalytics.image_grid.swaps import neighbours
 
 
 def clusters(count, n_clusters=6, n_features=20, seed=0):
@@ -81,7 +82,7 @@ def test_default_is_best_at_neighbours():
         full = np.flatnonzero(grid.grid_indices >= 0)
         cells[grid.grid_indices[full]] = full
         places = np.column_stack(np.divmod(cells, grid.size_x))
-        nearest = image_grid._neighbours(image_grid._directions(X, slice(None)), 8)
+        nearest = neighbours(directions(X, slice(None)), 8, lambda _: None)
         on_grid = np.argsort(cdist(places, places), axis=1, kind="stable")[:, 1:9]
         pairs = zip(nearest, on_grid, strict=True)
         return np.mean([len(np.intersect1d(*pair)) for pair in pairs]) / 8
@@ -231,25 +232,71 @@ def test_progress():
     assert sum(fraction < image_grid.LAYOUT_DONE for fraction in second) == 1
 
 
-def test_cancel():
-    grid = ImageGrid(table(clusters(1000)[0]))
-    started, raised = threading.Event(), []
+@pytest.mark.parametrize(
+    ("step", "layout"),
+    [
+        ("orangecontrib.imageanalytics.image_grid.directions", "pca"),
+        ("Orange.projection.PCA", "pca"),
+        ("Orange.projection.TSNE", "t-sne"),
+        ("sklearn.manifold.smacof", "mds"),
+        ("orangecontrib.imageanalytics.image_grid.assign", "pca"),
+        ("orangecontrib.imageanalytics.image_grid.swaps.neighbours", "t-sne"),
+    ],
+)
+def test_cancel_in_a_step_that_reports_nothing(step, layout, monkeypatch):
+    begun, may_go_on = threading.Event(), threading.Event()
 
-    def run():
+    def take_long(*_, **__):
+        begun.set()
+        may_go_on.wait(60)
+
+    monkeypatch.setattr(step, take_long)
+    grid = ImageGrid(table(clusters(100)[0]), layout)
+    raised = []
+
+    def process():
         try:
-            grid.process(callback=lambda fraction: fraction > 0.05 and started.set())
-        except Cancelled:
-            raised.append(time.monotonic())
+            grid.process()
+        except Cancelled as error:
+            raised.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=process)
     thread.start()
-    assert started.wait(60)
-    start = time.monotonic()
-    grid.cancel()
-    thread.join()
-    assert raised[0] - start < 1
-    assert len(grid.grid_indices) == 0
-    assert grid.size_x == 0
+    try:
+        assert begun.wait(60)
+        grid.cancel()
+        thread.join(60)
+        assert raised
+    finally:
+        may_go_on.set()
+    assert grid.size_x == len(grid.grid_indices) == 0
+
+
+def test_after_cancelling_the_layout_is_kept(monkeypatch):
+    grid = ImageGrid(table(clusters(100)[0]))
+
+    def callback(fraction):
+        if fraction > image_grid.LAYOUT_DONE:
+            grid.cancel()
+
+    with pytest.raises(Cancelled):
+        grid.process(callback=callback)
+    monkeypatch.setattr(image_grid, "lay_out", None)
+    grid.process()
+    is_complete(grid, range(100))
+
+
+def test_no_warning_is_silenced_for_others():
+    """`catch_warnings` in a thread would change, or restore, filters for all."""
+    for layout in LAYOUTS:  # what this imports may add filters
+        ImageGrid(table(clusters(30)[0]), layout).process()
+    before = list(warnings.filters)
+    seen = []
+    for layout in LAYOUTS:
+        grid = ImageGrid(table(clusters(30)[0]), layout)
+        grid.process(callback=lambda _: seen.append(list(warnings.filters)))
+    assert all(filters == before for filters in seen)
+    assert warnings.filters == before
 
 
 def test_an_error_in_the_callback_ends_it():
@@ -260,66 +307,3 @@ def test_an_error_in_the_callback_ends_it():
     for layout in LAYOUTS:
         with pytest.raises(KeyError, match="enough"):
             ImageGrid(table(clusters(50)[0]), layout).process(callback=callback)
-
-
-def cost(places, cells, size_x):
-    return ((places - image_grid._centres(cells, size_x)) ** 2).sum()
-
-
-def exact(places, size_x, size_y):
-    costs = cdist(
-        places, image_grid._centres(np.arange(size_x * size_y), size_x), "sqeuclidean"
-    )
-    return linear_sum_assignment(costs)[1]
-
-
-def test_small_grids_are_optimal():
-    size_x, size_y = 20, 15
-    places = np.random.default_rng(0).beta(2, 5, (290, 2)) * [size_x, size_y]
-    cells = image_grid._assign(places, size_x, size_y, lambda fraction: None)
-    best = cost(places, exact(places, size_x, size_y), size_x)
-    assert cost(places, cells, size_x) == pytest.approx(best)
-
-
-@pytest.mark.parametrize("size", [(40, 40), (90, 18), (60, 50), (1, 1600)])
-def test_large_grids_are_nearly_optimal(size, monkeypatch):
-    size_x, size_y = size
-    random = np.random.default_rng(0)
-    lumps = random.random((12, 2))[random.integers(12, size=1590)]
-    places = np.clip(lumps + random.normal(0, 0.05, (1590, 2)), 0, 1) * size
-    reported = []
-    cells = image_grid._assign(places, size_x, size_y, reported.append)
-    assert len(set(cells)) == 1590
-    assert reported == sorted(reported)
-    best = cost(places, exact(places, size_x, size_y), size_x)
-    assert cost(places, cells, size_x) < 1.05 * best
-
-
-def test_swaps_bring_neighbours_closer():
-    vectors, _ = clusters(100)
-    cells = np.random.default_rng(0).permutation(120)[:100]
-    pairs, weights = image_grid._attractions(vectors)
-
-    def total(cells):
-        places = image_grid._centres(cells, 12)
-        distances = cdist(places, places)
-        near = np.exp(-(distances**2) / (2 * image_grid.REACH**2))
-        return sum(weights[i] @ near[i, pairs[i]] for i in range(len(cells)))
-
-    swaps = image_grid._Swaps(vectors, cells, 12, 10)
-    gains = []
-    for image in range(100):
-        before = total(swaps._cells)
-        moved = swaps._move(image)
-        gains.append(total(swaps._cells) - before)
-        assert (gains[-1] > 0) == moved
-        assert len(set(swaps._cells)) == 100
-        full = np.flatnonzero(swaps._occupants >= 0)
-        np.testing.assert_array_equal(swaps._cells[swaps._occupants[full]], full)
-    assert sum(gains) > 0.2 * total(cells)
-
-
-def test_neighbours():
-    vectors = np.random.default_rng(0).normal(size=(1100, 5)).astype(np.float32)
-    expected = np.argsort(cdist(vectors, vectors), axis=1)[:, 1:5]
-    np.testing.assert_array_equal(image_grid._neighbours(vectors, 4), expected)

@@ -1,7 +1,6 @@
 import os
 import random
 import struct
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -521,9 +520,8 @@ def test_damage_of_any_kind_is_an_image_error(files, tmp_path, capfd):
     contents = files()
     rng = random.Random(1)
     path = str(tmp_path / "damaged")
-    end = time.monotonic() + 2
     n_decoded = n_refused = 0
-    while time.monotonic() < end:
+    for _ in range(150):
         content = damaged(rng.choice(contents), rng)
         with open(path, "wb") as file:
             file.write(content)

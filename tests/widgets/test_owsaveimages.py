@@ -4,7 +4,7 @@ import threading
 from unittest.mock import patch
 
 import pytest
-from AnyQt.QtTest import QTest
+from AnyQt.QtCore import QTimer
 from AnyQt.QtWidgets import QFileDialog
 from Orange.data import DiscreteVariable, Table
 from Orange.widgets.tests.base import WidgetTest
@@ -40,6 +40,10 @@ def tree(folder):
     )
 
 
+def no_images_are_being_saved():
+    return not any(t.name.startswith("saving") for t in threading.enumerate())
+
+
 class Base(WidgetTest):
     @pytest.fixture(autouse=True)
     def fixtures(self, photos, tmp_path, monkeypatch):
@@ -58,7 +62,7 @@ class Base(WidgetTest):
 
     def wait(self, widget=None):
         widget = widget or self.widget
-        assert QTest.qWaitFor(lambda: widget.task is None, 20_000)
+        self.process_events(lambda: widget.task is None, 60_000)
 
     def choose_folder(self, folder=None, button=None):
         folder = self.out if folder is None else folder
@@ -91,12 +95,22 @@ class Base(WidgetTest):
     def status(self):
         return self.widget.status_label.text()
 
+    def settle(self):
+        """Wait until nothing more is going to happen by itself."""
+        timers = [t for t in self.widget.findChildren(QTimer) if t.isSingleShot()]
+
+        def is_quiet():
+            return self.widget.task is None and not any(t.isActive() for t in timers)
+
+        self.process_events(is_quiet, 30_000)
+        self.process_events()
+
     def hold(self):
         """Make saving wait for the event that is returned."""
         gate = threading.Event()
 
         def slow(encoding, content, page):
-            gate.wait(20)
+            gate.wait(60)
             return ENCODE(encoding, content, page)
 
         self.monkeypatch.setattr(Encoding, "__call__", slow)
@@ -159,11 +173,11 @@ class TestSaving(Base):
     def test_options(self):
         self.give(self.data)
         self.choose_folder()
-        self.choose(self.widget.format_combo, "jpeg")
-        self.widget.scale_check.click()
-        self.widget.width_spin.setValue(50)
-        self.widget.height_spin.setValue(40)
-        self.choose(self.widget.fit_combo, "crop")
+        self.choose(self.widget.file_options.format_combo, "jpeg")
+        self.widget.file_options.scale_check.click()
+        self.widget.file_options.width_spin.setValue(50)
+        self.widget.file_options.height_spin.setValue(40)
+        self.choose(self.widget.file_options.fit_combo, "crop")
         self.choose_variable("folder_column", None)
         self.choose_variable("name_column", self.data.domain["width"])
         self.save()
@@ -176,9 +190,9 @@ class TestSaving(Base):
     def test_input_of_a_network(self):
         self.give(self.data)
         self.choose_folder()
-        self.widget.scale_check.click()
-        self.choose(self.widget.scale_combo, "efficientnet-lite2")
-        self.choose(self.widget.fit_combo, "stretch")
+        self.widget.file_options.scale_check.click()
+        self.choose(self.widget.file_options.scale_combo, "efficientnet-lite2")
+        self.choose(self.widget.file_options.fit_combo, "stretch")
         self.save()
         with Image.open(os.path.join(self.out, NAMES[0])) as image:
             assert image.size == (260, 260)
@@ -187,7 +201,7 @@ class TestSaving(Base):
     def test_copies(self):
         self.give(self.data)
         self.choose_folder()
-        self.choose(self.widget.format_combo, "jpeg")
+        self.choose(self.widget.file_options.format_combo, "jpeg")
         self.save()
         for path in self.photos:
             kind, name = path.split(os.sep)[-2:]
@@ -199,23 +213,33 @@ class TestSaving(Base):
 
     def test_what_can_be_chosen(self):
         w = self.widget
-        ids = [w.format_combo.itemData(i) for i in range(w.format_combo.count())]
+        ids = [
+            w.file_options.format_combo.itemData(i)
+            for i in range(w.file_options.format_combo.count())
+        ]
         assert ids == [format.id for format in FORMATS]
-        assert not w.quality_spin.isEnabled()
+        assert not w.file_options.quality_spin.isEnabled()
         for format in FORMATS:
-            self.choose(w.format_combo, format.id)
-            assert w.quality_spin.isEnabled() == format.lossy
-        assert not w.scale_combo.isEnabled()
-        assert not w.fit_combo.isEnabled()
-        w.scale_check.click()
-        assert w.scale_combo.isEnabled()
-        assert w.width_spin.isEnabled()
-        w.width_spin.setValue(77)
-        self.choose(w.scale_combo, "inception-v3")
-        assert not w.width_spin.isEnabled()
-        assert w.width_spin.value() == w.height_spin.value() == 299
-        self.choose(w.scale_combo, "size")
-        assert (w.width_spin.value(), w.height_spin.value()) == (77, 640)
+            self.choose(w.file_options.format_combo, format.id)
+            assert w.file_options.quality_spin.isEnabled() == format.lossy
+        assert not w.file_options.scale_combo.isEnabled()
+        assert not w.file_options.fit_combo.isEnabled()
+        w.file_options.scale_check.click()
+        assert w.file_options.scale_combo.isEnabled()
+        assert w.file_options.width_spin.isEnabled()
+        w.file_options.width_spin.setValue(77)
+        self.choose(w.file_options.scale_combo, "inception-v3")
+        assert not w.file_options.width_spin.isEnabled()
+        assert (
+            w.file_options.width_spin.value()
+            == w.file_options.height_spin.value()
+            == 299
+        )
+        self.choose(w.file_options.scale_combo, "size")
+        assert (
+            w.file_options.width_spin.value(),
+            w.file_options.height_spin.value(),
+        ) == (77, 640)
 
     def test_subfolders_are_of_the_class_by_default(self):
         self.give(self.data)
@@ -286,21 +310,21 @@ class TestExisting(Base):
 
     def test_changes_close_the_question(self):
         self.save()
-        self.choose(self.widget.format_combo, "jpeg")
+        self.choose(self.widget.file_options.format_combo, "jpeg")
         assert self.widget._question is None
         self.save()
         assert len(tree(self.out)) == 7
 
     def test_without_asking(self):
-        self.choose(self.widget.existing_combo, "skip")
+        self.choose(self.widget.file_options.existing_combo, "skip")
         self.save()
         assert self.kept()
         assert "1 file existed" in str(self.widget.Warning.existed)
-        self.choose(self.widget.existing_combo, "rename")
+        self.choose(self.widget.file_options.existing_combo, "rename")
         self.save()
         assert self.kept()
         assert len(tree(self.out)) == 12
-        self.choose(self.widget.existing_combo, "overwrite")
+        self.choose(self.widget.file_options.existing_combo, "overwrite")
         self.save()
         assert not self.kept()
         assert len(tree(self.out)) == 12
@@ -340,16 +364,16 @@ class TestAutosave(Base):
         assert tree(self.out) == NAMES
         assert not self.widget.Warning.no_folder.is_shown()
         for format in ("bmp", "gif", "webp"):
-            self.choose(self.widget.format_combo, format)
-        assert QTest.qWaitFor(lambda: len(tree(self.out)) == 12, 10_000)
+            self.choose(self.widget.file_options.format_combo, format)
+        self.process_events(lambda: len(tree(self.out)) == 12, 30_000)
         self.wait()
         assert {name[-4:] for name in tree(self.out)} == {".png", "webp"}
 
     def test_off(self):
         self.choose_folder()
         self.give(self.data)
-        self.choose(self.widget.format_combo, "jpeg")
-        QTest.qWait(1000)
+        self.choose(self.widget.file_options.format_combo, "jpeg")
+        self.settle()
         assert not os.path.exists(self.out)
 
     def test_opened_workflow_writes_nothing(self):
@@ -359,15 +383,15 @@ class TestAutosave(Base):
         self.widget = self.create_widget(OWSaveImages, stored_settings=settings)
         assert self.widget.auto_save
         self.give(self.data)
-        self.choose(self.widget.format_combo, "jpeg")
-        QTest.qWait(1000)
+        self.choose(self.widget.file_options.format_combo, "jpeg")
+        self.settle()
         assert tree(self.out) == []
         assert self.widget.Warning.autosave_waits.is_shown()
         self.save()
         assert len(tree(self.out)) == 6
         assert not self.widget.Warning.autosave_waits.is_shown()
-        self.choose(self.widget.format_combo, "png")
-        assert QTest.qWaitFor(lambda: len(tree(self.out)) == 12, 10_000)
+        self.choose(self.widget.file_options.format_combo, "png")
+        self.process_events(lambda: len(tree(self.out)) == 12, 30_000)
 
 
 class TestThread(Base):
@@ -376,7 +400,7 @@ class TestThread(Base):
         self.give(self.data)
         self.choose_folder()
         self.widget.bt_save.click()
-        assert QTest.qWaitFor(lambda: self.widget.saving is not None, 10_000)
+        self.process_events(lambda: self.widget.saving is not None, 30_000)
         assert self.widget.bt_save.text() == "Stop"
         assert not self.widget.progress_bar.isHidden()
         self.widget.bt_save.click()
@@ -391,23 +415,24 @@ class TestThread(Base):
         assert not self.widget.Information.stopped.is_shown()
 
     def test_changes_after_stop_start_anew(self):
-        self.choose(self.widget.existing_combo, "rename")
+        self.choose(self.widget.file_options.existing_combo, "rename")
         for change in (
             lambda: self.give(self.data),
-            lambda: self.choose(self.widget.format_combo, "bmp"),
+            lambda: self.choose(self.widget.file_options.format_combo, "bmp"),
             lambda: self.choose_folder(str(self.tmp_path / "other")),
         ):
             self.give(self.data)
             self.choose_folder()
             gate = self.hold()
             self.widget.bt_save.click()
-            assert QTest.qWaitFor(lambda: self.widget.saving is not None, 10_000)
+            self.process_events(lambda: self.widget.saving is not None, 30_000)
             self.widget.bt_save.click()
             assert self.widget.bt_save.text() == "Go On"
             change()
             gate.set()
             # The images that were being saved end before the gate is a new one.
-            QTest.qWait(500)
+            self.process_events(no_images_are_being_saved, 30_000)
+            self.settle()
             assert self.widget.bt_save.text() == "Save"
             assert self.widget.saving is None
             assert not self.widget.Information.stopped.is_shown()
@@ -417,12 +442,13 @@ class TestThread(Base):
         self.give(self.data)
         self.choose_folder()
         self.widget.bt_save.click()
-        assert QTest.qWaitFor(lambda: self.widget.saving is not None, 10_000)
+        self.process_events(lambda: self.widget.saving is not None, 30_000)
         self.give(None)
         assert self.widget.task is None
         assert self.status() == "No data."
         gate.set()
-        QTest.qWait(300)
+        self.process_events(no_images_are_being_saved, 30_000)
+        self.settle()
         assert self.status() == "No data."
 
     def test_deleted_while_saving(self):
@@ -430,7 +456,7 @@ class TestThread(Base):
         self.give(self.data)
         self.choose_folder()
         self.widget.bt_save.click()
-        assert QTest.qWaitFor(lambda: self.widget.saving is not None, 10_000)
+        self.process_events(lambda: self.widget.saving is not None, 30_000)
         self.monkeypatch.setattr(
             module, "end_task", lambda widget: widget.cancel() or gate.set()
         )
@@ -473,10 +499,10 @@ class TestProblems(Base):
         assert not self.widget.Warning.not_saved.is_shown()
 
     def test_disk_full(self):
-        def full(partial, path, overwrite):
+        def full(*_, **__):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        self.monkeypatch.setattr("orangecontrib.imageanalytics.save_images._move", full)
+        self.monkeypatch.setattr("orangecontrib.imageanalytics.save_images.write", full)
         self.give(self.data)
         self.choose_folder()
         self.save()
@@ -514,10 +540,10 @@ class TestSettings(Base):
         for index, format in enumerate(formats):
             widget = self.create(file_format_index=index)
             assert widget.format == format
-            assert widget.format_combo.currentData() == format
+            assert widget.file_options.format_combo.currentData() == format
             replaced = widget.Warning.format_replaced
             assert replaced.is_shown() == (index == 6)
-        self.choose(self.create(file_format_index=6).format_combo, "bmp")
+        self.choose(self.create(file_format_index=6).file_options.format_combo, "bmp")
 
     def test_scales_of_version_1(self):
         scales = [
@@ -533,10 +559,20 @@ class TestSettings(Base):
             widget = self.create(scale_index=index)
             assert widget.use_scale
             assert widget.fit == "stretch"
-            assert widget.scale_to == widget.scale_combo.currentData() == scale
+            assert (
+                widget.scale_to
+                == widget.file_options.scale_combo.currentData()
+                == scale
+            )
             if side:
-                assert widget.width == widget.width_spin.value() == side
-                assert widget.height == widget.height_spin.value() == side
+                assert (
+                    widget.image_width == widget.file_options.width_spin.value() == side
+                )
+                assert (
+                    widget.image_height
+                    == widget.file_options.height_spin.value()
+                    == side
+                )
 
     def test_the_rest_of_version_1(self):
         self.widget = self.create(dirname=self.out, image_attr_current_index=0)
@@ -546,7 +582,7 @@ class TestSettings(Base):
         assert self.widget.existing == "ask"
         self.give(self.data)
         assert self.widget.image_column.name == "image"
-        QTest.qWait(100)
+        self.settle()
         assert not os.path.exists(self.out)
         assert self.widget.Warning.autosave_waits.is_shown()
 
@@ -578,12 +614,28 @@ class TestSettings(Base):
         assert widget.fit == "keep"
         assert widget.existing == "ask"
 
+    def test_sizes_of_version_2(self):
+        settings = {"width": 300, "height": 200, "use_scale": True, "__version__": 2}
+        widget = self.create_widget(OWSaveImages, stored_settings=settings)
+        assert (widget.image_width, widget.image_height) == (300, 200)
+        assert widget.file_options.width_spin.value() == 300
+        assert widget.width() > 0 and widget.height() > 0
+
+    def test_bad_values(self):
+        bad = {"width": "x", "height": 0, "format": None, "quality": 101}
+        for version in (1, 2):
+            settings = {**bad, "__version__": version}
+            widget = self.create_widget(OWSaveImages, stored_settings=settings)
+            assert (widget.image_width, widget.image_height) == (640, 640)
+            assert (widget.format, widget.quality) == ("png", 90)
+            assert not widget.Warning.format_replaced.is_shown()
+
     def test_saved_and_restored(self):
-        self.choose(self.widget.format_combo, "webp")
-        self.widget.quality_spin.setValue(55)
-        self.choose(self.widget.existing_combo, "rename")
+        self.choose(self.widget.file_options.format_combo, "webp")
+        self.widget.file_options.quality_spin.setValue(55)
+        self.choose(self.widget.file_options.existing_combo, "rename")
         settings = self.widget.settingsHandler.pack_data(self.widget)
         widget = self.create_widget(OWSaveImages, stored_settings=settings)
-        assert widget.format_combo.currentData() == "webp"
-        assert widget.quality_spin.value() == 55
-        assert widget.existing_combo.currentData() == "rename"
+        assert widget.file_options.format_combo.currentData() == "webp"
+        assert widget.file_options.quality_spin.value() == 55
+        assert widget.file_options.existing_combo.currentData() == "rename"

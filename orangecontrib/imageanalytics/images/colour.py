@@ -1,4 +1,4 @@
-"""From whatever colours an image has to those of a screen: RGB, opaque, sRGB."""
+"""Converts the colours of any image to those of a screen: opaque RGB in sRGB."""
 
 from functools import lru_cache
 from io import BytesIO
@@ -65,7 +65,7 @@ def _from_lab(image: Image.Image) -> Image.Image:
 
 
 def _apart(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Colours or greys, to which the profile belongs, and their opacity."""
+    """The colours or greys, to which the profile applies, and the opacity."""
     image = image.convert("LA" if image.mode in ("L", "LA", "La") else "RGBA")
     return image.convert(image.mode[:-1]), image.getchannel("A")
 
@@ -80,7 +80,7 @@ def _on_white(image: Image.Image, opacity: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str):
-    """What brings a mode from a profile to sRGB; None where that matters little."""
+    """The transform of a mode from a profile to sRGB; None if it changes little."""
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         if source.profile.xcolor_space.strip() != _SPACES[mode]:
@@ -97,7 +97,7 @@ def _transform(profile: bytes, mode: str):
 
 
 def _all_colours(mode: str) -> Image.Image:
-    """An image with colours from everywhere in a mode's space."""
+    """An image with colours from all over the space of a mode."""
     n_bands = Image.getmodebands(mode)
     steps = np.linspace(0, 255, 9 if n_bands > 1 else 256).round().astype(np.uint8)
     bands = np.meshgrid(*[steps] * n_bands)

@@ -1,4 +1,4 @@
-"""From the bytes of an image to its header and to its pixels, as a person sees it.
+"""Reads the header and the pixels of an image, as a person sees it.
 
 Every failure is an `ImageError`, whatever the bytes. All functions may be called
 from many threads at once. Which formats there are stands in `formats`.
@@ -174,7 +174,7 @@ def _attempt(
     here: Callable[[Format, LazyImage], Outcome],
     there: Callable[[Format, drawing.Source], Outcome],
 ) -> Outcome:
-    """Do something with an opened image, or let the helper process do it."""
+    """Apply a function to an opened image, here or in the helper process."""
     file.seek(0)
     head = file.read(formats.HEAD_BYTES)
 
@@ -192,7 +192,7 @@ def _as_file(content: bytes | BinaryIO) -> BinaryIO:
 
 
 def _source(file: BinaryIO) -> drawing.Source:
-    """What the helper process is told: the path of a file, else its content."""
+    """What the helper process is given: the path of a file, or its content."""
     if isinstance(file, BytesIO):
         return file.getvalue()
     return file.name

@@ -1,7 +1,7 @@
-"""From an opened image to its pixels, here or in the helper process.
+"""Turns an opened image into pixels, here or in the helper process.
 
-What is done in the helper process stands here, too: there it is only this module that
-the readers need, and nothing of Orange.
+What runs in the helper process is here too, because that process then needs only this
+module and the readers, and nothing of Orange.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _room_for(size: Size):
 
 
 def header_of(image: LazyImage, format: Format, page: int | None = None) -> Header:
-    """What is known of an opened image, or of a page of it."""
+    """The header of an opened image, or of one of its pages."""
     with in_plain_words(format):
         size = image.displayed_size if page is None else image.page_size(page)
     return Header(image.format, *size, has_more=image.has_more, is_plain=image.is_plain)
@@ -104,12 +104,12 @@ def pages_of(image: LazyImage, format: Format) -> list[tuple[str, int, int]]:
 
 
 def ask_header(format: Format, source: Source, page: int | None = None) -> Header:
-    """As `header_of`, by the helper process."""
+    """As `header_of`, in the helper process."""
     return _ask("header_there", format, source, page)
 
 
 def ask_pages(format: Format, source: Source) -> list[tuple[str, int, int]]:
-    """As `pages_of`, by the helper process."""
+    """As `pages_of`, in the helper process."""
     return _ask("pages_there", format, source)
 
 
@@ -120,7 +120,7 @@ def ask_drawing(
     page: int | None = None,
     intensity: Intensity = AUTOMATIC,
 ) -> Image.Image:
-    """As `draw`, by the helper process."""
+    """As `draw`, in the helper process."""
     answer = _ask("draw_there", format, source, at_least, page, intensity)
     size, content, profile = answer
     image = Image.frombytes("RGB", size, content)
@@ -153,21 +153,21 @@ def _file_of(source: Source) -> Iterator[BinaryIO]:
 
 
 def header_there(index: int, source: Source, page: int | None) -> Header | None:
-    """`header_of` a source that has the format of a number; None if it has not."""
+    """`header_of` for a source; None if it is not of the format with this number."""
     with _file_of(source) as file, contextlib.suppress(OtherFormat):
         format = FORMATS[index]
         return header_of(format.open(file), format, page)
 
 
 def pages_there(index: int, source: Source) -> list[tuple[str, int, int]] | None:
-    """`pages_of` a source that has the format of a number; None if it has not."""
+    """`pages_of` for a source; None if it is not of the format with this number."""
     with _file_of(source) as file, contextlib.suppress(OtherFormat):
         format = FORMATS[index]
         return pages_of(format.open(file), format)
 
 
 def draw_there(index: int, source: Source, *arguments) -> tuple | None:
-    """`draw` a source: the size, the pixels as bytes, and the profile."""
+    """`draw` for a source: the size, the pixels as bytes, and the profile."""
     with _file_of(source) as file, contextlib.suppress(OtherFormat):
         format = FORMATS[index]
         image = draw(format.open(file), format, *arguments)

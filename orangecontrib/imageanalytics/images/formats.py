@@ -1,4 +1,4 @@
-"""The formats of images that are read: one table, and how a file finds its entry."""
+"""The image formats that can be read, in one table, and how a file finds its entry."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Format:
         return re.compile(self.signature, re.DOTALL)
 
     def accepts(self, head: bytes) -> bool:
-        """Whether a file that starts like this may be one."""
+        """Whether a file with this start may be of this format."""
         return self._pattern.match(head) is not None
 
     def in_helper(self, size: Size) -> bool:
@@ -338,7 +338,7 @@ FORMATS = (
 
 
 def find_format(name: str) -> Format:
-    """The first entry of this name."""
+    """The first entry with this name."""
     return next(format for format in FORMATS if format.name == name)
 
 
@@ -354,12 +354,12 @@ def check_installed(format: Format) -> None:
 
 
 def not_installed(format: Format) -> ImageError:
-    """What says that a format is read once more packages are there."""
+    """The message that a format needs packages that are not installed."""
     return ImageError(f"{format.title or format.name}: {INSTALL}")
 
 
 def extensions() -> frozenset[str]:
-    """Usual endings of the names of images, in small letters."""
+    """Common extensions of image files, in lower case."""
     return frozenset(
         ending for format in FORMATS for ending in format.extensions.split()
     )
@@ -438,14 +438,14 @@ _MISSING = re.compile(r"requires the '?imagecodecs", re.I)
 
 
 def is_unsupported(error: Exception) -> bool:
-    """Whether a library says that it does not know such images."""
+    """Whether an error means that the library does not support the image."""
     text = str(error)
     is_told = _UNSUPPORTED.search(text) or _MISSING.search(text)
     return isinstance(error, NotImplementedError) or is_told is not None
 
 
 def plain(error: Exception, format: Format) -> ImageError:
-    """Whatever libraries raise for an image that they cannot read, in plain words."""
+    """Turn errors of libraries into an `ImageError` in plain words."""
     name, text = format.name, str(error)
     if isinstance(error, MemoryError):
         return ImageError("not enough memory to decode it")

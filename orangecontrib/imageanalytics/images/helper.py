@@ -1,8 +1,8 @@
-"""A process of our own for what may take for ever, hold Python's lock or crash.
+"""A separate process for work that may never end, hold Python's lock or crash.
 
-Drawing a hostile SVG takes hours inside a library that lets nothing else run, and some
-decoders fall over bad files. Both happen in a helper process instead. It is used again
-and again, ends itself when something takes too long, and ends with the program.
+Drawing a hostile SVG may take hours in a library that blocks all other threads, and
+some decoders crash on damaged files. Both therefore run in a helper process. It is
+reused, ends itself when an image takes too long, and ends with the program.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import BinaryIO
 
 from orangecontrib.imageanalytics.errors import ImageError
 
 _IDLE_SECONDS = 60
-# What grows beyond this would make the computer stand still. (Linux can limit it.)
+# More than this would make the computer unusable. (Only Linux can limit it.)
 _MEMORY_BYTES = 8 << 30
-# Of it, deeply nested drawings take 20 to 60 KB for each level.
-_STACK_BYTES = 512 << 20
+# The SVG renderer recurses: a thousand nested elements, the most that it accepts, take
+# 33 MB of stack, a chain of a thousand markers 64 MB. Windows refuses 256 MB.
+_STACK_BYTES = 128 << 20
+_LEAST_STACK_BYTES = 1 << 20
 _LENGTH = struct.Struct(">Q")
 _READY = "ready"
-# How a process ends that has watched its own time.
+# The exit code of a process that has taken too long.
 _TIMED_OUT = 1
 
 
@@ -46,7 +49,7 @@ class _Process:
         ImageError
             It cannot be started.
         """
-        # Not by multiprocessing, which would run the user's script anew.
+        # Not with multiprocessing, which would run the user's script again.
         paths = [str(path) for path in sys.path]
         code = f"import sys; sys.path[:] = {paths!r}; import {__name__} as h; h.main()"
         try:
@@ -62,7 +65,7 @@ class _Process:
             raise ImageError("no helper process can be started to read it") from error
 
     def ask(self, question: object) -> object:
-        """Its answer; EOFError or OSError if it has ended."""
+        """The answer to a question; EOFError or OSError if the process has ended."""
         _write(self._process.stdin, question)
         return _read(self._process.stdout)
 
@@ -70,12 +73,12 @@ class _Process:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End it, whatever it does; `close` cleans up."""
+        """End it at once; `close` cleans up."""
         with contextlib.suppress(OSError):
             self._process.kill()
 
     def close(self) -> int:
-        """Wait for its end, which the end of its input brings; the exit code."""
+        """Close its input, wait until it ends, and return the exit code."""
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()
@@ -87,7 +90,7 @@ class _Process:
 
 
 class _Pool:
-    """Processes at work, by the threads that wait for them, and idle ones."""
+    """The idle processes, and the busy ones by the thread that waits for each."""
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -97,7 +100,7 @@ class _Pool:
 
     @contextlib.contextmanager
     def lend(self):
-        """A process for this thread; one that was not left unharmed is ended."""
+        """Lend a process to this thread; it is ended if an exception is raised."""
         thread = threading.get_ident()
         process = self._find() or _Process()
         with self._lock:
@@ -133,14 +136,14 @@ class _Pool:
         self._timer.start()
 
     def end_idle(self) -> None:
-        """End the processes that nobody uses."""
+        """End the idle processes."""
         with self._lock:
             idle, self._idle = self._idle, []
         for process in idle:
             process.close()
 
     def kill(self, threads: set[int] | None = None) -> None:
-        """End what some threads wait for, or all do."""
+        """End the processes that some threads wait for, or all threads."""
         with self._lock:
             for thread, process in self._busy.items():
                 if threads is None or thread in threads:
@@ -158,7 +161,7 @@ def _end() -> None:
 
 def stop(threads: set[int]) -> None:
     """
-    End at once what threads have asked for; for them, `call` raises.
+    Stop the calls of some threads at once; `call` raises an error there.
 
     Parameters
     ----------
@@ -175,9 +178,9 @@ def call(function: str, *arguments, seconds: float):
     Parameters
     ----------
     function : str
-        ``"module:name"``. Arguments and result can be pickled.
+        ``"module:name"``. Its arguments and its result must be picklable.
     seconds : float
-        After these it is given up.
+        Longest time that it may take.
 
     Returns
     -------
@@ -187,8 +190,8 @@ def call(function: str, *arguments, seconds: float):
     Raises
     ------
     ImageError
-        It takes too long, the process has crashed or cannot be started, or the
-        function raises this.
+        It takes too long, the process crashes or cannot be started, or the function
+        raises this error.
     """
     try:
         with _pool.lend() as process:
@@ -204,7 +207,7 @@ def call(function: str, *arguments, seconds: float):
 
 
 def _why(code: int, seconds: float) -> str:
-    """What the exit code of a process says of what it did."""
+    """The reason that the exit code of a process stands for."""
     if code == _TIMED_OUT:
         return f"takes longer than {seconds:g} s"
     return "its decoder crashes"
@@ -214,24 +217,38 @@ def _why(code: int, seconds: float) -> str:
 
 
 def main() -> None:
-    """Answer questions until there are no more."""
+    """Answer questions until the input ends."""
     questions, answers = (
         os.fdopen(os.dup(fd), mode) for fd, mode in ((0, "rb"), (1, "wb"))
     )
     silence = os.open(os.devnull, os.O_RDWR)
-    for standard in range(3):  # what libraries print must not get among the answers
+    for standard in range(3):  # the output of libraries must not mix with the answers
         os.dup2(silence, standard)
-    # Ctrl-C in a terminal is for the program, which decides what becomes of this.
+    # Ctrl-C in a terminal is for the program, which then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit()
-    threading.stack_size(_STACK_BYTES)
-    thread = threading.Thread(target=_serve, args=(questions, answers, silence))
+    _start_thread(_serve, questions, answers, silence).join()
+
+
+def _start_thread(target: Callable, *arguments) -> threading.Thread:
+    """Start a thread with as much stack as the system grants."""
+    size = _STACK_BYTES
+    while size >= _LEAST_STACK_BYTES:
+        # ValueError: refused as such; RuntimeError: the memory is not there.
+        with contextlib.suppress(ValueError, RuntimeError):
+            threading.stack_size(size)
+            thread = threading.Thread(target=target, args=arguments)
+            thread.start()
+            return thread
+        size //= 2
+    threading.stack_size(0)
+    thread = threading.Thread(target=target, args=arguments)
     thread.start()
-    thread.join()
+    return thread
 
 
 def _limit() -> None:
-    """Let it fail instead of the computer, and leave nothing behind."""
+    """Limit memory, and prevent core dumps and error windows."""
     try:
         import resource
     except ImportError:
@@ -251,7 +268,7 @@ def _serve(questions: BinaryIO, answers: BinaryIO, silence: int) -> None:
             function, arguments, seconds = _read(questions)
         except EOFError:
             return
-        # It needs no lock of Python's, and nobody outside: the program may be gone.
+        # This needs neither Python's lock nor the program, which may have ended.
         faulthandler.dump_traceback_later(seconds, exit=True, file=silence)
         answer = _answer(function, arguments)
         faulthandler.cancel_dump_traceback_later()

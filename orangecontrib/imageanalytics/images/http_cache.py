@@ -1,4 +1,4 @@
-"""The images that were downloaded, kept between runs as HTTP allows (RFC 9111).
+"""The cache of downloaded images, kept between runs as HTTP allows (RFC 9111).
 
 hishel decides what may be kept and for how long, and keeps it in one SQLite
 database that several threads and processes may share. Whatever is wrong with that
@@ -24,7 +24,7 @@ BUSY_SECONDS = 5  # for which another program may hold the database
 
 
 def cache_info(cache_dir: str = "") -> dict:
-    """What the cache of downloads holds.
+    """The contents of the cache of downloads.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def cache_info(cache_dir: str = "") -> dict:
 
 
 def clear_cache(cache_dir: str = "") -> None:
-    """Remove every image from the cache of downloads, also while it is in use.
+    """Remove all images from the cache of downloads, even while it is in use.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _drop_all(connection: sqlite3.Connection) -> None:
 
 
 def open_cache(cache_dir: str, cache_bytes: int):
-    """The storage for hishel's transport; None, and a warning, if it is unusable.
+    """The storage for hishel's transport; None, with a warning, if it cannot be used.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _open_sound(path: str, **options):
 
 
 def remove_cache(cache_dir: str) -> None:
-    """Remove the files of a damaged cache that nobody has open."""
+    """Remove the files of a damaged cache, unless they are open elsewhere."""
     _remove(_database(cache_dir))
 
 

@@ -1,4 +1,4 @@
-"""From the numbers in an image to the 256 levels that screens and networks take.
+"""Scales the numbers in an image to the 256 levels of screens and networks.
 
 Photos have 8 bits a colour and are shown as they are. Microscopes, telescopes and
 scanners give other numbers: 12 bits in 16, floats, counts. Which of them is black and
@@ -84,7 +84,7 @@ def as_intensity(value: object) -> Intensity:
 
 
 def intensity_text(intensity: Intensity) -> str:
-    """As `as_intensity` reads it: "auto", "full" or "100:700"."""
+    """An intensity range as text that `as_intensity` reads, such as "100:700"."""
     if isinstance(intensity, str):
         return intensity
     return ":".join(f"{end:.17g}" for end in intensity)
@@ -185,7 +185,7 @@ class Values:
         return image
 
     def _composed(self, intensity) -> np.ndarray:
-        """All channels, each in its colour, added up as light is."""
+        """The sum of all channels, each in its colour, as light adds up."""
         height, width, n_channels = self.array.shape
         colours = self.colours or COLOURS
         total = np.zeros((height, width, 3), np.uint16)
@@ -208,7 +208,7 @@ class Values:
         return levels
 
     def _nothing(self, values: np.ndarray):
-        """Masks of the pixels that have no value."""
+        """Masks of pixels without a value."""
         if values.dtype.kind == "f":
             yield ~np.isfinite(values)
         if self.missing is not None:
@@ -325,7 +325,7 @@ def _automatic(sample: np.ndarray, declared: Range | None) -> Range:
 
 
 def _robust(sample: np.ndarray) -> Range:
-    """The least and the greatest value but for outliers."""
+    """The least and the greatest value, apart from outliers."""
     n_outliers = round(OUTLIERS * (sample.size - 1))
     if sample.size >= MANY:
         n_outliers = max(1, n_outliers)
@@ -335,14 +335,14 @@ def _robust(sample: np.ndarray) -> Range:
 
 
 def _shows(declared: Range, sample: np.ndarray, high: float) -> bool:
-    """Whether anything is seen in a range; else it is a mistake of the writer."""
+    """Whether a range shows anything; otherwise the file gives a wrong one."""
     is_white = np.count_nonzero(sample >= declared[1]) > NEARLY_ALL * sample.size
     is_beyond = is_white and sample.max() > declared[1]
     return declared[0] < high and not is_beyond
 
 
 def _usual(dtype: np.dtype, low: float, high: float) -> Range | None:
-    """The least range in common use that holds these values."""
+    """The smallest common range that contains these values."""
     if low < 0:
         return _possible(np.empty(0, dtype)) if dtype.kind == "i" else None
     tops = _FRACTIONS if dtype.kind == "f" else _WHOLE_NUMBERS
@@ -350,13 +350,13 @@ def _usual(dtype: np.dtype, low: float, high: float) -> Range | None:
 
 
 def _exposure(sample: np.ndarray) -> Range:
-    """For amounts of light, of which lamps and the sun are a thousand times others."""
+    """The range for amounts of light, where the sun is a thousand times brighter."""
     high = float(np.percentile(sample, 99, method="nearest"))
     return (0.0, 1.0) if 0.5 <= high <= 1.5 or high <= 0 else (0.0, high)
 
 
 def _scaled(values: np.ndarray, low: float, high: float, is_linear: bool) -> np.ndarray:
-    """Bytes, 0 for `low` and 255 for `high`."""
+    """Scale to bytes: 0 for `low`, 255 for `high`."""
     if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
         limits = np.iinfo(values.dtype)
         table = np.arange(limits.min, limits.max + 1, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What all readers of formats give: an opened image."""
+"""An opened image, which every reader returns."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ class LazyImage:
 
     @property
     def displayed_size(self) -> Size:
-        """Width and height as displayed: after the orientation."""
+        """Width and height as displayed, with the orientation applied."""
         return self.size[::-1] if self.orientation in SIDEWAYS else self.size
 
     def page_names(self) -> list[str]:
-        """What the pages, planes and channels are called, if there are several."""
+        """Names of the pages, planes and channels, if there are several."""
         return []
 
     def page_size(self, page: int) -> Size:
@@ -164,7 +164,7 @@ def check_n_pages(n_pages: int) -> None:
 
 
 def numbered(kind: str, n_pages: int) -> list[str]:
-    """Names of pages that have none of their own; empty if there is just one.
+    """Names for pages without a name; empty if there is only one page.
 
     Raises
     ------
@@ -176,12 +176,12 @@ def numbered(kind: str, n_pages: int) -> list[str]:
 
 
 def middle(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The plane of a stack that stands for it: the middle one, the earlier of two."""
+    """The plane that represents a stack: the middle one, or the earlier of two."""
     return tuple((length - 1) // 2 for length in shape)
 
 
 def plane_place(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Where on each axis the plane of a number lies, the last axis the fastest."""
+    """The position of a plane on each axis; the last axis varies fastest."""
     place = []
     for length in reversed(shape):
         index, at = divmod(index, length)
@@ -198,14 +198,14 @@ def plane_number(place: tuple[int, ...], shape: tuple[int, ...]) -> int:
 
 
 def covers(size: Size, at_least: Size | None) -> bool:
-    """Whether a smaller version of an image has enough pixels."""
+    """Whether a size has enough pixels."""
     return at_least is not None and all(
         side >= wanted for side, wanted in zip(size, at_least, strict=True)
     )
 
 
 def reduction(size: Size, at_least: Size | None, most: int) -> int:
-    """How often an image may be halved and still cover what suffices."""
+    """How many times an image can be halved and still have enough pixels."""
     if at_least is None:
         return 0
     ratio = min(s / max(1, w) for s, w in zip(size, at_least, strict=True))

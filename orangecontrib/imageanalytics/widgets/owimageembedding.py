@@ -21,7 +21,7 @@ from AnyQt.QtWidgets import (
 )
 from Orange.data import Table, Variable
 from Orange.widgets import gui
-from Orange.widgets.settings import ContextSetting, DomainContextHandler, Setting
+from Orange.widgets.settings import ContextSetting, Setting
 from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
 from Orange.widgets.utils.itemmodels import VariableListModel
 from Orange.widgets.utils.localization import pl
@@ -42,6 +42,10 @@ from orangecontrib.imageanalytics.networks.registry import (
     find_network,
 )
 from orangecontrib.imageanalytics.widgets.utils.background import Background
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    one_of,
+)
 from orangecontrib.imageanalytics.widgets.utils.embedding_task import (
     Progress,
     Result,
@@ -101,7 +105,7 @@ FIT_TIP = """\
 scanners lose their rim. Stretch and Pad keep all of it.</p>"""
 
 
-class _SettingsHandler(DomainContextHandler):
+class _SettingsHandler(CheckedDomainContextHandler):
     """Keeps the last networks for all widgets, and their places out of workflows.
 
     A workflow goes to others: it has the network that it uses alone, with where that
@@ -189,12 +193,12 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     #: The name of a layer; empty: the network's default
     layer: str = Setting("")
     #: How images meet the square that the network sees; empty: as it was trained
-    fit: str = Setting("")
+    fit: str = Setting("", valid=one_of("", *FITS))
     #: As `intensity_text` writes it
     intensity: str = Setting(AUTOMATIC)
     #: Where the last file of a network was
     last_dir: str = Setting("")
-    device: str = Setting("auto")
+    device: str = Setting("auto", valid=one_of(*dict(DEVICES).values()))
     _auto_apply: bool = Setting(True)
     #: From settings of version 1, until the data says which column it is
     old_column_index: int | None = Setting(None, schema_only=True)
@@ -233,20 +237,10 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self._show_text("No data.")
 
     def _check_settings(self):
-        if self.device not in dict(DEVICES).values():
-            self.device = "auto"
-        if self.fit not in FITS:
-            self.fit = ""
         try:
             self.intensity = intensity_text(as_intensity(self.intensity))
         except ValueError:
             self.intensity = AUTOMATIC
-        if not isinstance(self.layer, str):
-            self.layer = ""
-        if not isinstance(self.last_dir, str):
-            self.last_dir = ""
-        if not isinstance(self.old_column_index, int):
-            self.old_column_index = None
         self._check_network()
 
     def _check_network(self):

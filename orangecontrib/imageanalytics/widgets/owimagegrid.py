@@ -4,7 +4,7 @@ import numpy as np
 from AnyQt.QtCore import QSize
 from Orange.data import Table, Variable
 from Orange.widgets import gui
-from Orange.widgets.settings import ContextSetting, DomainContextHandler, Setting
+from Orange.widgets.settings import ContextSetting, Setting
 from Orange.widgets.utils.annotated_data import (
     create_annotated_table,
     create_groups_table,
@@ -13,11 +13,19 @@ from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
 from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    all_between,
+    between,
+    one_of,
+)
 from orangecontrib.imageanalytics.widgets.utils.coloring import (
     COLORABLE,
 )
 from orangecontrib.imageanalytics.widgets.utils.gridgeometry import GridGeometry
 from orangecontrib.imageanalytics.widgets.utils.gridlayout import (
+    LAYOUTS,
+    MAX_SIZE,
     MIN_SIZE,
     GridLayoutMixin,
 )
@@ -67,21 +75,23 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
     class Information(OWImageSheet.Information):
         stopped = Msg("Stopped. Start begins anew.")
 
-    settingsHandler = DomainContextHandler()
+    settingsHandler = CheckedDomainContextHandler()
     settings_version = 2
     imageAttr: Variable | None = ContextSetting(None)
     label_attr: Variable | None = ContextSetting(None)
     color_attr: Variable | None = ContextSetting(None)
     #: From contexts of version 1, until the data says which column it is
     old_column_index: int | None = ContextSetting(None)
-    layout_method: str = Setting("t-sne")
-    cell_fit: int = Setting(WHOLE)
+    layout_method: str = Setting("t-sne", valid=one_of(*dict(LAYOUTS).values()))
+    cell_fit: int = Setting(WHOLE, valid=one_of(WHOLE, CROPPED))
     auto_size: bool = Setting(True)
-    columns: int = Setting(10)
-    rows: int = Setting(10)
+    columns: int = Setting(10, valid=between(MIN_SIZE, MAX_SIZE))
+    rows: int = Setting(10, valid=between(MIN_SIZE, MAX_SIZE))
     auto_commit: bool = Setting(True)
     #: Rows of the data, and their groups, as saved with the workflow
-    selection: list = Setting([], schema_only=True)
+    selection: list[tuple[int, int]] = Setting(
+        [], schema_only=True, valid=all_between(0, 2**31 - 1)
+    )
 
     def __init__(self):
         OWImageSheet.__init__(self)

@@ -23,6 +23,10 @@ from orangecontrib.imageanalytics.import_images.folders import Listing, folder_p
 from orangecontrib.imageanalytics.import_images.table import file_name
 from orangecontrib.imageanalytics.import_images.watch import Changes, FolderWatch
 from orangecontrib.imageanalytics.widgets.utils import import_summary
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedSettingsHandler,
+    one_of,
+)
 from orangecontrib.imageanalytics.widgets.utils.folder_choice import short_name
 from orangecontrib.imageanalytics.widgets.utils.folder_watcher import FolderWatcher
 from orangecontrib.imageanalytics.widgets.utils.folders_widget import OWFoldersBase
@@ -137,16 +141,16 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
     want_main_area = False
     resizing_enabled = False
 
-    category_from: str = Setting("path")
+    settingsHandler = CheckedSettingsHandler()
+    category_from: str = Setting("path", valid=one_of(*dict(CATEGORIES).values()))
     name_pattern: str = Setting(DEFAULT)
     subfolders: bool = Setting(True)
-    pages: str = Setting("first")
-    watch: str = Setting("off")
+    pages: str = Setting("first", valid=one_of(*dict(PAGES).values()))
+    watch: str = Setting("off", valid=one_of(*dict(WATCH).values()))
 
     def __init__(self):
         OWFoldersBase.__init__(self)
         ConcurrentWidgetMixin.__init__(self)
-        self._check_settings()
         self._importer = None
         self._listing: Listing | None = None
         self._news: Changes | None = None
@@ -161,21 +165,6 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         self.status.link.connect(self._show_list)
         gui.vBox(self.controlArea, "Images").layout().addWidget(self.status)
         self.load()
-
-    def _check_settings(self):
-        """Settings come from files, which may hold anything."""
-        for setting, choices, default in (
-            ("category_from", CATEGORIES, "path"),
-            ("pages", PAGES, "first"),
-            ("watch", WATCH, "off"),
-        ):
-            if getattr(self, setting) not in [value for _, value in choices]:
-                setattr(self, setting, default)
-        if not isinstance(self.name_pattern, str):
-            self.name_pattern = DEFAULT
-        self.subfolders = bool(self.subfolders)
-
-    # Layout -----------------------------------------------------------------------
 
     def _make_options_box(self):
         box = gui.vBox(self.controlArea, "Options")

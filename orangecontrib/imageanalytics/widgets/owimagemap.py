@@ -11,6 +11,10 @@ from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, column_intensity
 from orangecontrib.imageanalytics.images.sources import image_columns
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    between,
+)
 from orangecontrib.imageanalytics.widgets.utils.coloring import (
     Coloring,
     row_coloring,
@@ -83,10 +87,11 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
             "Map to have similar images side by side."
         )
 
+    settingsHandler = CheckedDomainContextHandler()
     image_attr: Variable | None = ContextSetting(None)
     attr_x: Variable | None = ContextSetting(None)
     attr_y: Variable | None = ContextSetting(None)
-    image_size: int = Setting(48)
+    image_size: int = Setting(48, valid=between(MIN_EDGE, MAX_EDGE))
 
     GRAPH_CLASS = ImageMapGraph
     graph = SettingProvider(ImageMapGraph)

@@ -13,6 +13,10 @@ from Orange.widgets.widget import Input, Output
 from orangewidget.widget import Msg
 
 from orangecontrib.imageanalytics.images.sources import column_sources
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    between,
+)
 from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_coloring
 from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
@@ -74,11 +78,11 @@ class OWImageViewer(OWImageSheet):
     class Warning(OWImageSheet.Warning):
         no_images = Msg("Column '{}' is empty: there are no images to show.")
 
-    settingsHandler = settings.DomainContextHandler()
+    settingsHandler = CheckedDomainContextHandler()
     settings_version = 3
 
     image_attr: Variable | None = settings.ContextSetting(None)
-    title_attrs: list = settings.ContextSetting([])
+    title_attrs: list[Variable] = settings.ContextSetting([])
     color_attr: Variable | None = settings.ContextSetting(None)
     group_attr: Variable | None = settings.ContextSetting(None)
     sort_attr: Variable | None = settings.ContextSetting(None)
@@ -86,7 +90,9 @@ class OWImageViewer(OWImageSheet):
     # Values of `group_attr` whose images are hidden; None is the missing one.
     collapsed_groups: set = settings.ContextSetting(set(), schema_only=True)
     selected_items: set = settings.ContextSetting(set(), schema_only=True)
-    imageSize: int = settings.Setting(100)
+    imageSize: int = settings.Setting(
+        100, valid=between(FlowGeometry.smallest, FlowGeometry.largest)
+    )
     autoCommit: bool = settings.Setting(True)
 
     def __init__(self):

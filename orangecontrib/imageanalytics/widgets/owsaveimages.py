@@ -1,47 +1,55 @@
-"""Save Images: the images of a table become files in a folder."""
+"""Save Images: saves the images of a table as files in a folder."""
 
 import logging
 import os
-import time
-from dataclasses import dataclass
 from typing import ClassVar
 
-from AnyQt.QtCore import QSignalBlocker, Qt, QTimer
+from AnyQt.QtCore import Qt, QTimer
 from AnyQt.QtWidgets import (
-    QComboBox,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QMessageBox,
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
     QStyle,
 )
 from Orange.data import DiscreteVariable, Table, Variable
 from Orange.widgets import gui
-from Orange.widgets.settings import ContextSetting, DomainContextHandler, Setting
+from Orange.widgets.settings import ContextSetting, Setting
 from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
-from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
 from Orange.widgets.utils.localization import pl
 from Orange.widgets.utils.widgetpreview import WidgetPreview
 from Orange.widgets.widget import Input, Msg, OWWidget
 
-from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.images.sources import image_columns
-from orangecontrib.imageanalytics.networks.registry import (
-    NETWORKS,
-    find_network,
-)
+from orangecontrib.imageanalytics.networks.registry import NETWORKS
 from orangecontrib.imageanalytics.save_images import (
     FORMATS,
     Saving,
     count_reasons,
     find_format,
 )
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    between,
+    one_of,
+)
+from orangecontrib.imageanalytics.widgets.utils.column_options import ColumnOptions
+from orangecontrib.imageanalytics.widgets.utils.existing_files_dialog import (
+    ExistingFilesDialog,
+)
+from orangecontrib.imageanalytics.widgets.utils.file_options import (
+    ASK,
+    EXISTING,
+    FITS,
+    LARGEST,
+    SIZE,
+    FileOptions,
+)
+from orangecontrib.imageanalytics.widgets.utils.old_save_settings import migrate
+from orangecontrib.imageanalytics.widgets.utils.saving_task import Question, begin, save
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
     SkippedDialog,
     without_links,
@@ -50,62 +58,7 @@ from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 log = logging.getLogger(__name__)
 
-SIZE = "size"  # of one's own, rather than a network's
-FITS = (
-    ("Keep proportions", "keep"),
-    ("Stretch", "stretch"),
-    ("Crop to the middle", "crop"),
-)
-ASK = "ask"
-EXISTING = (
-    ("Ask", ASK),
-    ("Skip", "skip"),
-    ("Rename the new one", "rename"),
-    ("Overwrite", "overwrite"),
-)
-TIMES = "\N{MULTIPLICATION SIGN}"
-LARGEST = 10_000  # pixels
-PROGRESS_SECONDS = 0.1  # between two reports
 AUTOSAVE_MILLISECONDS = 700  # after the last change of an option
-
-# Settings of version 1 number formats and networks in these orders; of networks
-# that there are no more, the input size remains.
-OLD_FORMATS = ("png", "jpeg", "gif", "tiff", "pdf", "bmp", "eps", "ico")
-OLD_SCALES = ("inception-v3", "squeezenet", "vgg16", "vgg19", 256, 64, 256)
-
-
-@dataclass(frozen=True)
-class Question:
-    """Some files exist; the user is to say what becomes of them."""
-
-    saving: Saving
-    n_existing: int
-
-
-def begin(task: tuple, options: dict, ask: bool, state) -> Saving | Question:
-    """Run in a thread: choose names, look for files that have them, and save."""
-    saving = Saving(*task, **options)
-    state.set_partial_result(saving)
-    n_existing = saving.n_existing() if ask else 0
-    return Question(saving, n_existing) if n_existing else save(saving, state)
-
-
-def save(saving: Saving, state) -> Saving:
-    """Run in a thread: save what is left."""
-    reported = 0.0
-
-    def report(n_done, n_all):
-        nonlocal reported
-        if state.is_interruption_requested():
-            raise Cancelled
-        now = time.monotonic()
-        if now - reported >= PROGRESS_SECONDS:
-            reported = now
-            state.set_progress_value(100 * n_done / max(n_all, 1))
-            state.set_partial_result((n_done, n_all))
-
-    saving(report)
-    return saving
 
 
 class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
@@ -141,22 +94,25 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
     class Information(OWWidget.Information):
         stopped = Msg("Stopped. Go On saves the others.")
 
-    settingsHandler = DomainContextHandler()
-    settings_version = 2
+    settingsHandler = CheckedDomainContextHandler()
+    settings_version = 3
     image_column: Variable | None = ContextSetting(None)
     #: None: as the images are named
     name_column: Variable | None = ContextSetting(None)
     #: None: all into the folder itself
     folder_column: Variable | None = ContextSetting(None)
-    format: str = Setting("png")
-    quality: int = Setting(90)
+    format: str = Setting("png", valid=one_of(*(known.id for known in FORMATS)))
+    quality: int = Setting(90, valid=between(1, 100))
     use_scale: bool = Setting(False)
     #: `SIZE` or the id of a network
-    scale_to: str = Setting(SIZE)
-    width: int = Setting(640)
-    height: int = Setting(640)
-    fit: str = Setting("keep")
-    existing: str = Setting(ASK)
+    scale_to: str = Setting(
+        SIZE, valid=one_of(SIZE, *(network.id for network in NETWORKS))
+    )
+    # Not `width` and `height`, which are methods of every Qt widget.
+    image_width: int = Setting(640, valid=between(1, LARGEST))
+    image_height: int = Setting(640, valid=between(1, LARGEST))
+    fit: str = Setting("keep", valid=one_of(*dict(FITS).values()))
+    existing: str = Setting(ASK, valid=one_of(*dict(EXISTING).values()))
     auto_save: bool = Setting(False)
     dirname: str = Setting("", schema_only=True)
     last_dir: str = Setting("")
@@ -180,121 +136,29 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self._question = None
         self._timer = QTimer(self, singleShot=True, interval=AUTOSAVE_MILLISECONDS)
         self._timer.timeout.connect(self._autosave)
-        self._check_settings()
+        self._show_replaced()
         self.controlArea.setMinimumWidth(440)
-        self._make_images_box()
-        self._make_files_box()
+        self.columns = ColumnOptions(self, self._options_changed)
+        gui.vBox(self.controlArea, "Images").layout().addWidget(self.columns)
+        self.file_options = FileOptions(self, self._options_changed)
+        gui.vBox(self.controlArea, "Files").layout().addWidget(self.file_options)
         self._make_folder_box()
         self._make_status_box()
         self._make_buttons()
-        self._enable_options()
         self._show_folder()
         self._show_state("No data.")
 
-    def _check_settings(self):
-        try:
-            find_format(self.format)
-        except ValueError:
-            self.Warning.format_replaced(self.format.upper())
-            self.format = "png"
-        if self.scale_to not in (SIZE, *(network.id for network in NETWORKS)):
-            self.scale_to = SIZE
-        if self.fit not in dict(FITS).values():
-            self.fit = "keep"
-        if self.existing not in dict(EXISTING).values():
-            self.existing = ASK
+    def _show_replaced(self):
+        format = self.replaced_settings.get("format")
+        if isinstance(format, str):
+            self.Warning.format_replaced(format.upper())
 
     @classmethod
-    def migrate_settings(cls, settings, version):
-        if version is None or version < 2:
-            index = settings.pop("file_format_index", None)
-            if index is not None:
-                known = 0 <= index < len(OLD_FORMATS)
-                settings["format"] = OLD_FORMATS[index] if known else "png"
-            index = settings.pop("scale_index", None)
-            if index is not None:
-                settings["fit"] = "stretch"
-                settings.update(_old_scale(index))
-            index = settings.pop("image_attr_current_index", None)
-            settings["old_column_index"] = index
+    def migrate_settings(cls, settings: dict, version: int | None):
+        """Take over the settings of older versions."""
+        migrate(settings, version)
 
     # Layout -----------------------------------------------------------------------
-
-    def _make_images_box(self):
-        box = gui.vBox(self.controlArea, "Images")
-        self.column_model = VariableListModel(parent=self)
-        self.name_model = DomainModel(
-            order=(DomainModel.METAS, DomainModel.CLASSES, DomainModel.ATTRIBUTES),
-            placeholder="Name of the image",
-            parent=self,
-        )
-        self.folder_model = DomainModel(
-            order=(DomainModel.CLASSES, DomainModel.METAS, DomainModel.ATTRIBUTES),
-            valid_types=DiscreteVariable,
-            placeholder="None",
-            parent=self,
-        )
-        form = self._form(box)
-        for label, attribute, model, tip in (
-            (
-                "&Image column:",
-                "image_column",
-                self.column_model,
-                "The column with the images' paths or URLs",
-            ),
-            (
-                "File &names:",
-                "name_column",
-                self.name_model,
-                "What the files are named; equal names get a number",
-            ),
-            (
-                "&Subfolders:",
-                "folder_column",
-                self.folder_model,
-                "The column whose values have a subfolder each",
-            ),
-        ):
-            combo = gui.comboBox(
-                box,
-                self,
-                attribute,
-                model=model,
-                callback=self._options_changed,
-                addToLayout=False,
-                searchable=attribute == "name_column",
-            )
-            combo.setToolTip(tip)
-            combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
-            form.addRow(label, combo)
-
-    def _make_files_box(self):
-        form = self._form(gui.vBox(self.controlArea, "Files"))
-        formats = [(format.name, format.id) for format in FORMATS]
-        self.format_combo = self._combo("format", formats)
-        self.quality_spin = self._spin("quality", 1, 100)
-        self.quality_spin.setToolTip(
-            "Of files that have to be written anew; others are copied as they are"
-        )
-        quality_label = QLabel("&Quality:")
-        quality_label.setBuddy(self.quality_spin)
-        row = _row(self.format_combo, quality_label, self.quality_spin)
-        form.addRow("&Format:", row)
-        form.labelForField(row).setBuddy(self.format_combo)
-        self.scale_check = gui.checkBox(
-            None, self, "use_scale", "Sc&ale to:", callback=self._options_changed
-        )
-        networks = [(f"Input of {network.name}", network.id) for network in NETWORKS]
-        self.scale_combo = self._combo("scale_to", [("Size", SIZE), *networks])
-        self.width_spin = self._spin("width", 1, LARGEST)
-        self.height_spin = self._spin("height", 1, LARGEST)
-        self.times_label = QLabel(TIMES)
-        sizes = (self.width_spin, self.times_label, self.height_spin)
-        form.addRow(self.scale_check, _row(self.scale_combo, *sizes))
-        self.fit_combo = self._combo("fit", FITS)
-        form.addRow("&Proportions:", self.fit_combo)
-        self.existing_combo = self._combo("existing", EXISTING)
-        form.addRow("Files that &exist:", self.existing_combo)
 
     def _make_folder_box(self):
         box = gui.vBox(self.controlArea, "Folder")
@@ -307,7 +171,10 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             clicked=self.browse,
         )
         self.browse_button.setSizePolicy(QSizePolicy.Maximum, QSizePolicy.Fixed)
-        box.layout().addLayout(_row(self.folder_edit, self.browse_button))
+        row = QHBoxLayout()
+        row.addWidget(self.folder_edit)
+        row.addWidget(self.browse_button)
+        box.layout().addLayout(row)
         self.auto_check = gui.checkBox(
             box,
             self,
@@ -344,62 +211,13 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         )
         self.bt_save_as.setToolTip("Choose a folder and save into it")
 
-    @staticmethod
-    def _form(box) -> QFormLayout:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.AllNonFixedFieldsGrow)
-        box.layout().addLayout(form)
-        return form
-
-    def _combo(self, attribute, choices) -> QComboBox:
-        combo = QComboBox()
-        combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
-        for text, value in choices:
-            combo.addItem(text, value)
-        combo.setCurrentIndex(combo.findData(getattr(self, attribute)))
-
-        def chosen(index):
-            if combo.itemData(index) != getattr(self, attribute):
-                setattr(self, attribute, combo.itemData(index))
-                self._options_changed()
-
-        combo.activated.connect(chosen)
-        return combo
-
-    def _spin(self, attribute, low, high) -> QSpinBox:
-        spin = QSpinBox(minimum=low, maximum=high, keyboardTracking=False)
-        spin.setValue(getattr(self, attribute))
-        spin.setAlignment(Qt.AlignRight)
-
-        def changed(value):
-            setattr(self, attribute, value)
-            self._options_changed()
-
-        spin.valueChanged.connect(changed)
-        return spin
-
-    def _enable_options(self):
-        self.quality_spin.setEnabled(find_format(self.format).lossy)
-        self.scale_combo.setEnabled(self.use_scale)
-        self.fit_combo.setEnabled(self.use_scale)
-        own_size = self.scale_to == SIZE
-        size = self.width, self.height
-        if not own_size:
-            size = (find_network(self.scale_to).input_size,) * 2
-        for spin, side in zip((self.width_spin, self.height_spin), size, strict=True):
-            spin.setEnabled(self.use_scale and own_size)
-            # That of a network is shown, but the user's own is kept.
-            with QSignalBlocker(spin):
-                spin.setValue(side)
-        self.times_label.setEnabled(self.use_scale and own_size)
-
     def _show_folder(self):
         self.folder_edit.setText(self.dirname or "No folder chosen")
         self.folder_edit.setToolTip(self.dirname)
         self.folder_edit.setCursorPosition(0)
 
     def _show_state(self, text, busy=False):
-        """Write the status, and what the buttons can do now."""
+        """Show the status, and update the buttons."""
         self.status_label.setText(text)
         self.progress_bar.setVisible(busy)
         paused = self.saving is not None and not busy
@@ -416,9 +234,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self.data = data if data else None
         columns = image_columns(self.data) if self.data else []
         domain = self.data.domain if self.data else None
-        self.column_model[:] = columns
-        self.name_model.set_domain(domain)
-        self.folder_model.set_domain(domain)
+        self.columns.set_domain(columns, domain)
         self.image_column = columns[0] if columns else None
         self.name_column = self.folder_column = None
         if columns:
@@ -437,7 +253,6 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
 
     def _options_changed(self):
         self.Warning.format_replaced.clear()
-        self._enable_options()
         self._give_up()
         self._show_ready()
         if self.auto_save:
@@ -458,7 +273,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             self._show_state(f"{n:,} {pl(n, 'image')} to save.")
 
     def _give_up(self):
-        """Forget what is being saved, or what was stopped."""
+        """Cancel saving, and forget what was stopped."""
         self._timer.stop()
         self.cancel()
         self.saving = None
@@ -480,7 +295,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self.Warning.autosave_waits(shown=waits)
 
     def browse(self):
-        """Choose a folder; autosave begins to save into it."""
+        """Choose a folder; autosave starts to save into it."""
         if self.choose_folder():
             self._autosave()
 
@@ -522,7 +337,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             self._start(by_hand=True)
 
     def save_file(self):
-        """Save, stop, or go on: what the button says."""
+        """Save, stop or continue, as the button says."""
         if self.task is not None:
             self.stop()
         elif self.saving is not None:
@@ -558,14 +373,13 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self._show_state("Looking at the folder…", busy=True)
 
     def _options(self) -> dict:
-        size = (self.width, self.height) if self.scale_to == SIZE else self.scale_to
         return {
             "column": self.image_column,
             "names": self.name_column,
             "subfolders": self.folder_column or False,
             "format": self.format,
             "quality": self.quality,
-            "size": size if self.use_scale else None,
+            "size": self.file_options.image_size(),
             "fit": self.fit,
             "existing": "skip" if self.existing == ASK else self.existing,
         }
@@ -578,7 +392,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         )
 
     def stop(self):
-        """Stop; what was saved stays, and another click goes on."""
+        """Stop; saved files stay, and another click continues."""
         self.cancel()
         if self.saving is None:
             self._show_ready()
@@ -605,39 +419,19 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             self._show_result(result)
 
     def ask(self, saving: Saving, n_existing: int):
-        """Ask what to do with files that exist, and go on with the answer."""
-        files = pl(n_existing, "file")
-        self._question = question = QMessageBox(
-            QMessageBox.Question,
-            "Files Exist",
-            f"{n_existing:,} {files} of {saving.total:,} "
-            f"{pl(n_existing, 'exists|exist')} already in {self.dirname}.",
-            parent=self,
-        )
-        question.setInformativeText(
-            "Skip them, give the new files other names, or overwrite them?"
-        )
-        # Roles let each desktop put the buttons in its own order; only one of these
-        # cannot be undone.
-        skip = question.addButton("Skip", QMessageBox.AcceptRole)
-        rename = question.addButton("Rename", QMessageBox.AcceptRole)
-        overwrite = question.addButton("Overwrite", QMessageBox.DestructiveRole)
-        question.addButton(QMessageBox.Cancel)
-        question.setDefaultButton(skip)
-        question.setAttribute(Qt.WA_DeleteOnClose)
-        answers = {skip: "skip", rename: "rename", overwrite: "overwrite"}
+        """Ask what to do with existing files, and continue with the answer."""
+        self._question = ExistingFilesDialog(saving, n_existing, self)
 
         def answered(_):
-            self._question = None
-            answer = answers.get(question.clickedButton())
+            answer, self._question = self._question.answer(), None
             if answer is not None:
                 self.saving = saving
                 saving.existing = answer
                 self._go_on()
 
-        question.finished.connect(answered)
+        self._question.finished.connect(answered)
         # Not exec: a loop of its own would run in the middle of the workflow's.
-        question.open()
+        self._question.open()
 
     def _show_result(self, saving: Saving):
         self.failures = saving.failures
@@ -677,11 +471,6 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         SkippedDialog(self.failures, self).show()
 
     def send_report(self):
-        scale = "no"
-        if self.use_scale:
-            side = "" if self.scale_to == SIZE else find_network(self.scale_to).name
-            size = side or f"{self.width}{TIMES}{self.height}"
-            scale = f"{size}, {self.fit_combo.currentText().lower()}"
         self.report_items(
             "Settings",
             [
@@ -689,7 +478,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
                 ("File names", self.name_column and self.name_column.name),
                 ("Subfolders", self.folder_column and self.folder_column.name),
                 ("Format", find_format(self.format).name),
-                ("Scaled", scale),
+                ("Scaled", self.file_options.scale_text()),
                 ("Folder", self.dirname),
             ],
         )
@@ -703,20 +492,6 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self._timer.stop()
         end_task(self)
         super().onDeleteWidget()
-
-
-def _old_scale(index: int) -> dict:
-    scale = OLD_SCALES[index] if 0 <= index < len(OLD_SCALES) else OLD_SCALES[0]
-    if isinstance(scale, str):
-        return {"scale_to": scale}
-    return {"scale_to": SIZE, "width": scale, "height": scale}
-
-
-def _row(*widgets) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    return row
 
 
 if __name__ == "__main__":

@@ -330,6 +330,16 @@ def test_deep_drawings_in_a_small_thread(body):
     assert outcome == [(20, 10)] or isinstance(outcome[0], ImageError)
 
 
+@pytest.mark.parametrize("element", ["g", "svg", "desc"])
+def test_nested_too_deeply(element):
+    def nested(depth):
+        return drawing(f"<{element}>" * depth + RED + f"</{element}>" * depth)
+
+    assert decode(nested(svg.MAX_DEPTH - 2)).size == (20, 10)
+    with pytest.raises(ImageError, match="nested"):
+        decode(nested(svg.MAX_DEPTH))
+
+
 def test_lengths_in_units():
     body = (
         '<rect x="5mm" y="0.5cm" width="72pt" height="1in" fill="lime"/>'

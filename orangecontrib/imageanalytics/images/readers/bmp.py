@@ -1,4 +1,4 @@
-"""BMP: what Pillow reads of it; the rest is left to another reader."""
+"""BMP, as far as Pillow reads it; another reader takes the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What imagecodecs reads: JPEG XL, JPEG XR, Radiance HDR, what Pillow leaves."""
+"""Formats that imagecodecs reads: JPEG XL, JPEG XR, Radiance HDR and others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _IMAGE_OFFSET, _IMAGE_BYTES = 0xBCC0, 0xBCC1  # tags of JPEG XR
 
 
 def open(file: BinaryIO, format: Format) -> CodecImage:
-    """Decode an image: the codecs cannot tell its size before."""
+    """Decode an image, since the codecs do not know its size before."""
     content = file.read()
     if format.name == "JXR":
         _check_end(content)
@@ -42,7 +42,7 @@ def open(file: BinaryIO, format: Format) -> CodecImage:
 
 
 def _check_end(content: bytes) -> None:
-    """Miss what is missing of a JPEG XR, which its decoder makes up."""
+    """Detect a JPEG XR that was cut short; its decoder invents the rest."""
     (place,) = struct.unpack_from("<I", content, 4)
     (n_tags,) = struct.unpack_from("<H", content, place)
     tags = (

@@ -1,4 +1,4 @@
-"""Compressions of DICOM that pydicom leaves to others, by imagecodecs.
+"""DICOM compressions that pydicom does not decode itself, with imagecodecs.
 
 The names are those that pydicom looks for in a plugin.
 """
@@ -23,7 +23,7 @@ DECODER_DEPENDENCIES = dict.fromkeys(
 
 
 def is_available(syntax: str) -> bool:
-    """Whether frames of a transfer syntax can be decoded."""
+    """Whether frames with a transfer syntax can be decoded."""
     try:
         import imagecodecs  # noqa: F401
     except ImportError:

@@ -85,7 +85,7 @@ def _part_with_colours(opened: OpenEXR.File) -> int:
 
 
 def _colours(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Red, green and blue, or a grey; and the opacity."""
+    """Red, green and blue, or grey, and the opacity."""
     opacity = channels.get("A")
     if "RGBA" in channels:
         array, opacity = channels["RGBA"][..., :3], channels["RGBA"][..., 3]

@@ -1,4 +1,4 @@
-"""FITS: the numbers of telescopes, as the header says that they are meant.
+"""FITS: numbers from telescopes, scaled as the header says.
 
 (FITS Standard 4.0. Tables and compressed images are Pillow's.)
 """
@@ -62,7 +62,7 @@ def _header(file: BinaryIO) -> dict[str, str]:
 
 
 def _shape(header: dict[str, str]) -> tuple[int, ...]:
-    """Lengths of the axes, the fastest last."""
+    """Lengths of the axes; the last axis varies fastest."""
     n_axes = min(int(header["NAXIS"]), _MAX_AXES)
     return tuple(int(header[f"NAXIS{axis}"]) for axis in range(n_axes, 0, -1))
 

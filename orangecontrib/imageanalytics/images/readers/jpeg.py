@@ -1,4 +1,4 @@
-"""JPEG: reduced while it is decoded, with or without its last mark."""
+"""JPEG: reduced while it is decoded, with or without an end marker."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Frame:
 
     @property
     def is_lossless(self) -> bool:
-        """Whether it is without loss, in the way that JPEG had at first."""
+        """Whether it is lossless, as in the first JPEG standard."""
         return self.kind == _LOSSLESS
 
     @property
@@ -67,12 +67,12 @@ class Frame:
 
     @property
     def is_rare(self) -> bool:
-        """Whether it is of a kind that Pillow does not read."""
+        """Whether Pillow cannot read it."""
         return self.bits != 8 or self.is_lossless or self.is_jpeg_ls
 
 
 def read_frame(file: BinaryIO) -> Frame | None:
-    """What a JPEG says of its compression; None if it does not."""
+    """The compression of a JPEG; None if the file does not say."""
     file.seek(2)
     while len(start := file.read(2)) == 2 and start[0] == 0xFF:
         if start[1] in _FRAMES:
@@ -101,7 +101,7 @@ def open(file: BinaryIO, format: Format) -> LazyImage:
 
 
 def _leave_rare(file: BinaryIO) -> None:
-    """Leave what Pillow does not read to another reader."""
+    """Leave JPEGs that Pillow does not read to another reader."""
     frame = read_frame(file)
     if frame is not None and frame.is_rare:
         raise OtherFormat
@@ -123,12 +123,12 @@ class JpegImage(PillowImage):
         self._file = file
 
     def check_size(self) -> None:
-        """Only where all pixels are held at once, however few are wanted."""
+        """Check the size only if all pixels are in memory at once."""
         if self.image.info.get("progressive"):
             super().check_size()
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
-        """As `LazyImage.read`; at 1/2, 1/4 or 1/8 of the size if that suffices."""
+        """As `LazyImage.read`; at 1/2, 1/4 or 1/8 of the size if that is enough."""
         check_page(page or 1, 1)
         self._reduce(self.image, at_least)
         try:
@@ -184,7 +184,7 @@ def _fillings(content: bytes) -> list[bytes]:
 
 
 def _has_all_scans(content: bytes) -> bool:
-    """Whether the scans of a JPEG have all of its components with all of their bits."""
+    """Whether the scans contain all components with all of their bits."""
     missing: set[tuple[int, int]] = set()  # component, coefficient
     for marker, segment in _segments(content):
         if marker in _FRAMES:
@@ -201,7 +201,7 @@ def _has_all_scans(content: bytes) -> bool:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Markers with a length, and what follows that."""
+    """The segments with a length: marker and content."""
     place = 2
     while (match := _MARKER.search(content, place)) is not None:
         place = match.end()

@@ -1,4 +1,4 @@
-"""JPEG 2000: at fewer pixels where they suffice, with deep and signed numbers."""
+"""JPEG 2000: reduced if fewer pixels are enough, with deep and signed numbers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MAX_HEADER = 1 << 20
 
 @dataclass
 class _Codestream:
-    """What its header says of the numbers."""
+    """The description of the numbers in the header."""
 
     bits: int = 8
     signed: bool = False
@@ -43,13 +43,13 @@ class _Codestream:
 
     @property
     def whole(self) -> Range:
-        """What the numbers could be."""
+        """The range of values that the type of numbers allows."""
         least = -(2 ** (self.bits - 1)) if self.signed else 0
         return least, least + 2**self.bits - 1
 
     @property
     def declared(self) -> Range | None:
-        """The same where the number of bits says something: 16 is that of the type."""
+        """The same, unless it is the range of 16 bits, that of the data type."""
         return self.whole if self.bits < 16 else None
 
 
@@ -63,7 +63,7 @@ def open(file: BinaryIO, format: Format) -> Jpeg2000Image:
 
 @contextlib.contextmanager
 def _leaving_rare() -> Iterator[None]:
-    """Leave what Pillow does not read to another reader, if that is there."""
+    """Leave files that Pillow does not read to another reader, if it is installed."""
     try:
         yield
     except (OSError, ValueError, SyntaxError) as error:
@@ -91,10 +91,10 @@ class Jpeg2000Image(PillowImage):
         self.is_plain = codestream.bits == 8 and not codestream.signed
 
     def check_size(self) -> None:
-        """Not yet: it is seen when it is known how many pixels are wanted."""
+        """Check nothing yet; the size to decode is known only in `read`."""
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image | Values:
-        """As `LazyImage.read`; at 1/2, 1/4 ... of the size if that suffices."""
+        """As `LazyImage.read`; at 1/2, 1/4 ... of the size if that is enough."""
         stream = self._codestream
         # Of deep numbers, some overflow when details are left out.
         most = stream.n_halvings if stream.bits <= 8 else 0
@@ -116,7 +116,7 @@ class Jpeg2000Image(PillowImage):
         return read
 
     def _reduced(self, n_halvings: int) -> Image.Image | Values | None:
-        """With the finest details left out; None if its tiles do not allow that."""
+        """The image without its finest details; None if its tiles do not allow that."""
         image = open_image(self._file, self.format)
         image.reduce = n_halvings
         try:
@@ -126,7 +126,7 @@ class Jpeg2000Image(PillowImage):
         return pixels(image)
 
     def _numbers(self, values: np.ndarray) -> Values:
-        """Undo how Pillow moves greys to fill 16 bits without a sign."""
+        """Undo the shift by which Pillow makes greys unsigned 16-bit numbers."""
         stream = self._codestream
         values = values >> max(0, 16 - stream.bits)
         least, _ = stream.whole
@@ -136,7 +136,7 @@ class Jpeg2000Image(PillowImage):
         return Values(values, declared=(stream.declared,), full=stream.whole)
 
     def _deep_colours(self) -> Values | None:
-        """More than the 8 bits that Pillow gives of colours, if there is a way."""
+        """Colours with more than the 8 bits that Pillow returns, if possible."""
         self._file.seek(0)
         try:
             import imagecodecs

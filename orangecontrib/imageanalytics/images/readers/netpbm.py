@@ -1,4 +1,4 @@
-"""PBM, PGM, PPM, PAM, PFM: with all of 16 bits, and at once."""
+"""PBM, PGM, PPM, PAM and PFM, with all 16 bits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PAM = re.compile(rb"P7\n.*?ENDHDR\n", re.DOTALL)
 
 
 def open(file: BinaryIO, format: Format) -> LazyImage:
-    """Open one of the family."""
+    """Open a file of one of these formats."""
     head = file.read(_MAX_HEADER)
     if found := _BINARY.match(head):
         kind, width, height, top = (int(number) for number in found.groups())

@@ -1,4 +1,4 @@
-"""What the XML of an OME-TIFF says of the channels."""
+"""The channels as described in the XML of an OME-TIFF."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_XML = 100_000_000
 
 @dataclass(frozen=True)
 class Channel:
-    """A channel: its name, and red, green and blue of its colour; either may lack."""
+    """A channel: its name and its colour as red, green and blue, if known."""
 
     name: str = ""
     colour: tuple[int, int, int] | None = None

@@ -1,4 +1,4 @@
-"""What Pillow reads as it should be: most formats of 8 bits."""
+"""Formats that Pillow reads correctly: most of those with 8 bits."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class PillowImage(LazyImage):
         self.check_size()
 
     def check_size(self) -> None:
-        """As `check_size` of all pixels; those that read less of them do not ask."""
+        """As `check_size`, for readers that decode all pixels."""
         check_size(*self.size, self.format)
 
     def page_names(self) -> list[str]:
@@ -97,14 +97,14 @@ class PillowImage(LazyImage):
 
 
 def pixels(image: Image.Image) -> Image.Image | Values:
-    """A loaded image, or its numbers where they are more than 8 bits."""
+    """A loaded image, or its numbers if they have more than 8 bits."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Values(np.asarray(image))
     return image
 
 
 def _gif_frame(image: ImageFile, page: int) -> Image.Image:
-    """White where no frame has reached yet, instead of any colour."""
+    """Fill with white the parts that no frame covers yet."""
     extents = []
     for number in range(page):
         image.seek(number)
@@ -121,7 +121,7 @@ def _gif_frame(image: ImageFile, page: int) -> Image.Image:
 
 
 def orientation(image: ImageFile) -> int:
-    """EXIF orientation, 1 to 8, that is still to be applied."""
+    """The EXIF orientation, 1 to 8, that has not been applied yet."""
     exif = image.info.get("exif")
     if not isinstance(exif, bytes):
         return 1

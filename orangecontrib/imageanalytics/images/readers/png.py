@@ -1,4 +1,4 @@
-"""PNG: with all of 16 bits, and with chunks that Pillow finds too large."""
+"""PNG: with all 16 bits, and with chunks that are too large for Pillow."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def open(file: BinaryIO, format: Format) -> PngImage:
 
 
 def _open_lean(file: BinaryIO) -> PngImage:
-    """Open it without what Pillow refuses."""
+    """Open it without the chunks that Pillow refuses."""
     profile = _profile(file)
     file = _without_large_chunks(file)
     image = open_image(file, "PNG")
@@ -94,7 +94,7 @@ class PngImage(PillowImage):
         )
 
     def _scale_transparent_colour(self) -> None:
-        """Bring it to the 8 bits that the pixels come in."""
+        """Scale the transparent colour to the 8 bits of the pixels."""
         colour = self.image.info.get("transparency")
         if isinstance(colour, int):
             factor = _TRANSPARENT_FACTORS.get(self._rawmode, 1)
@@ -131,7 +131,7 @@ class PngImage(PillowImage):
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place of the data and length of each chunk."""
+    """Name, position of the data and length of each chunk."""
     place = _SIGNATURE_BYTES
     while True:
         file.seek(place)
@@ -144,7 +144,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _chunk(file: BinaryIO, name: bytes) -> bytes:
-    """What a chunk before the pixels holds; empty if there is none."""
+    """The content of a chunk before the pixels; empty if there is none."""
     for found, place, length in _chunks(file):
         if found == b"IDAT":
             break
@@ -155,7 +155,7 @@ def _chunk(file: BinaryIO, name: bytes) -> bytes:
 
 
 def _significant_bits(file: BinaryIO) -> int:
-    """How many of the bits mean something, where the file says so; else 0."""
+    """The number of significant bits, if the file gives it; otherwise 0."""
     bits = max(_chunk(file, b"sBIT")[:3], default=0)
     return bits if 8 < bits < 16 else 0
 
@@ -168,7 +168,7 @@ def _profile(file: BinaryIO) -> bytes:
 
 
 def _without_large_chunks(file: BinaryIO) -> BytesIO:
-    """The same image without what Pillow refuses: profile, texts, EXIF."""
+    """The same image without chunks that Pillow may refuse: profile, texts, EXIF."""
     dropped = [(p, n) for name, p, n in _chunks(file) if name in _LARGE]
     file.seek(0)
     content = file.read()

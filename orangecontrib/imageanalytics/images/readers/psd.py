@@ -1,4 +1,4 @@
-"""Photoshop's PSD and PSB: the image that it keeps beside the layers, merged.
+"""Photoshop's PSD and PSB: the merged image that is stored beside the layers.
 
 Where it was transparent Photoshop has laid it on white. Other programs do not, which
 shows, as colours are then darker than their share of white alone. What channels follow
@@ -133,7 +133,7 @@ class PsdImage(LazyImage):
 
     @staticmethod
     def _opacity(*channels: np.ndarray) -> np.ndarray | None:
-        """How opaque it is, in bytes, if it is not yet laid on white."""
+        """The opacity, in bytes, unless the image is already on white."""
         *colours, alpha = channels
         top = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
         white = 1 - alpha.astype(np.float32) / top
@@ -141,7 +141,7 @@ class PsdImage(LazyImage):
         return as_opacity(alpha) if any(d.any() for d in is_darker) else None
 
     def _has_opacity(self) -> bool:
-        """Whether the number of layers is negative, in modes of which that is known."""
+        """Whether the number of layers is negative, in modes where this counts."""
         header = self._header
         is_known = header.mode in (_RGB, _GREY) and header.depth > 1
         if not is_known or header.n_channels <= self._n_colours:
@@ -188,7 +188,7 @@ class PsdImage(LazyImage):
         return Image.merge(names[mode], bands) if mode in names else bands[0]
 
     def _channels(self, n_channels: int) -> list[np.ndarray]:
-        """The numbers of the first, shape (height, bytes or numbers in a row)."""
+        """The first channels, each of shape (height, bytes or numbers in a row)."""
         self._file.seek(self._start)
         (compression,) = struct.unpack(">H", self._file.read(2))
         header = self._header

@@ -1,4 +1,4 @@
-"""JPEGs of more than 8 bits or without loss, as medicine has them, and JPEG-LS."""
+"""JPEGs with more than 8 bits or without loss, common in medicine, and JPEG-LS."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class RawImage(LazyImage):
             raise NotImplementedError(str(error)) from error
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image:
-        """As `LazyImage.read`; at half the size, which is faster, if that suffices."""
+        """As `LazyImage.read`; at half the size, which is faster, if that is enough."""
         check_page(page or 1, 1)
         half = covers(tuple(side // 2 for side in self.size), at_least)
         with self._opened() as raw:

@@ -1,8 +1,8 @@
 """SVG drawings: their size and their pixels.
 
-Drawings come from anywhere, and the renderer (resvg) trusts them: it reads the files
-that they name, and draws for hours if they say so. It is therefore given a copy in
-which nothing refers to anything outside the drawing, in a process that can be ended.
+Drawings may come from anywhere, and the renderer (resvg) trusts them: it reads files
+that they refer to, and may draw for hours. It therefore gets a copy without references
+to anything outside the drawing, in a process that can be ended.
 """
 
 from __future__ import annotations
@@ -33,25 +33,26 @@ from orangecontrib.imageanalytics.images.lazy_image import (
     check_page,
 )
 
-# The part of a file that is certain to hold the first tag.
+# The start of a file, which contains the first tag.
 HEAD_BYTES = 1 << 18
 MAX_BYTES = 50_000_000
 MAX_SIDE = 4096
 MAX_EMBEDDED_PIXELS = 50_000_000
 MAX_PATTERN_PIXELS = 50_000_000
 MAX_ENTITY_LENGTH = 200
-# A length in millimetres is so many pixels as in browsers.
+MAX_DEPTH = 1000  # of nested elements; the renderer accepts little more
+# Converts millimetres to pixels as browsers do.
 _DOTS_PER_INCH = 96
 _LANGUAGES = ["en"]
 
-# The size that CSS gives to an image which does not tell its own.
+# The size that CSS gives to images without a size.
 _DEFAULT_SIZE = 300.0, 150.0
 _PIXELS = {
     "": 1, "px": 1, "pt": 4 / 3, "pc": 16, "in": 96, "cm": 96 / 2.54,
     "mm": 96 / 25.4, "q": 96 / 101.6, "em": 16, "rem": 16, "ex": 8,
 }  # fmt: skip
 _LENGTH = re.compile(r"\s*\+?((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*", re.I)
-# Units that the renderer does not know, wherever they stand.
+# Units that the renderer does not know, anywhere in a value.
 _RARE_LENGTH = re.compile(
     r"(?<![\w.#-])([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(q|rem)(?![\w-])", re.I
 )
@@ -95,7 +96,7 @@ class SvgImage(LazyImage):
         self._file = file
 
     def read(self, at_least: Size | None, page: int | None) -> Image.Image:
-        """As `LazyImage.read`; takes as long as it likes."""
+        """As `LazyImage.read`, without a limit of time."""
         check_page(page or 1, 1)
         self._file.seek(0)
         return render(self._file.read(), at_least)
@@ -113,15 +114,14 @@ def size(content: bytes) -> tuple[int, int] | None:
     Returns
     -------
     (int, int) or None
-        Width and height: those that it tells (percentages tell nothing), else
-        those of its view box, else 300x150 as in browsers. None if the content
-        is not an SVG.
+        Width and height as given (percentages are ignored), otherwise those of its
+        view box, otherwise 300x150 as in browsers. None if the content is not an SVG.
 
     Raises
     ------
     ImageError
-        It is an SVG, but its size is nothing or beyond reason, or it has entities
-        that may grow without limit.
+        It is an SVG, but its size is zero or infinite, or its entities could grow
+        without limit.
     """
     found = []
     try:
@@ -141,16 +141,15 @@ def size(content: bytes) -> tuple[int, int] | None:
 
 def render(content: bytes, at_least: tuple[int, int] | None = None) -> Image.Image:
     """
-    Draw an SVG, without reading anything that it refers to.
+    Draw an SVG without reading the files that it refers to.
 
     Parameters
     ----------
     content : bytes
         Content of an .svg or .svgz file.
     at_least : (int, int), optional
-        Width and height; the drawing is scaled, up or down, to just cover them.
-        Without it, it has its own size. In either case, the longer side is
-        limited to `MAX_SIDE`.
+        Width and height; the drawing is scaled, up or down, to just cover them. By
+        default it has its own size. The longer side is limited to `MAX_SIDE`.
 
     Returns
     -------
@@ -160,8 +159,7 @@ def render(content: bytes, at_least: tuple[int, int] | None = None) -> Image.Ima
     Raises
     ------
     ImageError
-        The drawing is damaged, or it is built in a way that would take too much
-        memory.
+        The drawing is damaged, is nested too deeply or would take too much memory.
     """
     copy = _HarmlessCopy(at_least)
     parser = _parser()
@@ -195,10 +193,10 @@ def _draw(xml: str, has_text: bool) -> bytes:
 @cache
 def _fonts() -> dict:
     """
-    What text is drawn with whose font is not installed.
+    Fonts for text whose own font is not installed.
 
-    Browsers take another. The renderer knows the names of those of Windows and macOS
-    alone; elsewhere there may be none at all, so these come with matplotlib.
+    The renderer only knows the default fonts of Windows and macOS. Other systems may
+    have no fonts at all, so those of matplotlib are used there.
     """
     if sys.platform in ("win32", "darwin"):
         return {}
@@ -214,7 +212,7 @@ def _fonts() -> dict:
 
 
 def _unzipped(content: bytes, limit: int) -> bytes:
-    """The first bytes of the XML, at most `limit` of them."""
+    """The XML, or its first `limit` bytes."""
     if content.startswith(b"\x1f\x8b"):
         try:
             return zlib.decompressobj(wbits=31).decompress(content, limit)
@@ -254,7 +252,7 @@ def _view_box(attributes: dict[str, str]) -> list[float] | None:
 
 
 def _with_styled_sides(attributes: dict[str, str]) -> dict[str, str]:
-    """With the width and the height that are in its style, and win there."""
+    """Attributes with the width and height of the style, which take precedence."""
     styled = _STYLED_SIDE.findall(attributes.get("style", ""))
     if not styled:
         return attributes
@@ -278,13 +276,13 @@ def _intrinsic_size(attributes: dict[str, str]) -> tuple[float, float]:
     elif height is None:
         height = width * box_height / box_width if box else box_height
     if not (0 < width < 1e9 and 0 < height < 1e9):
-        raise ImageError("an SVG of no or of infinite size")
+        raise ImageError("an SVG whose size is zero or infinite")
     return width, height
 
 
 class _HarmlessCopy:
     """
-    Writes what the parser reads, except for what the renderer must not see.
+    Writes what the parser reads, without the parts that the renderer must not get.
 
     Attributes
     ----------
@@ -306,6 +304,8 @@ class _HarmlessCopy:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._open.append(name)
+        if len(self._open) > MAX_DEPTH:
+            raise ImageError("an SVG whose elements are nested too deeply")
         element = _local(name)
         if self._left_out_at is not None:
             return
@@ -341,18 +341,18 @@ class _HarmlessCopy:
     def _write(self, part: str) -> None:
         self._length += len(part)
         if self._length > 2 * MAX_BYTES:
-            raise ImageError("an SVG with entities beyond reason")
+            raise ImageError("an SVG whose entities are too long")
         self.parts.append(part)
 
     def _with_size(self, name: str, attributes: dict[str, str]) -> dict[str, str]:
-        """Attributes of the outermost tag, for the size at which to draw."""
+        """Attributes of the outermost tag with the size to draw at."""
         width, height = _intrinsic_size(attributes)
         scale = 1.0
         if self._at_least is not None:
             scale = max(self._at_least[0] / width, self._at_least[1] / height)
         scale = min(scale, MAX_SIDE / max(width, height))
         sized = dict(attributes)
-        # Its own size is as `size` says, any other is covered. (The tolerance keeps
+        # Its own size is as `size` says; another size is covered. (The tolerance keeps
         # rounding errors from adding a row of pixels.)
         whole = round if scale == 1 else lambda side: math.ceil(side - 1e-6)
         sized["width"] = str(max(1, whole(width * scale)))
@@ -385,7 +385,7 @@ class _HarmlessCopy:
             raise ImageError("an SVG that would take too much memory")
 
     def _clean(self, element: str, key: str, value: str) -> str | None:
-        """The value of an attribute as it may be passed on, None to leave it out."""
+        """The value of an attribute for the renderer; None to leave it out."""
         if _local(key) in ("href", "src"):
             inside = value.strip().startswith("#")
             return value if inside or self._is_raster(element, value) else None
@@ -407,7 +407,7 @@ class _HarmlessCopy:
             with Image.open(BytesIO(content), formats=_RASTERS) as image:
                 self._embedded_pixels += image.width * image.height
         except Exception:
-            # Whatever Pillow cannot read, the renderer need not see.
+            # The renderer needs nothing that Pillow cannot read.
             return False
         if self._embedded_pixels > MAX_EMBEDDED_PIXELS:
             raise ImageError("an SVG with too many pixels")

@@ -1,4 +1,4 @@
-"""TIFF: which of its pages are the image, and what their numbers mean.
+"""TIFF: which pages form the image, and what their numbers mean.
 
 tifffile knows the structure: series of pages, channels, pyramids. The pixels of plain
 pages are Pillow's, since libtiff reads more compressions; those of all others are
@@ -37,8 +37,8 @@ from orangecontrib.imageanalytics.images.readers.pillow import (
     open_image,
     pixels,
 )
-from orangecontrib.imageanalytics.images.readers.tiff_image import (
-    TiffImage,
+from orangecontrib.imageanalytics.images.readers.tiff_image import TiffImage
+from orangecontrib.imageanalytics.images.readers.tiff_page import (
     has_rare_compression,
     is_plain_page,
 )
@@ -54,7 +54,7 @@ _THUMBNAIL_SIDE = 256
 
 
 class _NotOpened(Exception):
-    """Pillow does not know a kind of page."""
+    """Pillow cannot read this kind of page."""
 
 
 def open(file: BinaryIO, format: Format) -> LazyImage:
@@ -95,7 +95,7 @@ def _check_chain(file: BinaryIO, tiff: tifffile.TiffFile) -> None:
 
 
 def _is_raw(tiff: tifffile.TiffFile) -> bool:
-    """Whether the pages are what a sensor has seen, with a thumbnail to show it."""
+    """Whether the pages are raw data of a sensor, with a thumbnail."""
     first = tiff.pages.first
     pages = [first, *(first.pages or ())]
     is_camera = _DNG_VERSION in first.tags or _MAKE in first.tags
@@ -183,7 +183,7 @@ class LazyTiff(LazyImage):
         return image.size[::-1] if image.orientation in SIDEWAYS else image.size
 
     def _find(self, page: int) -> tuple[TiffImage, int]:
-        """The image that a page is of, and its number there, from 0."""
+        """The image to which a page belongs, and its number there, from 0."""
         check_page(page, self._n_pages)
         index = page - 1
         for image in self._images:
@@ -225,7 +225,7 @@ class LazyTiff(LazyImage):
         return level.described(found.array) if isinstance(found, Values) else found
 
     def _shown(self) -> tuple[TiffImage, tuple[int, ...]]:
-        """The image that stands for all, which is not blank, and a plane of it."""
+        """The image that represents all of them, and a plane that is not blank."""
         alike = [image for image in self._images if image.size == self._main.size]
         places = ((image, image.default_place()) for image in alike)
         if len(alike) == 1:
@@ -234,7 +234,7 @@ class LazyTiff(LazyImage):
         return next(seen, (self._main, self._main.default_place()))
 
     def _check_end(self, page) -> None:
-        """What is missing, tifffile would make up."""
+        """Detect missing data, which tifffile would invent."""
         if len(page.dataoffsets) < math.prod(page.chunked):
             raise EOFError
         last = max(zip(page.dataoffsets, page.databytecounts, strict=True), default=())
@@ -242,7 +242,7 @@ class LazyTiff(LazyImage):
             raise EOFError
 
     def _with_pillow(self, page) -> Image.Image | Values:
-        """What Pillow makes of a page, which says so where it is damaged."""
+        """Read a page with Pillow, which reports damage."""
         try:
             image = open_image(self._starting_at(page.offset), "TIFF")
         except Exception as error:
@@ -254,7 +254,7 @@ class LazyTiff(LazyImage):
         return pixels(image)
 
     def _with_libtiff(self, page) -> Image.Image | Values:
-        """A rare kind of page: by Pillow, or in 8 bits by what knows them all."""
+        """Read a rare kind of page with Pillow, or else in 8 bits with imagecodecs."""
         with contextlib.suppress(_NotOpened, OSError):
             found = self._with_pillow(page)
             # Of colours of 16 bits it has 8 alone, which may be nothing.
@@ -268,7 +268,7 @@ class LazyTiff(LazyImage):
         return Image.fromarray(array)
 
     def _starting_at(self, offset: int) -> BinaryIO:
-        """The file as if a page were its first, which Pillow finds at once."""
+        """The file with another page as its first, so that Pillow finds it at once."""
         order, is_big = self._tiff.byteorder, self._tiff.is_bigtiff
         place, kind = (8, "Q") if is_big else (4, "I")
         self._file.seek(place)
@@ -282,7 +282,7 @@ class LazyTiff(LazyImage):
 
 
 def _main_first(tiff: tifffile.TiffFile) -> list:
-    """The series of pages that are images, that which stands for all first."""
+    """The series that are images, starting with the one that represents all."""
     every = list(tiff.series)
     if every[0].kind in _SLIDES:
         return every[:1]
@@ -306,7 +306,7 @@ def _n_pixels(series) -> int:
 
 
 def _larger_below(tiff, main) -> list:
-    """Pages that hang below the first one and are larger: it is their thumbnail."""
+    """Sub-pages of the first page that are larger than it, their thumbnail."""
     first = tiff.pages.first
     known = {page.offset for s in tiff.series for page in s.pages if page is not None}
     pages = [page for page in first.pages or () if not _is_reduced(page)]
@@ -325,7 +325,7 @@ def _series_of(tiff, page):
 
 
 def _is_thumbnail(first, other) -> bool:
-    """Whether a series seems to show the same as another, in small, unmarked."""
+    """Whether a series seems to be a smaller version of another, without saying so."""
     small, large = first.keyframe, other.keyframe
     ratio = large.imagewidth / max(1, small.imagewidth)
     other_ratio = large.imagelength / max(1, small.imagelength)

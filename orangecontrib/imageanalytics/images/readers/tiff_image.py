@@ -26,7 +26,18 @@ from orangecontrib.imageanalytics.images.lazy_image import (
     plane_number,
     plane_place,
 )
-from orangecontrib.imageanalytics.images.readers import ome
+from orangecontrib.imageanalytics.images.readers import imagej, ome
+from orangecontrib.imageanalytics.images.readers.tiff_page import (
+    ASSOCIATED,
+    IN_PLANES,
+    KEEPING_COLOURS,
+    UNASSOCIATED,
+    bit_range,
+    has_byte_palette,
+    is_plain_page,
+    number,
+    tagged_range,
+)
 
 _PHOTOMETRIC, _COMPRESSION = tifffile.PHOTOMETRIC, tifffile.COMPRESSION
 _COLOURS = (
@@ -37,95 +48,18 @@ _COLOURS = (
     _PHOTOMETRIC.ICCLAB,
 )
 _PROFILE, _NO_DATA, _ORIENTATION = 34675, 42113, 274
-_RANGE_TAGS = ((340, 341), (280, 281))
-_UNSIGNED = 1
-_ASSOCIATED, _UNASSOCIATED = 1, 2
 _PART_OF_DOCUMENT = 2
-_BYTE_COLOURS = 256
-_MOST_BITS = 64
 _MAX_WHOLE_BYTES = 2**31
 # Along which planes are those of a stack, not pages that follow each other.
 _STACK_AXES = "ZTRPAHLQ"
 _AXIS_NAMES = {axis: axis for axis in "ZTRPAHL"} | {"C": "channel"}
 
-# (photometric, samples) of pages that Pillow reads as they are meant, with 8 bits.
-_PLAIN = {
-    (_PHOTOMETRIC.MINISBLACK, 1),
-    (_PHOTOMETRIC.MINISWHITE, 1),
-    (_PHOTOMETRIC.RGB, 3),
-    (_PHOTOMETRIC.RGB, 4),
-    (_PHOTOMETRIC.PALETTE, 1),
-    (_PHOTOMETRIC.SEPARATED, 4),
-    (_PHOTOMETRIC.YCBCR, 3),
-    (_PHOTOMETRIC.CIELAB, 3),
-}
-# Compressions that every Pillow reads.
-_LIBTIFF = {
-    _COMPRESSION.NONE,
-    _COMPRESSION.CCITTRLE,
-    _COMPRESSION.CCITT_T4,
-    _COMPRESSION.CCITT_T6,
-    _COMPRESSION.LZW,
-    _COMPRESSION.OJPEG,
-    _COMPRESSION.JPEG,
-    _COMPRESSION.ADOBE_DEFLATE,
-    _COMPRESSION.DEFLATE,
-    _COMPRESSION.PACKBITS,
-}
-_JPEG = (_COMPRESSION.JPEG, _COMPRESSION.OJPEG)
-# Compressions that know nothing of colours; others make them RGB.
-_KEEPING_COLOURS = _LIBTIFF - {*_JPEG} | {_COMPRESSION.ZSTD, _COMPRESSION.LZMA}
 _MODES = {
     _PHOTOMETRIC.SEPARATED: "CMYK",
     _PHOTOMETRIC.YCBCR: "YCbCr",
     _PHOTOMETRIC.CIELAB: "LAB",
     _PHOTOMETRIC.ICCLAB: "LAB",
 }
-_IN_PLANES = tifffile.PLANARCONFIG.SEPARATE
-
-
-def is_plain_page(page) -> bool:
-    """Whether Pillow reads a page as it is meant."""
-    bits, samples = page.bitspersample, page.samplesperpixel
-    if isinstance(bits, tuple) or not _is_usual(page):
-        return False
-    if page.photometric == _PHOTOMETRIC.MINISBLACK and samples == 2:
-        return bits == 8 and page.extrasamples[:1] in ((_ASSOCIATED,), (_UNASSOCIATED,))
-    return (page.photometric, samples) in _PLAIN and (
-        bits == 8 or (bits < 8 and samples == 1)
-    )
-
-
-def has_rare_compression(page) -> bool:
-    """Whether the decoder may crash over a damaged page, or take for ever."""
-    if page.compression in _JPEG:
-        return not is_plain_page(page)
-    return page.compression not in _KEEPING_COLOURS
-
-
-def _is_usual(page) -> bool:
-    """Whether Pillow knows how the pixels of a page are stored."""
-    is_rgb = page.photometric == _PHOTOMETRIC.RGB and page.samplesperpixel == 3
-    is_ycbcr = page.photometric == _PHOTOMETRIC.YCBCR
-    is_in_planes = page.planarconfig == _IN_PLANES and page.samplesperpixel > 1
-    is_compressed = page.compression != _COMPRESSION.NONE
-    return (
-        page.compression in _LIBTIFF
-        and page.sampleformat in (None, _UNSIGNED)
-        and page.imagedepth <= 1
-        and (is_compressed or page.fillorder == 1)
-        and (is_rgb or not is_in_planes)
-        and (page.compression in _JPEG or not is_ycbcr)
-        and not _has_byte_palette(page)
-    )
-
-
-def _has_byte_palette(page) -> bool:
-    """Whether the colours are bytes, as old programs write them, not 16 bits."""
-    is_palette = page.photometric == _PHOTOMETRIC.PALETTE
-    if not is_palette or page.colormap is None:
-        return False
-    return int(page.colormap.max(initial=0)) < _BYTE_COLOURS
 
 
 class TiffImage:
@@ -158,15 +92,15 @@ class TiffImage:
         self.is_plain = is_plain_page(self.page) and not self.is_composed
 
     def _find_opacity(self, samples: int) -> int | None:
-        """Which of the samples says how opaque a pixel is."""
+        """The sample that holds the opacity."""
         extra = self.page.extrasamples or ()
         first = samples - len(extra)
-        known = (_ASSOCIATED, _UNASSOCIATED)
+        known = (ASSOCIATED, UNASSOCIATED)
         return next((first + i for i, kind in enumerate(extra) if kind in known), None)
 
     @property
     def orientation(self) -> int:
-        """That of EXIF; what hangs below a thumbnail has that of the thumbnail."""
+        """The EXIF orientation; sub-pages of a thumbnail take that of the thumbnail."""
         if self._main is not None:
             return self._main.orientation
         turned = self.page.tags.valueof(_ORIENTATION)
@@ -176,7 +110,7 @@ class TiffImage:
 
     @property
     def n_channels(self) -> int:
-        """How many channels there are, one if they are red, green and blue."""
+        """The number of channels; red, green and blue count as one."""
         lengths = (self._lengths.get(axis, 1) for axis in self._channel_axes)
         n_channels = math.prod(lengths)
         has_opacity = not self._has_colours and self._opacity_at is not None
@@ -184,16 +118,16 @@ class TiffImage:
 
     @property
     def is_composed(self) -> bool:
-        """Whether it is made of several channels."""
+        """Whether it has several channels."""
         return self.n_channels > 1
 
     @property
     def n_pages(self) -> int:
-        """Planes, times channels."""
+        """The number of planes times the number of channels."""
         return math.prod(self._stack) * self.n_channels
 
     def page_names(self) -> list[str]:
-        """What tells its pages apart."""
+        """Names that distinguish its pages."""
         names = self._channel_names()
         found = []
         for index in range(self.n_pages):
@@ -217,7 +151,7 @@ class TiffImage:
         ]
 
     def place(self, index: int) -> tuple[tuple[int, ...], int]:
-        """Plane and channel of a page, its number counted from 0."""
+        """Plane and channel of a page with a number, from 0."""
         plane, channel = divmod(index, self.n_channels)
         return plane_place(plane, self._stack), channel
 
@@ -250,7 +184,7 @@ class TiffImage:
         return is_deep or any(axis in _STACK_AXES for axis in self._plane_axes)
 
     def is_blank(self, place: tuple[int, ...]) -> bool:
-        """Whether all numbers of a plane are the same; not if it cannot be read."""
+        """Whether all numbers of a plane are the same; False if it cannot be read."""
         with contextlib.suppress(Exception):  # which shows when it is read
             array = self._smallest._array(place)
             return bool((array == array.flat[0]).all())
@@ -267,7 +201,7 @@ class TiffImage:
         return self.level((1, 1))
 
     def level(self, at_least: Size | None) -> TiffImage:
-        """The smallest version that suffices, or the largest that can be read."""
+        """The smallest version with enough pixels, or the largest that can be read."""
         if len(self._series.levels) < 2:
             return self
         levels = [
@@ -282,7 +216,7 @@ class TiffImage:
     # Pixels -----------------------------------------------------------------------
 
     def page_at(self, place: tuple[int, ...], channel: int = 0):
-        """The page of a plane and channel."""
+        """The page with a plane and channel."""
         if self._series.is_truncated:
             return self.page
         page = self._series.pages[self._page_index(place, channel)]
@@ -290,7 +224,7 @@ class TiffImage:
 
     @property
     def _outer_axes(self) -> str:
-        """Axes along which there are pages; the others are within each page."""
+        """Axes whose positions are separate pages; the others are within a page."""
         inner = self.page.axes
         if not self.axes.endswith(inner):
             raise NotImplementedError(f"{inner} in {self.axes}")
@@ -310,7 +244,7 @@ class TiffImage:
         return plane_number(where, tuple(self._lengths[axis] for axis in outer))
 
     def _array(self, place: tuple[int, ...], channel: int | None = None) -> np.ndarray:
-        """Shape (height, width) or (height, width, samples or channels)."""
+        """Numbers, shape (height, width) or (height, width, samples or channels)."""
         if channel is not None:
             return self._page_array(place, channel)
         n_shown = min(self.n_channels, len(COLOURS))
@@ -337,7 +271,7 @@ class TiffImage:
         return array if axes == "YX" else np.swapaxes(array, 0, 1)
 
     def _stored(self, place, channel: int) -> tuple[np.ndarray, str]:
-        """What the file has of a plane, and its axes."""
+        """The array that contains a plane, and its axes."""
         try:
             index = self._page_index(place, channel)
         except NotImplementedError:
@@ -365,7 +299,7 @@ class TiffImage:
     def described(
         self, array: np.ndarray, channel: int | None = None
     ) -> Values | Image.Image:
-        """Numbers, with what the file says of them."""
+        """Numbers with their description in the file."""
         photometric = self.page.photometric
         array, opacity = self._without_opacity(array)
         if self._has_colours and photometric != _PHOTOMETRIC.RGB:
@@ -379,9 +313,9 @@ class TiffImage:
             array[..., :3] if self._has_colours else array,
             is_colour=self._has_colours,
             declared=self._declared(channel),
-            full=_bit_range(self.page),
+            full=bit_range(self.page),
             inverted=photometric == _PHOTOMETRIC.MINISWHITE,
-            missing=_number(no_data),
+            missing=number(no_data),
             opacity=opacity,
             colours=self._channel_colours(),
             profile=self.page.tags.valueof(_PROFILE),
@@ -390,7 +324,7 @@ class TiffImage:
     def _without_opacity(
         self, array: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Colours or a grey, and how opaque they are."""
+        """The colours or grey, and the opacity."""
         at = self._opacity_at
         if at is None or array.ndim < 3:
             return array, None
@@ -399,24 +333,24 @@ class TiffImage:
             alpha = array[..., at]
             opacity = as_opacity(alpha)
             kind = self.page.extrasamples[at - self.page.samplesperpixel]
-            if kind == _ASSOCIATED:
+            if kind == ASSOCIATED:
                 array = unassociated(array, alpha)
         return array if self._has_colours else array[..., 0], opacity
 
     def _by_palette(self, array: np.ndarray) -> Image.Image:
         colours = self.page.colormap
-        if not _has_byte_palette(self.page):
+        if not has_byte_palette(self.page):
             colours = colours >> 8
         numbers = array if array.ndim == 2 else array[..., 0]
         return Image.fromarray(colours.T.astype(np.uint8)[numbers])
 
     def _other_colours(self, array: np.ndarray) -> Image.Image | None:
-        """CMYK and Lab; None for what was made RGB while it was decoded."""
+        """CMYK and Lab; None for data that became RGB while they were decoded."""
         photometric = self.page.photometric
         is_video = photometric == _PHOTOMETRIC.YCBCR
-        if is_video and self.page.compression not in _KEEPING_COLOURS:
+        if is_video and self.page.compression not in KEEPING_COLOURS:
             return None
-        if is_video and self.page.planarconfig != _IN_PLANES:
+        if is_video and self.page.planarconfig != IN_PLANES:
             raise NotImplementedError("YCbCr, which libtiff converts")
         mode = _MODES[photometric]
         n_bands = len(mode) if mode == "CMYK" else 3
@@ -433,29 +367,11 @@ class TiffImage:
 
     def _declared(self, channel: int | None) -> list[Range | None]:
         shown = range(self.n_channels) if channel is None else (channel,)
-        by_imagej = _imagej_ranges(self._tiff)
+        by_imagej = imagej.ranges(self._tiff)
         if by_imagej:
             return [by_imagej[index % len(by_imagej)] for index in shown]
-        bits = _bit_range(self.page)
-        return [bits or self._tagged(index) for index in shown]
-
-    def _tagged(self, channel: int) -> Range | None:
-        for tags in _RANGE_TAGS:
-            ends = [self.page.tags.valueof(tag) for tag in tags]
-            ends = [e[channel % len(e)] if isinstance(e, tuple) else e for e in ends]
-            low, high = (_number(end) for end in ends)
-            low = low or 0.0
-            if high is not None and high > low and not self._is_type_range(low, high):
-                return low, high
-        return None
-
-    def _is_type_range(self, low: float, high: float) -> bool:
-        """Programs that know nothing of the range write that of the type."""
-        dtype = self.page.dtype
-        if dtype is None or dtype.kind not in "iu":
-            return False
-        limits = np.iinfo(dtype)
-        return low <= max(0, limits.min) and high >= limits.max
+        bits = bit_range(self.page)
+        return [bits or tagged_range(self.page, index) for index in shown]
 
     @cached_property
     def _described_channels(self) -> list[ome.Channel]:
@@ -468,50 +384,12 @@ class TiffImage:
         return []
 
     def _channel_colours(self) -> tuple[tuple[int, int, int], ...]:
-        """Those that the file names for its channels, if it names several."""
+        """The colours that the file gives for its channels, if it gives several."""
         if not self.is_composed:
             return ()
         colours = [channel.colour for channel in self._described_channels]
-        colours = colours or _imagej_colours(self._tiff)
+        colours = colours or imagej.colours(self._tiff)
         known = [colour for colour in colours if colour]
         if len(known) < self.n_channels or len(set(known)) == 1:
             return ()
         return tuple(known)
-
-
-def _bit_range(page) -> Range | None:
-    """Of a number of bits that no type of numbers has."""
-    bits = page.bitspersample
-    is_unsigned = page.sampleformat in (None, _UNSIGNED)
-    if isinstance(bits, int) and bits % 8 and bits < _MOST_BITS and is_unsigned:
-        return 0, 2**bits - 1
-    return None
-
-
-def _number(value: object) -> float | None:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _imagej(tiff) -> dict:
-    return (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
-
-
-def _imagej_ranges(tiff) -> list[Range]:
-    """The display ranges of ImageJ's channels."""
-    known = _imagej(tiff)
-    ends = known.get("Ranges") or (known.get("min"), known.get("max"))
-    numbers = [_number(end) for end in ends]
-    pairs = list(zip(numbers[::2], numbers[1::2], strict=False))
-    if not pairs or any(None in pair or not pair[0] < pair[1] for pair in pairs):
-        return []
-    return pairs
-
-
-def _imagej_colours(tiff) -> list[tuple[int, int, int]]:
-    """The brightest colour of each channel's table."""
-    tables = _imagej(tiff).get("LUTs") or ()
-    return [tuple(int(part) for part in np.asarray(t)[:, -1]) for t in tables]

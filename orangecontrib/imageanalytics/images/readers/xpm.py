@@ -1,4 +1,4 @@
-"""XPM: images as text, their colours by number or by the names of X11."""
+"""XPM: images as text, with colours as numbers or X11 names."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class XpmImage(LazyImage):
 
 
 def _colour(text: bytes) -> tuple[int, int, int, int]:
-    """From what follows the characters: ``c light blue m white``."""
+    """The colour in a definition such as ``c light blue m white``."""
     values: dict[bytes, list[bytes]] = {}
     key = b""
     for word in text.split():
@@ -186,7 +186,7 @@ def _rgb(name: str) -> tuple[int, int, int]:
 
 
 def _number(digits: str) -> tuple[int, int, int]:
-    """The first two of as many hexadecimal digits as each part has."""
+    """The first two hexadecimal digits of each component."""
     length, rest = divmod(len(digits), 3)
     if rest or not length:
         raise ValueError(f"no colour: {digits}")

@@ -1,4 +1,4 @@
-"""A second thread for a widget or dialog, beside that of its main work."""
+"""A second thread for a widget or dialog, besides that of its main work."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ from Orange.widgets.utils.concurrent import ConcurrentMixin
 
 
 class Background(QObject, ConcurrentMixin):
-    """Runs one function at a time in a thread; the last one asked for counts.
+    """Runs one function at a time in a thread; only the last result is delivered.
 
-    The thread touches nothing of Qt, so that its parent may go at any time.
+    The thread does not use Qt, so its parent may be deleted at any time.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ class Background(QObject, ConcurrentMixin):
 
     @property
     def busy(self) -> bool:
-        """Whether a function runs whose result is awaited."""
+        """Whether a function is running."""
         return self.task is not None
 
     def start(self, function: Callable, *args):
-        """Call a function in the thread; what ran before is not awaited any more."""
+        """Call a function in the thread, and ignore the result of the one before."""
         super().start(lambda _state: function(*args))
 
     def on_done(self, result):

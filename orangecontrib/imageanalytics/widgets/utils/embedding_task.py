@@ -32,7 +32,7 @@ RATE_SECONDS = 10  # over which the speed is measured
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be embedded, and how."""
+    """What to embed, and how."""
 
     data: Table
     column: Variable
@@ -48,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far it is: a text, a fraction (None: unknown), the device once known."""
+    """The progress: a text, a fraction (None: unknown), and the device once known."""
 
     text: str
     fraction: float | None = None
@@ -57,7 +57,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it; `skipped_images` are images and reasons."""
+    """The result; `skipped_images` are images and reasons."""
 
     facts: Facts
     embedded: Table | None
@@ -143,7 +143,7 @@ def _needs_stages(task: Task, facts: Facts) -> bool:
 
 
 def _find_layer(task: Task, network: Network, stages) -> tuple[str, str]:
-    """The layer, and that which is wanted if the network does not have it."""
+    """The layer to use, and the requested layer if the network does not have it."""
     layer = task.layer
     if not network.has_layers:
         # Asked for, class scores are in columns with the names of the classes.
@@ -156,7 +156,7 @@ def _find_layer(task: Task, network: Network, stages) -> tuple[str, str]:
 
 
 def _find_device(choice: str) -> tuple[str, str]:
-    """What torch calls the chosen device; why there is no GPU if one was chosen."""
+    """Torch's name of the device, and why a requested GPU is not available."""
     if choice != "gpu":
         return choice, ""
     gpu = "mps" if sys.platform == "darwin" else "cuda"
@@ -177,7 +177,7 @@ def _reasons(skipped, column, failures) -> list[tuple[str, str]]:
 
 
 class Reporter:
-    """Tells the widget how far the work is; ends it when it is not wanted."""
+    """Reports progress to the widget; stops the work when it is cancelled."""
 
     def __init__(self, name, total, state):
         self.device = ""
@@ -189,7 +189,7 @@ class Reporter:
         self._history = deque()
 
     def show(self, result):
-        """Hand over what is known so far.
+        """Pass a partial result to the widget.
 
         Raises
         ------
@@ -202,7 +202,7 @@ class Reporter:
         self._state.set_partial_result(result)
 
     def say(self, text, fraction=None):
-        """Show a text, unless the last one is too young.
+        """Show a text, unless the last one has just been shown.
 
         Raises
         ------
@@ -218,7 +218,7 @@ class Reporter:
             self.show(Progress(text, fraction, self.device))
 
     def downloading(self, fraction):
-        """Tell how much of the weights has arrived."""
+        """Report how much of the weights has been downloaded."""
         total = self.megabytes
         # Not a number: unknown until the download has begun.
         done = f"{fraction:.0%}"
@@ -227,7 +227,7 @@ class Reporter:
         self.say(f"Downloading {self._name}: {done}", fraction)
 
     def embedding(self, fraction):
-        """Tell how many of the images are done."""
+        """Report how many images are done."""
         done = round(fraction * self._total)
         text = f"{done:,} of {self._total:,} images"
         if rate := self._rate(done):
@@ -237,7 +237,7 @@ class Reporter:
         self._state.set_progress_value(100 * fraction)
 
     def _rate(self, done) -> float:
-        """Images a second of late; 0 at the start."""
+        """Recent speed in images per second; 0 at the start."""
         now = time.monotonic()
         history = self._history
         history.append((now, done))
@@ -248,7 +248,7 @@ class Reporter:
 
 
 def duration(seconds: float) -> str:
-    """Of a work, in words."""
+    """A duration in words."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"

@@ -44,8 +44,6 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
         ConcurrentWidgetMixin.__init__(self)
         self.grid: ImageGrid | None = None
         self._image_aspect: float | None = None
-        if self.layout_method not in dict(LAYOUTS).values():
-            self.layout_method = "t-sne"
 
     # Controls
 

@@ -1,13 +1,13 @@
-"""What widgets with a thread have in common."""
+"""Functions for widgets that work in a thread."""
 
 import concurrent.futures
 
 
 def end_task(widget, seconds: float = 1):
-    """Cancel a widget's task as the widget goes, and wait a little for its end.
+    """Cancel a widget's task when the widget is deleted, and wait briefly for its end.
 
-    Unlike the mixin's `shutdown`, this does not wait for a thread that is held up,
-    by a network drive or by the import of a large library.
+    Unlike the mixin's `shutdown`, this does not wait for a thread that is blocked, for
+    example by a network drive or by the import of a large library.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Shows that images are being embedded while Orange waits for it.
+"""Shows the progress of embedding while Orange waits for it.
 
 Predictions and others transform their data in the GUI thread, where the columns of
 an embedding then embed images. A window tells how far that is and stops it.
@@ -19,7 +19,7 @@ STEPS = 1000
 
 @contextmanager
 def watch_embedding(n_images: int):
-    """While entered, a window may be open; see `embedding_columns.watch`.
+    """Show a window with the progress if it takes long; see `embedding_columns.watch`.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def watch_embedding(n_images: int):
     Yields
     ------
     callable
-        To be called with the fraction done; raises `Cancelled` when the user has
-        pressed Cancel. Does nothing in threads other than the GUI's.
+        Takes the fraction done; raises `Cancelled` when the user has pressed Cancel. It
+        does nothing in threads other than the GUI's.
     """
     application = QApplication.instance()
     if application is None or QThread.currentThread() is not application.thread():
@@ -54,7 +54,7 @@ def watch_embedding(n_images: int):
 
 
 class _Dialog(QProgressDialog):
-    """Gives access to `forceShow`, which is protected."""
+    """Makes `forceShow` accessible, which is protected."""
 
 
 def _make_dialog(n_images) -> QProgressDialog:

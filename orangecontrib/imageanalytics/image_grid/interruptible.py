@@ -1,0 +1,68 @@
+"""Work that stops within a moment, even in functions that report nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from orangecontrib.imageanalytics.errors import Cancelled
+
+#: Takes the fraction that is done, from 0 to 1; what it raises ends the work.
+Report = Callable[[float], None]
+T = TypeVar("T")
+
+TICK_SECONDS = 0.1
+_END = object()
+
+
+def run(work: Callable[[Report], T], report: Report) -> T:
+    """
+    Run a function in a thread and report on it in this one.
+
+    `report` is called whenever the work reports, and several times a second while it
+    does not, so it can stop libraries that compute for a long time and take no
+    callback. The thread then ends when the work next reports.
+
+    Parameters
+    ----------
+    work : callable
+        Called with a `Report` of its own. It must not change what others can see,
+        since it may go on for a while after this function has raised.
+    report : callable
+        What it raises ends this call at once.
+
+    Returns
+    -------
+    object
+        What `work` returns.
+    """
+    told: SimpleQueue = SimpleQueue()
+    abandoned = threading.Event()
+
+    def tell(fraction: float) -> None:
+        if abandoned.is_set():
+            raise Cancelled("cancelled")
+        told.put(fraction)
+
+    fraction, pool = 0.0, ThreadPoolExecutor(1)
+    try:
+        future = pool.submit(work, tell)
+        future.add_done_callback(lambda _: told.put(_END))
+        while True:
+            with contextlib.suppress(Empty):
+                fraction = told.get(timeout=TICK_SECONDS)
+            if fraction is _END:
+                return future.result()
+            report(fraction)
+    finally:
+        abandoned.set()
+        pool.shutdown(wait=False)
+
+
+def part(report: Report, start: float, end: float) -> Report:
+    """A `Report` for a part of the work, as fractions of the whole."""
+    return lambda fraction: report(start + (end - start) * fraction)

@@ -1,0 +1,124 @@
+"""Vectors to positions in the plane."""
+
+from __future__ import annotations
+
+import numpy as np
+from Orange.data import Table
+from scipy import sparse
+from scipy.spatial.distance import cdist
+
+from orangecontrib.imageanalytics.image_grid.interruptible import Report
+
+#: Ways to lay vectors out in the plane.
+LAYOUTS = ("t-sne", "pca", "mds")
+
+N_COMPONENTS = 50  # t-SNE gains nothing from more, and takes long
+PERPLEXITY = 8  # as many neighbours as a cell has
+TSNE_STEPS = (200, 300)  # more do not help
+STEPS_BETWEEN_REPORTS = 25
+MDS_STEPS = 200
+MIN_PARALLEL = 500  # for fewer, threads wait for each other longer than they compute
+MIN_TSNE = 10  # fewer images have too few neighbours
+
+
+def usable(X) -> np.ndarray:
+    """Which vectors are known and not the same number throughout, as booleans."""
+    if sparse.issparse(X):
+        X = X.toarray()
+    is_usable = np.isfinite(X).all(axis=1)
+    if X.shape[1] > 1:
+        is_usable &= (X[:, :1] != X).any(axis=1)
+    return is_usable
+
+
+def directions(X, rows: np.ndarray) -> np.ndarray:
+    """Vectors of some rows, whose Euclidean distances rank images as cosines do."""
+    vectors = X[rows]
+    if sparse.issparse(vectors):
+        vectors = vectors.toarray()
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    if vectors.shape[1] < 3:
+        # So few numbers have little of a direction.
+        return vectors - vectors.mean(axis=0)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def lay_out(vectors: np.ndarray, layout: str, report: Report) -> np.ndarray:
+    """
+    Positions in the plane.
+
+    Parameters
+    ----------
+    vectors : numpy.ndarray, shape (images, features)
+    layout : str
+        One of `LAYOUTS`.
+    report : callable
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (images, 2)
+        Across and down, both from 0 to 1.
+    """
+    components = _components(vectors)
+    places = components[:, :2]
+    if layout == "t-sne" and len(vectors) >= MIN_TSNE and components.any():
+        places = _tsne(components, report)
+    elif layout == "mds" and components.any():
+        places = _mds(vectors, places, report)
+    places = places - places.min(axis=0)
+    return places / np.maximum(places.max(axis=0), 1e-12)
+
+
+def _components(vectors: np.ndarray) -> np.ndarray:
+    """The principal components, at least two; zeros if the vectors are all equal."""
+    from Orange.projection import PCA
+
+    components = np.zeros((len(vectors), 2))
+    centred = vectors.astype(float) - vectors.mean(axis=0, dtype=float)
+    if abs(centred).max() > 1e-6:
+        pca = PCA(N_COMPONENTS, random_state=0)(Table.from_numpy(None, centred))
+        found = pca.proj.transform(centred)
+        components = np.pad(found, ((0, 0), (0, max(0, 2 - found.shape[1]))))
+    return components
+
+
+def _tsne(components: np.ndarray, report: Report) -> np.ndarray:
+    from Orange.projection import TSNE
+
+    done = 0
+
+    def count(step: int, *_) -> None:
+        nonlocal done
+        done += STEPS_BETWEEN_REPORTS
+        report(min(1.0, done / sum(TSNE_STEPS)))
+
+    exaggerated, plain = TSNE_STEPS
+    tsne = TSNE(
+        perplexity=min(PERPLEXITY, (len(components) - 1) / 3),
+        early_exaggeration_iter=exaggerated,
+        n_iter=plain,
+        n_jobs=-1 if len(components) >= MIN_PARALLEL else 1,
+        random_state=0,
+        callbacks=count,
+        callbacks_every_iters=STEPS_BETWEEN_REPORTS,
+    )
+    return np.array(tsne.fit(components), dtype=float)
+
+
+def _mds(vectors: np.ndarray, places: np.ndarray, report: Report) -> np.ndarray:
+    # Not by Orange's MDS, which causes warnings with each release of scikit-learn.
+    # They could only be silenced for all threads.
+    from sklearn.manifold import smacof
+
+    distances = cdist(vectors, vectors)
+    # A few steps at a time, since scikit-learn reports nothing.
+    for step in range(0, MDS_STEPS, STEPS_BETWEEN_REPORTS):
+        report(step / MDS_STEPS)
+        places, _ = smacof(
+            distances,
+            init=places,
+            n_init=1,
+            max_iter=STEPS_BETWEEN_REPORTS,
+            eps=1e-6,
+        )
+    return places

@@ -1,0 +1,205 @@
+"""Settings that are checked when a widget opens.
+
+Saved settings may come from another version, another computer or a file that somebody
+edited. A setting is valid if its value is of the annotated type and passes the check
+``valid``, where there is one::
+
+    settingsHandler = CheckedDomainContextHandler()
+    quality: int = Setting(90, valid=between(1, 100))
+    fit: str = Setting("keep", valid=one_of("keep", "crop"))
+
+Other values are replaced by the default, and the widget finds them in its attribute
+``replaced_settings``.
+"""
+
+import copy
+import inspect
+import logging
+import math
+import numbers
+import types
+import typing
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+from Orange.widgets.settings import (
+    Context,
+    ContextHandler,
+    DomainContextHandler,
+    IncompatibleContext,
+    Setting,
+    SettingProvider,
+    SettingsHandler,
+)
+from orangewidget.settings import VERSION_KEY
+
+log = logging.getLogger(__name__)
+
+
+def one_of(*choices) -> Callable[[object], bool]:
+    """A check that a value is one of the choices."""
+    return lambda value: value in choices
+
+
+def between(least, most) -> Callable[[object], bool]:
+    """A check that a number is within a range, limits included."""
+    return lambda value: least <= value <= most
+
+
+def all_between(least, most) -> Callable[[object], bool]:
+    """A check that all numbers in a sequence of sequences are within a range."""
+    return lambda rows: all(least <= value <= most for row in rows for value in row)
+
+
+class CheckedSettings:
+    """A mixin for handlers of settings; see the module."""
+
+    def analyze_settings(self, provider: SettingProvider, prefix: str):
+        """Keep what classes declare; defaults follow the user's last choice."""
+        for name, setting in provider.settings.items():
+            setting.declared = copy.copy(setting.default)
+            setting.kind = _annotation(provider.provider_class, name)
+            if setting.kind is None and setting.default is not None:
+                setting.kind = type(setting.default)
+        super().analyze_settings(provider, prefix)
+
+    def initialize(self, instance, data: dict | None = None):
+        """Initialize the settings of a widget, and replace those that are not valid."""
+        super().initialize(instance, data)
+        instance.replaced_settings = {}
+        for name, setting in self.provider.settings.items():
+            value = getattr(instance, name)
+            if not is_valid(setting, value):
+                log.info("%s: no valid setting %s: %r", instance.name, name, value)
+                instance.replaced_settings[name] = value
+                setattr(instance, name, copy.copy(setting.declared))
+
+    def _add_defaults(self, data: dict | None) -> dict:
+        return _with_valid_parts(self.provider, super()._add_defaults(data))
+
+    def _migrate_settings(self, settings: dict | None):
+        # Orange would open a window that asks the user to report an error.
+        if settings:
+            version = settings.pop(VERSION_KEY, 0)
+            try:
+                self.widget_class.migrate_settings(settings, version)
+            except Exception:
+                log.info("%s: settings of no use", self.widget_class, exc_info=True)
+                settings.clear()
+
+
+class CheckedContexts(CheckedSettings):
+    """As `CheckedSettings`, for handlers with contexts."""
+
+    def initialize(self, instance, data: dict | None = None):
+        """Initialize the settings of a widget; contexts that are none are left out."""
+        if data and not isinstance(data.get("context_settings", []), list):
+            data = {key: data[key] for key in data if key != "context_settings"}
+        super().initialize(instance, data)
+
+    def _migrate_contexts(self, contexts: list):
+        contexts[:] = filter(self._can_be_migrated, contexts)
+
+    def _can_be_migrated(self, context: Context) -> bool:
+        try:
+            version = context.values.pop(VERSION_KEY, 0)
+            self.widget_class.migrate_context(context, version)
+            return True
+        except IncompatibleContext:
+            return False
+        except Exception:
+            log.info("%s: a context of no use", self.widget_class, exc_info=True)
+            return False
+
+    def match(self, context: Context, *args):
+        """As in Orange; what cannot be compared does not match."""
+        try:
+            return super().match(context, *args)
+        except Exception:
+            log.info("%s: a context of no use", self.widget_class, exc_info=True)
+            return ContextHandler.NO_MATCH
+
+    def decode_setting(self, setting: Setting, value, *args):
+        """As in Orange; the default for what is not valid."""
+        with suppress(Exception):
+            decoded = super().decode_setting(setting, value, *args)
+            if is_valid(setting, decoded):
+                return decoded
+        log.info("%s: no valid setting %s: %r", self.widget_class, setting.name, value)
+        return copy.copy(setting.declared)
+
+
+class CheckedSettingsHandler(CheckedSettings, SettingsHandler):
+    """The handler for widgets without contexts."""
+
+
+class CheckedDomainContextHandler(CheckedContexts, DomainContextHandler):
+    """The handler for widgets whose contexts are domains."""
+
+
+def is_valid(setting: Setting, value) -> bool:
+    """Whether a widget can use a value of a setting."""
+    if value is None and setting.declared is None:
+        return True
+    if setting.kind is not None and not _is_of(value, setting.kind):
+        return False
+    valid = getattr(setting, "valid", None)
+    if valid is None:
+        return True
+    with suppress(Exception):  # of a comparison, for whatever value there may be
+        return bool(valid(value))
+    return False
+
+
+def _with_valid_parts(provider: SettingProvider, data: dict) -> dict:
+    """Settings without those that parts of a widget, such as its graph, cannot use.
+
+    The parts are made later, and take their settings then.
+    """
+    data = dict(data)
+    for name, part in provider.providers.items():
+        stored = data.pop(name, None)
+        if isinstance(stored, dict):
+            valid = {
+                key: value
+                for key, value in stored.items()
+                if key not in part.settings or is_valid(part.settings[key], value)
+            }
+            data[name] = _with_valid_parts(part, valid)
+    return data
+
+
+def _annotation(cls: type, name: str):
+    """The type that a class or its bases give for an attribute; None if none does."""
+    for base in cls.__mro__:
+        if name in vars(base):
+            # Some bases name types that are imported for type checkers only.
+            with suppress(Exception):
+                return inspect.get_annotations(base, eval_str=True).get(name)
+            return None
+    return None
+
+
+def _is_of(value, kind) -> bool:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_of(value, argument) for argument in arguments)
+    if origin in (list, set, frozenset):
+        return isinstance(value, origin) and all(
+            _is_of(item, arguments[0]) for item in value
+        )
+    if origin is tuple:
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(arguments)
+            and all(map(_is_of, value, arguments))
+        )
+    if kind is bool:  # Qt's check boxes used to be saved as numbers
+        return isinstance(value, bool | np.bool_ | int) and value in (0, 1)
+    if kind is int:
+        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if kind is float:
+        return isinstance(value, numbers.Real) and math.isfinite(value)
+    kind = origin or kind
+    return isinstance(value, kind) if isinstance(kind, type) else True
