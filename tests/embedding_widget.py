@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from AnyQt.QtWidgets import QLabel, QMessageBox
-from helpers import make_network_file
+from helpers import PATIENCE, make_network_file
 from Orange.data import Domain, StringVariable, Table
 from Orange.widgets.tests.base import WidgetTest
 
@@ -23,8 +23,6 @@ from orangecontrib.imageanalytics.widgets.utils.other_network_dialog import (
     OtherNetworkDialog,
 )
 
-# The first run of a network compiles it, which takes long on a busy computer.
-PATIENCE = 120_000  # milliseconds
 #: What the networks in files expect.
 VALUES = MappingProxyType({"size": 40, "mean": [0.5] * 3, "std": [0.2] * 3})
 

@@ -4,8 +4,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from embedding_widget import PATIENCE, EmbeddingTest, pick
-from helpers import make_image, make_network_file
+from embedding_widget import EmbeddingTest, pick
+from helpers import PATIENCE, make_image, make_network_file
 from image_files import save_stack
 from Orange.distance import Cosine
 from Orange.widgets.data.owneighbors import OWNeighbors
