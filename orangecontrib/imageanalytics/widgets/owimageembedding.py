@@ -89,7 +89,7 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
     embedder: str = Setting(DEFAULT, valid=is_known)
     #: The last networks of the user's own, as `Choice.as_settings` gives them; in a
     #: workflow only that which it uses
-    own_networks: list[dict] = Setting([])
+    own_networks: list = Setting([])
     #: Where the last file of a network was
     last_dir: str = Setting("")
     device: str = Setting("auto", valid=one_of(*dict(DEVICES).values()))

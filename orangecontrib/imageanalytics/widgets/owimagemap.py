@@ -129,6 +129,8 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
         self.check_data()
         self.init_attr_values()
         self.openContext(self.data)
+        if self.data is not None and None in (self.image_attr, *self.axes):
+            self.init_attr_values()  # a saved context that was not valid
         self.clear()
         self._find_map()
         both = before is not None and self.map_data is not None

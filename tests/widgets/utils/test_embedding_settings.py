@@ -97,7 +97,7 @@ class TestOddSettings(SettingsTest):
         assert not widget.Warning.network_replaced.is_shown()
 
     def test_networks_and_fit(self):
-        odd = [{"model": 3}, {"model": "squeezenet"}, {"nothing": 1}]
+        odd = [None, 7, {"model": 3}, {"model": "squeezenet"}, {"nothing": 1}]
         odd += [{"model": "timm:a", "preprocessing": 3}, {"model": "timm:b"}]
         widget = self.run_with(own_networks=odd, fit="twist")
         assert widget.own_networks == [{"model": "timm:b"}]

@@ -23,9 +23,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
+from Orange.data import Variable
 from Orange.widgets.settings import (
     Context,
     ContextHandler,
+    ContextSetting,
     DomainContextHandler,
     IncompatibleContext,
     Setting,
@@ -60,23 +62,27 @@ class CheckedSettings:
         for name, setting in provider.settings.items():
             setting.declared = copy.copy(setting.default)
             setting.kind = _annotation(provider.provider_class, name)
-            if setting.kind is None and setting.default is not None:
-                setting.kind = type(setting.default)
+            if setting.kind is None:
+                setting.kind = _usual_kind(setting)
         super().analyze_settings(provider, prefix)
 
     def initialize(self, instance, data: dict | None = None):
-        """Initialize the settings of a widget, and replace those that are not valid."""
+        """Initialize a widget, or a part of it, and replace what is not valid."""
         super().initialize(instance, data)
         instance.replaced_settings = {}
-        for name, setting in self.provider.settings.items():
+        for name, setting in self._select_provider(instance).settings.items():
             value = getattr(instance, name)
             if not is_valid(setting, value):
-                log.info("%s: no valid setting %s: %r", instance.name, name, value)
+                log.info("%s: no valid setting %s: %r", type(instance), name, value)
                 instance.replaced_settings[name] = value
                 setattr(instance, name, copy.copy(setting.declared))
 
     def _add_defaults(self, data: dict | None) -> dict:
-        return _with_valid_parts(self.provider, super()._add_defaults(data))
+        data = dict(super()._add_defaults(data))
+        for part in self.provider.providers:  # such as a graph
+            if not isinstance(data.get(part, {}), dict):
+                del data[part]
+        return data
 
     def _migrate_settings(self, settings: dict | None):
         # Orange would open a window that asks the user to report an error.
@@ -152,22 +158,11 @@ def is_valid(setting: Setting, value) -> bool:
     return False
 
 
-def _with_valid_parts(provider: SettingProvider, data: dict) -> dict:
-    """Settings without those that parts of a widget, such as its graph, cannot use.
-
-    The parts are made later, and take their settings then.
-    """
-    data = dict(data)
-    for name, part in provider.providers.items():
-        stored = data.pop(name, None)
-        if isinstance(stored, dict):
-            valid = {
-                key: value
-                for key, value in stored.items()
-                if key not in part.settings or is_valid(part.settings[key], value)
-            }
-            data[name] = _with_valid_parts(part, valid)
-    return data
+def _usual_kind(setting: Setting) -> type | None:
+    """The type of a setting without annotation, as in Orange's own base classes."""
+    if setting.default is not None:
+        return type(setting.default)
+    return Variable if isinstance(setting, ContextSetting) else None
 
 
 def _annotation(cls: type, name: str):
