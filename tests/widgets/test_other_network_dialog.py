@@ -457,7 +457,7 @@ class TestWeights(FromFile):
 
     def test_by_hand(self):
         path = self.weights()
-        dialog = self.open(path)
+        self.open(path)
         form = self.page.form
         assert form is self.page.architecture_form
         assert form.isEnabled()
@@ -556,7 +556,7 @@ class TestTrust(FromFile):
         text = question.text() + question.informativeText()
         for part in (
             self.path,
-            f"Size: {os.path.getsize(self.path) / 1e6:.1f} MB",
+            f"Size: {os.path.getsize(self.path) / 1e3:.1f} kB",
             "Last changed: 20",
             "You have chosen it.",
             "can run any program as you",

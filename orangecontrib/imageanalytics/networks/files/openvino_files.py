@@ -25,6 +25,11 @@ from orangecontrib.imageanalytics.networks.openvino_library import library
 
 REAL, WHOLE = ("f32", "f16", "bf16", "f64"), ("u8", "i8")
 CHANNELS = 3
+# How OpenVINO, in this and earlier versions, says what it does not know.
+UNKNOWN = (
+    "(?:No conversion rule found for operations?"
+    "|does not support the following ONNX operations): (.+)"
+)
 MOST_BYTES = 4 << 30  # of one result
 
 
@@ -117,7 +122,7 @@ def _read(path, kind):
         raise
     except Exception as error:  # OpenVINO's own have no base of their own
         text = str(error)
-        if names := re.search(r"No conversion rule found for operations?: (.+)", text):
+        if names := re.search(UNKNOWN, text):
             raise UnknownOperationError(
                 f"uses operations that OpenVINO does not know: {names[1][:200].strip()}"
             ) from error

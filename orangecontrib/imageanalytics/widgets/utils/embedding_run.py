@@ -148,7 +148,9 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
         name = self.network.choice.label
         self.Warning.trust_needed(name)
         self.end("")
-        self.status.offer_to_open(f"{name} has not been opened.")
+        self.status.offer_to_open(
+            f"{name} has not been opened, since it can run any program."
+        )
 
     # What comes of it -----------------------------------------------------------------
 

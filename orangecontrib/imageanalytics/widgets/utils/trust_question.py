@@ -67,7 +67,11 @@ def _shown(path: str) -> str:
 
 
 def _describe(needed) -> str:
-    size = f"Size: {needed.n_bytes / 1e6:,.1f} MB"
+    large = needed.n_bytes >= 10**6
+    number, unit = (
+        (needed.n_bytes / 1e6, "MB") if large else (needed.n_bytes / 1e3, "kB")
+    )
+    size = f"Size: {number:,.1f} {unit}"
     if not needed.modified:
         return size
     when = datetime.datetime.fromtimestamp(needed.modified)
