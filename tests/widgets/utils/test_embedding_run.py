@@ -49,6 +49,9 @@ class TestRun(FakeEmbeddingTest):
         assert skipped is None
         assert "6 images embedded in 1 min 15 s" in self.status
         assert "2 of them had been embedded before" in self.status
+        assert self.device == "in use: CPU"
+        self.embed(None)
+        assert self.device == ""
 
     def test_progress(self):
         gate = self.slow()

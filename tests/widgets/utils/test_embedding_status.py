@@ -79,8 +79,11 @@ class TestEmbeddingStatus(GuiTest):
     def test_it_keeps_its_height(self):
         self.status.show_text("One line.")
         height = self.status.sizeHint().height()
-        self.status.show_progress(Progress("One line."))
-        assert self.status.sizeHint().height() == height
+        for text in ("One line.", "One line,<br/>and another."):
+            self.status.show_progress(Progress(text))
+            assert self.status.sizeHint().height() == height
+            self.status.show_text(text)
+            assert self.status.sizeHint().height() == height
 
     def test_progress_is_named(self):
         assert self.status.progress_bar.accessibleName()

@@ -83,7 +83,6 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
 
     def run(self, task: Task):
         """Embed images in a thread."""
-        self.device_choice.show_used("")
         self.status.show_progress(Progress("Starting…"))
         self.cancel_button.setEnabled(True)
         self.network.stop_looking_up()
@@ -109,6 +108,7 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
         """Forget the run before."""
         self._gave_up = False
         self.skipped_images = []
+        self.device_choice.show_used("")
         self.Error.clear()
         self.Information.clear()
         for message in (

@@ -23,7 +23,8 @@ from orangecontrib.imageanalytics.widgets.utils.form_parts import wrap
 class EmbeddingStatus(QWidget):
     """A text and, below it, a progress bar or a button if something has to be done.
 
-    What is below is stacked, so that the window keeps its size.
+    There is room for two lines, and what is below is stacked, so that the window keeps
+    its size.
     """
 
     #: The user wants the list of skipped images.
@@ -37,6 +38,9 @@ class EmbeddingStatus(QWidget):
         super().__init__(parent)
         self.label = QLabel()
         wrap(self.label)
+        # Most texts have one or two lines.
+        self.label.setMinimumHeight(2 * self.label.fontMetrics().lineSpacing())
+        self.label.setAlignment(Qt.AlignTop)
         # Whoever downloads a file by hand copies its address from here.
         self.label.setTextInteractionFlags(Qt.TextBrowserInteraction)
         self.label.linkActivated.connect(lambda _: self.skipped_asked.emit())
