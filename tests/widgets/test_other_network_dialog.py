@@ -436,9 +436,17 @@ class TestFromFile(FromFile):
         self.open()
         assert self.page.busy_bar.accessibleName()
 
+    def test_empty(self):
+        self.open()
+        assert ".onnx" in self.page.source_label.text()
+        assert "SavedModel" in self.page.source_label.text()
+        assert not self.page.form.children()
+        assert not self.dialog.use_button.isEnabled()
+
     def test_every_field_has_a_label(self):
         self.open()
-        labels = [w for w in self.page.form.findChildren(QLabel) if w.buddy()]
+        form = self.page.preparation_form
+        labels = [w for w in form.findChildren(QLabel) if w.buddy()]
         keys = [w.text()[w.text().index("&") + 1].lower() for w in labels]
         assert len(labels) == 6
         # With those of the tabs.
@@ -461,7 +469,10 @@ class TestWeights(FromFile):
         form = self.page.form
         assert form is self.page.architecture_form
         assert form.isEnabled()
-        assert "Of which network the weights are." in self.page.source_label.text()
+        assert "which network the weights belong to" in self.page.source_label.text()
+        assert not self.dialog.use_button.isEnabled()
+        form.name_edit.setText("resnet")
+        assert self.dialog.use_button.isEnabled()
         self.use()
         assert not self.taken
         assert "architecture must be" in self.problem()
@@ -503,6 +514,21 @@ class TestWeights(FromFile):
         }
         assert found == {"torchvision:resnet18", "timm:legacy_resnet18.x"}
 
+    def test_its_form_needs_no_more_room_than_it_has_rows(self):
+        self.open(self.weights())
+        form, page = self.page.architecture_form, self.page
+        assert page.forms.sizeHint() == form.sizeHint()
+        assert page.preparation_form.sizeHint().height() > form.sizeHint().height()
+
+    def test_no_form_is_cut(self):
+        (self.tmp / "a.onnx").write_bytes(b"")
+        for path in (self.weights(), self.tmp / "a.onnx"):
+            self.open(path)
+            forms, page = self.page.forms, self.page
+            self.until(lambda: page.form.isVisible())  # noqa: B023
+            needed = page.form.minimumSizeHint().height()
+            self.until(lambda: forms.parent().height() >= needed)  # noqa: B023
+
     def test_whole_network(self):
         torch.save(torch.nn.Linear(1, 1), self.tmp / "whole.pt")
         self.open(self.tmp / "whole.pt")
@@ -521,7 +547,7 @@ class TestWeights(FromFile):
         self.open()
         self.page.folder_button.click()
         self.until(lambda: not self.page._reading.busy)
-        assert "stands in its folder" in self.page.source_label.text()
+        assert "The folder says" in self.page.source_label.text()
         self.use()
         assert self.taken == [Choice.of_file(str(folder))]
         assert self.taken[0].is_file

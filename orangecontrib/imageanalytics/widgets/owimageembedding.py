@@ -30,14 +30,13 @@ from orangecontrib.imageanalytics.widgets.utils.embedding_settings import (
 )
 from orangecontrib.imageanalytics.widgets.utils.embedding_task import Task
 from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.network_chooser import NetworkChooser
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
-CONNECT = "Connect Import Images, or another table with a column of paths or URLs."
-NO_DATA = f"<b>There are no images yet.</b> {CONNECT}"
+NO_DATA = "Connect Import Images, or another table that says where images are."
 NO_ROWS = "The table has no rows."
-NO_IMAGES = f"<b>The table has no column of images.</b> {CONNECT}"
 
 
 class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
@@ -57,10 +56,7 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
         skipped_images = Output("Skipped Images", Table)
 
     class Warning(OWWidget.Warning):
-        no_image_attribute = Msg(
-            "The data has no column that could name images (a text or "
-            "categorical meta)."
-        )
+        no_image_attribute = Msg(NO_IMAGE_COLUMN)
         images_skipped = Msg("{} skipped.")
         network_replaced = Msg("{} is not available; {} is used instead.")
         layer_replaced = Msg("{} has no layer '{}'; its default layer is used.")
@@ -239,7 +235,7 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
             self.end(self._no_data)
         elif self.image_column is None:
             self.Warning.no_image_attribute()
-            self.end(NO_IMAGES)
+            self.end(NO_IMAGE_COLUMN)
         elif self.network.choice.is_listed and self._must_download():
             self.offer_download()
         else:  # whether others have to be downloaded shows in the thread

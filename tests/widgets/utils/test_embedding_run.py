@@ -10,9 +10,9 @@ from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.registry import DEFAULT
 from orangecontrib.imageanalytics.widgets.owimageembedding import (
     NO_DATA,
-    NO_IMAGES,
     NO_ROWS,
 )
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 
 
 class TestRun(FakeEmbeddingTest):
@@ -37,8 +37,8 @@ class TestRun(FakeEmbeddingTest):
         self.embed(self.data[:0])
         assert self.status == NO_ROWS
         self.embed(self.data[:, self.data.domain.class_vars])
-        assert self.status == NO_IMAGES
-        assert self.widget.Warning.no_image_attribute.is_shown()
+        assert self.status == NO_IMAGE_COLUMN
+        assert str(self.widget.Warning.no_image_attribute) == NO_IMAGE_COLUMN
         self.embed(None)
         assert self.status == NO_DATA
         assert not self.fake.made

@@ -52,7 +52,7 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
         self.status.skipped_asked.connect(self.show_skipped)
         self.status.download_asked.connect(self.ask_to_download)
         self.status.open_asked.connect(self.ask_to_trust)
-        gui.vBox(self.controlArea, "Images").layout().addWidget(self.status)
+        gui.vBox(self.controlArea, "Status").layout().addWidget(self.status)
 
     def _make_buttons(self):
         self.apply_box = gui.auto_apply(self.buttonsArea, self, "_auto_apply")

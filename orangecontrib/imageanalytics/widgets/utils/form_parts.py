@@ -10,13 +10,38 @@ from AnyQt.QtWidgets import (
     QLineEdit,
     QScrollArea,
     QSizePolicy,
+    QStackedWidget,
     QWidget,
 )
 
 
+class FittingStack(QStackedWidget):
+    """Pages of which only the one that is shown counts for the size."""
+
+    def sizeHint(self):
+        """As the page that is shown."""
+        return self.currentWidget().sizeHint()
+
+    def minimumSizeHint(self):
+        """As the page that is shown."""
+        return self.currentWidget().minimumSizeHint()
+
+    def setCurrentIndex(self, index: int):
+        """Show another page."""
+        super().setCurrentIndex(index)
+        self.updateGeometry()
+
+
+class _ScrollArea(QScrollArea):
+    """Follows the size of its widget, which that of Qt measures only once."""
+
+    def sizeHint(self):
+        return self.widget().sizeHint()
+
+
 def scrolling(widget: QWidget) -> QScrollArea:
     """As high as it has to be, or as there is room."""
-    area = QScrollArea(widgetResizable=True, frameShape=QScrollArea.NoFrame)
+    area = _ScrollArea(widgetResizable=True, frameShape=QScrollArea.NoFrame)
     area.setWidget(widget)
     area.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Maximum)
     area.viewport().setAutoFillBackground(False)
@@ -34,13 +59,19 @@ def text_label(text="") -> QLabel:
     return label
 
 
-def show_placeholder(edit: QLineEdit):
+def show_placeholder(edit: QLineEdit | QComboBox):
     """In a colour that is seen with dark themes, too, which do not set it."""
     palette = edit.palette()
     color = palette.color(QPalette.Text)
     color.setAlphaF(0.5)
     palette.setColor(QPalette.PlaceholderText, color)
     edit.setPalette(palette)
+
+
+def error_color(palette: QPalette) -> str:
+    """A red in which text can be read on the background of a palette."""
+    is_dark = palette.color(QPalette.Base).lightnessF() < 0.5
+    return "#ff8a80" if is_dark else "#c62828"
 
 
 def readable(palette: QPalette) -> QPalette:

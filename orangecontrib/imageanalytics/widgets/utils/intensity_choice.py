@@ -11,6 +11,7 @@ from orangecontrib.imageanalytics.images.intensity import (
     as_intensity,
     intensity_text,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import error_color
 from orangecontrib.imageanalytics.widgets.utils.option_control import OptionControl
 
 CHOICES = (("Automatic", AUTOMATIC), ("Full range", FULL), ("From … to …", ""))
@@ -121,6 +122,7 @@ class IntensityChoice(OptionControl, QWidget):
 
     def _mark(self) -> None:
         """Ends that are no range are red until they are."""
-        colour = "" if self._entered() is not None else "color: red"
+        is_range = self._entered() is not None
+        style = "" if is_range else f"color: {error_color(self.palette())}"
         for field in self.ends:
-            field.setStyleSheet(colour)
+            field.setStyleSheet(style)

@@ -14,7 +14,6 @@ from AnyQt.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
-    QStackedWidget,
     QStyle,
     QVBoxLayout,
     QWidget,
@@ -32,6 +31,7 @@ from orangecontrib.imageanalytics.networks.files.preparation import (
 )
 from orangecontrib.imageanalytics.widgets.utils.background import Background
 from orangecontrib.imageanalytics.widgets.utils.form_parts import (
+    FittingStack,
     readable,
     scrolling,
     show_placeholder,
@@ -53,6 +53,7 @@ KINDS = (
     "torchvision or timm (.safetensors, .pt, .pth), TorchScript (.pt), torch.export "
     "(.pt2)"
 )
+FOLDERS = "timm (config.json and model.safetensors), SavedModel of TensorFlow"
 
 
 @dataclass(frozen=True)
@@ -146,10 +147,14 @@ class FilePage(QWidget):
         layout.addWidget(self.source_label)
         self.preparation_form = PreparationForm()
         self.architecture_form = ArchitectureForm()
-        self.forms = QStackedWidget()
+        self.architecture_form.name_edit.textChanged.connect(self.changed)
+        self.forms = FittingStack()
         for form in (self.preparation_form, self.architecture_form, QWidget()):
             self.forms.addWidget(form)
-        layout.addWidget(scrolling(self.forms))
+        self.forms.setCurrentIndex(2)  # until there is a file
+        area = scrolling(self.forms)
+        self.forms.currentChanged.connect(area.updateGeometry)
+        layout.addWidget(area)
         self._make_status(layout)
         self._show_source()
 
@@ -175,10 +180,7 @@ class FilePage(QWidget):
             autoDefault=False,
             clicked=self.browse_folder,
         )
-        self.folder_button.setToolTip(
-            "A folder of timm (config.json and model.safetensors) or a SavedModel of "
-            "TensorFlow"
-        )
+        self.folder_button.setToolTip(FOLDERS)
         row = QHBoxLayout()
         row.addWidget(self.path_edit, 1)
         row.addWidget(self.browse_button)
@@ -248,6 +250,7 @@ class FilePage(QWidget):
         if self._known and self._known.values:  # of another network
             self._show_values({})
         self._known = None
+        self.forms.setCurrentIndex(2)
         self._reading.start(read_known, path, self._given_before.get(path))
         self._show_status()
 
@@ -272,24 +275,27 @@ class FilePage(QWidget):
     def _source(self) -> str:
         known = self._known
         if known is None:
-            return "A network that you have trained, or got from someone, in a file."
+            return (
+                "Choose a network that you have trained, or that someone gave you.\n\n"
+                f"Files: {KINDS}.\n\nFolders: {FOLDERS}."
+            )
         if known.kind is Kind.TIMM:
-            return "What it is and what it expects of an image stands in its folder."
+            return "The folder says which network it is, and how images are prepared."
         stem = os.path.splitext(os.path.basename(self.path))[0]
         if known.kind is Kind.WEIGHTS:
             if known.beside:
-                return f"Of which network the weights are, as {known.beside} says:"
+                return f"Which network the weights belong to, as {known.beside} says:"
             return (
-                "Of which network the weights are. Images are prepared as that expects "
-                f"it. (A file {stem}.json beside it could say more, also the names of "
-                "the classes.)"
+                "Say which network the weights belong to. Images are prepared as this "
+                f"network expects. (A file {stem}.json beside the weights can say so, "
+                "and name the classes.)"
             )
         if known.beside:
-            return f"What it expects of an image, as the file {known.beside} says:"
+            return f"How images are prepared, as the file {known.beside} says:"
         return (
-            "What it expects of an image. Whoever trained the network knows: "
-            "with other numbers it works, but badly. "
-            f"(A file {stem}.json beside it could say so.)"
+            "Say how images are prepared for the network. Whoever trained it knows; "
+            "with other numbers it gives poor results. "
+            f"(A file {stem}.json beside it can say so.)"
         )
 
     def _failed(self, error):
@@ -299,7 +305,10 @@ class FilePage(QWidget):
 
     def is_ready(self) -> bool:
         """Whether there is a file that could be tried."""
-        return self._known is not None and not self.is_busy
+        if self._known is None or self.is_busy:
+            return False
+        form = self.architecture_form
+        return self.form is not form or bool(form.values()["architecture"])
 
     @property
     def is_busy(self) -> bool:
