@@ -38,7 +38,7 @@ class TestRun(FakeEmbeddingTest):
         assert self.status == NO_ROWS
         self.embed(self.data[:, self.data.domain.class_vars])
         assert self.status == NO_IMAGE_COLUMN
-        assert str(self.widget.Warning.no_image_attribute) == NO_IMAGE_COLUMN
+        assert self.widget.Warning.no_image_attribute.is_shown()
         self.embed(None)
         assert self.status == NO_DATA
         assert not self.fake.made
@@ -48,7 +48,7 @@ class TestRun(FakeEmbeddingTest):
         assert embedded is self.data
         assert skipped is None
         assert "6 images embedded in 1 min 15 s" in self.status
-        assert "2 of them had been embedded before" in self.status
+        assert "2 had been embedded before" in self.status
         assert self.device == "in use: CPU"
         self.embed(None)
         assert self.device == ""

@@ -39,7 +39,7 @@ class EmbeddingStatus(QWidget):
         self.label = QLabel()
         wrap(self.label)
         # Most texts have one or two lines.
-        self.label.setMinimumHeight(2 * self.label.fontMetrics().lineSpacing())
+        self.label.setMinimumHeight(QLabel("x<br/>x").sizeHint().height())
         self.label.setAlignment(Qt.AlignTop)
         # Whoever downloads a file by hand copies its address from here.
         self.label.setTextInteractionFlags(Qt.TextBrowserInteraction)
@@ -109,5 +109,5 @@ def summary(result: Result) -> str:
     if n_skipped:
         text += f", {skipped}"
     if result.n_cached:
-        text += f"<br/>{result.n_cached:,} of them had been embedded before"
+        text += f"<br/>{result.n_cached:,} had been embedded before"
     return text
