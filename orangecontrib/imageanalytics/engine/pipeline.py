@@ -279,6 +279,8 @@ class Pipeline:
         if gathered:
             self._decode_on_device(gathered, decoder)
         decoded = [image for image in batch if image.square is not None]
+        if self.cancelled.is_set():  # or the network would be loaded for nobody
+            raise Cancelled
         if decoded:
             squares = np.stack([image.square for image in decoded])
             vectors, precision = self.runner(squares, self.cancelled)
