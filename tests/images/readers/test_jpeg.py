@@ -9,7 +9,11 @@ from image_files import blotches, encoded, pixels, reason
 from PIL import Image
 
 from orangecontrib.imageanalytics.images import lazy_image
-from orangecontrib.imageanalytics.images.decode import Header, content_header, decode
+from orangecontrib.imageanalytics.images.decode import (
+    Header,
+    content_header,
+    decode,
+)
 from orangecontrib.imageanalytics.images.readers.jpeg import read_frame
 
 
