@@ -17,6 +17,7 @@ from AnyQt.QtWidgets import QApplication
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE = os.path.join(ROOT, "orangecontrib", "imageanalytics")
 IMAGES = os.path.join(PACKAGE, "help", "images")
+PHOTOS = os.path.join(PACKAGE, "tutorials", "photos")
 WORKFLOW = os.path.join(PACKAGE, "tutorials", "1-group-photos.ows")
 OURS = "orangecontrib.imageanalytics.widgets"
 
@@ -34,23 +35,48 @@ LIGHT = {
 
 
 def main():
-    sys.path.insert(0, ROOT)
-    application = QApplication(["screenshots"])
-    application.setStyle("Fusion")
-    palette = QPalette()
-    for role, color in LIGHT.items():
-        palette.setColor(role, QColor(color))
-    application.setPalette(palette)
+    _application = start(light_palette())
     with tempfile.TemporaryDirectory() as folder:
-        # Neither the user's settings nor vectors from before are to be seen.
+        # No vectors from before are to be seen.
         os.environ["ORANGE_IMAGEANALYTICS_CACHE_DIR"] = folder
-        from orangewidget.settings import set_widget_settings_dir_components
-
-        set_widget_settings_dir_components(folder, "screenshots")
+        clean_settings(folder)
         widgets = registry()
         take_canvas(widgets, "group-photos")
         take_widgets(run_workflow(widgets))
         take_microscopy(folder)
+
+
+def start(palette: QPalette) -> QApplication:
+    """An application in these colors, which takes the package from this folder."""
+    sys.path.insert(0, ROOT)
+    application = QApplication(["screenshots"])
+    application.setStyle("Fusion")
+    application.setPalette(palette)
+    # As Orange does, for its plots.
+    import pyqtgraph
+
+    pyqtgraph.setConfigOption("background", palette.color(QPalette.Base).name())
+    pyqtgraph.setConfigOption("foreground", palette.color(QPalette.WindowText).name())
+    dark = palette.color(QPalette.Base).value() < 127
+    application.setProperty("darkMode", dark)
+    return application
+
+
+def light_palette() -> QPalette:
+    """The colors of the help."""
+    palette = QPalette()
+    for role, color in LIGHT.items():
+        palette.setColor(role, QColor(color))
+    for role in (QPalette.WindowText, QPalette.Text, QPalette.ButtonText):
+        palette.setColor(QPalette.Disabled, role, QColor("#a0a0a0"))
+    return palette
+
+
+def clean_settings(folder: str):
+    """Keep settings in a folder, so that the user's are not to be seen."""
+    from orangewidget.settings import set_widget_settings_dir_components
+
+    set_widget_settings_dir_components(folder, "screenshots")
 
 
 def registry():

@@ -6,6 +6,7 @@ import pytest
 from helpers import make_image
 
 from orangecontrib.imageanalytics.engine import compiled
+from orangecontrib.imageanalytics.networks.files import trust
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -35,6 +36,15 @@ def nothing_compiled(fresh_cache, tmp_path, monkeypatch):
     """An empty folder for compiled networks."""
     folder = tmp_path / "networks"
     monkeypatch.setattr(compiled, "folder", lambda: str(folder))
+    return folder
+
+
+@pytest.fixture
+def nothing_trusted(tmp_path, monkeypatch):
+    """The folder in which it is kept what the user vouches for; it is missing."""
+    folder = tmp_path / "user data"
+    monkeypatch.setattr(trust, "user_data", lambda: str(folder))
+    monkeypatch.setattr(trust, "_vouched", set())
     return folder
 
 

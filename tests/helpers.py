@@ -2,8 +2,10 @@
 
 import contextlib
 import http.server
+import io
 import threading
 import warnings
+import zipfile
 
 import numpy as np
 from PIL import Image
@@ -101,9 +103,16 @@ class FakeWorker:
         return function(*args)
 
 
-def make_network_file(path, channels: int = 3, seed: int = 0) -> str:
-    """A TorchScript network of 4 features, for images of any size; its path."""
+def make_network_file(
+    path, channels: int = 3, seed: int = 0, trusted: bool = True
+) -> str:
+    """A TorchScript network of 4 features, for images of any size; its path.
+
+    It is vouched for unless it is said that it is not.
+    """
     import torch
+
+    from orangecontrib.imageanalytics.networks.registry import find_network
 
     torch.manual_seed(seed)
     network = torch.nn.Sequential(
@@ -114,4 +123,42 @@ def make_network_file(path, channels: int = 3, seed: int = 0) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, its files live on
         torch.jit.trace(network, torch.zeros(2, channels, 32, 32)).save(str(path))
+    given = {"size": 32, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    find_network(path, given, trusted)
+    return str(path)
+
+
+class _Harm:
+    """Pickled, it makes a folder when it is opened, and is an empty dictionary then."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        make = f"__import__('os').makedirs({self.folder!r}, exist_ok=True)"
+        return eval, (f"{make} or {{}}",)
+
+
+def make_harmful_file(path, folder) -> str:
+    """A network that makes a folder when it is opened, and works; its path.
+
+    As `make_network_file`, but as a program of ``torch.export``.
+    """
+    import torch
+
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    ).eval()
+    batch = (torch.zeros(2, 3, 40, 40),)
+    shapes = ({0: torch.export.Dim("images")},)
+    program = torch.export.export(network, batch, dynamic_shapes=shapes)
+    stream, samples = io.BytesIO(), io.BytesIO()
+    torch.export.save(program, stream)
+    torch.save((batch, _Harm(folder)), samples)
+    with zipfile.ZipFile(stream) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    (sample,) = (n for n in members if n.endswith("data/sample_inputs/model.pt"))
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (members | {sample: samples.getvalue()}).items():
+            archive.writestr(name, content)
     return str(path)

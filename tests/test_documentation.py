@@ -9,17 +9,23 @@ import sys
 import pytest
 
 from orangecontrib.imageanalytics import tutorials
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.formats import FORMATS
+from orangecontrib.imageanalytics.import_images import ImportImages
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TUTORIALS = os.path.dirname(tutorials.__file__)
 
 
-def example(page, mark):
+def page(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return file.read()
+
+
+def example(name, mark):
     """The code that follows the line ``<!-- mark -->`` of a page."""
-    with open(os.path.join(ROOT, page), encoding="utf-8") as file:
-        text = file.read()
-    (code,) = re.findall(rf"<!-- {mark} -->\n```python\n(.*?\n)```\n", text, re.DOTALL)
+    pattern = rf"<!-- {mark} -->\n```python\n(.*?\n)```\n"
+    (code,) = re.findall(pattern, page(name), re.DOTALL)
     return code
 
 
@@ -49,20 +55,32 @@ def test_a_network_that_is_looked_up(folder, monkeypatch, capsys):
     assert printed.startswith("regnet_y_400mf (IMAGENET1K_V2) 224 17.")
 
 
-@pytest.mark.parametrize("page", ["README.md", "doc/models.md"])
-def test_a_network_in_a_file(page, folder, photos):
-    import torch
-    from torch import nn
+@pytest.mark.parametrize("name", ["README.md", "doc/models.md"])
+def test_weights_in_a_file(name, folder, photos):
+    from torchvision.models import resnet18
 
-    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+    exec(example(name, "weights"), {"network": resnet18(num_classes=2)})
+    path = folder / "cells.pt"
+    with ImageEmbedder(path, cache=False) as embedder:
+        assert [vector.shape for vector in embedder(photos)] == 6 * [(512,)]
+    table, _ = ImportImages()(os.path.dirname(os.path.dirname(photos[0])))
+    with ImageEmbedder(path, cache=False, layer="logits") as embedder:
+        embedded, _, _ = embedder(table)
+    assert [v.name for v in embedded.domain.attributes] == ["healthy", "ill"]
+
+
+def test_onnx(folder, photos):
+    pytest.importorskip("onnxscript")
+    from torch import nn
 
     pool = nn.AdaptiveAvgPool2d(1)
     network = nn.Sequential(nn.Conv2d(3, 8, 7, stride=4), pool, nn.Flatten())
-    exec(example(page, "export"), {"network": network.train()})
-    with ImageEmbedder(folder / "cells.pt2", cache=False) as embedder:
+    exec(example("doc/models.md", "onnx"), {"network": network.train()})
+    expected = re.search(r"```json\n(.*?)\n```", page("doc/models.md"))
+    (folder / "cells.json").write_text(expected[1])
+    with ImageEmbedder(folder / "cells.onnx", cache=False) as embedder:
         vectors = embedder(photos)
     assert [vector.shape for vector in vectors] == 6 * [(8,)]
-    assert torch.tensor(vectors[0]).isfinite().all()
 
 
 def test_microscopy(folder, capsys):

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from helpers import make_image, make_network_file
+import torch
+from helpers import make_harmful_file, make_image, make_network_file
 from image_files import save_stack
 from Orange.classification import LogisticRegressionLearner, MajorityLearner
 from Orange.data import ContinuousVariable, Domain, StringVariable, Table
@@ -38,6 +39,7 @@ from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.files import trust
 from orangecontrib.imageanalytics.networks.spec import NetworkReference
 from orangecontrib.imageanalytics.networks.weights import PackagedWeights
 
@@ -819,3 +821,57 @@ def test_what_earlier_versions_have_pickled(intensity, old, fresh_cache):
     assert earlier == compute and hash(earlier) == hash(compute)
     assert earlier.make_embedder().spec.intensity == "auto"
     assert pickle.loads(pickle.dumps(earlier)) == earlier
+
+
+# Files that can run code, and weights in files ------------------------------------
+
+
+def test_a_model_of_another_computer_opens_nothing(
+    old, new, own, fresh_cache, nothing_trusted
+):
+    path = make_harmful_file(own / "harm.pt2", own / "sprung")
+    options = {"preprocessing": {**PREPARED, "size": 40}, "cache": False}
+    embedded = embed_with(path, old, trust=True, **options)
+    model = pickle.dumps(embedded.domain)
+    assert b"trust" not in model
+    (own / "sprung").rmdir()
+    # There, nobody has vouched for it.
+    trust._vouched.clear()
+    shutil.rmtree(nothing_trusted)
+    domain = pickle.loads(model)
+    with pytest.raises(DomainTransformationError, match=r"harm\.pt2 can run any"):
+        new.transform(domain)
+    assert not (own / "sprung").exists()
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Of a network of torchvision, without a word on which."""
+    from torchvision.models import squeezenet1_1
+
+    path = tmp_path_factory.mktemp("weights") / "cells.pth"
+    torch.manual_seed(0)
+    torch.save(squeezenet1_1(num_classes=3).state_dict(), path)
+    return str(path)
+
+
+ARCHITECTURE = {"architecture": "torchvision:squeezenet1_1", "classes": 3, "size": 64}
+
+
+def test_weights_in_a_file(old, new, weights, fresh_cache):
+    """What was said of them by hand is known to the columns."""
+    options = {"preprocessing": ARCHITECTURE, "layer": "logits"}
+    embedded = embed_with(weights, old, **options)
+    assert len(features(embedded)) == 3
+    again = pickle.loads(pickle.dumps(embedded.domain))
+    expected = embed_with(weights, new, **options)
+    np.testing.assert_array_equal(new.transform(again).X, expected.X)
+
+
+def test_weights_read_as_another_network(old, new, weights, fresh_cache):
+    shared = embed_with(weights, old, preprocessing=ARCHITECTURE).domain["n0"]
+    shared = shared.compute_value.compute_shared
+    about = (("architecture", "torchvision:squeezenet1_0"), ("classes", 3))
+    network = dataclasses.replace(shared.spec.network, about=about)
+    with pytest.raises(DomainTransformationError, match="has changed"):
+        new.transform(Domain([first_column(shared, network=network)]))

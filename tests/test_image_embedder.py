@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tifffile
-from helpers import make_image, make_network_file, serving
+from helpers import make_harmful_file, make_image, make_network_file, serving
 from image_files import save_stack
 from Orange.data import (
     ContinuousVariable,
@@ -33,7 +33,11 @@ from scipy import sparse
 from orangecontrib.imageanalytics import image_embedder as module
 from orangecontrib.imageanalytics.engine import batches, digests, openvino_runner
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
-from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.errors import (
+    Cancelled,
+    ModelError,
+    TrustNeededError,
+)
 from orangecontrib.imageanalytics.image_embedder import (
     MODELS,
     ImageEmbedder,
@@ -1214,3 +1218,42 @@ def test_cancel_during_a_drawing_without_end(embedder, tmp_path):
         time.sleep(0.05)
     left = set(threading.enumerate()) - threads - {timer}
     assert not [thread for thread in left if thread.name.startswith("embedding")]
+
+
+# Files that can run code --------------------------------------------------------------
+
+
+HARMFUL: dict = {"size": 40, "mean": [0.5] * 3, "std": [0.5] * 3}
+
+
+def test_a_file_that_can_run_code(photos, tmp_path, fresh_cache, nothing_trusted):
+    mark = tmp_path / "sprung"
+    path = make_harmful_file(tmp_path / "cells.pt2", mark)
+    with pytest.raises(TrustNeededError, match="trust=True"):
+        ImageEmbedder.check(path, HARMFUL)
+    with ImageEmbedder(path, "cpu", preprocessing=HARMFUL) as embedder:
+        for _ in range(2):
+            with pytest.raises(TrustNeededError):
+                embedder(photos)
+        with pytest.raises(TrustNeededError):
+            embedder.load()
+    assert ImageEmbedder.stages(path, HARMFUL) == ()
+    assert ImageEmbedder.available(find_network(path, HARMFUL))
+    assert not mark.exists()
+    with ImageEmbedder(path, "cpu", preprocessing=HARMFUL, trust=True) as embedder:
+        vectors = embedder(photos)
+    assert mark.exists()
+    assert [vector.shape for vector in vectors] == 6 * [(4,)]
+
+
+def test_a_network_that_was_found_can_be_vouched_for(tmp_path, nothing_trusted):
+    path = make_harmful_file(tmp_path / "cells.pt2", tmp_path / "sprung")
+    network = find_network(path, HARMFUL)
+    with pytest.raises(TrustNeededError):
+        ImageEmbedder.check(network)
+    assert ImageEmbedder.check(network, trust=True) == 4
+
+
+def test_trust_is_of_no_effect_for_others(fresh_cache, nothing_trusted):
+    ImageEmbedder("squeezenet", trust=True)
+    assert not nothing_trusted.exists()

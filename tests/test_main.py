@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import json
 import os
 import pathlib
 import sqlite3
@@ -12,6 +13,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from helpers import make_harmful_file
 from image_files import save_stack
 from Orange.data import Table
 from PIL import Image
@@ -496,3 +498,26 @@ def test_errors_are_heard_all_the_same(out):
     done = program("-m", "orangecontrib.imageanalytics", "embed", "/none", "-o", out)
     assert done.returncode == 1
     assert done.stderr == "error: there is no folder /none\n"
+
+
+def test_a_file_that_can_run_code(photos, out, tmp_path, capsys, nothing_trusted):
+    mark = tmp_path / "sprung"
+    path = make_harmful_file(tmp_path / "cells.pt2", mark)
+    written = {"size": 40, "mean": [0.5] * 3, "std": [0.5] * 3}
+    (tmp_path / "cells.json").write_text(json.dumps(written))
+    arguments = ("embed", photos, "-o", out, "-m", path)
+    assert run(*arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {path} can run any program")
+    assert "--trust" in error
+    assert not mark.exists() and not out.exists()
+    assert run(*arguments, "--trust") == 0
+    assert mark.exists() and out.exists()
+    mark.rmdir()
+    # It is remembered, but not for another file by that name.
+    assert run(*arguments, "--force", "--no-cache") == 0
+    assert mark.exists()
+    mark.rmdir()
+    make_harmful_file(path, tmp_path / "other mark")
+    assert run(*arguments, "--force", "--no-cache") == 1
+    assert not (tmp_path / "other mark").exists()

@@ -103,8 +103,14 @@ def _parser() -> argparse.ArgumentParser:
         "-m",
         "--model",
         default=DEFAULT,
-        help="see the command 'models'; torchvision:NAME, timm:NAME or a file "
-        ".pt2, .pt, .onnx with its .json beside it (default: %(default)s)",
+        help="see the command 'models'; torchvision:NAME, timm:NAME or the path of "
+        "a network in a file, with its .json beside it (default: %(default)s)",
+    )
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="vouch for the file of the network, if it can run code when it is "
+        "opened (.pt2, TorchScript); this is remembered",
     )
     command.add_argument(
         "--layer",
@@ -229,6 +235,7 @@ def embed(options: argparse.Namespace) -> int:
             layer=options.layer,
             fit=options.fit,
             intensity=options.intensity,
+            trust=options.trust,
         )
         _ = embedder.device  # whether there is one
         if options.layer is not None:

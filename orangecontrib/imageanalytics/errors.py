@@ -17,6 +17,34 @@ class ModelError(ImageAnalyticsError):
     """The weights of a network are missing, damaged or cannot be downloaded."""
 
 
+class TrustNeededError(ModelError):
+    """A file can run code when it is opened, and nobody has vouched for it here.
+
+    Parameters
+    ----------
+    path : str
+        Of the file.
+    sha256 : str
+        Of its content, in hexadecimal.
+    n_bytes : int
+        Its length.
+    modified : float
+        When it was last changed, in seconds since 1970.
+    """
+
+    def __init__(self, path: str, sha256: str, n_bytes: int, modified: float):
+        super().__init__(
+            f"{path} can run any program when it is opened, so it is opened only after "
+            "you have vouched for it on this computer. If you trust whoever made it, "
+            "choose it in the widget Image Embedding, or use ImageEmbedder(..., "
+            "trust=True) or --trust. An ONNX file needs no trust."
+        )
+        self.path = path
+        self.sha256 = sha256
+        self.n_bytes = n_bytes
+        self.modified = modified
+
+
 class Cancelled(ImageAnalyticsError):
     """The work was stopped on request; what was finished is kept."""
 

@@ -22,12 +22,17 @@ from orangecontrib.imageanalytics.embedding_columns import (
 from orangecontrib.imageanalytics.engine.cache import VectorCache
 from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.engine.results import Statistics
-from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.errors import (
+    Cancelled,
+    ModelError,
+    TrustNeededError,
+)
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     image_columns,
     source_of,
 )
+from orangecontrib.imageanalytics.networks.about_networks import AboutNetworks
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.registry import (
@@ -42,6 +47,7 @@ __all__ = [
     "Cancelled",
     "ImageEmbedder",
     "ModelError",
+    "TrustNeededError",
     "cache_info",
     "clear_cache",
 ]
@@ -67,71 +73,6 @@ class _CallResult:
 
     failures: dict[str, str]
     statistics: Statistics | None
-
-
-class _AboutNetworks:
-    """What can be asked of a network without an embedder."""
-
-    @staticmethod
-    def available(model: str | os.PathLike | Network = DEFAULT) -> bool:
-        """Whether a network's weights are on this computer; asks no network."""
-        return find_network(model).available()
-
-    @staticmethod
-    def stages(model: str | os.PathLike | Network = DEFAULT) -> tuple[str, ...]:
-        """Names of the stages at which a network can be read, first to last.
-
-        Does without the weights; takes seconds at the first time.
-        """
-        return find_network(model).stages()
-
-    @staticmethod
-    def check(
-        model: str | os.PathLike | Network = DEFAULT,
-        preprocessing: Preprocessing | dict | None = None,
-    ) -> int:
-        """Try a network on one image; its weights have to be here.
-
-        Parameters
-        ----------
-        model, preprocessing
-            As for the constructor.
-
-        Returns
-        -------
-        int
-            Length of its vectors.
-
-        Raises
-        ------
-        ValueError
-            When there is no such network.
-        ModelError
-            When it does not work; says why.
-        """
-        from orangecontrib.imageanalytics.networks.backbone import count_features
-
-        return count_features(find_network(model, preprocessing))
-
-    @staticmethod
-    def download(model: str | os.PathLike | Network = DEFAULT, callback=None) -> None:
-        """Fetch the weights of a network, unless they are here.
-
-        Parameters
-        ----------
-        model : str, path-like or Network
-            As for the constructor.
-        callback : callable, optional
-            Called with the fraction done, 0 to 1; what it raises stops the
-            download.
-
-        Raises
-        ------
-        ModelError
-            When they cannot be fetched; says how to put them there by hand.
-        """
-        network = find_network(model)
-        network.weights.ensure(network.name, callback)
 
 
 class _EarlierMethods:
@@ -185,15 +126,17 @@ class _EarlierMethods:
         return append_vectors(embedded_images, embeddings_)
 
 
-class ImageEmbedder(_AboutNetworks, _EarlierMethods):
+class ImageEmbedder(AboutNetworks, _EarlierMethods):
     """Turns images into vectors with a pretrained network, on this computer.
 
     Parameters
     ----------
     model : str, path-like or Network, optional
         A key of `MODELS`; ``"torchvision:NAME"`` or ``"timm:NAME"`` for the
-        networks of these packages; or the file of a network: ``.pt2`` (saved by
-        ``torch.export``), ``.pt`` (TorchScript) or ``.onnx``. Or what
+        networks of these packages; or the path of a network of your own: a file
+        ``.onnx``, ``.tflite`` or ``.xml`` (OpenVINO), a folder (SavedModel of
+        TensorFlow, or as timm writes it), a file with the weights of an
+        architecture, ``.pt2`` (saved by ``torch.export``) or TorchScript. Or what
         `networks.registry.find_network` gives for these.
     device : str, optional
         ``"auto"``: a CUDA GPU, else Apple's, else the CPU. Or as torch names
@@ -222,7 +165,8 @@ class ImageEmbedder(_AboutNetworks, _EarlierMethods):
     preprocessing : dict, optional
         What the file of a network expects of its input, if no file beside it
         says so: ``size`` in pixels, ``mean`` and ``std`` on the scale 0 to 1,
-        ``channels``; see `networks.files.preparation`.
+        ``channels``; of weights the ``architecture`` and ``classes``; see
+        `networks.files.preparation`.
     intensity : "auto", "full" or (float, float), optional
         Which numbers of images of more than 8 bits become black and white: those
         that the file declares or that nearly all of its numbers lie between; the
@@ -232,6 +176,10 @@ class ImageEmbedder(_AboutNetworks, _EarlierMethods):
     engine : {"auto", "openvino", "torch"}, optional
         What runs the network: by default OpenVINO on the CPU, torch on GPUs and for
         what OpenVINO does not take. Vectors of single precision are alike to 1e-4.
+    trust : bool, optional
+        Whether you vouch for a file that can run any program when it is opened:
+        ``.pt2`` and TorchScript. It is remembered on this computer for the content
+        that the file has now. Other files need no trust.
 
     Attributes
     ----------
@@ -249,6 +197,8 @@ class ImageEmbedder(_AboutNetworks, _EarlierMethods):
         precision, engine or layer, at the first use.
     ModelError
         When the file of a network cannot be used.
+    TrustNeededError
+        At the first use, when the file can run code and you have not vouched for it.
 
     Examples
     --------
@@ -271,6 +221,7 @@ class ImageEmbedder(_AboutNetworks, _EarlierMethods):
         preprocessing: Preprocessing | dict | None = None,
         intensity: str | tuple[float, float] | None = None,
         engine: str = "auto",
+        trust: bool = False,
     ):
         device = "auto" if device is None else str(device)
         if "://" in device:  # the second argument of earlier versions
@@ -287,7 +238,11 @@ class ImageEmbedder(_AboutNetworks, _EarlierMethods):
         self._last = _CallResult({}, None)
         self._last_here = threading.local()
         self._spec = EmbeddingSpec.choose(
-            model, layer, fit, preprocessing, precision, intensity
+            find_network(model, preprocessing, trust),
+            layer,
+            fit,
+            precision=precision,
+            intensity=intensity,
         )
         # SqueezeNet's are called n0 ... unless asked for, as they always were.
         self._name_classes = layer == LOGITS

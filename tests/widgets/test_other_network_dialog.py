@@ -5,21 +5,26 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from AnyQt.QtCore import Qt
 from AnyQt.QtTest import QTest
-from AnyQt.QtWidgets import QFileDialog, QLabel
-from helpers import make_network_file
+from AnyQt.QtWidgets import QFileDialog, QLabel, QMessageBox
+from helpers import make_harmful_file, make_network_file
 from orangewidget.tests.base import GuiTest
 
-from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.errors import ModelError, TrustNeededError
 from orangecontrib.imageanalytics.networks.registry import FAMILIES
-from orangecontrib.imageanalytics.widgets.utils import other_network_dialog as module
+from orangecontrib.imageanalytics.widgets.utils import (
+    network_file_page,
+    network_name_page,
+)
 from orangecontrib.imageanalytics.widgets.utils.name_search import NameModel
 from orangecontrib.imageanalytics.widgets.utils.network_choice import Choice
 from orangecontrib.imageanalytics.widgets.utils.other_network_dialog import (
-    IMAGENET,
     OtherNetworkDialog,
 )
+from orangecontrib.imageanalytics.widgets.utils.preparation_form import IMAGENET
+from orangecontrib.imageanalytics.widgets.utils.trust_question import ask_to_trust
 
 NAMES = {
     "torchvision": ("torchvision:resnet18", "torchvision:resnet50"),
@@ -84,7 +89,7 @@ class Base(GuiTest):
         self.threads = set()
         self.gate = threading.Event()
         self.gate.set()
-        monkeypatch.setattr(module, "family_names", self.names)
+        monkeypatch.setattr(network_name_page, "family_names", self.names)
 
     def names(self, family):
         self.threads.add(threading.current_thread())
@@ -192,7 +197,7 @@ class TestByName(Base):
                 raise ModelError('timm is missing: pip install "x[timm]"')
             return NAMES[family]
 
-        self.monkeypatch.setattr(module, "family_names", names)
+        self.monkeypatch.setattr(network_name_page, "family_names", names)
         self.open()
         assert self.page.problem_label.isVisible()
         assert "pip install" in self.page.problem_label.text()
@@ -202,7 +207,7 @@ class TestByName(Base):
         def names(_):
             raise OSError("libtorch is not there")
 
-        self.monkeypatch.setattr(module, "family_names", names)
+        self.monkeypatch.setattr(network_name_page, "family_names", names)
         self.open()
         assert "libtorch is not there" in self.page.problem_label.text()
         assert not self.dialog.use_button.isEnabled()
@@ -219,7 +224,7 @@ class TestByName(Base):
         assert {id.partition(":")[0] for id in ids} == set(FAMILIES)
 
 
-class TestFromFile(Base):
+class FromFile(Base):
     def open(self, file=None, **options):
         super().open(**options)
         self.dialog.tabs.setCurrentIndex(1)
@@ -236,6 +241,8 @@ class TestFromFile(Base):
     def problem(self):
         return self.page.problem_text.toPlainText()
 
+
+class TestFromFile(FromFile):
     def test_nothing_chosen(self):
         dialog = self.open()
         assert not dialog.use_button.isEnabled()
@@ -251,9 +258,9 @@ class TestFromFile(Base):
         assert values == IMAGENET | {
             key: list(IMAGENET[key]) for key in ("mean", "std")
         }
-        self.page.size_spin.setValue(40)
-        self.page.mean_spins[2].setValue(0.25)
-        self.page.fit_combo.setCurrentIndex(2)
+        self.page.form.size_spin.setValue(40)
+        self.page.form.mean_spins[2].setValue(0.25)
+        self.page.form.fit_combo.setCurrentIndex(2)
         assert dialog.use_button.isEnabled()
         self.use()
         (choice,) = self.taken
@@ -325,7 +332,7 @@ class TestFromFile(Base):
 
     def test_bad_values_by_hand(self):
         dialog = self.open(make_network_file(self.tmp / "cells.pt"))
-        self.page.mean_spins[0].setValue(120)
+        self.page.form.mean_spins[0].setValue(120)
         self.use()
         assert not self.taken
         assert "mean" in self.problem()
@@ -350,7 +357,9 @@ class TestFromFile(Base):
 
     def test_it_is_tried_in_a_thread(self):
         gate = threading.Event()
-        self.monkeypatch.setattr(module, "try_network", lambda *_: gate.wait(10))
+        self.monkeypatch.setattr(
+            network_file_page, "try_network", lambda *_: gate.wait(10)
+        )
         dialog = self.open(make_network_file(self.tmp / "cells.pt"))
         dialog.use_button.click()
         assert self.page.busy_bar.isVisible()
@@ -367,7 +376,9 @@ class TestFromFile(Base):
 
     def test_closed_while_it_is_tried(self):
         gate = threading.Event()
-        self.monkeypatch.setattr(module, "try_network", lambda *_: gate.wait(10))
+        self.monkeypatch.setattr(
+            network_file_page, "try_network", lambda *_: gate.wait(10)
+        )
         dialog = self.open(make_network_file(self.tmp / "cells.pt"))
         dialog.use_button.click()
         dialog.reject()
@@ -378,11 +389,11 @@ class TestFromFile(Base):
     def test_scale(self):
         """What was proposed follows the scale, what was typed does not."""
         self.open(make_network_file(self.tmp / "cells.pt"))
-        self.page.mean_spins[1].setValue(0.5)
+        self.page.form.mean_spins[1].setValue(0.5)
 
         def choose(index):
-            self.page.range_combo.setCurrentIndex(index)
-            self.page.range_combo.activated.emit(index)
+            self.page.form.range_combo.setCurrentIndex(index)
+            self.page.form.range_combo.activated.emit(index)
             values = self.page.values()
             return values["mean"], values["std"]
 
@@ -425,10 +436,213 @@ class TestFromFile(Base):
         self.open()
         assert self.page.busy_bar.accessibleName()
 
+    def test_empty(self):
+        self.open()
+        assert ".onnx" in self.page.source_label.text()
+        assert "SavedModel" in self.page.source_label.text()
+        assert not self.page.form.children()
+        assert not self.dialog.use_button.isEnabled()
+
     def test_every_field_has_a_label(self):
         self.open()
-        labels = [w for w in self.page.form.findChildren(QLabel) if w.buddy()]
+        form = self.page.preparation_form
+        labels = [w for w in form.findChildren(QLabel) if w.buddy()]
         keys = [w.text()[w.text().index("&") + 1].lower() for w in labels]
         assert len(labels) == 6
         # With those of the tabs.
         assert len({*keys, "n", "f"}) == 8
+
+
+class TestWeights(FromFile):
+    """Of a network of torchvision or timm."""
+
+    def weights(self, name="cells.pth"):
+        from torchvision.models import squeezenet1_1
+
+        path = self.tmp / name
+        torch.save(squeezenet1_1(num_classes=3).state_dict(), path)
+        return str(path)
+
+    def test_by_hand(self):
+        path = self.weights()
+        self.open(path)
+        form = self.page.form
+        assert form is self.page.architecture_form
+        assert form.isEnabled()
+        assert "which network the weights belong to" in self.page.source_label.text()
+        assert not self.dialog.use_button.isEnabled()
+        form.name_edit.setText("resnet")
+        assert self.dialog.use_button.isEnabled()
+        self.use()
+        assert not self.taken
+        assert "architecture must be" in self.problem()
+        form.name_edit.setText(" torchvision:squeezenet1_1 ")
+        form.classes_spin.setValue(4)
+        self.use()
+        assert not self.taken
+        assert "512" in self.problem()
+        form.classes_spin.setValue(3)
+        self.use()
+        (choice,) = self.taken
+        given = {"architecture": "torchvision:squeezenet1_1", "classes": 3}
+        assert choice == Choice.of_file(path, given)
+        assert self.closed()
+        # It is proposed again.
+        self.open(path, own=[choice])
+        assert self.page.values() == given
+
+    def test_beside_the_file(self):
+        path = self.weights()
+        given = {"architecture": "torchvision:squeezenet1_1", "classes": list("abc")}
+        (self.tmp / "cells.json").write_text(json.dumps(given))
+        self.open(path)
+        assert not self.page.form.isEnabled()
+        assert "cells.json says" in self.page.source_label.text()
+        assert self.page.form.name_edit.text() == given["architecture"]
+        assert self.page.form.classes_spin.value() == 3
+        self.use()
+        assert self.taken[0].preprocessing is None
+
+    def test_names_are_offered(self):
+        self.open(self.weights())
+        self.until(lambda: not self.dialog.by_name.busy)
+        completer = self.page.form.name_edit.completer()
+        completer.setCompletionPrefix("SNET18")
+        found = {
+            completer.completionModel().index(row, 0).data()
+            for row in range(completer.completionCount())
+        }
+        assert found == {"torchvision:resnet18", "timm:legacy_resnet18.x"}
+
+    def test_its_form_needs_no_more_room_than_it_has_rows(self):
+        self.open(self.weights())
+        form, page = self.page.architecture_form, self.page
+        assert page.forms.sizeHint() == form.sizeHint()
+        assert page.preparation_form.sizeHint().height() > form.sizeHint().height()
+
+    def test_no_form_is_cut(self):
+        (self.tmp / "a.onnx").write_bytes(b"")
+        for path in (self.weights(), self.tmp / "a.onnx"):
+            self.open(path)
+            forms, page = self.page.forms, self.page
+            self.until(lambda: page.form.isVisible())  # noqa: B023
+            needed = page.form.minimumSizeHint().height()
+            self.until(lambda: forms.parent().height() >= needed)  # noqa: B023
+
+    def test_whole_network(self):
+        torch.save(torch.nn.Linear(1, 1), self.tmp / "whole.pt")
+        self.open(self.tmp / "whole.pt")
+        self.page.form.name_edit.setText("torchvision:squeezenet1_1")
+        self.use()
+        assert "holds a pickled Python object" in self.problem()
+
+    def test_folder(self):
+        timm = pytest.importorskip("timm")
+        folder = self.tmp / "birds"
+        model = timm.create_model("resnet10t", num_classes=3)
+        timm.models.save_for_hf(model, str(folder))
+        self.monkeypatch.setattr(
+            QFileDialog, "getExistingDirectory", lambda *_: str(folder)
+        )
+        self.open()
+        self.page.folder_button.click()
+        self.until(lambda: not self.page._reading.busy)
+        assert "The folder says" in self.page.source_label.text()
+        self.use()
+        assert self.taken == [Choice.of_file(str(folder))]
+        assert self.taken[0].is_file
+
+
+class TestTrust(FromFile):
+    """Files that can run code."""
+
+    @pytest.fixture(autouse=True)
+    def harmful(self, tmp_path, nothing_trusted):
+        self.mark = tmp_path / "sprung"
+        self.path = make_harmful_file(tmp_path / "cells.pt2", self.mark)
+        written = {"size": 40, "mean": [0.5] * 3, "std": [0.5] * 3}
+        (tmp_path / "cells.json").write_text(json.dumps(written))
+
+    def ask(self):
+        self.open(self.path)
+        assert not self.mark.exists()
+        self.dialog.use_button.click()
+        self.until(lambda: self.page.question is not None)
+        return self.page.question
+
+    def answer(self, role):
+        question = self.page.question
+        (button,) = (b for b in question.buttons() if question.buttonRole(b) == role)
+        button.click()
+        self.until(lambda: not self.page.is_busy and self.page.question is None)
+
+    def test_question(self):
+        question = self.ask()
+        assert not self.mark.exists()
+        text = question.text() + question.informativeText()
+        for part in (
+            self.path,
+            f"Size: {os.path.getsize(self.path) / 1e3:.1f} kB",
+            "Last changed: 20",
+            "You have chosen it.",
+            "can run any program as you",
+            "this computer",
+        ):
+            assert part in text
+        assert question.textFormat() == Qt.PlainText
+        assert question.defaultButton().text() == "Don't Open"
+        assert question.escapeButton().text() == "Don't Open"
+
+    def test_enter_opens_nothing(self):
+        QTest.keyClick(self.ask(), Qt.Key_Return)
+        self.until(lambda: self.page.question is None)
+        assert not self.mark.exists()
+        assert not self.taken
+
+    def test_no(self):
+        self.ask()
+        self.answer(QMessageBox.RejectRole)
+        assert not self.mark.exists() and not self.taken
+        assert "can run any program" in self.problem()
+        assert self.dialog.use_button.isEnabled()
+
+    def test_yes(self):
+        self.ask()
+        self.answer(QMessageBox.AcceptRole)
+        self.until(lambda: self.taken)
+        assert self.mark.exists()
+        assert self.taken[0].model == self.path
+        # It is not asked again.
+        self.open(self.path)
+        self.use()
+        assert self.taken
+
+    def test_swapped_while_it_is_asked(self):
+        self.ask()
+        other = self.tmp / "other mark"
+        make_harmful_file(self.path, other)
+        first = self.page.question
+        (yes,) = (
+            b for b in first.buttons() if first.buttonRole(b) == QMessageBox.AcceptRole
+        )
+        yes.click()
+        self.until(lambda: self.page.question not in (None, first))
+        assert not other.exists() and not self.mark.exists()
+        self.answer(QMessageBox.RejectRole)
+        assert not self.taken
+
+    def test_closed_while_it_is_asked(self):
+        self.ask()
+        self.dialog.reject()
+        QTest.qWait(20)
+        assert not self.mark.exists() and not self.taken
+
+    def test_names_that_would_mislead(self):
+        needed = TrustNeededError("/a/<b>x\u202egnp.pt\n2", "0" * 64, 5, 0)
+        question = ask_to_trust(None, needed, True, lambda _: None)
+        text = question.text() + question.informativeText() + question.windowTitle()
+        assert "\u202e" not in text and "pt\n2" not in text
+        assert "<b>" in text and question.textFormat() == Qt.PlainText
+        assert "The workflow asks for it" in text
+        assert "Last changed" not in text  # which is unknown
+        question.reject()

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import threading
 import time
 from types import MappingProxyType, SimpleNamespace
@@ -9,10 +10,11 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
 from AnyQt.QtGui import QTextDocument
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QMessageBox
-from helpers import make_image, make_network_file
+from helpers import make_harmful_file, make_image, make_network_file
 from image_files import save_stack
 from Orange.data import Domain, StringVariable, Table
 from Orange.distance import Cosine
@@ -33,9 +35,10 @@ from Orange.widgets.unsupervised.owtsne import OWtSNE
 from Orange.widgets.utils.filedialogs import RecentPath
 
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
-from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder, clear_cache
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
+from orangecontrib.imageanalytics.networks.files import trust
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
     NETWORKS,
@@ -157,6 +160,14 @@ class TestEmbedding(Base):
         assert self.widget.device_label.text().startswith("in use: ")
         assert not self.widget.cancel_button.isEnabled()
         assert not self.widget.Error.active
+
+    def test_says_what_is_needed(self):
+        assert "Connect Import Images" in self.widget.status_label.text()
+        self.send_signal(self.widget.Inputs.images, Table("iris"))
+        assert "no column with images" in self.widget.status_label.text()
+        assert "no column with images" in str(self.widget.Warning.no_image_attribute)
+        self.send_signal(self.widget.Inputs.images, None)
+        assert "Connect Import Images" in self.widget.status_label.text()
 
     def test_intensity(self):
         folder = os.path.dirname(os.path.dirname(self.photos[0]))
@@ -795,7 +806,7 @@ class TestLayerAndFit(Base):
         assert self.widget.fit == "crop"
 
     def test_class_scores_of_a_network_without_a_classifier(self):
-        network = SimpleNamespace(has_classifier=False)
+        network = SimpleNamespace(has_classifier=False, has_layers=True)
         task = SimpleNamespace(choice=Choice("timm:a"), layer="logits")
         assert embedding_task._find_layer(task, network, None) == ("", "logits")
         network.has_classifier = True
@@ -842,6 +853,147 @@ class OwnBase(Base):
     def own(self):
         combo = self.widget.network_combo
         return texts(combo)[len(NETWORKS) + 1 :]
+
+
+class TestTrust(OwnBase):
+    """Files that can run code, which a workflow may name."""
+
+    VALUES = MappingProxyType({"size": 40, "mean": [0.5] * 3, "std": [0.2] * 3})
+
+    @pytest.fixture(autouse=True)
+    def harmful(self, tmp_path, nothing_trusted):
+        self.mark, self.folder = tmp_path / "sprung", nothing_trusted
+        self.path = make_harmful_file(tmp_path / "cells.pt2", self.mark)
+        self.choice = Choice.of_file(self.path, dict(self.VALUES))
+
+    def open_workflow(self):
+        self.opened(embedder=self.path, own_networks=[self.choice.as_settings()])
+
+    def answer(self, role):
+        question = self.widget._question
+        (button,) = (b for b in question.buttons() if question.buttonRole(b) == role)
+        button.click()
+        self.until(lambda: self.widget._question is None)
+
+    def assert_not_opened(self):
+        widget = self.widget
+        assert not self.mark.exists()
+        assert self.get_output("Embeddings") is None
+        assert not widget.Error.active
+        assert widget.Warning.trust_needed.is_shown()
+        assert "cells.pt2 has not been opened" in widget.status_label.text()
+        assert widget.status_stack.currentWidget() is widget.open_button
+        assert widget._question is None
+
+    def test_a_workflow_opens_nothing(self):
+        self.open_workflow()
+        self.embed(self.data)
+        self.assert_not_opened()
+        self.embed(self.data)  # nor at the second time
+        self.assert_not_opened()
+        self.widget.saveSettings()
+        packed = self.widget.settingsHandler.pack_data(self.widget)
+        assert "sha256" not in repr(packed) and "trust" not in repr(packed)
+
+    def test_no(self):
+        self.open_workflow()
+        self.embed(self.data)
+        self.widget.open_button.click()
+        question = self.widget._question
+        assert "The workflow asks for it" in question.informativeText()
+        self.widget.open_button.click()
+        assert self.widget._question is question  # there is only one
+        self.answer(QMessageBox.RejectRole)
+        QTest.qWait(20)
+        self.assert_not_opened()
+
+    def test_yes(self):
+        self.open_workflow()
+        self.embed(self.data)
+        self.widget.open_button.click()
+        self.answer(QMessageBox.AcceptRole)
+        self.wait_until_finished(timeout=60000)
+        assert self.mark.exists()
+        assert self.get_output("Embeddings").X.shape == (6, 4)
+        assert not self.widget.Warning.trust_needed.is_shown()
+        # Remembered on this computer, not in the workflow.
+        packed = self.widget.settingsHandler.pack_data(self.widget)
+        assert "sha256" not in repr(packed)
+        self.open_workflow()
+        embedded, _ = self.embed(self.data)
+        assert embedded.X.shape == (6, 4)
+        shutil.rmtree(self.folder)
+        trust._vouched.clear()
+        self.mark.rmdir()
+        clear_cache()
+        self.opened(**packed)
+        self.embed(self.data)
+        self.assert_not_opened()
+
+    def test_a_changed_file_is_asked_again(self):
+        self.open_workflow()
+        self.embed(self.data)
+        self.widget.open_button.click()
+        other = self.tmp / "other mark"
+        make_harmful_file(self.path, other)
+        self.answer(QMessageBox.AcceptRole)
+        self.wait_until_finished(timeout=60000)
+        assert not other.exists()
+        self.assert_not_opened()
+
+    def test_own_choice(self):
+        self.send_signal("Images", self.data)
+        self.wait_until_finished(timeout=60000)
+        self.use(self.choice)
+        self.wait_until_finished(timeout=60000)
+        self.assert_not_opened_after_use()
+
+    def assert_not_opened_after_use(self):
+        assert not self.mark.exists()
+        self.widget.open_button.click()
+        assert "You have chosen it." in self.widget._question.informativeText()
+        self.answer(QMessageBox.RejectRole)
+
+    def test_another_network_instead(self):
+        self.open_workflow()
+        self.embed(self.data)
+        self.choose(self.widget.network_combo, DEFAULT)
+        self.wait_until_finished(timeout=60000)
+        assert not self.widget.Warning.trust_needed.is_shown()
+        assert self.get_output("Embeddings").X.shape == (6, 1280)
+
+    def test_closed_while_it_is_asked(self):
+        self.open_workflow()
+        self.embed(self.data)
+        self.widget.open_button.click()
+        self.widget.onDeleteWidget()
+        assert not self.mark.exists()
+
+
+class TestWeights(OwnBase):
+    """Of a known architecture: with layers, as the listed networks."""
+
+    @pytest.fixture(autouse=True)
+    def weights(self, tmp_path):
+        from torchvision.models import squeezenet1_1
+
+        self.path = str(tmp_path / "cells.pth")
+        torch.save(squeezenet1_1(num_classes=3).state_dict(), self.path)
+        given = {"architecture": "torchvision:squeezenet1_1", "classes": 3, "size": 64}
+        self.choice = Choice.of_file(self.path, given)
+
+    def test_layers(self):
+        settings = {"embedder": self.path, "layer": "features.7"}
+        self.opened(own_networks=[self.choice.as_settings()], **settings)
+        embedded, _ = self.embed(self.data)
+        widget = self.widget
+        assert not widget.Error.active and not widget.Warning.layer_replaced.is_shown()
+        assert widget.layer_combo.isEnabled()
+        assert widget.layer == "features.7"
+        assert embedded.X.shape == (6, 256)
+        self.choose(widget.layer_combo, "logits")
+        self.wait_until_finished(timeout=60000)
+        assert self.get_output("Embeddings").X.shape == (6, 3)
 
 
 class TestFile(OwnBase):

@@ -373,7 +373,15 @@ class TestOWImageGrid(WidgetTest):
         assert self.view.look.message == ""
         data = self.data()
         self.send(data.transform(Domain([], None, data.domain.metas)))
-        assert "Image Embedding" in self.view.look.message
+        assert "Put Image Embedding before" in self.view.look.message
+        self.send(Table("iris"))
+        assert "no column with images" in self.view.look.message
+        with data.unlocked():
+            data.metas[:] = ""
+        self.send(data)
+        assert "Column 'image' is empty." in self.view.look.message
+        self.send(self.data()[:1])
+        assert self.view.look.message == ""
         self.send(None)
         assert "Connect Image Embedding" in self.view.look.message
 
@@ -502,7 +510,7 @@ class TestOWImageGrid(WidgetTest):
             patch.setattr(grid_task, "lay_out", fail)
             self.send(self.data())
         assert "of the moon" in str(self.widget.Error.unexpected_error)
-        assert self.view.look.message == ""
+        assert "could not be laid out" in self.view.look.message
         self.send(self.data())
         assert not self.widget.Error.active
 

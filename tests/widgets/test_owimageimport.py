@@ -162,6 +162,8 @@ class TestOWImportImages(WidgetTest):
         widget.controls.subfolders.click()
         assert self.output() is None
         assert widget.Warning.no_images.is_shown()
+        text = "Choose another folder or include the subfolders."
+        assert text in widget.status.label.text()
         widget.controls.subfolders.click()
         assert len(self.output()) == 6
         assert not widget.Warning.no_images.is_shown()
@@ -175,6 +177,7 @@ class TestOWImportImages(WidgetTest):
         widget = self.make(gone)
         assert self.output() is None
         assert gone in str(widget.Error.folder)
+        assert "press Reload to try again" in widget.status.label.text()
         os.rename(self.photos, gone)
         widget.folder_choice.reload_button.click()
         assert len(self.output()) == 6

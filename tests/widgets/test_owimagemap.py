@@ -175,6 +175,39 @@ class TestData(ImageMapTest):
         assert self.get_output(self.widget.Outputs.annotated_data) is None
         self.send(self.data()[:0])
         assert "t-SNE" in self.widget.view.message()
+        self.send(Table("iris"))
+        assert "no column with images" in self.widget.view.message()
+        data = self.data()
+        self.send(data.transform(Domain([], None, data.domain.metas[:1])))
+        assert "no two numeric columns" in self.widget.view.message()
+        with data.unlocked():
+            data.metas[:, 1:] = np.nan
+        self.send(data)
+        assert "Choose other axes." in self.widget.view.message()
+
+    def test_data_that_comes_before_the_window_is_open(self):
+        graph = self.widget.graph
+        self.send(self.data())
+        self.widget.resize(900, 600)
+        self.widget.show()
+        self.process_events(until=lambda: graph.view_box.width() > 300)
+        shown = graph.view_box.targetRange()
+        places = graph.images.places
+        home = places.home()
+        graph.reset_button_clicked()
+        np.testing.assert_allclose(graph.view_box.targetRange(), shown, atol=1e-6)
+        assert home.left() == pytest.approx(shown[0][0])
+        assert home.width() == pytest.approx(shown[0][1] - shown[0][0])
+
+    def test_a_larger_window_leaves_the_zoom_to_the_user(self):
+        self.send(self.data())
+        self.show()
+        box = self.widget.graph.view_box
+        box.scaleBy((0.5, 0.5))
+        zoomed = box.targetRange()
+        self.widget.resize(1100, 800)
+        self.process_events(until=lambda: self.widget.width() == 1100)
+        np.testing.assert_allclose(box.targetRange(), zoomed, atol=1e-6)
 
     def test_no_column_with_images(self):
         self.send(Table("iris"))

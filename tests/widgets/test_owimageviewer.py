@@ -476,8 +476,17 @@ class TestOWImageViewer(WidgetTest):
         assert "Import Images" in self.view.look.message
         self.send(self.data())
         assert self.view.look.message == ""
+        self.send(Table("iris"))
+        assert "no column with images" in self.view.look.message
+        data = self.data().copy()
+        with data.unlocked():
+            data.metas[:] = ""
+        self.send(data)
+        name = self.widget.image_attr.name
+        assert f"Column '{name}' is empty." in self.view.look.message
         self.send(None)
         assert "Import Images" in self.view.look.message
+        assert "no column" not in self.view.look.message
         # Nothing covers the images when a widget is opened for the first time.
         assert not OWImageViewer.UserAdviceMessages
 

@@ -14,6 +14,7 @@ from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.save_images import FORMATS, Encoding
 from orangecontrib.imageanalytics.widgets import owsaveimages as module
 from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import SkippedDialog
 
 NAMES = [f"{'first' if n < 3 else 'second'}/photo {n}.png" for n in range(6)]
@@ -120,7 +121,7 @@ class Base(WidgetTest):
 class TestSaving(Base):
     def test_save(self):
         self.give(self.data)
-        assert self.status() == "6 images to save."
+        assert self.status().startswith("6 images to save.")
         self.choose_folder()
         assert not os.path.exists(self.out)
         self.save()
@@ -138,6 +139,14 @@ class TestSaving(Base):
         assert tree(self.out) == NAMES
         assert self.widget.last_dir == str(self.tmp_path)
         assert self.widget.folder_edit.text() == self.out
+
+    def test_says_what_comes_next(self):
+        assert self.widget.folder_edit.text() == ""
+        assert self.widget.folder_edit.placeholderText() == "No folder chosen"
+        self.give(self.data)
+        assert self.status() == "6 images to save. Press Save to choose a folder."
+        self.choose_folder()
+        assert self.status() == "6 images to save."
 
     def test_save_as(self):
         self.give(self.data)
@@ -159,7 +168,10 @@ class TestSaving(Base):
         assert not os.path.exists("/no")
 
     def test_nothing_to_save(self):
-        for data, status in ((None, "No data."), (Table("iris"), "No images.")):
+        for data, status in (
+            (None, "Connect a table with images, to save them as files."),
+            (Table("iris"), NO_IMAGE_COLUMN),
+        ):
             self.give(data)
             assert self.status() == status
             assert not self.widget.bt_save.isEnabled()
@@ -445,11 +457,11 @@ class TestThread(Base):
         self.process_events(lambda: self.widget.saving is not None, 30_000)
         self.give(None)
         assert self.widget.task is None
-        assert self.status() == "No data."
+        assert self.status().startswith("Connect")
         gate.set()
         self.process_events(no_images_are_being_saved, 30_000)
         self.settle()
-        assert self.status() == "No data."
+        assert self.status().startswith("Connect")
 
     def test_deleted_while_saving(self):
         gate = self.hold()
@@ -517,7 +529,8 @@ class TestProblems(Base):
         self.choose_folder()
         self.save()
         assert self.out in str(self.widget.Error.folder)
-        assert self.status() == "No image was saved."
+        text = "No image was saved. Save As… takes another folder."
+        assert self.status() == text
         assert self.widget.bt_save.text() == "Save"
 
     def test_bugs_are_told(self):

@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import warnings
 import zlib
@@ -25,6 +24,7 @@ import numpy as np
 
 from orangecontrib.imageanalytics.cache_folder import user_cache
 from orangecontrib.imageanalytics.errors import first_line
+from orangecontrib.imageanalytics.networks.openvino_library import library
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 log = logging.getLogger(__name__)
@@ -41,14 +41,6 @@ TOLERANCE = 1e-4
 
 class Refused(Exception):
     """OpenVINO does not take a network, or computes something else."""
-
-
-def library():
-    """OpenVINO, imported without what tells its makers of each use."""
-    sys.modules.setdefault("openvino_telemetry", None)
-    import openvino
-
-    return openvino
 
 
 class Trial(NamedTuple):
@@ -182,12 +174,30 @@ def _convert(module, size: int):
     generator = torch.Generator().manual_seed(0)
     example = torch.randn(1, 3, size, size, generator=generator)
     try:
-        model = _read_trace(_trace(module, example))
+        model = _read(module.model) or _read_trace(_trace(module, example))
         model.reshape([1, 3, size, size])
     except Exception as error:  # of whatever kind: the network may be anyone's
         raise Refused(f"it cannot be converted ({first_line(error)})") from error
     if len(model.outputs) != 1:
         raise Refused(f"it has {len(model.outputs)} outputs")
+    return model
+
+
+def _read(module):
+    """The network of a file that OpenVINO reads itself; None for others.
+
+    Raises
+    ------
+    Refused
+        When the file is one that OpenVINO does not read.
+    """
+    from orangecontrib.imageanalytics.networks.files.module import OutputModule
+
+    if not isinstance(module, OutputModule):
+        return None
+    model = module.as_openvino()
+    if model is None:
+        raise Refused("its file is not for OpenVINO, or for several images at once")
     return model
 
 

@@ -18,7 +18,6 @@ from orangecontrib.imageanalytics.engine.compiled import (
     compile_network,
     find_about,
     find_compiled,
-    library,
 )
 from orangecontrib.imageanalytics.engine.device import (
     OPENVINO_DEVICES,
@@ -32,6 +31,7 @@ from orangecontrib.imageanalytics.engine.probing import (
 )
 from orangecontrib.imageanalytics.engine.runner import Runner, look, out_of_memory
 from orangecontrib.imageanalytics.errors import first_line
+from orangecontrib.imageanalytics.networks.openvino_library import library
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 

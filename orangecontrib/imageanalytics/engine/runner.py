@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orangecontrib.imageanalytics.engine.compiled import library
 from orangecontrib.imageanalytics.engine.device import (
     AUTOMATIC,
     OPENVINO_DEVICES,
@@ -25,6 +24,7 @@ from orangecontrib.imageanalytics.engine.device import (
 )
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks.network import not_here
+from orangecontrib.imageanalytics.networks.openvino_library import library
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 if TYPE_CHECKING:

@@ -94,6 +94,8 @@ class Network(ABC):
         string names the torchvision weights that list them.
     has_classifier : bool
         Whether there are logits to be read.
+    has_layers : bool
+        Whether anything but its output can be read.
     cpu_only : bool
         Whether it cannot run on a GPU.
     compiles : bool
@@ -110,6 +112,7 @@ class Network(ABC):
     layer: str = PENULTIMATE
     classes: tuple[str, ...] | str = ()
     has_classifier: bool = True
+    has_layers: bool = True
     cpu_only: bool = False
     compiles: bool = True
 
@@ -129,6 +132,14 @@ class Network(ABC):
         return self.weights.origin
 
     @property
+    def about(self) -> tuple[tuple[str, object], ...]:
+        """What has to be said of a file, beside its path, to find the network again.
+
+        As ``preprocessing`` for `find_network`; empty if nothing has to be said.
+        """
+        return ()
+
+    @property
     def fingerprint(self) -> str | None:
         """What tells its weights from any others; None as `Weights.fingerprint`."""
         return self.weights.fingerprint
@@ -136,6 +147,15 @@ class Network(ABC):
     def available(self) -> bool:
         """Whether the weights are on this computer; asks no network."""
         return self.weights.available()
+
+    def vouch(self) -> None:  # noqa: B027
+        """Remember that the user trusts its file, if that can run code.
+
+        Raises
+        ------
+        ModelError
+            When the file cannot be read.
+        """
 
     @abstractmethod
     def load(self, path: str) -> nn.Module:

@@ -233,23 +233,30 @@ DEFAULT = NETWORKS[0].id
 FAMILIES = {"torchvision": torchvision_networks, "timm": timm_networks}
 # Those that cannot be used, too: they are refused with the reason.
 FILE_ENDINGS = frozenset(
-    {".pt2", ".pt", ".onnx", ".pth", ".pkl", ".bin", ".ckpt", ".safetensors", ".h5"}
+    {".onnx", ".tflite", ".xml", ".pb", ".keras", ".h5", ".hdf5"}
+    | {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pt2"}
 )
 
 # Ran on the server of earlier versions only; their weights were never published.
 SERVER_ONLY = ("painters", "deeploc", "openface")
 
 
-def find_network(model: str | os.PathLike | Network, preprocessing=None) -> Network:
+def find_network(
+    model: str | os.PathLike | Network, preprocessing=None, trusted: bool = False
+) -> Network:
     """What is known of a network.
 
     Parameters
     ----------
     model : str, path-like or Network
         The id of an entry; ``"torchvision:NAME"`` or ``"timm:NAME"``, for which
-        those are imported; or the path of a file. A network is its own answer.
+        those are imported; or the path of a file or folder. A network is its own
+        answer.
     preprocessing : Preprocessing or dict, optional
         Of a file: what it expects of its input; see `network_file.find`.
+    trusted : bool
+        Whether the user vouches for it as it is now, if it is a file that can run
+        code.
 
     Raises
     ------
@@ -258,10 +265,15 @@ def find_network(model: str | os.PathLike | Network, preprocessing=None) -> Netw
     ModelError
         When a file cannot be used.
     """
-    if isinstance(model, Network):
-        if preprocessing is not None:
-            raise ValueError("a network that was found has its preprocessing")
-        return model
+    network = model if isinstance(model, Network) else _find(model, preprocessing)
+    if network is model and preprocessing is not None:
+        raise ValueError("a network that was found has its preprocessing")
+    if trusted:
+        network.vouch()
+    return network
+
+
+def _find(model: str | os.PathLike, preprocessing) -> Network:
     name = os.fspath(model)
     family, colon, member = name.partition(":")
     if isinstance(model, os.PathLike) or is_file_name(name):
@@ -294,9 +306,11 @@ def family_names(family: str) -> tuple[str, ...]:
 
 
 def is_file_name(model: str) -> bool:
-    """Whether a model is meant as a file, by its ending."""
+    """Whether a model is meant as a file or folder: by its ending, or as a path."""
     if model.partition(":")[0] in FAMILIES:  # some names end so, too
         return False
+    if "/" in model or "\\" in model:
+        return True
     return os.path.splitext(model)[1].lower() in FILE_ENDINGS
 
 
@@ -309,5 +323,5 @@ def _advice(name: str) -> str:
         )
     return (
         f"'{name}' is not a valid model, should be one of: {names}; or "
-        "torchvision:NAME, timm:NAME or a file .pt2, .pt or .onnx"
+        "torchvision:NAME, timm:NAME or the path of a file or folder with a network"
     )

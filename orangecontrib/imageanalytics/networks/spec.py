@@ -41,10 +41,13 @@ class NetworkReference:
         Where to find the network: as for `find_network`.
     fingerprint : str or None
         Of its weights; None where it was never known.
+    about : tuple of (str, object)
+        Of weights in a file: as `Network.about`.
     """
 
     id: str = field(compare=False)
     fingerprint: str | None
+    about: tuple[tuple[str, object], ...] = field(default=(), compare=False)
 
     def find(self, preprocessing: Preprocessing) -> Network:
         """The network.
@@ -60,7 +63,9 @@ class NetworkReference:
             When there is no such network, or its weights are others by now or
             have to be here to know that.
         """
-        of_file = preprocessing if is_file_name(self.id) else None
+        of_file = None
+        if is_file_name(self.id):
+            of_file = dict(self.about) or preprocessing
         network = find_network(self.id, of_file)
         if network.fingerprint is None:
             raise not_here(network)
@@ -173,7 +178,8 @@ class EmbeddingSpec:
 
     def portable(self) -> EmbeddingSpec:
         """The same with a reference instead of the network, to be kept with columns."""
-        reference = NetworkReference(self.network.id, self.network.fingerprint)
+        network = self.network
+        reference = NetworkReference(network.id, network.fingerprint, network.about)
         return dataclasses.replace(self, network=reference)
 
     def found(self) -> EmbeddingSpec:

@@ -46,7 +46,7 @@ class TimmNetwork(Network):
         """
         import torch
 
-        timm = _import_timm()
+        timm = import_timm()
         # Read here and not by timm, some versions of which unpickle whatever there
         # is.
         state = _read_state(self, path)
@@ -100,7 +100,7 @@ class TimmNetwork(Network):
         """As `Network.build`; if it can be, without memory for the weights."""
         import torch
 
-        timm = _import_timm()
+        timm = import_timm()
         try:
             with torch.device("meta"):
                 model = timm.create_model(self._timm_name)
@@ -126,7 +126,7 @@ def names() -> tuple[str, ...]:
     ModelError
         When timm is not installed.
     """
-    timm = _import_timm()
+    timm = import_timm()
     return tuple(
         PREFIX + name
         for name in timm.list_pretrained()
@@ -150,14 +150,21 @@ def find(name: str) -> TimmNetwork:
     ModelError
         When timm is not installed.
     """
-    timm = _import_timm()
+    timm = import_timm()
     full = name if "." in name else _with_default(name)
     if PREFIX + full not in names():
-        raise ValueError(_advice(name))
+        raise ValueError(advice(name))
     return _network(full, timm.get_pretrained_cfg(full))
 
 
-def _import_timm():
+def import_timm():
+    """The package timm.
+
+    Raises
+    ------
+    ModelError
+        When it is not installed.
+    """
     try:
         import timm
     except ImportError as error:
@@ -172,7 +179,7 @@ def _with_default(architecture: str) -> str:
 
     They are part of the id, since another version of timm may have others.
     """
-    config = _import_timm().get_pretrained_cfg(architecture)
+    config = import_timm().get_pretrained_cfg(architecture)
     return f"{architecture}.{config.tag}" if config else architecture
 
 
@@ -193,7 +200,8 @@ def _has_hash(url) -> bool:
     return bool(re.search(r"-[0-9a-f]{8,}\.pth$", url or ""))
 
 
-def _advice(name: str) -> str:
+def advice(name: str) -> str:
+    """Why there is no such network, and which names are similar."""
     known = [entry.removeprefix(PREFIX) for entry in names()]
     architecture, _, tag = name.partition(".")
     others = [entry for entry in known if entry.partition(".")[0] == architecture]
@@ -208,7 +216,7 @@ def _advice(name: str) -> str:
 
 def _network(name, config) -> TimmNetwork:
     architecture, _, tag = name.partition(".")
-    preprocessing = _preprocessing(config)
+    preprocessing = read_preprocessing(config.to_dict())
     return TimmNetwork(
         id=PREFIX + name,
         name=f"{architecture} ({tag})",
@@ -221,10 +229,17 @@ def _network(name, config) -> TimmNetwork:
     )
 
 
-def _preprocessing(config) -> Preprocessing:
+def read_preprocessing(config: dict) -> Preprocessing:
+    """What timm says of the preparation of images.
+
+    Parameters
+    ----------
+    config : dict
+        As timm's ``pretrained_cfg``.
+    """
     from timm.data import resolve_data_config
 
-    data = resolve_data_config(pretrained_cfg=config.to_dict())
+    data = resolve_data_config(pretrained_cfg=config)
     size = data["input_size"][-1]
     return Preprocessing(
         size=size,

@@ -28,7 +28,7 @@ from Orange.widgets.utils.localization import pl
 from Orange.widgets.utils.widgetpreview import WidgetPreview
 from Orange.widgets.widget import Input, Msg, Output, OWWidget
 
-from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.errors import ModelError, TrustNeededError
 from orangecontrib.imageanalytics.images.intensity import (
     AUTOMATIC,
     as_intensity,
@@ -53,6 +53,7 @@ from orangecontrib.imageanalytics.widgets.utils.embedding_task import (
     duration,
     embed,
 )
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.intensity_choice import (
     IntensityChoice,
 )
@@ -77,9 +78,11 @@ from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
     without_links,
 )
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
+from orangecontrib.imageanalytics.widgets.utils.trust_question import ask_to_trust
 
 log = logging.getLogger(__name__)
 
+NO_DATA = "Connect Import Images, or another table that says where images are."
 DEVICES = (("Automatic", "auto"), ("GPU", "gpu"), ("CPU", "cpu"))
 
 # Settings of version 1 number the networks in this order.
@@ -158,14 +161,12 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         skipped_images = Output("Skipped Images", Table)
 
     class Warning(OWWidget.Warning):
-        no_image_attribute = Msg(
-            "The data has no column that could name images (a text or "
-            "categorical meta)."
-        )
+        no_image_attribute = Msg(NO_IMAGE_COLUMN)
         images_skipped = Msg("{} skipped.")
         network_replaced = Msg("{} is not available; {} is used instead.")
         layer_replaced = Msg("{} has no layer '{}'; its default layer is used.")
         download_needed = Msg("{} has to be downloaded first ({}).")
+        trust_needed = Msg("{} can run any program when it is opened: see Open…")
         no_gpu = Msg("{} The CPU is used.")
         gpu_failed = Msg("{} failed, so the CPU was used.")
 
@@ -215,6 +216,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self._question = self._dialog = None
         self._used_column = None
         self._run_choice: Choice | None = None
+        self._trust_needed: TrustNeededError | None = None
+        self._vouched: TrustNeededError | None = None
+        self._is_of_workflow = not self.is_new
         self._may_ask = False  # only after a choice, not when a workflow is opened
         self._gave_up = False
         self._facts: Facts | None = None
@@ -229,7 +233,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self._make_buttons()
         self._forget_facts()
         self._show_network()
-        self._show_text("No data.")
+        self._show_text(NO_DATA)
 
     def _check_settings(self):
         try:
@@ -344,9 +348,12 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         return max(QLabel(text).sizeHint().width() for text in texts)
 
     def _make_status_box(self):
-        box = gui.vBox(self.controlArea, "Images")
+        box = gui.vBox(self.controlArea, "Status")
         self.status_label = QLabel()
         _wrap(self.status_label)
+        self.status_label.setAlignment(Qt.AlignLeft | Qt.AlignTop)
+        # Most texts have a line or two: the window keeps its size.
+        self.status_label.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         # Whoever fetches a file by hand copies its address from here.
         self.status_label.setTextInteractionFlags(Qt.TextBrowserInteraction)
         self.status_label.linkActivated.connect(self.show_skipped)
@@ -360,6 +367,10 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.status_stack.addWidget(QLabel())
         self.status_stack.addWidget(self.progress_bar)
         self.status_stack.addWidget(self.download_button)
+        self.open_button = QPushButton(
+            "Open…", autoDefault=False, clicked=self.ask_to_trust
+        )
+        self.status_stack.addWidget(self.open_button)
         self.status_stack.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Fixed)
         box.layout().addWidget(self.status_label)
         box.layout().addWidget(self.status_stack)
@@ -429,8 +440,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def _show_layers(self):
         network = self._facts.network if self._facts else None
+        only_output = not network.has_layers if network else self._choice.is_file
         self.layer_combo.show_layers(
-            network, self.layer, self._stages, only_output=self._choice.is_file
+            network, self.layer, self._stages, only_output=only_output
         )
 
     def _length(self) -> int | None:
@@ -562,6 +574,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def _use(self, choice: Choice):
         self.embedder = choice.model
+        self._is_of_workflow = False
         self._remember(choice)
         self.layer = ""
         self.Warning.network_replaced.clear()
@@ -643,6 +656,21 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         # Not exec: a loop of its own would run in the middle of the workflow's.
         question.open()
 
+    def ask_to_trust(self):
+        """Ask whether a file that can run code may be opened, and go on if so."""
+        if self._question is not None:
+            _raise(self._question)
+            return
+        needed = self._trust_needed
+
+        def answered(may_open):
+            self._question = None
+            if may_open:
+                self._vouched = needed
+                self.commit.now()
+
+        self._question = ask_to_trust(self, needed, self._is_of_workflow, answered)
+
     # The work -----------------------------------------------------------------------
 
     @gui.deferred
@@ -653,11 +681,11 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         if self._choice.is_listed:  # its file may have come or gone meanwhile
             self._facts = look_up(self._choice)
         if self.data is None:
-            self._show_text("No data.")
+            self._show_text(NO_DATA)
             self._send(None, None)
         elif self.image_column is None:
             self.Warning.no_image_attribute()
-            self._show_text("No images.")
+            self._show_text(NO_IMAGE_COLUMN)
             self._send(None, None)
         elif self._choice.is_listed and self._must_download():
             self._show_download()
@@ -671,6 +699,16 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.download_button.setText(f"Download ({size})…")
         self._send(None, None)
 
+    def _show_trust(self, needed: TrustNeededError):
+        """Say that a file is not opened unasked, and where to agree to it."""
+        self._trust_needed = needed
+        name = self._choice.label
+        self.Warning.trust_needed(name)
+        self._show_text(
+            f"{name} has not been opened, since it can run any program.", page=3
+        )
+        self._send(None, None)
+
     def _clear_results(self):
         self._gave_up = False
         self.skipped_images = []
@@ -680,6 +718,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.Warning.no_image_attribute,
             self.Warning.images_skipped,
             self.Warning.download_needed,
+            self.Warning.trust_needed,
             self.Warning.no_gpu,
             self.Warning.gpu_failed,
         ):
@@ -707,6 +746,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             },
             agreed=frozenset(self.agreed),
             places=tuple(self._search_paths()),
+            vouched=self._vouched,
         )
         self.start(embed, task)
 
@@ -796,6 +836,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def on_exception(self, ex: Exception):
         self.cancel_button.setEnabled(False)
+        if isinstance(ex, TrustNeededError):
+            self._show_trust(ex)
+            return
         text = "No image was embedded."
         if isinstance(ex, ModelError | ValueError):  # the latter: no such layer
             log.info("Embedding failed", exc_info=ex)

@@ -34,14 +34,21 @@ from orangecontrib.imageanalytics.widgets.utils.gridlook import (
     WHOLE,
     GridLookMixin,
 )
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
+    EMPTY_COLUMN,
+    NO_IMAGE_COLUMN,
+)
 from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
 from orangecontrib.imageanalytics.widgets.utils.selection import GroupSelection
 
 NO_DATA = (
-    "Connect Image Embedding, or any widget whose table has images and vectors.\n\n"
-    "For example: Import Images, Image Embedding, Image Grid"
+    "Connect Image Embedding, or another table with images and vectors.\n\n"
+    "Import Images → Image Embedding → Image Grid"
 )
-NO_FEATURES = "Put Image Embedding before Image Grid: it turns images into vectors."
+NO_FEATURES = (
+    "Put Image Embedding before Image Grid: it turns images into vectors.\n\n"
+    "Import Images → Image Embedding → Image Grid"
+)
 
 
 class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
@@ -114,7 +121,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
     # Layout -----------------------------------------------------------------------
 
     def _make_columns_box(self):
-        box = gui.vBox(self.controlArea, "Images")
+        box = self.options.add_box("Images")
         self.image_model = VariableListModel(parent=self)
         self.label_model = DomainModel(placeholder="(None)")
         self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
@@ -123,9 +130,8 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
             ("label_attr", "Label:", self.label_model, self._show_labels, "labels"),
             ("color_attr", "Color:", self.color_model, self._show_colors, "colors"),
         ):
-            self.add_combo(
-                box, name, label, model, callback, f"The column with the images' {tip}"
-            )
+            tip = f"The column with the images' {tip}"
+            self.add_combo(name, label, model, callback, tip)
         self.make_legend(box)
 
     def _make_buttons(self):
@@ -197,13 +203,13 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
             self._finish(NO_DATA)
         elif self.imageAttr is None:
             self.Error.no_image_attr()
-            self._finish("")
+            self._finish(NO_IMAGE_COLUMN)
         elif not self.data.domain.attributes:
             self.Error.no_features()
             self._finish(NO_FEATURES)
         elif not len(self._imaged):
             self.Warning.no_valid_data(f"column '{self.imageAttr.name}' is empty")
-            self._finish("")
+            self._finish(EMPTY_COLUMN.format(self.imageAttr.name))
         else:
             self._start()
 

@@ -68,6 +68,8 @@ being written wait until they are complete.</p>"""
 EMPTY = """\
 <b>Choose a folder of images</b>, or drop one or more folders here.<br/>
 If it has subfolders, they become the categories of the images in them."""
+NOT_READ = "Nothing was read. Choose another folder, or press Reload to try again."
+CANCELLED = "Cancelled. Press Reload to read the folder."
 
 
 @dataclass
@@ -136,7 +138,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         pattern = Msg("There are no categories: {}")
 
     class Information(OWFoldersBase.Information):
-        cancelled = Msg("Cancelled. Press Reload to read the folder.")
+        cancelled = Msg(CANCELLED)
 
     want_main_area = False
     resizing_enabled = False
@@ -163,7 +165,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         self.status.cancelled.connect(self.stop)
         self.status.news_asked.connect(self.load_news)
         self.status.link.connect(self._show_list)
-        gui.vBox(self.controlArea, "Images").layout().addWidget(self.status)
+        gui.vBox(self.controlArea, "Status").layout().addWidget(self.status)
         self.load()
 
     def _make_options_box(self):
@@ -256,7 +258,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         self._interrupt()
         self._stop_watching()
         self._listing = None
-        self._send(None, "Cancelled")
+        self._send(None, CANCELLED)
         self.Information.cancelled()
 
     def _interrupt(self):
@@ -282,12 +284,14 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         if found.problem:
             self.name_choice.show_problem(found.problem)
             self.Warning.pattern(found.problem)
+        summary = self._summary(found.table)
         if found.table is None:
             others = "" if self.subfolders else " or include the subfolders"
             self.Warning.no_images(self._where(), others)
+            summary += f"<br/>Choose another folder{others}."
         else:
             found.table.name = self._where()
-        self._send(found.table, self._summary(found.table))
+        self._send(found.table, summary)
         if not self._watcher.active:
             self._watch_changed()
 
@@ -305,7 +309,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         else:
             log.exception("Reading %s failed", self.folders, exc_info=ex)
             self.Error.unexpected(str(ex) or type(ex).__name__)
-        self._send(None, "The folder was not read")
+        self._send(None, NOT_READ)
 
     def _send(self, table, text):
         self.status.show_text(text)

@@ -21,6 +21,7 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import (
 )
 from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text, row_values
 from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.mapcontrols import (
@@ -44,11 +45,16 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoade
 from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
 
 _NONE = np.zeros(0, dtype=int)
+CHAIN = (
+    "Import Images → Image Embedding → t-SNE → Image Map\n"
+    "From t-SNE, connect the output Data, which has all images."
+)
 NO_DATA = (
     "Connect a table with images and two numeric columns that say where they are.\n\n"
-    "For example: Import Images, Image Embedding, t-SNE, Image Map.\n"
-    "Use the output Data of t-SNE, which has all images, rather than Selected Data."
+    + CHAIN
 )
+NO_NUMBERS = f"The data has no two numeric columns to place images by.\n\n{CHAIN}"
+NO_PLACES = "No row has a number in both '{}' and '{}'. Choose other axes."
 
 
 class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
@@ -61,7 +67,7 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
     priority = 170
 
     class Warning(OWDataProjectionWidget.Warning):
-        no_places = Msg("No row has a number in both '{}' and '{}'.")
+        no_places = Msg(NO_PLACES)
         no_images = Msg("Column '{}' is empty: there are only dots to show.")
         no_images_shown = Msg(
             "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
@@ -70,11 +76,7 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
         cannot_copy = Msg("{} cannot be copied: {}.")
 
     class Error(OWDataProjectionWidget.Error):
-        no_image_attr = Msg(
-            "The data has no column with images.\n"
-            "It must be a text or categorical column, among the meta attributes, "
-            "that holds file names or addresses."
-        )
+        no_image_attr = Msg(NO_IMAGE_COLUMN)
         no_numbers = Msg(
             "The data has no two numeric columns. Use Image Embedding, and t-SNE, "
             "PCA or MDS after it."
@@ -178,7 +180,19 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
         self._find_colors()
         self.graph.reset_graph()
         self.apply_selection()
-        self.view.set_message(NO_DATA if self.data is None else "")
+        self.view.set_message(self._message())
+
+    def _message(self) -> str:
+        """What to do next if there is nothing to show."""
+        if self.Error.no_image_attr.is_shown():
+            return NO_IMAGE_COLUMN
+        if self.Error.no_numbers.is_shown():
+            return NO_NUMBERS
+        if self.data is None:
+            return NO_DATA
+        if not self.valid_data.any():
+            return NO_PLACES.format(*(axis.name for axis in self.axes))
+        return ""
 
     @property
     def axes(self) -> tuple[Variable | None, Variable | None]:

@@ -21,13 +21,12 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_c
 from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
+    EMPTY_COLUMN,
+    NO_IMAGE_COLUMN,
     likely_image_columns,
     proposed_label,
 )
-from orangecontrib.imageanalytics.widgets.utils.imagesheet import (
-    LABEL_WIDTH,
-    OWImageSheet,
-)
+from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
 from orangecontrib.imageanalytics.widgets.utils.legend import MISSING_NAME
 from orangecontrib.imageanalytics.widgets.utils.roworder import ordered_rows
 from orangecontrib.imageanalytics.widgets.utils.selecteditems import (
@@ -42,10 +41,7 @@ from orangecontrib.imageanalytics.widgets.utils.variablescombo import VariablesC
 
 # How contexts in saved workflows mark a text column.
 STORED_TEXT = 100 + vartype(StringVariable("any"))
-NO_DATA = (
-    "Connect Import Images, or any widget whose table has a column with paths or "
-    "addresses of images."
-)
+NO_DATA = "Connect Import Images, or another table that says where images are."
 
 TIPS = {
     "image_attr": "Column with paths or addresses of images",
@@ -112,66 +108,52 @@ class OWImageViewer(OWImageSheet):
         view.set_message(NO_DATA)
 
     def _setup_controls(self) -> None:
-        box = gui.vBox(self.controlArea, "Images")
+        box = self.options.add_box("Images")
         self.image_model = VariableListModel(parent=self)
         self._add_combo(
-            box, "image_attr", "Column:", self.image_model, self._on_image_attr_changed
+            "image_attr", "Column:", self.image_model, self._on_image_attr_changed
         )
         self.labels_combo = VariablesCombo()
         self.labels_combo.changed.connect(self._on_labels_changed)
-        row = gui.hBox(box)
-        label = gui.label(row, self, "Labels:", labelWidth=LABEL_WIDTH)
-        label.setToolTip(TIPS["title_attrs"])
-        label.setBuddy(self.labels_combo)
-        row.layout().addWidget(self.labels_combo)
-        self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
-        self._add_combo(
-            box, "color_attr", "Color:", self.color_model, self._show_colors
-        )
-        self.make_legend(box)
-        self._setup_order()
-        gui.hSlider(
-            self.controlArea,
+        self.options.add_row("Labels:", self.labels_combo, TIPS["title_attrs"])
+        slider = gui.hSlider(
+            None,
             self,
             "imageSize",
-            box="Size",
             minValue=FlowGeometry.smallest,
             maxValue=FlowGeometry.largest,
             step=FlowGeometry.scale_step,
             callback=lambda: self.view.set_scale(self.imageSize),
             createLabel=False,
-            tooltip=TIPS["imageSize"],
         )
+        self.options.add_row("Size:", slider, TIPS["imageSize"])
+        self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
+        self._add_combo("color_attr", "Color:", self.color_model, self._show_colors)
+        self.make_legend(box)
+        self._setup_order()
         gui.rubber(self.controlArea)
         gui.auto_send(self.buttonsArea, self, "autoCommit")
 
     def _setup_order(self) -> None:
-        box = gui.vBox(self.controlArea, "Order")
+        self.options.add_box("Order")
         self.group_model = DomainModel(
             placeholder="(None)", valid_types=DiscreteVariable
         )
         self._add_combo(
-            box,
             "group_attr",
             "Group by:",
             self.group_model,
             self._on_group_attr_changed,
         )
         self.sort_model = DomainModel(placeholder="(As in the data)")
-        self._add_combo(
-            box, "sort_attr", "Sort by:", self.sort_model, self._show_in_order
+        self._add_combo("sort_attr", "Sort by:", self.sort_model, self._show_in_order)
+        check = gui.checkBox(
+            None, self, "descending", "Descending", callback=self._show_in_order
         )
-        gui.checkBox(
-            gui.indentedBox(box, LABEL_WIDTH + 4),
-            self,
-            "descending",
-            "Descending",
-            callback=self._show_in_order,
-            tooltip=TIPS["descending"],
-        )
+        self.options.add_row("", check, TIPS["descending"])
 
-    def _add_combo(self, box, name, label, model, callback) -> None:
-        self.add_combo(box, name, label, model, callback, TIPS[name])
+    def _add_combo(self, name, label, model, callback) -> None:
+        self.add_combo(name, label, model, callback, TIPS[name])
 
     def sizeHint(self):
         """Room for a good number of images."""
@@ -234,7 +216,7 @@ class OWImageViewer(OWImageSheet):
             self.intensity_of(self.image_attr),
         )
         self.set_details_of(self.data, self._rows)
-        view.set_message(NO_DATA if self.data is None else "")
+        view.set_message(self._message())
         self._show_labels()
         self._show_colors()
         view.set_sections(
@@ -244,6 +226,14 @@ class OWImageViewer(OWImageSheet):
         )
         self._restore_selection()
         self.count_selected()
+
+    def _message(self) -> str:
+        """What to do next if there are no images."""
+        if self.Error.no_image_attr.is_shown():
+            return NO_IMAGE_COLUMN
+        if self.data is None or not self._sources:
+            return NO_DATA
+        return "" if self._rows else EMPTY_COLUMN.format(self.image_attr.name)
 
     def _set_order(self) -> list[int]:
         """Put the rows into their order; how many there are in each group."""

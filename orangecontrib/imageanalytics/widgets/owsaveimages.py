@@ -7,7 +7,6 @@ from typing import ClassVar
 from AnyQt.QtCore import Qt, QTimer
 from AnyQt.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
@@ -48,7 +47,10 @@ from orangecontrib.imageanalytics.widgets.utils.file_options import (
     SIZE,
     FileOptions,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import show_placeholder
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.old_save_settings import migrate
+from orangecontrib.imageanalytics.widgets.utils.option_boxes import AlignedForms
 from orangecontrib.imageanalytics.widgets.utils.saving_task import Question, begin, save
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
     SkippedDialog,
@@ -58,6 +60,7 @@ from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 log = logging.getLogger(__name__)
 
+NO_DATA = "Connect a table with images, to save them as files."
 AUTOSAVE_MILLISECONDS = 700  # after the last change of an option
 
 
@@ -74,10 +77,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         data = Input("Data", Table)
 
     class Warning(OWWidget.Warning):
-        no_image_attribute = Msg(
-            "The data has no column that could name images (a text or "
-            "categorical meta)."
-        )
+        no_image_attribute = Msg(NO_IMAGE_COLUMN)
         no_folder = Msg("Choose a folder; autosave does nothing without.")
         autosave_waits = Msg(
             "Autosave waits until you press Save: this folder comes from the "
@@ -142,11 +142,12 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         gui.vBox(self.controlArea, "Images").layout().addWidget(self.columns)
         self.file_options = FileOptions(self, self._options_changed)
         gui.vBox(self.controlArea, "Files").layout().addWidget(self.file_options)
+        AlignedForms(self.controlArea)
         self._make_folder_box()
         self._make_status_box()
         self._make_buttons()
         self._show_folder()
-        self._show_state("No data.")
+        self._show_state(NO_DATA)
 
     def _show_replaced(self):
         format = self.replaced_settings.get("format")
@@ -162,7 +163,8 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
 
     def _make_folder_box(self):
         box = gui.vBox(self.controlArea, "Folder")
-        self.folder_edit = QLineEdit(readOnly=True)
+        self.folder_edit = QLineEdit(readOnly=True, placeholderText="No folder chosen")
+        show_placeholder(self.folder_edit)
         self.browse_button = QPushButton(
             "...",
             icon=self.style().standardIcon(QStyle.SP_DirOpenIcon),
@@ -171,16 +173,12 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             clicked=self.browse,
         )
         self.browse_button.setSizePolicy(QSizePolicy.Maximum, QSizePolicy.Fixed)
-        row = QHBoxLayout()
-        row.addWidget(self.folder_edit)
-        row.addWidget(self.browse_button)
-        box.layout().addLayout(row)
+        row = gui.hBox(box)
+        row.layout().addWidget(self.folder_edit)
+        row.layout().addWidget(self.browse_button)
+        autosave = "A&utosave when the data or an option changes"
         self.auto_check = gui.checkBox(
-            box,
-            self,
-            "auto_save",
-            "A&utosave when the data or an option changes",
-            callback=self._auto_save_changed,
+            box, self, "auto_save", autosave, callback=self._auto_save_changed
         )
 
     def _make_status_box(self):
@@ -212,7 +210,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self.bt_save_as.setToolTip("Choose a folder and save into it")
 
     def _show_folder(self):
-        self.folder_edit.setText(self.dirname or "No folder chosen")
+        self.folder_edit.setText(self.dirname)
         self.folder_edit.setToolTip(self.dirname)
         self.folder_edit.setCursorPosition(0)
 
@@ -265,12 +263,13 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
 
     def _show_ready(self):
         if self.data is None:
-            self._show_state("No data.")
+            self._show_state(NO_DATA)
         elif self.image_column is None:
-            self._show_state("No images.")
+            self._show_state(NO_IMAGE_COLUMN)
         else:
             n = len(self.data)
-            self._show_state(f"{n:,} {pl(n, 'image')} to save.")
+            where = "" if self.dirname else " Press Save to choose a folder."
+            self._show_state(f"{n:,} {pl(n, 'image')} to save.{where}")
 
     def _give_up(self):
         """Cancel saving, and forget what was stopped."""
@@ -457,14 +456,15 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             self.Warning.existed(text)
 
     def on_exception(self, ex: Exception):
-        self.saving = None
+        self.saving, text = None, "No image was saved."
         if isinstance(ex, OSError):
             reason = ex.strerror or ex
             self.Error.folder(f"The folder {self.dirname} cannot be used: {reason}.")
+            text = "No image was saved. Save As… takes another folder."
         else:
             log.exception("Saving failed", exc_info=ex)
             self.Error.unexpected_error(str(ex) or type(ex).__name__)
-        self._show_state("No image was saved.")
+        self._show_state(text)
 
     def show_failures(self):
         """Open the list of images that were not saved."""

@@ -1,59 +1,130 @@
-"""A network of one's own, in a file: a torch.export program, TorchScript or ONNX.
+"""A network of the user's own, in a file or folder.
 
-Nothing here imports torch; `loader` reads the files.
+What is data is opened freely. What can run code is opened only after the user has
+vouched for that very file; see `trust`. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import ntpath
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.files.archives import (
-    explain_refusal,
-    may_be_torchscript,
+from orangecontrib.imageanalytics.errors import ModelError, TrustNeededError
+from orangecontrib.imageanalytics.networks.files import (
+    known_architecture,
+    timm_folder,
+    trust,
 )
-from orangecontrib.imageanalytics.networks.files.onnx_data import (
-    check_external_data,
-    find_external_data,
-)
+from orangecontrib.imageanalytics.networks.files.file_weights import FileWeights
+from orangecontrib.imageanalytics.networks.files.kinds import Kind, find_kind
 from orangecontrib.imageanalytics.networks.files.preparation import (
     HELP,
+    WEIGHTS_HELP,
     Preparation,
+    check_values,
     find_preparation,
     prepare,
     read_preparation,
+    stem_of,
 )
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
-from orangecontrib.imageanalytics.networks.weights import (
-    checkpoints_folder,
-    sha256_of,
-)
 
 if TYPE_CHECKING:
     from torch import nn
 
-FORMATS = {
-    ".pt2": "A torch.export program",
-    ".pt": "A TorchScript network",
-    ".onnx": "An ONNX network",
-}
+    from orangecontrib.imageanalytics.networks.files.module import OutputModule
+
+AN = "AEIOU"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFile(Network):
-    """A network in a file, which has one output."""
+    """A network in a file, which has one output.
+
+    Attributes
+    ----------
+    kind : Kind
+    n_classes : int or None
+        Length of its output, if that is known.
+    """
+
+    kind: Kind
+    n_classes: int | None = None
+    layer: str = LOGITS  # its only output, whatever that is
+    has_layers: bool = False
+
+    def vouch(self) -> None:
+        """As `Network.vouch`."""
+        if self.kind.runs_code:
+            trust.vouch(self.weights.sha256, self.weights.path)
 
     def load(self, path: str) -> nn.Module:
-        """As `Network.load`."""
-        from orangecontrib.imageanalytics.networks.files import loader
+        """As `Network.load`; also when the network does not turn images into vectors.
 
-        return loader.load(self, path)
+        Raises
+        ------
+        TrustNeededError
+            When it can run code and the user has not vouched for it.
+        """
+        from orangecontrib.imageanalytics.networks.files import module
+
+        # Finds out, before anything is opened, whether all parts are in one place.
+        expected = self.weights.sha256
+        try:
+            model = self._open(path, expected)
+            module.check_output(model, self)
+        except TrustNeededError:
+            raise
+        except ModelError as error:
+            # Each is a reason that begins with a verb.
+            raise ModelError(f"{path} {str(error).rstrip('.')}.") from error.__cause__
+        except Exception as error:  # of whatever kind: torch raises any
+            raise ModelError(
+                f"{path} is damaged, or was made by a newer version of PyTorch: "
+                f"{module.short_reason(error)}"
+            ) from error
+        # Else its vectors would be kept as those of the file as it was.
+        self.weights.check_unchanged()
+        return model
+
+    def _open(self, path: str, sha256: str) -> OutputModule:
+        if self.kind.runs_code:
+            return self._open_code(path, sha256)
+        from orangecontrib.imageanalytics.networks.files import (
+            onnxruntime_files,
+            openvino_files,
+        )
+
+        try:
+            model = openvino_files.load_openvino(path, self.kind, self.input_size)
+        except openvino_files.UnknownOperationError as unknown:
+            if self.kind is not Kind.ONNX:
+                raise
+            try:
+                return onnxruntime_files.load_onnx(path)
+            except ModelError as error:
+                raise ModelError(f"{unknown}; it {error}") from error
+        if model.takes_whole_numbers and set(self.preprocessing.std) != {1}:
+            raise ModelError(
+                "takes whole numbers: what is said of it must be "
+                '{"range": 255, "mean": [0, 0, 0], "std": [1, 1, 1]}'
+            )
+        return model
+
+    def _open_code(self, path: str, sha256: str) -> OutputModule:
+        """What is checked is what is opened: the file is read only once."""
+        with open(path, "rb") as file:
+            content = file.read()
+        if trust.check_vouched(path, content) != sha256:
+            raise ModelError("has changed since it was chosen")
+        from orangecontrib.imageanalytics.networks.files import programs
+
+        if self.kind is Kind.PROGRAM:
+            return programs.open_program(content)
+        return programs.open_script(content)
 
     def read_layer(self, model: nn.Module, layer: str) -> nn.Module:
         """As `Network.read_layer`: the network itself."""
@@ -66,143 +137,16 @@ class NetworkFile(Network):
         return ()
 
 
-@dataclass(frozen=True)
-class FileWeights:
-    """The file of a network, which is never downloaded.
-
-    Attributes
-    ----------
-    file : str
-        Its absolute path, maybe on another computer.
-    """
-
-    file: str
-
-    megabytes = 0
-    licence = ""
-    source = ""
-
-    @property
-    def path(self) -> str:
-        """Where it lies: as given, or by that name among torch's checkpoints."""
-        if not os.path.exists(self.file) and os.path.isfile(self._fallback):
-            return self._fallback
-        return self.file
-
-    @property
-    def _fallback(self) -> str:
-        # ntpath splits at both kinds of slashes.
-        return os.path.join(checkpoints_folder(), ntpath.basename(self.file))
-
-    @property
-    def origin(self) -> str:
-        """Where it comes from, in words."""
-        return f"file {self.path}"
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of the content when it was first asked for.
-
-        Raises
-        ------
-        ModelError
-            When the file cannot be read.
-        """
-        return self._fingerprint_now()
-
-    def check_unchanged(self) -> None:
-        """
-        Raises
-        ------
-        ModelError
-            When the content is another one than that of `fingerprint`.
-        """
-        if self._fingerprint_now() != self.fingerprint:
-            raise ModelError(f"{self.path} has changed since it was chosen.")
-
-    def _fingerprint_now(self) -> str:
-        path = self.ensure(ntpath.basename(self.file))
-        try:
-            return "sha256:" + _fingerprint(path)
-        except ModelError as error:
-            raise ModelError(f"{path} {error}.") from error
-        except OSError as error:
-            raise ModelError(
-                f"{error.filename} cannot be read: {error.strerror}"
-            ) from error
-
-    def available(self) -> bool:
-        """Whether the file is on this computer."""
-        return os.path.isfile(self.path)
-
-    def ensure(self, name: str, callback=None) -> str:
-        """Path of the file; there is never anything to download.
-
-        Raises
-        ------
-        ModelError
-            When it is missing, empty, a folder, or cannot be opened.
-        """
-        path = self.path
-        if os.path.isdir(path):
-            raise ModelError(f"{path} is a folder, not the file of a network.")
-        if not os.path.exists(path):
-            raise ModelError(
-                f"The file of the network {name} is neither at {self.file} "
-                f"nor at {self._fallback}."
-            )
-        try:
-            with open(path, "rb") as file:
-                if not file.read(1):
-                    raise ModelError(f"{path} is empty.")
-        except OSError as error:
-            raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-        return path
-
-
-def _fingerprint(path: str) -> str:
-    """Hash of a file, and of those beside it in which an ONNX file keeps weights."""
-    files = [path]
-    if path.lower().endswith(".onnx"):
-        folder = os.path.dirname(path)
-        names = _cached(_external_data, path)
-        check_external_data(names, folder)  # before anything else is opened
-        files += [os.path.join(folder, name) for name in names]
-    hashes = [_cached(_sha256, file) for file in files]
-    if len(hashes) == 1:
-        return hashes[0]
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-
-def _cached(function, path: str):
-    """What a function finds in a file that has not changed since."""
-    status = os.stat(path)
-    return function(path, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=64)
-def _sha256(path: str, _size: int, _mtime: int) -> str:
-    with open(path, "rb") as file:
-        return sha256_of(file)
-
-
-@functools.lru_cache(maxsize=64)
-def _external_data(path: str, _size: int, _mtime: int) -> tuple[str, ...]:
-    with open(path, "rb") as file:
-        return find_external_data(file.read())
-
-
-def find(path: str, preprocessing: Preprocessing | dict | None = None) -> NetworkFile:
-    """The network in a file.
+def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Network:
+    """The network in a file or folder.
 
     Parameters
     ----------
     path : str
-        Of a file ``.pt2`` (written by ``torch.export.save``), ``.pt``
-        (TorchScript) or ``.onnx``. When there is none, one of the same name in
+        Of any kind that `Kind` lists. When there is none, one of the same name in
         the folder of torch's checkpoints is used.
     preprocessing : Preprocessing or dict, optional
-        How images are prepared; a dict has the keys that `prepare` describes.
+        How images are prepared; a dict has the keys that `preparation` describes.
         By default as a JSON or TOML file of the same name beside it says.
 
     Raises
@@ -215,36 +159,78 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
         path = os.path.abspath(path)
     weights = FileWeights(path)
     found = weights.ensure(ntpath.basename(path))
-    ending = os.path.splitext(path)[1].lower()
-    if ending not in FORMATS:
-        raise ModelError(explain_refusal(found))
-    preparation = _find_preparation(found, preprocessing)
+    kind = find_kind(found)
+    if kind.has_architecture:
+        return _find_weights(path, found, kind, preprocessing)
+    preparation = _find_preparation(found, kind, preprocessing)
+    what = _with_article(kind)
     return NetworkFile(
         id=path,
         name=ntpath.basename(path),
-        description=f"{FORMATS[ending]}, from a file.",
+        description=f"{what[0].upper()}{what[1:]}, from a file.",
         input_size=preparation.preprocessing.size,
         weights=weights,
         preprocessing=preparation.preprocessing,
-        layer=LOGITS,  # its only output, whatever that is
         classes=preparation.classes,
-        cpu_only=ending == ".onnx",
-        compiles=False,  # what it does may depend on the image
+        kind=kind,
+        n_classes=preparation.n_classes,
+        cpu_only=not kind.runs_code,
+        compiles=not kind.runs_code,  # what code does may depend on the image
     )
 
 
-def _find_preparation(path, given) -> Preparation:
-    if isinstance(given, Preprocessing):
-        return Preparation(given)
-    if given is not None:
-        return prepare(given, f"Preparation for {os.path.basename(path)}")
-    values = read_preparation(path)
+def _find_weights(path, found, kind, preprocessing) -> Network:
+    given = None
+    if isinstance(preprocessing, Preprocessing):
+        given, preprocessing = preprocessing, None
+    values, where = _read_values(found, preprocessing)
+    if kind is Kind.TIMM:
+        _refuse_architecture(values, where, found, kind)
+        return timm_folder.find(path, found, given, values or {}, where)
     if values is None:
-        if path.lower().endswith(".pt") and not may_be_torchscript(path):
-            raise ModelError(explain_refusal(path))
-        stem = os.path.splitext(path)[0]
         raise ModelError(
-            f"How are images prepared for {path}? Say it in a file {stem}.json "
-            f"or {stem}.toml. {HELP}"
+            f"Of which architecture are the weights in {found}? Say it in "
+            f"{_file_names(found)}. {WEIGHTS_HELP} (A whole network that torch.save "
+            "has written can run code, and is not opened.)"
         )
-    return prepare(values, find_preparation(path)[0])
+    return known_architecture.find(path, values, given, where)
+
+
+def _find_preparation(found, kind, preprocessing) -> Preparation:
+    if isinstance(preprocessing, Preprocessing):
+        return Preparation(preprocessing)
+    values, where = _read_values(found, preprocessing)
+    if values is None:
+        raise ModelError(
+            f"How are images prepared for {found}? Say it in {_file_names(found)}. "
+            f"{HELP}"
+        )
+    _refuse_architecture(values, where, found, kind)
+    return prepare(values, where)
+
+
+def _read_values(found, given) -> tuple[dict | None, str]:
+    """What is said about a network, and where; None if nothing is."""
+    if given is not None:
+        where = f"Preparation for {os.path.basename(found)}"
+        check_values(given, where)
+        return dict(given), where
+    values = read_preparation(found)
+    return values, find_preparation(found)[0] if values is not None else ""
+
+
+def _refuse_architecture(values, where, found, kind) -> None:
+    if values and "architecture" in values:
+        raise ModelError(
+            f"{where} names an architecture, but {found} is {_with_article(kind)}: "
+            "remove architecture."
+        )
+
+
+def _file_names(found: str) -> str:
+    stem = stem_of(found)
+    return f"a file {stem}.json or {stem}.toml"
+
+
+def _with_article(kind: Kind) -> str:
+    return f"{'an' if kind.value[0] in AN else 'a'} {kind.value}"

@@ -1,9 +1,13 @@
-"""How images are prepared for the file of a network, as its owner writes it down.
+"""What the owner of a network's file writes down about it.
 
-In a file NAME.json or NAME.toml beside NAME.pt2, or in a dictionary with the same
+In a file NAME.json or NAME.toml beside NAME.onnx, or in a dictionary with the same
 keys::
 
     {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+
+For a file of weights::
+
+    {"architecture": "torchvision:resnet18", "classes": ["cat", "dog"]}
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,12 +28,17 @@ MAX_BYTES = 10**6  # of a JSON or TOML file
 # The time that it takes to read a key of TOML grows with the square of its dots.
 MAX_DOTS = 5000
 MIN_STD = 1e-6  # on the scale 0 to 1
+MAX_CLASSES = 10**6
 EXAMPLE = """\
 {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}"""
 HELP = f"""\
 It needs the keys size, mean and std, and may have channels, range, resize, \
 interpolation, fit and classes; for example:
 {EXAMPLE}"""
+ARCHITECTURE = re.compile(r"(torchvision|timm):\w[\w.-]*", re.ASCII)
+WEIGHTS_HELP = """\
+It needs the keys architecture and classes (their names or their number); for example:
+{"architecture": "torchvision:resnet18", "classes": ["cat", "dog"]}"""
 
 
 @dataclass(frozen=True)
@@ -40,10 +50,13 @@ class Preparation:
     preprocessing : Preprocessing
     classes : tuple of str
         Names of the network's outputs; empty where they are not given.
+    n_classes : int or None
+        Number of the network's outputs, if it is given.
     """
 
     preprocessing: Preprocessing
     classes: tuple[str, ...] = ()
+    n_classes: int | None = None
 
 
 def read_preparation(path: str) -> dict | None:
@@ -70,16 +83,28 @@ def read_preparation(path: str) -> dict | None:
             f"There are both {files[0]} and {files[1]}, and only one can say how "
             "images are prepared: remove the other."
         )
-    return _parse(files[0]) if files else None
+    return parse(files[0]) if files else None
 
 
 def find_preparation(path: str) -> list[str]:
     """Paths of the files beside that of a network that say how to prepare images."""
-    stem = os.path.splitext(path)[0]
+    stem = stem_of(path)
     return [stem + end for end in (".json", ".toml") if os.path.isfile(stem + end)]
 
 
-def _parse(file: str) -> dict:
+def stem_of(path: str) -> str:
+    """The path of a network without the ending, which names of folders do not have."""
+    return path if os.path.isdir(path) else os.path.splitext(path)[0]
+
+
+def parse(file: str) -> dict:
+    """What stands in a JSON or TOML file, not checked.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be read, is very long, or holds no keys.
+    """
     try:
         text = _read(file)
         values = json.loads(text) if file.endswith(".json") else _toml(text)
@@ -87,7 +112,7 @@ def _parse(file: str) -> dict:
         raise ModelError(f"{file} cannot be read: {error}") from error
     if not isinstance(values, Mapping):
         raise ModelError(f"{file} holds no keys. {HELP}")
-    return values
+    return dict(values)
 
 
 def _read(file: str) -> str:
@@ -118,7 +143,8 @@ def prepare(values: dict, where: str) -> Preparation:
         ``size`` in pixels, ``mean`` and ``std`` of three channels on the scale 0
         to 1, or to ``range``; optional: ``range`` (1 or 255), ``channels`` (RGB
         or BGR), ``resize`` in pixels, ``interpolation`` (bilinear or bicubic),
-        ``fit`` (crop, stretch or pad) and ``classes``, a list of names.
+        ``fit`` (crop, stretch or pad) and ``classes``, a list of names or their
+        number.
     where : str
         In which file or dialog, for messages.
 
@@ -128,18 +154,9 @@ def prepare(values: dict, where: str) -> Preparation:
         When anything is missing, unknown or cannot be meant; names `where`, the
         key and the reason.
     """
-    if not isinstance(values, Mapping):
-        raise ModelError(f"{where} must be a dictionary, not {_show(values)}.")
+    check_values(values, where)
     if missing := [key for key in REQUIRED if key not in values]:
         raise ModelError(f"{where} lacks {', '.join(missing)}. {HELP}")
-    for key, value in values.items():
-        if key not in KEYS:
-            raise ModelError(f"{where} has the unknown key '{key}'. {HELP}")
-        requirement, is_right = KEYS[key]
-        if not is_right(value):
-            raise ModelError(
-                f"{where}: {key} must be {requirement}, not {_show(value)}."
-            )
     if reason := _find_contradiction(values):
         raise ModelError(f"{where}: {reason}")
     # Tables of weights are on the scale 0 to 1, Preprocessing on that of pixels.
@@ -158,7 +175,49 @@ def prepare(values: dict, where: str) -> Preparation:
             )
         },
     )
-    return Preparation(preprocessing, tuple(values.get("classes", ())))
+    classes = values.get("classes", ())
+    if isinstance(classes, int):
+        return Preparation(preprocessing, (), classes)
+    return Preparation(preprocessing, tuple(classes), len(classes) or None)
+
+
+def check_values(values: dict, where: str) -> None:
+    """Check each value by itself; as for `prepare`, but none has to be there.
+
+    Raises
+    ------
+    ModelError
+        When one is unknown or of the wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise ModelError(f"{where} must be a dictionary, not {_show(values)}.")
+    for key, value in values.items():
+        if key not in KEYS:
+            raise ModelError(f"{where} has the unknown key '{key}'. {HELP}")
+        requirement, is_right = KEYS[key]
+        if not is_right(value):
+            raise ModelError(
+                f"{where}: {key} must be {requirement}, not {_show(value)}."
+            )
+
+
+def complete(values: dict, defaults: dict) -> dict:
+    """What is written down, completed by what an architecture expects.
+
+    Parameters
+    ----------
+    values : dict
+        Checked by `check_values`.
+    defaults : dict
+        With the same keys; ``mean`` and ``std`` are of RGB on the scale 0 to 1.
+    """
+    defaults = dict(defaults)
+    if "size" in values:  # then the images were scaled in another way, too
+        defaults.pop("resize", None)
+    for key in ("mean", "std"):
+        scaled = [values.get("range", 1) * value for value in defaults[key]]
+        defaults[key] = scaled[::-1] if values.get("channels") == "BGR" else scaled
+    return defaults | values
 
 
 def _find_contradiction(values) -> str:
@@ -208,13 +267,24 @@ def _is_length(value) -> bool:
     return is_whole and 1 <= value <= MAX_SIZE
 
 
-def _are_names(value) -> bool:
+def are_names(value) -> bool:
+    """Whether these are different names of printable characters."""
     return (
         isinstance(value, list | tuple)
         and len(value) > 0
         and all(map(_is_name, value))
         and len(set(value)) == len(value)
     )
+
+
+def _is_architecture(value) -> bool:
+    return isinstance(value, str) and bool(ARCHITECTURE.fullmatch(value))
+
+
+def _are_classes(value) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return 0 <= value <= MAX_CLASSES
+    return are_names(value)
 
 
 def _is_name(value) -> bool:
@@ -249,5 +319,13 @@ KEYS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "resize": _PIXELS,
     "interpolation": _one_of("bilinear", "bicubic"),
     "fit": _one_of(*FITS),
-    "classes": ("a list of different names of printable characters", _are_names),
+    "classes": (
+        f"a list of different names of printable characters, or a number from 0 to "
+        f"{MAX_CLASSES:,}",
+        _are_classes,
+    ),
+    "architecture": (
+        '"torchvision:NAME" or "timm:NAME", with a name that the package has',
+        _is_architecture,
+    ),
 }

@@ -11,9 +11,14 @@ from dataclasses import dataclass, field
 from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.engine.device import choose_device
-from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.errors import (
+    Cancelled,
+    ModelError,
+    TrustNeededError,
+)
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.sources import column_sources
+from orangecontrib.imageanalytics.networks.files import trust
 from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
 from orangecontrib.imageanalytics.widgets.utils.network_choice import (
     Choice,
@@ -38,6 +43,7 @@ class Task:
     options: Mapping[str, object] = field(default_factory=dict)
     agreed: frozenset[str] = frozenset()  # networks that may be downloaded
     places: tuple[tuple[str, str], ...] = ()  # where the workflow is
+    vouched: TrustNeededError | None = None  # what the user has agreed to open
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,13 @@ def _say_where_else(text, task) -> str:
 
 def _embed(task, state):
     progress = Reporter(task.choice.label, len(task.data), state)
+    if task.vouched is not None:
+        trust.vouch(task.vouched.sha256, task.vouched.path)
     progress.say("Looking up the network…")
     facts = look_up(task.choice)
     progress.show(facts)
     # Before the download, which may turn out not to be wanted then.
-    stages = facts.network.stages() if _needs_stages(task) else None
+    stages = facts.network.stages() if _needs_stages(task, facts) else None
     layer, missing_layer = _find_layer(task, facts.network, stages)
     if facts.must_download:
         if facts.network.id not in task.agreed:
@@ -130,14 +138,14 @@ def _embed(task, state):
         )
 
 
-def _needs_stages(task: Task) -> bool:
-    return not task.choice.is_file and task.layer not in ("", PENULTIMATE, LOGITS)
+def _needs_stages(task: Task, facts: Facts) -> bool:
+    return facts.network.has_layers and task.layer not in ("", PENULTIMATE, LOGITS)
 
 
 def _find_layer(task: Task, network: Network, stages) -> tuple[str, str]:
     """The layer to use, and the requested layer if the network does not have it."""
     layer = task.layer
-    if task.choice.is_file:
+    if not network.has_layers:
         # Asked for, class scores are in columns with the names of the classes.
         return LOGITS if network.classes else "", layer
     if layer == LOGITS:

@@ -21,6 +21,7 @@ from AnyQt.QtWidgets import (
 from Orange.widgets.utils.filedialogs import RecentPath
 
 from orangecontrib.imageanalytics.widgets.utils.folder_dialog import choose_folders
+from orangecontrib.imageanalytics.widgets.utils.form_parts import show_placeholder
 from orangecontrib.imageanalytics.widgets.utils.recent_folders import RecentFolders
 
 _MOST_ROWS = 5
@@ -78,6 +79,7 @@ class FolderChoice(QWidget):
         combo.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
         combo.setMinimumContentsLength(20)
         combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
+        show_placeholder(combo)
         combo.activated.connect(lambda index: self._choose(combo.itemData(index)))
         return combo
 

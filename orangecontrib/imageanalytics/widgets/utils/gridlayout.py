@@ -23,6 +23,7 @@ from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 log = logging.getLogger(__name__)
 
 LAYOUTS = (("t-SNE", "t-sne"), ("PCA", "pca"), ("MDS", "mds"))
+FAILED = "The images could not be laid out. The message below says why."
 MIN_SIZE, MAX_SIZE = 1, 1000
 # While a window is resized, the grid waits until its size is settled.
 SETTLE_MS = 400
@@ -48,43 +49,40 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
     # Controls
 
     def _make_grid_box(self):
-        box = gui.vBox(self.controlArea, "Grid")
-        self.layout_combo = QComboBox(
-            toolTip="How likeness is measured; t-SNE keeps the most neighbours together"
-        )
+        self.options.add_box("Grid")
+        self.layout_combo = QComboBox()
         for text, value in LAYOUTS:
             self.layout_combo.addItem(text, value)
         self.layout_combo.setCurrentIndex(
             self.layout_combo.findData(self.layout_method)
         )
         self.layout_combo.activated.connect(self._change_layout)
-        row = gui.hBox(box)
-        gui.label(row, self, "Layout:", labelWidth=56)
-        row.layout().addWidget(self.layout_combo, 1)
-        gui.checkBox(
-            box,
+        tip = "How likeness is measured; t-SNE keeps the most neighbours together"
+        self.options.add_row("Layout:", self.layout_combo, tip)
+        check = gui.checkBox(
+            None,
             self,
             "auto_size",
             "Set size automatically",
             callback=self._change_auto_size,
-            tooltip="As few cells as fill the window",
         )
-        self.spins = [
-            gui.spin(
-                box,
+        self.options.add_row("", check, "As few cells as fill the window")
+        self.spins = []
+        for name, label, callback in (
+            ("columns", "Columns:", self._change_columns),
+            ("rows", "Rows:", self._change_rows),
+        ):
+            spin = gui.spin(
+                None,
                 self,
                 name,
                 MIN_SIZE,
                 MAX_SIZE,
-                label=label,
                 callback=callback,
                 alignment=Qt.AlignmentFlag.AlignRight,
             )
-            for name, label, callback in (
-                ("columns", "Columns:", self._change_columns),
-                ("rows", "Rows:", self._change_rows),
-            )
-        ]
+            self.options.add_row(label, spin)
+            self.spins.append(spin)
 
     def _make_run_button(self):
         self.run_button = QPushButton(
@@ -170,18 +168,19 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
     def on_done(self, result: tuple[ImageGrid, float]):
         """Show the grid."""
         self.run_button.setEnabled(False)
-        first = self.grid is None
+        first, message = self.grid is None, ""
         self.grid, self._image_aspect = grid, _ = result
         n_skipped = len(grid.skipped)
         if not len(grid):
             reason = "all vectors have missing or only equal values"
             self.Warning.no_valid_data(reason)
+            message = "No image can be laid out: " + reason + "."
         elif n_skipped:
             self.Warning.left_out(
                 f"{n_skipped:,} {pl(n_skipped, 'image is|images are')}"
             )
         self._show_grid(first)
-        self._finish("")
+        self._finish(message)
 
     def on_exception(self, ex: Exception):
         """Say why there is no grid."""
@@ -191,7 +190,7 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
         else:
             log.exception("Laying out failed", exc_info=ex)
             self.Error.unexpected_error(str(ex) or type(ex).__name__)
-        self._finish("")
+        self._finish("" if self.grid is not None else FAILED)
 
     def _start_or_stop(self):
         if self.task is None:
@@ -201,7 +200,7 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
         self.Information.stopped()
         self.run_button.setText("Start")
         self.run_button.setEnabled(True)
-        self._finish("" if self.grid is not None else "Stopped")
+        self._finish("" if self.grid is not None else "Stopped. Start begins anew.")
 
     def cancel(self):
         """Stop the work, if there is any."""

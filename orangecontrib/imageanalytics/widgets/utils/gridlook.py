@@ -24,25 +24,25 @@ class GridLookMixin:
     data_subset: Table | None
 
     def _make_look_boxes(self):
+        box = self.options.add_box("Cells")
         gui.radioButtons(
-            self.controlArea,
+            box,
             self,
             "cell_fit",
             ["Whole image", "Cut to fill the cell"],
-            box="Cells",
             callback=lambda: self.view.set_crop(self.cell_fit == CROPPED),
         )
-        gui.hSlider(
-            self.controlArea,
+        slider = gui.hSlider(
+            None,
             self,
             "zoom",
-            box="Zoom",
             minValue=0,
             maxValue=100,
             callback=self._change_zoom,
             createLabel=False,
-            tooltip="Or hold Ctrl and turn the mouse wheel",
         )
+        tip = "Size of the cells; or hold Ctrl and turn the mouse wheel"
+        self.options.add_row("Zoom:", slider, tip)
         gui.rubber(self.controlArea)
 
     def _label_view(self):

@@ -4,6 +4,18 @@ from Orange.data import DiscreteVariable, StringVariable, Table, Variable
 
 from orangecontrib.imageanalytics.images.sources import image_columns
 
+#: What widgets say of data without such a column, and what to do then.
+NO_IMAGE_COLUMN = (
+    "The data has no column with images.\n\n"
+    "Use data from Import Images, or a table with a column of file names or web "
+    "addresses: a text or categorical one, among the meta attributes."
+)
+#: And of a column without any.
+EMPTY_COLUMN = (
+    "Column '{}' is empty.\n\nChoose another column, or connect a table that says "
+    "where images are."
+)
+
 
 def likely_image_columns(data: Table) -> list[Variable]:
     """Columns of images; unmarked categories are rarely that if there is text."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from AnyQt.QtCore import QModelIndex, Qt
+from AnyQt.QtCore import QModelIndex
 from AnyQt.QtWidgets import QMenu, QWidget
 from Orange.data import Table, Variable
 from Orange.widgets import gui
@@ -21,9 +21,11 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import Coloring
 from orangecontrib.imageanalytics.widgets.utils.geometry import Geometry
 from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard, card_text
 from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.utils.legend import Legend
+from orangecontrib.imageanalytics.widgets.utils.option_boxes import OptionBoxes
 from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_details
 from orangecontrib.imageanalytics.widgets.utils.selection import Selection
 from orangecontrib.imageanalytics.widgets.utils.sheet_export import SheetExport
@@ -33,7 +35,6 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailM
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
 from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
 
-LABEL_WIDTH = 64
 #: Images in cells of so many points are not shown larger under the mouse.
 LARGE = 260
 
@@ -55,11 +56,7 @@ class OWImageSheet(OWWidget, openclass=True):
         cannot_copy = Msg("{} cannot be copied: {}.")
 
     class Error(OWWidget.Error):
-        no_image_attr = Msg(
-            "The data has no column with images.\n"
-            "It must be a text or categorical column, among the meta attributes, that "
-            "holds file names or addresses."
-        )
+        no_image_attr = Msg(NO_IMAGE_COLUMN)
 
     graph_name = "sheet"
 
@@ -69,15 +66,14 @@ class OWImageSheet(OWWidget, openclass=True):
     def __init__(self):
         super().__init__()
         self.coloring: Coloring | None = None
+        self.options = OptionBoxes(self.controlArea)
 
-    def add_combo(self, box: QWidget, name: str, label: str, model, callback, tip: str):
+    def add_combo(self, name: str, label: str, model, callback, tip: str):
         """
-        Add a list of columns to choose from.
+        Add a list of columns to choose from to the last box of options.
 
         Parameters
         ----------
-        box : QWidget
-            Where to.
         name : str
             The setting.
         label : str
@@ -89,19 +85,16 @@ class OWImageSheet(OWWidget, openclass=True):
         tip : str
             What the column is for.
         """
-        gui.comboBox(
-            box,
+        combo = gui.comboBox(
+            None,
             self,
             name,
-            label=label,
-            tooltip=tip,
             callback=callback,
-            orientation=Qt.Orientation.Horizontal,
-            labelWidth=LABEL_WIDTH,
             contentsLength=12,
             searchable=True,
             model=model,
         )
+        self.options.add_row(label, combo, tip)
 
     def make_view(
         self, geometry: Geometry, selection: Callable[[SheetView], Selection]

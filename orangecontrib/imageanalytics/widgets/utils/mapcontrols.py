@@ -1,7 +1,7 @@
 """The window of Image Map: its controls, and the plot."""
 
-from AnyQt.QtCore import QSize, Qt
-from AnyQt.QtWidgets import QSizePolicy
+from AnyQt.QtCore import QSize
+from AnyQt.QtWidgets import QSizePolicy, QWidget
 from Orange.data import ContinuousVariable
 from Orange.widgets import gui
 from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
@@ -10,6 +10,7 @@ from Orange.widgets.utils.plot import OWPlotGUI
 from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE
 from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
 from orangecontrib.imageanalytics.widgets.utils.mapview import MapView
+from orangecontrib.imageanalytics.widgets.utils.option_boxes import OptionBoxes
 
 MIN_EDGE, MAX_EDGE, EDGE_STEP = 24, 256, 8
 
@@ -34,47 +35,54 @@ class MapControlsMixin:
         )
         self.label_model = DomainModel(placeholder="(None)")
         self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
-        boxes = (
-            ("Images", "image_attr", "Column:", self.column_model, self._change_images),
-            ("Axes", "attr_x", "Axis x:", self.axis_model, self._change_axes),
-            (None, "attr_y", "Axis y:", self.axis_model, self._change_axes),
-            ("Looks", "attr_color", "Color:", self.color_model, self.colors_changed),
-            (None, "attr_label", "Label:", self.label_model, self.labels_changed),
+        self.options = OptionBoxes(self.controlArea)
+        box = self.options.add_box("Images")
+        self._add_combos(
+            ("image_attr", "Column:", self.column_model, self._change_images),
+            ("attr_label", "Label:", self.label_model, self.labels_changed),
+            ("attr_color", "Color:", self.color_model, self.colors_changed),
         )
-        for title, name, label, model, callback in boxes:
-            if title is not None:
-                box = gui.vBox(self.controlArea, title)
-            gui.comboBox(
-                box,
+        self._add_size(box)
+        self.options.add_box("Axes")
+        self._add_combos(
+            ("attr_x", "Axis x:", self.axis_model, self._change_axes),
+            ("attr_y", "Axis y:", self.axis_model, self._change_axes),
+        )
+        self.graph.images.counted.connect(self._show_count)
+
+    def _add_combos(self, *rows):
+        for name, label, model, callback in rows:
+            combo = gui.comboBox(
+                None,
                 self,
                 name,
-                label=label,
                 callback=callback,
-                orientation=Qt.Orientation.Horizontal,
-                labelWidth=56,
                 contentsLength=12,
                 searchable=True,
                 model=model,
             )
-        gui.hSlider(
-            box,
+            self.options.add_row(label, combo)
+
+    def _add_size(self, box: QWidget):
+        slider = gui.hSlider(
+            None,
             self,
             "image_size",
-            label="Size:",
             minValue=MIN_EDGE,
             maxValue=MAX_EDGE,
             step=EDGE_STEP,
             callback=lambda: self.graph.images.places.set_edge(self.image_size),
             createLabel=False,
-            tooltip="Size of the images; the smaller they are, the more are shown",
         )
+        tip = "Size of the images; the smaller they are, the more are shown"
+        self.options.add_row("Size:", slider, tip)
         self.room_label = gui.label(box, self, "")
         self.room_label.setWordWrap(True)
         # Its text must not make the controls wider than their place.
         self.room_label.setSizePolicy(
             QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
         )
-        self.graph.images.counted.connect(self._show_count)
+        self.room_label.hide()
 
     def sizeHint(self):
         """Room for a good number of images."""
@@ -88,3 +96,4 @@ class MapControlsMixin:
         if 0 < n_shown < count:
             text = f"{n_shown:,} of {count:,} images have room; zoom in to see more."
         self.room_label.setText(text)
+        self.room_label.setVisible(bool(text))

@@ -63,6 +63,9 @@ class ImageMapGraph(OWScatterPlotBase):
         self.images = MapImages(self.view_box, scatter_widget.image_model)
         self.images.clicked.connect(self._click)
         self.parameter_setter = ImageMapParameterSetter(self)
+        #: What was shown by `_reset_view`; until the user zooms, it is shown still.
+        self._home_range: list | None = None
+        self.view_box.sigResized.connect(self._follow_size)
 
     # Places
 
@@ -98,6 +101,14 @@ class ImageMapGraph(OWScatterPlotBase):
 
     def _reset_view(self, x_data, y_data):
         self.view_box.setRange(self._home(x_data, y_data), padding=0)
+        self._home_range = self.view_box.targetRange()
+
+    def _follow_size(self):
+        """Leave as much room for images at the border as the new size needs."""
+        if self.n_valid and self._home_range == self.view_box.targetRange():
+            x, y = self.master.get_coordinates_data()
+            self._reset_view(x, y)
+            self.images.places.set_home(self._home(x, y))
 
     def reset_button_clicked(self):
         """Show all of the points again."""

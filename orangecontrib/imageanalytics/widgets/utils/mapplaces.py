@@ -67,6 +67,16 @@ class MapPlaces(QObject):
         self._choose()
         self.changed.emit()
 
+    def home(self) -> QRectF:
+        """What the plot shows at first."""
+        return QRectF(self._home)
+
+    def set_home(self, home: QRectF) -> None:
+        """Say that another part of the plot is shown at first."""
+        self._home = home
+        self._choose_soon()
+        self.changed.emit()
+
     def set_edge(self, edge: int) -> None:
         """Longer side of the images, in points, as long as all of them are in view."""
         self._edge = edge

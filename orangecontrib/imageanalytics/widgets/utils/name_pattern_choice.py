@@ -8,6 +8,7 @@ from threading import Event
 from AnyQt.QtCore import Qt, Signal
 from AnyQt.QtWidgets import (
     QComboBox,
+    QHeaderView,
     QLabel,
     QLineEdit,
     QTreeWidget,
@@ -25,6 +26,7 @@ from orangecontrib.imageanalytics.import_images.name_patterns import (
     count_classes,
 )
 from orangecontrib.imageanalytics.widgets.utils.background import Background
+from orangecontrib.imageanalytics.widgets.utils.form_parts import error_color
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 CHOICES = (
@@ -83,7 +85,6 @@ class NamePatternChoice(QWidget):
         self.field.textEdited.connect(lambda: self._try(is_final=False))
         self.field.editingFinished.connect(self._finish)
         self.problem = QLabel(wordWrap=True)
-        self.problem.setStyleSheet("color: red")
         self.preview = self._make_preview()
         self.summary = QLabel(wordWrap=True)
         self.summary.linkActivated.connect(
@@ -104,7 +105,7 @@ class NamePatternChoice(QWidget):
         preview.setSelectionMode(QTreeWidget.NoSelection)
         preview.setFocusPolicy(Qt.NoFocus)
         preview.setColumnWidth(0, 130)
-        preview.setColumnWidth(1, 60)
+        preview.header().setSectionResizeMode(1, QHeaderView.ResizeToContents)
         row = preview.fontMetrics().height() + 6
         preview.setFixedHeight((_ROWS + 1) * row)
         return preview
@@ -135,7 +136,9 @@ class NamePatternChoice(QWidget):
         """Say below the field what is wrong with the pattern."""
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
-        self.field.setStyleSheet("color: red" if text else "")
+        style = f"color: {error_color(self.palette())}" if text else ""
+        for part in (self.problem, self.field):
+            part.setStyleSheet(style)
 
     def close_threads(self) -> None:
         """Stop what is being tried, for good."""

@@ -219,4 +219,4 @@ def look_up(choice: Choice) -> Facts:
 
 def look_up_stages(choice: Choice) -> tuple[str, ...]:
     """Names of the stages at which a network can be read; imports torch."""
-    return () if choice.is_file else find_network(choice.model).stages()
+    return find_network(choice.model, choice.preprocessing).stages()

@@ -26,6 +26,7 @@ class ReadingStatus(QWidget):
     def __init__(self, parent=None):
         super().__init__(parent)
         self.label = QLabel(wordWrap=True)
+        self.label.setAlignment(Qt.AlignLeft | Qt.AlignTop)
         self.label.setTextInteractionFlags(
             Qt.LinksAccessibleByMouse | Qt.LinksAccessibleByKeyboard
         )

@@ -1,0 +1,83 @@
+"""What can be asked of a network before anything is embedded."""
+
+from __future__ import annotations
+
+import os
+
+from orangecontrib.imageanalytics.networks.network import Network
+from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.registry import DEFAULT, find_network
+
+
+class AboutNetworks:
+    """Questions that `ImageEmbedder` answers without being made."""
+
+    @staticmethod
+    def available(model: str | os.PathLike | Network = DEFAULT) -> bool:
+        """Whether a network's weights are on this computer; asks no network."""
+        return find_network(model).available()
+
+    @staticmethod
+    def stages(
+        model: str | os.PathLike | Network = DEFAULT,
+        preprocessing: Preprocessing | dict | None = None,
+    ) -> tuple[str, ...]:
+        """Names of the stages at which a network can be read, first to last.
+
+        Does without the weights; takes seconds at the first time.
+
+        Parameters
+        ----------
+        model, preprocessing
+            As for `ImageEmbedder`.
+        """
+        return find_network(model, preprocessing).stages()
+
+    @staticmethod
+    def check(
+        model: str | os.PathLike | Network = DEFAULT,
+        preprocessing: Preprocessing | dict | None = None,
+        trust: bool = False,
+    ) -> int:
+        """Try a network on one image; its weights have to be here.
+
+        Parameters
+        ----------
+        model, preprocessing, trust
+            As for `ImageEmbedder`.
+
+        Returns
+        -------
+        int
+            Length of its vectors.
+
+        Raises
+        ------
+        ValueError
+            When there is no such network.
+        ModelError
+            When it does not work; says why.
+        """
+        from orangecontrib.imageanalytics.networks.backbone import count_features
+
+        return count_features(find_network(model, preprocessing, trust))
+
+    @staticmethod
+    def download(model: str | os.PathLike | Network = DEFAULT, callback=None) -> None:
+        """Fetch the weights of a network, unless they are here.
+
+        Parameters
+        ----------
+        model : str, path-like or Network
+            As for `ImageEmbedder`.
+        callback : callable, optional
+            Called with the fraction done, 0 to 1; what it raises stops the
+            download.
+
+        Raises
+        ------
+        ModelError
+            When they cannot be fetched; says how to put them there by hand.
+        """
+        network = find_network(model)
+        network.weights.ensure(network.name, callback)

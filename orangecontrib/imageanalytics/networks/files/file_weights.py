@@ -1,0 +1,147 @@
+"""Where the file of a network lies, and what tells its content from others."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import ntpath
+import os
+from dataclasses import dataclass
+
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.files.kinds import find_kind, find_parts
+from orangecontrib.imageanalytics.networks.weights import (
+    checkpoints_folder,
+    sha256_of,
+)
+
+
+@dataclass(frozen=True)
+class FileWeights:
+    """The file or folder of a network, which is never downloaded.
+
+    Attributes
+    ----------
+    file : str
+        Its absolute path, maybe on another computer.
+    architecture : str
+        Of what the file holds the weights, if that is not in the file: the same
+        weights can be read as another network.
+    """
+
+    file: str
+    architecture: str = ""
+
+    megabytes = 0
+    licence = ""
+    source = ""
+
+    @property
+    def path(self) -> str:
+        """Where it lies: as given, or by that name among torch's checkpoints."""
+        if not os.path.exists(self.file) and os.path.exists(self._fallback):
+            return self._fallback
+        return self.file
+
+    @property
+    def _fallback(self) -> str:
+        # ntpath splits at both kinds of slashes.
+        return os.path.join(checkpoints_folder(), ntpath.basename(self.file))
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words."""
+        return f"file {self.path}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content when it was first asked for, and the architecture.
+
+        Raises
+        ------
+        ModelError
+            When the file cannot be read.
+        """
+        return f"sha256:{self.sha256} {self.architecture}".rstrip()
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Of the content when it was first asked for; raises as `fingerprint`."""
+        return self._sha256_now()
+
+    def check_unchanged(self) -> None:
+        """
+        Raises
+        ------
+        ModelError
+            When the content is another one than that of `sha256`.
+        """
+        expected = self.sha256
+        try:
+            is_same = self._sha256_now() == expected
+        except ModelError:  # it is not even a network any more
+            is_same = False
+        if not is_same:
+            raise ModelError(f"{self.path} has changed since it was chosen.")
+
+    def _sha256_now(self) -> str:
+        path = self.ensure(ntpath.basename(self.file))
+        try:
+            return _content_hash(path)
+        except OSError as error:
+            raise ModelError(
+                f"{error.filename} cannot be read: {error.strerror}"
+            ) from error
+
+    def available(self) -> bool:
+        """Whether the file is on this computer."""
+        return os.path.exists(self.path)
+
+    def ensure(self, name: str, callback=None) -> str:
+        """Path of the file; there is never anything to download.
+
+        Raises
+        ------
+        ModelError
+            When it is missing, empty, or cannot be opened.
+        """
+        path = self.path
+        if not os.path.exists(path):
+            raise ModelError(
+                f"The file of the network {name} is neither at {self.file} "
+                f"nor at {self._fallback}."
+            )
+        if os.path.isdir(path):
+            return path
+        try:
+            with open(path, "rb") as file:
+                if not file.read(1):
+                    raise ModelError(f"{path} is empty.")
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        return path
+
+
+def _content_hash(path: str) -> str:
+    """Of a file, and of all others that belong to the network."""
+    kind = find_kind(path)
+    try:
+        parts = find_parts(path, kind)
+    except ModelError as error:
+        raise ModelError(f"{path} {error}.") from error
+    hashes = [_cached_sha256(part) for part in parts]
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _cached_sha256(path: str) -> str:
+    """Of a file that has not changed since it was last asked for."""
+    status = os.stat(path)
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256(path: str, _size: int, _mtime: int) -> str:
+    with open(path, "rb") as file:
+        return sha256_of(file)

@@ -1,0 +1,71 @@
+"""ONNX networks that OpenVINO does not know, in onnxruntime if it is installed."""
+
+from __future__ import annotations
+
+import torch
+
+from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.files.module import (
+    OutputModule,
+    short_reason,
+)
+
+INSTALL = 'pip install "Orange3-ImageAnalytics[onnx]"'
+DTYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
+
+
+def load_onnx(path: str) -> OutputModule:
+    """The network in a file.
+
+    Raises
+    ------
+    ModelError
+        When onnxruntime is not installed or does not know it either, or it does not
+        take images. The message is the reason alone.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelError(f"needs onnxruntime: {INSTALL}") from error
+    options = onnxruntime.SessionOptions()
+    # Batches run in several threads instead.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Not its other format, in which files beside it could be named in other ways.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    try:
+        session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime's own have no base of their own
+        raise ModelError(
+            f"cannot be read by onnxruntime: {short_reason(error)}"
+        ) from error
+    return _module(session)
+
+
+def _module(session) -> OutputModule:
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        raise ModelError(f"takes {len(inputs)} inputs, not images alone")
+    (image,) = inputs
+    dtype = DTYPES.get(image.type)
+    if dtype is None or len(image.shape) != 4:
+        shape = " x ".join(map(str, image.shape))
+        raise ModelError(
+            f"takes {image.type} of shape {shape}, not images (float, n x 3 x size x "
+            "size)"
+        )
+
+    def run(x):
+        try:
+            outputs = session.run(None, {image.name: x.to(dtype).numpy()})
+        except Exception as error:  # as above
+            # What the engine knows how to handle when memory is short.
+            raise RuntimeError(short_reason(error)) from error
+        return [
+            torch.from_numpy(output) if hasattr(output, "dtype") else output
+            for output in outputs
+        ]
+
+    return OutputModule(run, image.shape)

@@ -1,0 +1,114 @@
+"""Parts of forms that look the same in all windows."""
+
+from AnyQt.QtCore import Qt
+from AnyQt.QtGui import QPalette
+from AnyQt.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QWidget,
+)
+
+
+class FittingStack(QStackedWidget):
+    """Pages of which only the one that is shown counts for the size."""
+
+    def sizeHint(self):
+        """As the page that is shown."""
+        return self.currentWidget().sizeHint()
+
+    def minimumSizeHint(self):
+        """As the page that is shown."""
+        return self.currentWidget().minimumSizeHint()
+
+    def setCurrentIndex(self, index: int):
+        """Show another page."""
+        super().setCurrentIndex(index)
+        self.updateGeometry()
+
+
+class _ScrollArea(QScrollArea):
+    """Follows the size of its widget, which that of Qt measures only once."""
+
+    def sizeHint(self):
+        return self.widget().sizeHint()
+
+
+def scrolling(widget: QWidget) -> QScrollArea:
+    """As high as it has to be, or as there is room."""
+    area = _ScrollArea(widgetResizable=True, frameShape=QScrollArea.NoFrame)
+    area.setWidget(widget)
+    area.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Maximum)
+    area.viewport().setAutoFillBackground(False)
+    widget.setAutoFillBackground(False)
+    return area
+
+
+def text_label(text="") -> QLabel:
+    """Text in several lines that can be selected."""
+    label = QLabel(text, wordWrap=True)
+    label.setTextInteractionFlags(
+        Qt.TextSelectableByMouse | Qt.TextSelectableByKeyboard
+    )
+    label.setFocusPolicy(Qt.ClickFocus)
+    return label
+
+
+def show_placeholder(edit: QLineEdit | QComboBox):
+    """In a colour that is seen with dark themes, too, which do not set it."""
+    palette = edit.palette()
+    color = palette.color(QPalette.Text)
+    color.setAlphaF(0.5)
+    palette.setColor(QPalette.PlaceholderText, color)
+    edit.setPalette(palette)
+
+
+def error_color(palette: QPalette) -> str:
+    """A red in which text can be read on the background of a palette."""
+    is_dark = palette.color(QPalette.Base).lightnessF() < 0.5
+    return "#ff8a80" if is_dark else "#c62828"
+
+
+def readable(palette: QPalette) -> QPalette:
+    """A palette in which what cannot be changed can be read all the same."""
+    palette = QPalette(palette)
+    for role in (QPalette.Text, QPalette.WindowText, QPalette.ButtonText):
+        color = palette.color(QPalette.Active, role)
+        palette.setColor(QPalette.Disabled, role, color)
+    return palette
+
+
+def combo_of(choices) -> QComboBox:
+    """Of pairs of a text and a value."""
+    combo = QComboBox()
+    for text, value in choices:
+        combo.addItem(text, value)
+    return combo
+
+
+def three_numbers(name, lowest) -> tuple[list[QDoubleSpinBox], QHBoxLayout]:
+    """One a channel, in a row."""
+    row, spins = QHBoxLayout(), []
+    for number in ("first", "second", "third"):
+        spin = QDoubleSpinBox(minimum=lowest, maximum=255, decimals=4)
+        spin.setButtonSymbols(QDoubleSpinBox.NoButtons)
+        spin.setAlignment(Qt.AlignRight)
+        spin.setAccessibleName(f"{name} of the {number} channel")
+        spins.append(spin)
+        row.addWidget(spin)
+    row.addStretch()
+    return spins, row
+
+
+def at_the_left(widget) -> QHBoxLayout:
+    """At the left and no wider than it has to be."""
+    widget.setSizePolicy(QSizePolicy.Maximum, QSizePolicy.Fixed)
+    row = QHBoxLayout()
+    row.addWidget(widget)
+    row.addStretch()
+    return row

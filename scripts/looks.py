@@ -1,0 +1,430 @@
+"""Take screenshots of all windows, empty, with images and with errors, to look at.
+
+python scripts/looks.py --images FOLDER OUT
+
+Each is taken in light and dark colors, on a screen of 200 %, and with texts as long as
+they get in German. Needs Linux with Xvfb.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+from AnyQt.QtGui import QStandardItemModel
+from AnyQt.QtTest import QTest
+from AnyQt.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QGroupBox,
+    QLabel,
+    QLineEdit,
+    QMainWindow,
+    QTabWidget,
+    QTreeWidget,
+    QWidget,
+)
+from screenshots import PHOTOS, ROOT, clean_settings, light_palette, start
+
+#: Mode: size of its screen in pixels, and what is set for it.
+MODES = {
+    "light": ("1600x1000", {}),
+    "dark": ("1600x1000", {}),
+    "scaled": ("2880x1800", {"QT_SCALE_FACTOR": "2"}),
+    "long": ("1600x1000", {}),
+}
+LONGER = 0.4  # by which part texts get longer in other languages
+WAIT_MS = 120_000
+SETTLE_MS = 400
+WIDGETS = "orangecontrib.imageanalytics.widgets"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", help="folder to write into")
+    parser.add_argument("--images", default=PHOTOS, help="folder of images")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    parser.add_argument("--only", default="", help="of names that begin like this")
+    parser.add_argument("--take", choices=MODES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.take:
+        take_all(options)
+        # Threads of widgets must not delay the end.
+        os._exit(0)
+    with tempfile.TemporaryDirectory() as cache:
+        for mode in options.modes:
+            run(mode, options, cache)
+
+
+def run(mode: str, options, cache: str):
+    """Take all screenshots of a mode, in a process with a screen of its own."""
+    screen, settings = MODES[mode]
+    environment = os.environ | settings
+    environment["ORANGE_IMAGEANALYTICS_CACHE_DIR"] = cache
+    environment["QT_QPA_PLATFORM"] = "xcb"
+    command = ["xvfb-run", "-a", "-s", f"-screen 0 {screen}x24", sys.executable]
+    arguments = [__file__, options.out, "--images", options.images, "--take", mode]
+    only = ["--only", options.only]
+    subprocess.run([*command, *arguments, *only], env=environment, check=True)
+
+
+def take_all(options):
+    """Take the screenshots of one mode."""
+    _application = start(palette(options.take))
+    with tempfile.TemporaryDirectory() as folder:
+        clean_settings(folder)
+        looks = Looks(options)
+        looks.take_import_images(folder)
+        looks.take_image_embedding()
+        looks.take_image_viewer()
+        looks.take_image_grid()
+        looks.take_image_map()
+        looks.take_save_images(folder)
+        looks.take_other_network(folder)
+
+
+def palette(mode: str):
+    """The colors as Orange sets them."""
+    from orangecanvas import styles
+
+    return styles.breeze_dark() if mode == "dark" else light_palette()
+
+
+class Looks:
+    """Shows each window in each of its states, and takes its screenshots."""
+
+    def __init__(self, options):
+        from Orange.data import Table
+
+        self.mode, self.out, self.only = options.take, options.out, options.only
+        self.folder = os.path.abspath(options.images)
+        self._translated = set()
+        self.images, self.vectors = self._data()
+        self.no_images = Table("iris")
+
+    def _states(self, data):
+        """Data that leaves something to be desired, by what it is without."""
+        empty = _moved(data, "")
+        with empty.unlocked():
+            names = [meta.name for meta in empty.domain.metas]
+            empty.metas[:, names.index("image")] = ""
+        return {
+            "empty": None,
+            "no-column": self.no_images,
+            "no-images": empty,
+            "lost": _moved(data, os.path.join(ROOT, "moved")),
+            "data": data,
+        }
+
+    def _data(self):
+        from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+        from orangecontrib.imageanalytics.import_images import ImportImages
+
+        images, _ = ImportImages()(self.folder)
+        with ImageEmbedder(model="squeezenet") as embedder:
+            vectors, *_ = embedder(images, col="image")
+        return images, vectors
+
+    def _places(self):
+        """The images with their places by t-SNE."""
+        from Orange.data import ContinuousVariable, Domain
+        from Orange.projection import TSNE
+
+        domain = self.vectors.domain
+        names = [a for a in domain.attributes if re.fullmatch(r"n\d+", a.name)]
+        places = TSNE(random_state=0)(self.vectors.transform(Domain(names)))
+        axes = ContinuousVariable("t-SNE-x"), ContinuousVariable("t-SNE-y")
+        data = self.vectors.transform(Domain(axes, domain.class_vars, domain.metas))
+        with data.unlocked(data.X):
+            data.X = places.embedding.X
+        return data
+
+    def wanted(self, name: str) -> bool:
+        """Whether one or more screenshots whose names begin so are asked for."""
+        return name.startswith(self.only) or self.only.startswith(name)
+
+    def shoot(self, window: QWidget, name: str, is_ready=lambda: True):
+        """Write a screenshot when everything is as it will stay."""
+        if not name.startswith(self.only):
+            return
+        if self.mode == "long":  # what is measured when it is shown
+            self._translate(window)
+        window.show()
+        if not QTest.qWaitFor(is_ready, WAIT_MS):
+            raise TimeoutError(name)
+        if self.mode == "long":
+            self._translate(window)
+        QTest.qWait(SETTLE_MS)
+        if self.mode == "long":  # what has come meanwhile
+            self._translate(window)
+        QTest.qWait(SETTLE_MS)
+        folder = os.path.join(self.out, self.mode)
+        os.makedirs(folder, exist_ok=True)
+        window.grab().save(os.path.join(folder, f"{name}.png"))
+
+    # Windows ------------------------------------------------------------------------
+
+    def take_import_images(self, empty: str):
+        """Take Import Images."""
+        from Orange.widgets.utils.filedialogs import RecentPath  # noqa: TID251
+
+        from orangecontrib.imageanalytics.widgets.owimageimport import OWImportImages
+
+        if not self.wanted("import"):
+            return
+
+        def shoot(name, *folders, **settings):
+            paths = [RecentPath.create(folder, []) for folder in folders]
+            settings |= {"recent_paths": paths, "n_folders": len(paths)}
+            widget = made(OWImportImages, settings)
+            self.shoot(widget, f"import-{name}", lambda: widget.task is None)
+            discard(widget)
+
+        one = os.path.join(self.folder, sorted(os.listdir(self.folder))[0])
+        shoot("empty")
+        shoot("data", self.folder)
+        shoot("several", self.folder, PHOTOS)
+        shoot("names", one, category_from="name")
+        shoot("pattern-error", one, category_from="name", name_pattern="{classs}_*")
+        shoot("no-images", empty)
+        shoot("error", os.path.join(empty, "photos that were moved"))
+
+    def take_image_embedding(self):
+        """Take Image Embedding."""
+        from orangecontrib.imageanalytics.widgets.owimageembedding import (
+            OWImageEmbedding,
+        )
+
+        if not self.wanted("embedding"):
+            return
+
+        def shoot(name, data, **settings):
+            widget = made(OWImageEmbedding, {"embedder": "squeezenet"} | settings)
+            widget.set_images(data)
+            self.shoot(widget, f"embedding-{name}", lambda: widget.task is None)
+            discard(widget)
+
+        shoot("empty", None)
+        shoot("no-column", self.no_images)
+        shoot("data", self.images)
+        shoot("skipped", self._states(self.images)["lost"])
+        shoot("download", self.images, embedder="vgg16")
+        shoot("error", self.images, embedder="timm:not_a_network")
+
+    def take_image_viewer(self):
+        """Take Image Viewer, with the windows that it opens."""
+        from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
+
+        if not self.wanted("viewer"):
+            return
+        for name, data in self._states(self.images).items():
+            widget = made(OWImageViewer, {})
+            widget.set_data(data)
+            self.shoot(widget, f"viewer-{name}", is_loaded(widget))
+            discard(widget)
+        widget = made(OWImageViewer, {})
+        domain = self.images.domain
+        widget.set_data(self.images)
+        widget.color_attr = widget.group_attr = domain.class_var
+        widget._show_in_order()
+        widget.view.select_rows([1, 3, 4])
+        self.shoot(widget, "viewer-groups", is_loaded(widget))
+        self._take_preview(widget, "viewer")
+        discard(widget)
+
+    def _take_preview(self, widget, name: str):
+        widget.view.setCurrentIndex(widget.view.model().index(3, 0))
+        widget.preview.open()
+        self.shoot(widget.preview, f"{name}-preview", lambda: widget.preview.idle)
+        widget.view.select_rows([1, 3, 4])
+        widget.compare.open()
+        self.shoot(widget.compare, f"{name}-compare", lambda: widget.compare.idle)
+        menu = widget.context_menu(widget.view.currentIndex())
+        self.shoot(menu, f"{name}-menu")
+        menu.close()
+        widget._on_hovered(2)
+        card = widget.hover_card
+        self.shoot(card, f"{name}-hover", card.isVisible)
+
+    def take_image_grid(self):
+        """Take Image Grid."""
+        from orangecontrib.imageanalytics.widgets.owimagegrid import OWImageGrid
+
+        if not self.wanted("grid"):
+            return
+        states = self._states(self.vectors) | {"no-vectors": self.images}
+        for name, data in states.items():
+            widget = made(OWImageGrid, {})
+            widget.set_data(data)
+            widget.handleNewSignals()
+
+            def ready(widget=widget):
+                return widget.task is None and widget.loader.idle
+
+            widget.show()
+            QTest.qWaitFor(ready, WAIT_MS)
+            if name == "data":
+                widget.view.select_rows([3, 4, 30])
+            self.shoot(widget, f"grid-{name}", ready)
+            discard(widget)
+
+    def take_image_map(self):
+        """Take Image Map."""
+        from Orange.data import Domain
+
+        from orangecontrib.imageanalytics.widgets.owimagemap import OWImageMap
+
+        if not self.wanted("map"):
+            return
+        states = self._states(self._places()) | {"sizes": self.images}
+        domain = self.images.domain
+        only_image = Domain((), domain.class_vars, [domain["image"]])
+        states["no-numbers"] = self.images.transform(only_image)
+        for name, data in states.items():
+            widget = made(OWImageMap, {})
+            widget.set_data(data)
+            widget.handleNewSignals()
+            self.shoot(widget, f"map-{name}", is_loaded(widget))
+            discard(widget)
+
+    def take_save_images(self, folder: str):
+        """Take Save Images."""
+        from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
+
+        if not self.wanted("save"):
+            return
+
+        def shoot(name, data, save=False, **settings):
+            widget = made(OWSaveImages, settings)
+            widget.dataset(data)
+            if save:
+                widget.save_file()
+            self.shoot(widget, f"save-{name}", lambda: widget.task is None)
+            if widget._question is not None:
+                self.shoot(widget._question, f"save-{name}-question")
+            discard(widget)
+
+        saved = os.path.join(folder, "saved")
+        shoot("empty", None)
+        shoot("no-column", self.no_images)
+        shoot("no-folder", self.images)
+        shoot("data", self.images, dirname=saved, use_scale=True, format="jpeg")
+        shoot("done", self.images, save=True, dirname=saved)
+        shoot("exist", self.images, save=True, dirname=saved)
+        lost = self._states(self.images)["lost"]
+        shoot("failed", lost, save=True, dirname=f"{saved} too")
+        shoot("error", self.images, save=True, dirname=__file__)
+
+    def take_other_network(self, folder: str):
+        """Take the dialog for other networks than those that are listed."""
+        from orangecontrib.imageanalytics.widgets.utils.other_network_dialog import (
+            OtherNetworkDialog,
+        )
+
+        if not self.wanted("other"):
+            return
+        dialog = OtherNetworkDialog(folder)
+        self.shoot(dialog, "other-names", lambda: not dialog.by_name.busy)
+        dialog.tabs.setCurrentIndex(1)
+        self.shoot(dialog, "other-file")
+        page = dialog.from_file
+        for ending in ("onnx", "pt2", "safetensors"):
+            path = os.path.join(folder, f"mushrooms.{ending}")
+            with open(path, "wb") as file:
+                file.write(b"not a network")
+            page.set_file(path)
+            self.shoot(dialog, f"other-{ending}", lambda: page.form.children())
+        page.architecture_form.name_edit.setText("torchvision:resnet18")
+        page.take()
+        self.shoot(dialog, "other-error", lambda: not page.is_busy)
+        dialog.reject()
+
+    # Longer texts -------------------------------------------------------------------
+
+    def _translate(self, window: QWidget):
+        """Make the texts of a window longer, as other languages do."""
+        for widget in (window, *window.findChildren(QWidget)):
+            if isinstance(widget, QLabel | QAbstractButton):
+                self._change(widget.text, widget.setText)
+            elif isinstance(widget, QGroupBox):
+                self._change(widget.title, widget.setTitle)
+            elif isinstance(widget, QLineEdit):
+                self._change(widget.placeholderText, widget.setPlaceholderText)
+            elif isinstance(widget, QComboBox):
+                self._translate_choices(widget)
+            elif isinstance(widget, QTabWidget):
+                for tab in range(widget.count()):
+                    self._change(widget.tabText, widget.setTabText, tab)
+            elif isinstance(widget, QTreeWidget):
+                header = widget.headerItem()
+                for column in range(header.columnCount()):
+                    self._change(header.text, header.setText, column)
+            elif hasattr(widget, "look"):
+                widget.set_message(self._longer(widget.look.message))
+
+    def _translate_choices(self, combo: QComboBox):
+        # In other models are names of columns, which are the user's.
+        if isinstance(combo.model(), QStandardItemModel) and not combo.isEditable():
+            for index in range(combo.count()):
+                self._change(combo.itemText, combo.setItemText, index)
+            combo.updateGeometry()
+
+    def _change(self, text, set_text, *place):
+        before = text(*place)
+        after = self._longer(before)
+        if before != after:
+            set_text(*place, after)
+
+    def _longer(self, text: str) -> str:
+        if text not in self._translated:
+            text = re.sub(r"<[^>]*>|&#?\w+;|[^\W\d_]{2,}", _longer_word, text)
+            self._translated.add(text)
+        return text
+
+
+def _longer_word(match) -> str:
+    word = match.group()
+    vowels = [place for place, letter in enumerate(word) if letter in "aeiouy"]
+    if not vowels or word[0] in "<&":
+        return word
+    place = vowels[-1]
+    return word[:place] + word[place] * max(1, round(LONGER * len(word))) + word[place:]
+
+
+def _moved(data, origin: str):
+    """The same table of images, as if these were in another folder."""
+    from Orange.data import Domain
+
+    domain = data.domain
+    column = domain["image"].copy()
+    column.attributes = column.attributes | {"origin": origin}
+    metas = [column if meta == column else meta for meta in domain.metas]
+    return data.transform(Domain(domain.attributes, domain.class_vars, metas)).copy()
+
+
+def made(kind, settings: dict) -> QMainWindow:
+    """A widget as a workflow with these settings makes it."""
+    settings = {"__version__": kind.settings_version} | settings
+    widget = kind.__new__(kind, stored_settings=settings)
+    widget.__init__()
+    return widget
+
+
+def is_loaded(widget):
+    """A function that tells whether all images in sight have been loaded."""
+    return lambda: widget.loader.idle
+
+
+def discard(widget):
+    """Close a widget for good."""
+    widget.hide()
+    widget.onDeleteWidget()
+    widget.deleteLater()
+    QApplication.sendPostedEvents()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+import pytest
+from AnyQt.QtGui import QColor, QPalette
+from AnyQt.QtWidgets import QComboBox, QLabel, QLineEdit
+from Orange.widgets.tests.base import GuiTest
+from orangecanvas import styles
+
+from orangecontrib.imageanalytics.widgets.utils.form_parts import (
+    FittingStack,
+    error_color,
+    show_placeholder,
+)
+
+
+def luminance(color):
+    """Relative luminance, as WCAG 2.2 defines it."""
+    parts = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in color.getRgbF()[:3]
+    ]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrast(first, second):
+    """Contrast ratio, as WCAG 2.2 defines it."""
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+class TestFormParts(GuiTest):
+    def test_errors_can_be_read_in_all_themes_of_orange(self):
+        for name, theme in styles.colorthemes.items():
+            palette = theme()
+            color = QColor(error_color(palette))
+            for role in (QPalette.Base, QPalette.Window):
+                with self.subTest(theme=name, role=role):
+                    assert contrast(color, palette.color(role)) > 4.5
+
+    def test_placeholders_are_seen_in_dark_themes(self):
+        for widget in (QLineEdit(), QComboBox()):
+            widget.setPalette(styles.breeze_dark())
+            show_placeholder(widget)
+            color = widget.palette().color(QPalette.PlaceholderText)
+            assert color.lightnessF() > 0.8
+            assert color.alphaF() == pytest.approx(0.5, abs=0.01)
+
+    def test_a_stack_is_as_large_as_the_page_in_sight(self):
+        stack, small, large = FittingStack(), QLabel("A"), QLabel("A\nB\nC")
+        for page in (large, small):
+            stack.addWidget(page)
+        assert stack.sizeHint() == large.sizeHint()
+        stack.setCurrentIndex(1)
+        assert stack.sizeHint() == small.sizeHint()
+        assert stack.minimumSizeHint() == small.minimumSizeHint()

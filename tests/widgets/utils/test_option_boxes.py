@@ -1,0 +1,78 @@
+from AnyQt.QtTest import QTest
+from AnyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QVBoxLayout, QWidget
+from Orange.widgets.tests.base import GuiTest
+
+from orangecontrib.imageanalytics.widgets.utils.option_boxes import (
+    AlignedForms,
+    OptionBoxes,
+)
+
+
+class TestOptionBoxes(GuiTest):
+    def setUp(self):
+        self.area = QWidget()
+        self.area.setLayout(QVBoxLayout())
+        self.options = OptionBoxes(self.area)
+
+    def tearDown(self):
+        self.area.deleteLater()
+
+    def left(self, field):
+        """Where a field begins in the window."""
+        return field.mapTo(self.area, field.rect().topLeft()).x()
+
+    def add(self, title, *labels):
+        self.options.add_box(title)
+        fields = [QComboBox() for _ in labels]
+        for label, field in zip(labels, fields, strict=True):
+            self.options.add_row(label, field, f"About {label}")
+        return fields
+
+    def test_fields_of_all_boxes_begin_below_each_other(self):
+        fields = [*self.add("A", "A:", "Longer:"), *self.add("B", "The longest one:")]
+        check = QCheckBox("Check")
+        self.options.add_row("", check)
+        self.area.show()
+        assert len({self.left(field) for field in [*fields, check]}) == 1
+
+    def test_labels_that_become_longer_are_not_cut(self):
+        first, second = *self.add("A", "A:"), *self.add("B", "B:")
+        self.area.show()
+        before = self.left(second)
+        self.area.hide()
+        label = first.parent().findChild(QFormLayout).labelForField(first)
+        label.setText("As long as it is in German:")
+        self.area.show()
+        assert QTest.qWaitFor(lambda: self.left(second) > before)
+        assert self.left(first) == self.left(second)
+        assert label.width() >= label.sizeHint().width()
+
+    def test_larger_font(self):
+        first, second = *self.add("A", "A:"), *self.add("B", "Longer:")
+        self.area.show()
+        before = self.left(second)
+        font = self.area.font()
+        font.setPointSize(3 * font.pointSize())
+        self.area.setFont(font)
+        assert QTest.qWaitFor(lambda: self.left(second) > before)
+        assert self.left(first) == self.left(second)
+
+    def test_tooltips(self):
+        (field,) = self.add("A", "Label:")
+        label = field.parent().findChild(QFormLayout).labelForField(field)
+        assert field.toolTip() == label.toolTip() == "About Label:"
+
+    def test_forms_made_elsewhere(self):
+        area = QWidget()
+        layout = QVBoxLayout(area)
+        fields = []
+        for label in ("A:", "A longer one:"):
+            form = QFormLayout()
+            layout.addLayout(form)
+            fields.append(QComboBox())
+            form.addRow(label, fields[-1])
+            form.addRow(QWidget())  # has no label
+        AlignedForms(area)
+        area.show()
+        assert fields[0].x() == fields[1].x()
+        area.deleteLater()
