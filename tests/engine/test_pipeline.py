@@ -318,7 +318,7 @@ def test_a_thread_that_still_decodes_does_not_begin_with_the_network(
     runner, monkeypatch
 ):
     """To load it may take seconds, and nobody waits for it any more."""
-    others, gate, decode = threading.Semaphore(0), threading.Event(), pipeline.decode
+    others, gate, decode = threading.Semaphore(0), threading.Event(), batches.decode
 
     def slow(content, *args):
         if number_of(content) != 0:
@@ -331,7 +331,7 @@ def test_a_thread_that_still_decodes_does_not_begin_with_the_network(
         raise ModelError("no memory")
 
     monkeypatch.setattr(pipeline, "workers", lambda: 2)
-    monkeypatch.setattr(pipeline, "decode", slow)
+    monkeypatch.setattr(batches, "decode", slow)
     monkeypatch.setattr(StandInRunner, "__call__", fail)
     with pytest.raises(ModelError):
         run(runner, ["0", "1"])
