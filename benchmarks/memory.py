@@ -127,12 +127,12 @@ def stand_in_paths(count):
 
 @contextlib.contextmanager
 def stand_ins():
-    pipeline = "orangecontrib.imageanalytics.engine.pipeline"
+    batches = "orangecontrib.imageanalytics.engine.batches"
     pixel = Image.new("RGB", (1, 1))
     embedder = ImageEmbedder("squeezenet", "cpu", cache=False)
     with (
-        mock.patch(f"{pipeline}.opened", opened),
-        mock.patch(f"{pipeline}.decode", lambda *_: pixel),
+        mock.patch(f"{batches}.opened", opened),
+        mock.patch(f"{batches}.decode", lambda *_: pixel),
         mock.patch(
             "orangecontrib.imageanalytics.engine.embedder.Embedder.runner",
             StandInRunner(),

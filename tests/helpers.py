@@ -14,6 +14,9 @@ from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 
 N_FEATURES = 8
+# Milliseconds to wait for a widget: the first run of a network compiles it, which takes
+# twelve seconds or more while other programs work.
+PATIENCE = 120_000
 
 
 def make_image(seed: int, size=(64, 48)) -> Image.Image:

@@ -85,20 +85,6 @@ def embed(table, **options):
         return embedder(table, col="image")[0]
 
 
-@pytest.fixture
-def forward(monkeypatch):
-    """Numbers of images that went through a network, a batch each."""
-    batches = []
-    call = OpenVinoRunner.__call__
-
-    def count(runner, squares, cancelled):
-        batches.append(len(squares))
-        return call(runner, squares, cancelled)
-
-    monkeypatch.setattr(OpenVinoRunner, "__call__", count)
-    return batches
-
-
 def features(table):
     return [v for v in table.domain.attributes if v.name.startswith("n")]
 

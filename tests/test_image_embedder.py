@@ -31,7 +31,7 @@ from PIL import Image
 from scipy import sparse
 
 from orangecontrib.imageanalytics import image_embedder as module
-from orangecontrib.imageanalytics.engine import openvino_runner, pipeline
+from orangecontrib.imageanalytics.engine import batches, digests, openvino_runner
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.errors import (
     Cancelled,
@@ -244,7 +244,7 @@ def test_batch_size_order_and_cache_do_not_matter(photos, fresh_cache):
 def test_second_run_reads_no_file(embedder, photos, fresh_cache, monkeypatch, counted):
     first = embedder(photos)
     assert sum(counted) == 6
-    monkeypatch.setattr(pipeline, "opened", None)
+    monkeypatch.setattr(batches, "opened", None)
     np.testing.assert_array_equal(embedder(photos), first)
     assert sum(counted) == 6
     assert embedder.statistics.n_cached == 6
@@ -305,7 +305,7 @@ def test_reduced_decoding_of_large_jpegs(tmp_path, monkeypatch):
         with ImageEmbedder(model, "cpu", cache=False) as embedder:
             reduced = np.stack(embedder(paths))
             with monkeypatch.context() as patch:
-                patch.setattr(pipeline, "decode", lambda content, *_: decode(content))
+                patch.setattr(batches, "decode", lambda content, *_: decode(content))
                 full = np.stack(embedder(paths))
         assert not np.array_equal(reduced, full)
         cosine = (reduced * full).sum(1)
@@ -1127,16 +1127,15 @@ def test_a_file_of_many_pages_is_read_once_for_its_digest(
     embedder, tmp_path, fresh_cache, monkeypatch
 ):
     save_stack(tmp_path / "a.tif", n_planes=6)
-    digests = []
-    original = pipeline._digest_of_file
+    read, original = [], digests.digest_of_file
     monkeypatch.setattr(
-        pipeline,
-        "_digest_of_file",
-        lambda file: digests.append(file.name) or original(file),
+        digests,
+        "digest_of_file",
+        lambda file: read.append(file.name) or original(file),
     )
     paths = [f"{tmp_path / 'a.tif'}#page={number}" for number in range(1, 13)]
     assert all(vector is not None for vector in embedder(paths))
-    assert digests == [str(tmp_path / "a.tif")]
+    assert read == [str(tmp_path / "a.tif")]
 
 
 def test_the_same_page_in_two_files(embedder, tmp_path, fresh_cache, counted):

@@ -6,7 +6,7 @@ import pytest
 from helpers import number_of
 from PIL import Image
 
-from orangecontrib.imageanalytics.engine import pipeline
+from orangecontrib.imageanalytics.engine import batches
 from orangecontrib.imageanalytics.errors import ImageError
 
 
@@ -27,5 +27,5 @@ def number_images(monkeypatch):
             raise ImageError(f"{number} is not an image")
         return Image.new("RGB", (1, 1), tuple(number.to_bytes(3, "big")))
 
-    monkeypatch.setattr(pipeline, "opened", opened)
-    monkeypatch.setattr(pipeline, "decode", decode)
+    monkeypatch.setattr(batches, "opened", opened)
+    monkeypatch.setattr(batches, "decode", decode)

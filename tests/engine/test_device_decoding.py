@@ -8,8 +8,8 @@ from helpers import FakeWorker, make_image
 from image_files import encoded
 from PIL import Image, ImageCms
 
+from orangecontrib.imageanalytics.engine import batches, pipeline
 from orangecontrib.imageanalytics.engine import device_decoding as module
-from orangecontrib.imageanalytics.engine import pipeline
 from orangecontrib.imageanalytics.engine.device_decoding import (
     DeviceDecoder,
     find_decoder,
@@ -270,7 +270,7 @@ def use(patch, decoder):
 def test_a_run_with_images_of_all_kinds(
     tmp_path, fresh_cache, no_stream, gathered_bytes
 ):
-    no_stream.setattr(pipeline, "_GATHERED_BYTES", gathered_bytes)
+    no_stream.setattr(batches, "GATHERED_BYTES", gathered_bytes)
     contents = TAKEN | LEFT | {"twin": TAKEN["baseline"], "bad": photo((640, 480))}
     paths = []
     for name, content in contents.items():

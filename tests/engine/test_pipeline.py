@@ -13,8 +13,9 @@ import pytest
 from helpers import StandInRunner, make_image, number_of, vector_of
 from PIL import Image
 
-from orangecontrib.imageanalytics.engine import pipeline
+from orangecontrib.imageanalytics.engine import batches, downloads, pipeline
 from orangecontrib.imageanalytics.engine.cache import VectorCache
+from orangecontrib.imageanalytics.engine.digests import Twins
 from orangecontrib.imageanalytics.engine.pipeline import Pipeline
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError, ModelError
 
@@ -62,11 +63,11 @@ def test_twins_in_other_batches(runner):
 def test_twins_that_wait(runner, monkeypatch):
     """All twins are there before the first of them is done."""
     twins_seen = threading.Event()
-    claim = Pipeline._claim
+    claim = Twins.claim
 
-    def watched(self, image):
-        is_first = claim(self, image)
-        if image.source == "1 last":
+    def watched(self, digest, number):
+        is_first = claim(self, digest, number)
+        if number == 5:
             twins_seen.set()
         return is_first
 
@@ -77,7 +78,7 @@ def test_twins_that_wait(runner, monkeypatch):
             assert twins_seen.wait(30)
             return super().__call__(squares, cancelled)
 
-    monkeypatch.setattr(Pipeline, "_claim", watched)
+    monkeypatch.setattr(Twins, "claim", watched)
     monkeypatch.setattr(pipeline, "workers", lambda: 2)
     sources = ["1", "9", "1 a", "9 a", "1 b", "1 last"]
     late = Late()
@@ -112,7 +113,7 @@ def test_no_sources(runner, sources):
 def test_batches_are_made_when_they_are_needed(runner, monkeypatch):
     made = Counter()
 
-    class Counted(pipeline._QueuedImage):
+    class Counted(batches.QueuedImage):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             made["alive"] += 1
@@ -121,30 +122,13 @@ def test_batches_are_made_when_they_are_needed(runner, monkeypatch):
         def __del__(self):
             made["alive"] -= 1
 
-    monkeypatch.setattr(pipeline, "_QueuedImage", Counted)
+    monkeypatch.setattr(pipeline, "QueuedImage", Counted)
     monkeypatch.setattr(pipeline, "workers", lambda: 2)
     run(runner, [str(number) for number in range(2000)])
     assert made["most"] <= 6 * runner.batch_size
 
 
-def test_few_digests_of_files_are_kept(runner, monkeypatch):
-    monkeypatch.setattr(pipeline, "MOST_DIGESTS", 3)
-
-    @contextlib.contextmanager
-    def opened(source, content=None):
-        with io.BytesIO(source.encode()) as file:
-            file.name = source
-            yield file, 1
-
-    monkeypatch.setattr(pipeline, "opened", opened)
-    monkeypatch.setattr(pipeline, "decode", lambda *_: Image.new("RGB", (1, 1)))
-    task = Pipeline(runner, str.encode, None, lambda _: None, threading.Event())
-    task([str(number) for number in range(50)])
-    assert len(task._digests) == 3
-    assert runner.n_seen == 50
-
-
-def test_memory_a_image(runner):
+def test_memory_of_an_image(runner):
     n_images = 20_000
     sources = [str(10 * number) for number in range(n_images)]
     run(runner, sources[:100])  # what is loaded at the first use
@@ -176,7 +160,7 @@ def files(tmp_path):
 def test_files_that_have_not_changed_are_not_read_again(files, tmp_path, monkeypatch):
     with VectorCache(str(tmp_path / "cache")) as cache:
         first = run(StandInRunner(), files, cache)
-        monkeypatch.setattr(pipeline, "opened", None)
+        monkeypatch.setattr(batches, "opened", None)
         again = run(StandInRunner(), files, cache)
     np.testing.assert_array_equal(again.vectors, first.vectors)
     assert again.statistics.n_cached == 3
@@ -236,7 +220,7 @@ class StandInFetcher:
 
 
 def test_web_images_among_files(files, monkeypatch):
-    monkeypatch.setattr(pipeline, "Fetcher", StandInFetcher)
+    monkeypatch.setattr(downloads, "Fetcher", StandInFetcher)
     addresses = [f"https://example.org/{number}" for number in range(100, 110)]
     sources = [addresses[0], *files, *addresses[1:], "http://example.org/x"]
     embedded = run(StandInRunner(), sources)
@@ -251,7 +235,7 @@ def test_an_error_of_the_fetcher_ends_the_run(monkeypatch):
             raise OSError("no sockets left")
             yield
 
-    monkeypatch.setattr(pipeline, "Fetcher", Broken)
+    monkeypatch.setattr(downloads, "Fetcher", Broken)
     with pytest.raises(OSError, match="no sockets left"):
         run(StandInRunner(), ["https://example.org/1"])
 
@@ -328,6 +312,36 @@ def test_cancelled(runner, when):
     with pytest.raises(Cancelled):
         run(runner, sources, callback=callback, cancelled=cancelled)
     assert runner.n_seen < 2000
+
+
+def test_a_thread_that_still_decodes_does_not_begin_with_the_network(
+    runner, monkeypatch
+):
+    """To load it may take seconds, and nobody waits for it any more."""
+    others, gate, decode = threading.Semaphore(0), threading.Event(), batches.decode
+
+    def slow(content, *args):
+        if number_of(content) != 0:
+            others.release()
+            gate.wait(60)
+        return decode(content, *args)
+
+    def fail(_runner, squares, _cancelled):
+        others.acquire(timeout=60)
+        raise ModelError("no memory")
+
+    monkeypatch.setattr(pipeline, "workers", lambda: 2)
+    monkeypatch.setattr(batches, "decode", slow)
+    monkeypatch.setattr(StandInRunner, "__call__", fail)
+    with pytest.raises(ModelError):
+        run(runner, ["0", "1"])
+    called = []
+    monkeypatch.setattr(StandInRunner, "__call__", lambda *_: called.append(1))
+    gate.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("embedding"):
+            thread.join(60)
+    assert not called
 
 
 def test_an_error_of_the_network_ends_the_run(runner, monkeypatch):

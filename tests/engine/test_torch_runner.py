@@ -18,10 +18,7 @@ from orangecontrib.imageanalytics.engine.probing import (
     least_cosine,
     probe_squares,
 )
-from orangecontrib.imageanalytics.engine.torch_runner import (
-    SingleThreaded,
-    TorchRunner,
-)
+from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks import backbone
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
@@ -77,7 +74,7 @@ def gpu(toy, monkeypatch):
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(toy, "to", lambda device: toy)
-    monkeypatch.setattr(TorchRunner, "_shorten", lambda self, module: None)
+    monkeypatch.setattr(module, "shortened", lambda *_: None)
     forward = TorchRunner.forward
 
     def on_cpu(self, squares, device, precision):
@@ -261,6 +258,23 @@ def test_batches_of_a_gpu_have_one_of_two_sizes(gpu, n, computed):
     assert gpu.batches == [computed]
 
 
+def test_the_half_network_computes_if_there_is_one(gpu, monkeypatch):
+    half, asked = Toy(), []
+    monkeypatch.setattr(module, "shortened", lambda *about: asked.append(about) or half)
+    runner = loaded()
+    vectors, precision = run(runner, squares(64))
+    assert asked == [(gpu, runner.spec, "float16", FakeGpu())]
+    assert precision == "float16"
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, expected(squares(64)), atol=1e-2)
+    assert (half.batches, gpu.batches) == ([64], [])
+    half.forward = lambda x: half.pool(x).flatten(1) / 0
+    vectors, precision = run(runner, squares(64))
+    np.testing.assert_allclose(vectors, expected(squares(64)), rtol=1e-5, atol=1e-6)
+    assert precision == "float32"
+    assert gpu.batches == [64]
+
+
 # Closing ----------------------------------------------------------------------------
 
 
@@ -318,93 +332,6 @@ def test_a_runner_that_nobody_holds_is_gone_at_once():
         assert network() is None
     finally:
         gc.enable()
-
-
-@pytest.mark.parametrize("is_old", [False, True])
-def test_memory_is_released(monkeypatch, is_old):
-    called = []
-
-    def note(name):
-        return lambda: called.append(name)
-
-    monkeypatch.setattr(torch.cuda, "empty_cache", note("device"))
-    monkeypatch.setattr(torch._C, "_host_emptyCache", note("host, old"), raising=False)
-    if is_old:
-        monkeypatch.delattr(torch.accelerator, "empty_host_cache", raising=False)
-    else:
-        monkeypatch.setattr(
-            torch.accelerator, "empty_host_cache", note("host"), raising=False
-        )
-    streams.release_memory()
-    assert called == ["device", "host, old" if is_old else "host"]
-
-
-# What is run in half precision ------------------------------------------------------
-
-
-@pytest.fixture
-def shorten(monkeypatch):
-    """Gives a runner, and the network that it would make for a GPU."""
-    monkeypatch.setattr(module, "_slowdown", lambda precision: 1)
-
-    def shorten(spec, precision="float16"):
-        runner = TorchRunner(with_precision(spec, precision), "cpu")
-        runner.load()
-        return runner, runner._shorten(runner._module)
-
-    return shorten
-
-
-def test_half_networks_keep_the_vectors(shorten):
-    # The others are slow in half precision on a CPU.
-    runner, half = shorten(EmbeddingSpec.choose("squeezenet"))
-    assert {p.dtype for p in half.parameters()} == {torch.float16}
-    assert {p.dtype for p in runner._module.parameters()} == {torch.float32}
-    probe = probe_squares(runner.preprocessing)[:2]
-    numbers = runner.preprocessing.normalise(torch.from_numpy(probe))
-    with torch.inference_mode():
-        expected = runner._module(numbers).numpy()
-    runner._half = half
-    vectors, precision = run(runner, probe)
-    assert precision == "float16"
-    assert vectors.dtype == np.float32
-    assert not np.array_equal(vectors, expected)
-    assert least_cosine(vectors, expected) >= LEAST_COSINE
-
-
-def test_batch_norms_stay_in_single_precision(toy):
-    toy.norm = nn.BatchNorm2d(3).eval()
-    toy.norm.running_var.fill_(1e9)
-    toy.convolution = nn.Conv2d(3, 3, 1)
-    toy.forward = lambda x: toy.norm(x).mean((2, 3))
-    half = module._converted(toy, torch.float16)
-    assert half.convolution.weight.dtype == torch.float16
-    assert half.norm.running_var.tolist() == [1e9] * 3
-    assert half.norm(torch.ones(1, 3, 2, 2).half()).dtype == torch.float16
-
-
-def overflowing(x):
-    return (x.mean((2, 3)) + 3) * (1e5 if x.dtype == torch.float16 else 1)
-
-
-def failing(x):
-    if x.dtype == torch.float16:
-        raise RuntimeError("not implemented for 'Half'")
-    return x.mean((2, 3))
-
-
-@pytest.mark.parametrize("forward", [overflowing, failing])
-def test_networks_that_need_autocast_get_it(toy, shorten, forward, caplog):
-    toy.forward = forward
-    with caplog.at_level("INFO"):
-        assert shorten(LITE)[1] is None
-    assert "is run with autocast" in caplog.text
-
-
-def test_programs_are_not_converted(toy, shorten):
-    network = dataclasses.replace(LITE.network, compiles=False)
-    assert shorten(dataclasses.replace(LITE, network=network))[1] is None
-    assert shorten(LITE, "float32")[1] is None
 
 
 # On a GPU ---------------------------------------------------------------------------
@@ -495,35 +422,9 @@ def test_a_closed_runner_keeps_no_memory_of_a_gpu():
     assert torch.cuda.memory_reserved() < after_first + 2**25
 
 
-# Threads on the CPU -----------------------------------------------------------------
-
-
-def test_threads_of_torch_are_restored():
-    before = torch.get_num_threads()
-    inside = []
-
-    def work():
-        SingleThreaded.start_thread()
-        inside.append(torch.get_num_threads())
-
-    def ask():
-        inside.append(torch.get_num_threads())
-
-    def in_thread(target):
-        thread = threading.Thread(target=target)
-        thread.start()
-        thread.join()
-
-    with SingleThreaded(), SingleThreaded():
-        in_thread(work)
-    in_thread(ask)
-    assert inside == [1, before]
-    assert torch.get_num_threads() == before
-
-
 @pytest.mark.parametrize("slowdown", [0.5, 1.2, 12.3])
 def test_a_precision_that_is_slow_here_is_told(slowdown, toy, monkeypatch, recwarn):
-    monkeypatch.setattr(module, "_slowdown", lambda precision: slowdown)
+    monkeypatch.setattr(module, "slowdown", lambda precision: slowdown)
     monkeypatch.setattr(toy, "to", lambda device: toy)
     loaded("cpu")
     assert not recwarn
@@ -533,7 +434,3 @@ def test_a_precision_that_is_slow_here_is_told(slowdown, toy, monkeypatch, recwa
     else:
         with pytest.warns(RuntimeWarning, match="bfloat16.* about 12 times as long"):
             loaded("cpu", precision="bfloat16")
-
-
-def test_how_slow_a_precision_is():
-    assert module._slowdown("bfloat16") > 0

@@ -50,6 +50,41 @@ def test_silent_work_is_left_behind():
     assert ended.wait(60)
 
 
+def test_other_work_waits_for_what_was_left_behind():
+    """Otherwise who starts and stops again and again would fill the memory."""
+    may_end, begun = threading.Event(), threading.Event()
+    running, seen, ticks = set(), [], []
+
+    def silent(_report):
+        running.add("silent")
+        begun.set()
+        may_end.wait(60)
+        running.remove("silent")
+
+    def stop(_fraction):
+        if begun.is_set():
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run(silent, stop)
+
+    def stop_while_waiting(fraction):
+        assert fraction == 0
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run(lambda _: running.add("stopped"), stop_while_waiting)
+
+    def tick(_fraction):
+        ticks.append(set(running))
+        if len(ticks) == 3:
+            may_end.set()
+
+    assert run(lambda _: seen.append(set(running)) or "done", tick) == "done"
+    assert ticks[:3] == [{"silent"}] * 3
+    assert seen == [set()]
+
+
 def test_silent_work_is_reported_on():
     enough = threading.Event()
     reported = []

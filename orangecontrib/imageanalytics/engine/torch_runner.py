@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import functools
 import logging
 import threading
-import time
 import warnings
 
 import numpy as np
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from orangecontrib.imageanalytics.engine.device import (
     AUTOMATIC,
@@ -25,17 +21,14 @@ from orangecontrib.imageanalytics.engine.device_decoding import (
     find_decoder,
     forget_weights,
 )
-from orangecontrib.imageanalytics.engine.probing import (
-    LEAST_COSINE,
-    least_cosine,
-    probe_squares,
-)
+from orangecontrib.imageanalytics.engine.half_precision import shortened, slowdown
 from orangecontrib.imageanalytics.engine.runner import Runner, look, out_of_memory
 from orangecontrib.imageanalytics.engine.streams import (
     Stream,
     find_worker,
     release_memory,
 )
+from orangecontrib.imageanalytics.engine.torch_threads import SingleThreaded
 from orangecontrib.imageanalytics.errors import Cancelled, first_line
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
@@ -123,7 +116,10 @@ class TorchRunner(Runner):
             if self.device.type == "cuda":
                 # It came on the default stream, for which the worker's does not wait.
                 torch.cuda.synchronize(self.device)
-                self._half = self._worker(self._shorten, module)
+                worker = find_worker(self.device, "networks")
+                self._half = worker(
+                    shortened, module, self.spec, self.precision, self.device
+                )
             return module
         except Exception as error:  # also of programs, of which any may come
             if self.device.type == "cpu":
@@ -133,48 +129,14 @@ class TorchRunner(Runner):
 
     def _warn_if_slow(self):
         if self.device.type == "cpu" and self.precision != "float32":
-            slowdown = _slowdown(self.precision)
-            if slowdown > _NOTICED:
+            factor = slowdown(self.precision)
+            if factor > _NOTICED:
                 warnings.warn(
                     f"This processor has no instructions for {self.precision}, which "
-                    f"takes about {slowdown:.0f} times as long as float32.",
+                    f"takes about {factor:.0f} times as long as float32.",
                     RuntimeWarning,
                     stacklevel=2,
                 )
-
-    def _shorten(self, module):
-        """A copy with weights in the shorter precision; None where that is wrong.
-
-        It spares the conversions that autocast makes between the layers. But autocast
-        computes in single precision what needs it, without which Swin V2 gives no
-        numbers at all, so the copy is tried on photos first. Programs have types
-        written into them.
-        """
-        if self.precision == "float32" or not self.spec.network.compiles:
-            return None
-        try:
-            half = _converted(module, self._dtype)
-            cosine = self._least_cosine(module, half)
-        except Exception as error:  # what a layer lacks in this precision
-            cosine, reason = 0.0, first_line(error)
-        else:
-            reason = f"cosine similarity {cosine:.5f}"
-        if cosine >= LEAST_COSINE:
-            return half
-        name = self.spec.network.name
-        log.info("%s is run with autocast: %s", name, reason)
-        return None
-
-    def _least_cosine(self, module, half) -> float:
-        squares = torch.from_numpy(probe_squares(self.preprocessing))
-        with torch.inference_mode():
-            numbers = self.preprocessing.normalise(squares.to(self.device))
-            vectors = half(numbers.to(self._dtype)).float().cpu()
-            return least_cosine(vectors.numpy(), module(numbers).cpu().numpy())
-
-    @property
-    def _worker(self):
-        return find_worker(self.device, "networks")
 
     def _copying(self) -> Stream:
         """This thread's."""
@@ -198,10 +160,6 @@ class TorchRunner(Runner):
     def precision(self) -> str:
         """As `Runner.precision`."""
         return self._precision
-
-    @property
-    def _dtype(self):
-        return getattr(torch, self._precision)
 
     @property
     def device_name(self) -> str:
@@ -309,13 +267,12 @@ class TorchRunner(Runner):
         if precision == "float32":
             half = None
         by_layers = precision != "float32" and half is None
-        autocast = torch.autocast(
-            device.type, getattr(torch, precision), enabled=by_layers
-        )
+        dtype = getattr(torch, precision)
+        autocast = torch.autocast(device.type, dtype, enabled=by_layers)
         with torch.inference_mode(), autocast:
             numbers = self.preprocessing.normalise(squares.to(device))
             if half is not None:
-                return half(numbers.to(self._dtype)).float()
+                return half(numbers.to(dtype)).float()
             return module(numbers).float()
 
     def _recover(self, error, device, size):
@@ -357,79 +314,7 @@ class TorchRunner(Runner):
         )
 
 
-def _converted(module, dtype):
-    """A copy in a shorter precision, in the layout that GPUs compute fastest with."""
-    half = copy.deepcopy(module).to(memory_format=torch.channels_last)
-    for part in half.modules():
-        # A variance may be outside the range of half precision. GPUs take single
-        # precision beside it.
-        if not isinstance(part, _BatchNorm):
-            for tensor in (*part.parameters(False), *part.buffers(False)):
-                if tensor.is_floating_point():
-                    tensor.data = tensor.data.to(dtype)
-    return half
-
-
 def _is_out_of_memory(error) -> bool:
     # Neither MPS nor the CPU has an exception of its own for it.
     message = str(error).lower()
     return "out of memory" in message or "allocate memory" in message
-
-
-@functools.cache
-def _slowdown(precision: str) -> float:
-    """How many times as long as float32 a precision takes on this processor.
-
-    Measured on a convolution as those in networks; what processors say that they have
-    does not say whether torch makes use of it.
-    """
-    layer = torch.nn.Conv2d(32, 32, 3).requires_grad_(False)
-    maps = torch.zeros(1, 32, 40, 40)
-
-    def seconds(is_short: bool) -> float:
-        with torch.autocast("cpu", getattr(torch, precision), enabled=is_short):
-            layer(maps)
-            times = []
-            for _ in range(3):
-                start = time.perf_counter()
-                layer(maps)
-                times.append(time.perf_counter() - start)
-            return min(times)
-
-    return seconds(True) / seconds(False)
-
-
-class SingleThreaded:
-    """While any is entered, torch's operations use one thread each.
-
-    On the CPU the images are shared out among threads instead, which is faster
-    than sharing out each operation: no thread waits for the others.
-
-    Threads take the number over when they first use torch, so it must be set
-    before they do; torch has one for the whole process, restored by the last to
-    leave.
-    """
-
-    _lock = threading.Lock()
-    _entered = 0
-    _before = None
-
-    def __enter__(self):
-        cls = type(self)
-        with self._lock:
-            if not cls._entered:
-                cls._before = torch.get_num_threads()
-            cls._entered += 1
-        return self
-
-    def __exit__(self, *_):
-        cls = type(self)
-        with self._lock:
-            cls._entered -= 1
-            if not cls._entered:
-                torch.set_num_threads(cls._before)
-
-    @staticmethod
-    def start_thread():
-        """To be called first in each thread that works under this."""
-        torch.set_num_threads(1)

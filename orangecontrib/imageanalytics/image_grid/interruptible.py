@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 TICK_SECONDS = 0.1
 _END = object()
+#: Work that was left behind and has not ended yet.
+_abandoned: set[Future] = set()
 
 
 def run(work: Callable[[Report], T], report: Report) -> T:
@@ -25,7 +27,8 @@ def run(work: Callable[[Report], T], report: Report) -> T:
 
     `report` is called whenever the work reports, and several times a second while it
     does not, so it can stop libraries that compute for a long time and take no
-    callback. The thread then ends when the work next reports.
+    callback. The thread then ends when the work next reports. Until it has ended, no
+    other work begins, so threads and their memory do not pile up.
 
     Parameters
     ----------
@@ -40,6 +43,7 @@ def run(work: Callable[[Report], T], report: Report) -> T:
     object
         What `work` returns.
     """
+    _wait_for_abandoned(report)
     told: SimpleQueue = SimpleQueue()
     abandoned = threading.Event()
 
@@ -49,9 +53,9 @@ def run(work: Callable[[Report], T], report: Report) -> T:
         told.put(fraction)
 
     fraction, pool = 0.0, ThreadPoolExecutor(1)
+    future = pool.submit(work, tell)
+    future.add_done_callback(lambda _: told.put(_END))
     try:
-        future = pool.submit(work, tell)
-        future.add_done_callback(lambda _: told.put(_END))
         while True:
             with contextlib.suppress(Empty):
                 fraction = told.get(timeout=TICK_SECONDS)
@@ -60,7 +64,16 @@ def run(work: Callable[[Report], T], report: Report) -> T:
             report(fraction)
     finally:
         abandoned.set()
+        _abandoned.add(future)
+        future.add_done_callback(_abandoned.discard)
         pool.shutdown(wait=False)
+
+
+def _wait_for_abandoned(report: Report) -> None:
+    """Wait for all work that was left behind."""
+    while left := _abandoned.copy():
+        report(0)
+        wait(left, TICK_SECONDS)
 
 
 def part(report: Report, start: float, end: float) -> Report:

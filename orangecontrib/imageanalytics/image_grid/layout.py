@@ -17,6 +17,8 @@ PERPLEXITY = 8  # as many neighbours as a cell has
 TSNE_STEPS = (200, 300)  # more do not help
 STEPS_BETWEEN_REPORTS = 25
 MDS_STEPS = 200
+MDS_WORK = 25_000  # steps times images between two reports: about a second
+MDS_CHUNK = 256  # images whose distances are computed between two reports
 MIN_PARALLEL = 500  # for fewer, threads wait for each other longer than they compute
 MIN_TSNE = 10  # fewer images have too few neighbours
 
@@ -110,15 +112,15 @@ def _mds(vectors: np.ndarray, places: np.ndarray, report: Report) -> np.ndarray:
     # They could only be silenced for all threads.
     from sklearn.manifold import smacof
 
-    distances = cdist(vectors, vectors)
+    distances = np.empty((len(vectors), len(vectors)))
+    for start in range(0, len(vectors), MDS_CHUNK):
+        report(0)
+        part = slice(start, start + MDS_CHUNK)
+        distances[part] = cdist(vectors[part], vectors)
     # A few steps at a time, since scikit-learn reports nothing.
-    for step in range(0, MDS_STEPS, STEPS_BETWEEN_REPORTS):
+    most = min(STEPS_BETWEEN_REPORTS, max(1, MDS_WORK // len(vectors)))
+    for step in range(0, MDS_STEPS, most):
         report(step / MDS_STEPS)
-        places, _ = smacof(
-            distances,
-            init=places,
-            n_init=1,
-            max_iter=STEPS_BETWEEN_REPORTS,
-            eps=1e-6,
-        )
+        n_steps = min(most, MDS_STEPS - step)
+        places, _ = smacof(distances, init=places, n_init=1, max_iter=n_steps, eps=1e-6)
     return places

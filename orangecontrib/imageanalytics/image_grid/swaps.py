@@ -31,6 +31,11 @@ class Swaps:
     size_x, size_y : int
         Columns and rows.
     report : callable
+
+    Attributes
+    ----------
+    cells : numpy.ndarray of int, shape (images,)
+        The cell of each image now.
     """
 
     def __init__(
@@ -47,7 +52,7 @@ class Swaps:
         self._pairs, self._weights = attractions(vectors, report)
         x, y = np.meshgrid(np.arange(size_x), np.arange(size_y))
         self._near = np.exp(-(x**2 + y**2) / (2 * REACH**2)).ravel()
-        self._cells = cells.copy()
+        self.cells = cells.copy()
         self._x, self._y = cells % size_x, cells // size_x
         # The last image, number -1, is the one in empty cells; it has no pairs.
         self._occupants = np.full(size_x * size_y, -1)
@@ -61,22 +66,29 @@ class Swaps:
         numpy.ndarray of int
             The cell of each image.
         """
-        count, order = len(self._cells), np.random.default_rng(0)
+        count, order = len(self.cells), np.random.default_rng(0)
         for step in range(MAX_SWAP_PASSES if count > 1 else 0):
             moved = 0
             for done, image in enumerate(order.permutation(count)):
                 if done % 100 == 0:
                     self._report((step + done / count) / MAX_SWAP_PASSES)
-                moved += self._move(image)
+                moved += self.move(image)
             if not moved:
                 break
-        return self._cells
+        return self.cells
 
-    def _move(self, image: int) -> bool:
-        """Move an image to the best cell around its neighbours, if that is better."""
+    def move(self, image: int) -> bool:
+        """
+        Move an image to the best cell around its neighbours, if that is better.
+
+        Returns
+        -------
+        bool
+            Whether it has moved.
+        """
         cells = self._candidates(image)
         others = self._occupants[cells]
-        own, place = self._cells[image], np.array([self._cells[image]])
+        own, place = self.cells[image], np.array([self.cells[image]])
         gains = self._nearness(image, cells) - self._nearness(image, place)
         gains += self._nearness(others, place) - self._nearness(others, cells)
         # Those that swap stay as near to each other as they were.
@@ -115,7 +127,7 @@ class Swaps:
         self._occupants[cell] = image
         if image >= 0:
             size_x = self._size[0]
-            self._cells[image] = cell
+            self.cells[image] = cell
             self._x[image], self._y[image] = cell % size_x, cell // size_x
 
 

@@ -13,17 +13,22 @@ import functools
 import itertools
 import logging
 import queue
-import socket
-import ssl
 import threading
 import time
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import urlsplit
 
 from orangecontrib.imageanalytics.errors import ImageError, first_line
 from orangecontrib.imageanalytics.images.addresses import check_address, invalid
+from orangecontrib.imageanalytics.images.hosts import (
+    Hosts,
+    Transport,
+    Unavailable,
+    causes,
+    host_of,
+    status_text,
+    why_no_answer,
+)
 from orangecontrib.imageanalytics.images.http_cache import (
     CACHE_BYTES,
     open_cache,
@@ -81,9 +86,9 @@ class Fetcher:
         self._total_timeout = total_timeout
         self._max_bytes = max_bytes
         self._workers = workers
-        self._hosts = _Hosts(patience=workers)
+        self._hosts = Hosts(patience=workers)
         timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
-        network = _Network(self._hosts)
+        network = Transport(self._hosts)
         self._direct = self._cached = _client(network, timeout)
         self._cache_dir = cache_dir
         self._cache_damaged = False
@@ -179,7 +184,7 @@ class Fetcher:
         for ticket, (url, deadline) in list(running.items()):
             if deadline <= now:
                 del running[ticket]
-                self._hosts.failed(_host(url), self._too_slow())
+                self._hosts.failed(host_of(url), self._too_slow())
                 yield url, ImageError(self._too_slow())
 
     def _run(self, url, deadline, ticket, finished) -> None:
@@ -203,7 +208,7 @@ class Fetcher:
             return self._ftp(url, deadline)
         try:
             return self._http(url, deadline)
-        except _Unavailable as failure:
+        except Unavailable as failure:
             any_age = {"rfc": {"shared": False, "allow_stale": True}}
             extensions = {"caching": any_age, "offline": str(failure)}
             return self._http(url, deadline, extensions)
@@ -217,9 +222,9 @@ class Fetcher:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
             raise invalid(first_line(error)) from error
         except httpx.TimeoutException as error:
-            raise ImageError(f"{_host(url)} stopped sending") from error
+            raise ImageError(f"{host_of(url)} stopped sending") from error
         except httpx.HTTPError as error:
-            raise ImageError(f"the connection to {_host(url)} broke") from error
+            raise ImageError(f"the connection to {host_of(url)} broke") from error
 
     def _cached_or_direct(self, address, deadline, extensions) -> bytes:
         import httpx
@@ -243,7 +248,7 @@ class Fetcher:
             with contextlib.closing(client.send(request, stream=True)) as response:
                 request = response.next_request
                 if request is None and not response.is_success:
-                    raise ImageError(_status(response.status_code))
+                    raise ImageError(status_text(response.status_code))
                 announced = response.headers.get("content-length", "")
                 if announced.isdecimal() and int(announced) > self._max_bytes:
                     raise ImageError(self._too_large())
@@ -258,7 +263,7 @@ class Fetcher:
     def _ftp(self, url: str, deadline: float) -> bytes:
         from urllib.request import urlopen
 
-        host = _host(url)
+        host = host_of(url)
         self._hosts.check(host)
         try:
             with urlopen(url, timeout=self._connect_timeout) as response:
@@ -266,10 +271,10 @@ class Fetcher:
                 chunks = iter(functools.partial(response.read, CHUNK), b"")
                 return self._checked({}, self._read(chunks, deadline))
         except (OSError, EOFError) as error:
-            for cause in _causes(error):
+            for cause in causes(error):
                 if isinstance(cause, ftplib.Error):
                     raise ImageError(str(cause)[:100]) from error
-            reason = _why(error, host, self._connect_timeout)
+            reason = why_no_answer(error, host, self._connect_timeout)
             self._hosts.failed(host, reason)
             raise ImageError(reason) from error
         except ValueError as error:
@@ -321,95 +326,6 @@ class Fetcher:
         return f"not downloaded within {self._total_timeout:g} s"
 
 
-class _Unavailable(ImageError):
-    """The server fails for now, so an old copy will do."""
-
-
-class _Hosts:
-    """Remembers which hosts are dead.
-
-    One failure is enough for a host that has never answered. One that has is
-    allowed a bad moment: as many failures in a row as there are downloads at once.
-    """
-
-    def __init__(self, patience: int):
-        self._patience = patience
-        self._lock = threading.Lock()
-        self._answered: set[str] = set()
-        self._failures: Counter[str] = Counter()
-        self._dead: dict[str, str] = {}
-
-    def check(self, host: str) -> None:
-        reason = self._dead.get(host)
-        if reason is not None:
-            raise _Unavailable(reason)
-
-    def answered(self, host: str) -> None:
-        with self._lock:
-            self._answered.add(host)
-            self._failures[host] = 0
-            self._dead.pop(host, None)
-
-    def failed(self, host: str, reason: str) -> None:
-        with self._lock:
-            self._failures[host] += 1
-            if host not in self._answered or self._failures[host] >= self._patience:
-                self._dead.setdefault(host, reason)
-
-
-class _Network:
-    """The transport below the cache; asks only hosts that are not dead.
-
-    It has the methods of `httpx.BaseTransport` but does not derive from it, so
-    that httpx need not be imported with this module. The client inside brings what
-    a bare transport lacks: proxies from the environment.
-    """
-
-    def __init__(self, hosts: _Hosts):
-        import httpx
-
-        self._hosts = hosts
-        # Downloads given up keep their connection, so no limit may make others wait.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
-        try:
-            self._client = httpx.Client(limits=limits)
-        except (ImportError, ValueError) as error:
-            log.warning("The proxy that the environment names is not used: %s", error)
-            self._client = httpx.Client(limits=limits, trust_env=False)
-
-    def handle_request(self, request):
-        import httpx
-
-        if "offline" in request.extensions:
-            raise _Unavailable(request.extensions["offline"])
-        host = _host(str(request.url))
-        self._hosts.check(host)
-        try:
-            response = self._send(request)
-        except (httpx.TimeoutException, httpx.ConnectError, httpx.ProxyError) as error:
-            phase = "connect" if isinstance(error, httpx.ConnectTimeout) else "read"
-            reason = _why(error, host, request.extensions["timeout"][phase])
-            self._hosts.failed(host, reason)
-            raise _Unavailable(reason) from error
-        self._hosts.answered(host)
-        if response.is_server_error:
-            response.close()
-            raise _Unavailable(_status(response.status_code))
-        return response
-
-    def _send(self, request):
-        import httpx
-
-        try:
-            return self._client.send(request, stream=True)
-        except httpx.ConnectError:
-            # Costs no time, unlike a timeout, and is often a moment's fault.
-            return self._client.send(request, stream=True)
-
-    def close(self) -> None:
-        self._client.close()
-
-
 def _client(transport, timeout):
     import httpx
 
@@ -418,30 +334,3 @@ def _client(transport, timeout):
     return httpx.Client(
         transport=transport, timeout=timeout, headers=headers, trust_env=False
     )
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2].lower()
-
-
-def _status(code: int) -> str:
-    import httpx
-
-    return f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _why(error: BaseException, host: str, seconds: float) -> str:
-    for cause in _causes(error):
-        if isinstance(cause, TimeoutError):
-            return f"no answer from {host} within {seconds:g} s"
-        if isinstance(cause, socket.gaierror):
-            return f"no host is named {host}"
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate of {host} is not valid"
-    return f"cannot connect to {host}"

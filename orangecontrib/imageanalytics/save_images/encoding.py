@@ -146,7 +146,7 @@ class Encoding:
         if size == (header.width, header.height) and self._is_kept(header, content):
             return content
         self._check(size)
-        enough = size and (2 * size[0], 2 * size[1])
+        enough = 2 * size[0], 2 * size[1]
         image = decode(content, enough, page, self.intensity)
         profile = image.info.get("icc_profile")
         # Pillow would write metadata that are no longer true.

@@ -65,11 +65,13 @@ class Names:
 
     def new(self, folder: str, text: str, extension: str = "") -> str:
         """A safe name in a folder, with a number if it was given before."""
-        key = _as_compared(folder), text
+        stem = safe_name(text)
+        # Other texts may become the same name; counting anew for each takes for ever.
+        key = _as_compared(folder), _as_compared(stem)
         with self._lock:
             while True:
                 self._number[key] += 1
-                name = _numbered(text, self._number[key], extension)
+                name = _numbered(stem, self._number[key], extension)
                 place = key[0], _as_compared(name)
                 if place not in self._given:
                     self._given.add(place)
@@ -81,9 +83,9 @@ def _as_compared(name: str) -> str:
     return unicodedata.normalize("NFC", name.upper().casefold())
 
 
-def _numbered(text: str, number: int, extension: str) -> str:
+def _numbered(stem: str, number: int, extension: str) -> str:
     ending = f" ({number}){extension}" if number > 1 else extension
-    stem = _cut(safe_name(text), MAX_NAME - len(ending.encode()))
+    stem = _cut(stem, MAX_NAME - len(ending.encode()))
     return stem.rstrip(". ") + ending
 
 

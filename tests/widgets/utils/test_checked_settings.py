@@ -63,7 +63,7 @@ BAD = [
         ("number", value)
         for value in (0, 11, -(10**30), "5", None, 5.0, math.nan, True)
     ),
-    *(("fraction", value) for value in ("0", None, math.nan, math.inf)),
+    *(("fraction", v) for v in ("0", None, math.nan, math.inf, True, 10**400)),
     *(("word", value) for value in ("three", None, 1, [], {})),
     *(("text", value) for value in (1, b"x", [])),
     *(("is_on", value) for value in (2, "yes", None, math.nan)),
@@ -121,6 +121,16 @@ class TestSettings(GuiTest):
         stored = pickle.dumps({VERSION_KEY: 2, "number": 77, "word": "two"})
         widget = Widget.__new__(Widget, stored_settings=stored)
         assert (widget.number, widget.word) == (5, "two")
+        stored = pickle.dumps({VERSION_KEY: 1, "context_settings": []})
+        ContextWidget.__new__(ContextWidget, stored_settings=stored)
+
+    def test_settings_that_are_none(self):
+        for cls in (Widget, ContextWidget):
+            for stored in (5, "x", ["number"], b"x", pickle.dumps([5]), object()):
+                with self.subTest(widget=cls, stored=stored):
+                    widget = cls.__new__(cls, stored_settings=stored)
+                    assert widget.replaced_settings == {}
+                    assert getattr(widget, "number", 5) == 5
 
     def test_contexts(self):
         domain = Domain([], None, [StringVariable("a"), StringVariable("b")])

@@ -201,7 +201,7 @@ class LazyTiff(LazyImage):
             (image, place), channel = self._shown(), None
         self.orientation = image.orientation
         level = image.level(at_least)
-        page = level.page_at(place)
+        page = level.planes.page(place)
         is_whole_page = channel is None or level.n_channels == 1
         if level.is_plain and is_whole_page:
             try:

@@ -17,6 +17,7 @@ import inspect
 import logging
 import math
 import numbers
+import pickle
 import types
 import typing
 from collections.abc import Callable
@@ -66,9 +67,9 @@ class CheckedSettings:
                 setting.kind = _usual_kind(setting)
         super().analyze_settings(provider, prefix)
 
-    def initialize(self, instance, data: dict | None = None):
+    def initialize(self, instance, data: dict | bytes | None = None):
         """Initialize a widget, or a part of it, and replace what is not valid."""
-        super().initialize(instance, data)
+        super().initialize(instance, _as_dict(data))
         instance.replaced_settings = {}
         for name, setting in self._select_provider(instance).settings.items():
             value = getattr(instance, name)
@@ -98,8 +99,9 @@ class CheckedSettings:
 class CheckedContexts(CheckedSettings):
     """As `CheckedSettings`, for handlers with contexts."""
 
-    def initialize(self, instance, data: dict | None = None):
+    def initialize(self, instance, data: dict | bytes | None = None):
         """Initialize the settings of a widget; contexts that are none are left out."""
+        data = _as_dict(data)
         if data and not isinstance(data.get("context_settings", []), list):
             data = {key: data[key] for key in data if key != "context_settings"}
         super().initialize(instance, data)
@@ -148,14 +150,19 @@ def is_valid(setting: Setting, value) -> bool:
     """Whether a widget can use a value of a setting."""
     if value is None and setting.declared is None:
         return True
-    if setting.kind is not None and not _is_of(value, setting.kind):
-        return False
     valid = getattr(setting, "valid", None)
-    if valid is None:
-        return True
     with suppress(Exception):  # of a comparison, for whatever value there may be
-        return bool(valid(value))
+        if setting.kind is None or _is_of(value, setting.kind):
+            return valid is None or bool(valid(value))
     return False
+
+
+def _as_dict(data) -> dict | None:
+    """Settings as Orange hands them over; None if they are none."""
+    with suppress(Exception):
+        if isinstance(data, bytes):
+            data = pickle.loads(data)  # as Orange does
+    return data if isinstance(data, dict) else None
 
 
 def _usual_kind(setting: Setting) -> type | None:
@@ -195,6 +202,7 @@ def _is_of(value, kind) -> bool:
     if kind is int:
         return isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if kind is float:
-        return isinstance(value, numbers.Real) and math.isfinite(value)
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
     kind = origin or kind
     return isinstance(value, kind) if isinstance(kind, type) else True

@@ -1,0 +1,156 @@
+"""What a thread does with a batch: read, decode, and put through the network."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from orangecontrib.imageanalytics.engine.digests import Digests, Twins
+from orangecontrib.imageanalytics.engine.known_vectors import KnownVectors
+from orangecontrib.imageanalytics.engine.runner import Runner, look
+from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images.decode import decode
+from orangecontrib.imageanalytics.images.sources import opened
+
+if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.engine.device_decoding import Jpeg
+
+# Content that a thread gathers before the device decodes it in one go.
+GATHERED_BYTES = 1 << 25
+
+
+@dataclass
+class QueuedImage:
+    """One image on its way; few are at a time."""
+
+    index: int
+    source: str
+    content: bytes | None = None
+    digest: bytes | None = None
+    same_as_other: bool = False
+    jpeg: Jpeg | None = None  # until the device has decoded it
+    square: object = None
+    vector: np.ndarray | None = None
+    cached: bool = False
+    precision: str = ""
+    reason: str | None = None
+
+
+class BatchEmbedder:
+    """Finds the vectors of batches; several threads call it at once.
+
+    Parameters
+    ----------
+    runner : Runner
+    known : KnownVectors
+    twins : Twins
+        Images that are not the first of theirs are left alone.
+    cancelled : threading.Event
+        Stops the work when set.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        known: KnownVectors,
+        twins: Twins,
+        cancelled: threading.Event,
+    ):
+        self._runner, self._known = runner, known
+        self._twins, self._cancelled = twins, cancelled
+        self._digests = Digests()
+
+    def __call__(self, batch: list[QueuedImage]) -> list[QueuedImage]:
+        """The batch, whose images have a vector, a reason or a twin.
+
+        Raises
+        ------
+        Cancelled
+            When stopped.
+        ModelError, ValueError
+            As `Runner`.
+        """
+        decoder = self._runner.decoder
+        gathered = []
+        for image in batch:
+            look(self._cancelled)
+            if image.reason is None:
+                self._load(image, decoder)
+            if image.jpeg is not None:
+                gathered.append(image)
+            if sum(len(p.jpeg.content) for p in gathered) > GATHERED_BYTES:
+                self._decode_on_device(gathered, decoder)
+                gathered = []
+        if gathered:
+            self._decode_on_device(gathered, decoder)
+        self._embed([image for image in batch if image.square is not None])
+        return batch
+
+    def _load(self, image, decoder):
+        """Make the square, unless its vector is known or another makes it.
+
+        What the device is to decode is left to `_decode_on_device`.
+        """
+        with (
+            _NotingFailure(image),
+            opened(image.source, image.content) as (content, page),
+        ):
+            image.content = None
+            image.digest = self._digests(content, page)
+            if not self._twins.claim(image.digest, image.index):
+                image.same_as_other = True
+                return
+            image.vector = self._known.find(image.digest, self._runner.precision)
+            if image.vector is not None:
+                image.cached = True
+                return
+            if decoder is not None and page is None:
+                image.jpeg = decoder.open(content)
+            if image.jpeg is None:
+                image.square = self._square(content, page)
+
+    def _square(self, content, page=None):
+        runner = self._runner
+        preprocessing = runner.preprocessing
+        image = decode(content, preprocessing.decode_size, page, runner.intensity)
+        return preprocessing.square(image)
+
+    def _decode_on_device(self, images, decoder):
+        """Make the squares there; here, where that fails."""
+        squares = decoder([image.jpeg for image in images])
+        for image, square in zip(images, squares, strict=True):
+            content, image.jpeg = image.jpeg.content, None
+            with _NotingFailure(image):
+                image.square = self._square(content) if square is None else square
+
+    def _embed(self, images):
+        look(self._cancelled)  # or the network would be loaded for nobody
+        if not images:
+            return
+        squares = np.stack([image.square for image in images])
+        vectors, precision = self._runner(squares, self._cancelled)
+        for image, vector in zip(images, vectors, strict=True):
+            image.square = None
+            image.vector, image.precision = vector, precision
+
+
+class _NotingFailure:
+    """Lets an image fail; a generator, and the batch, would be kept by the error."""
+
+    def __init__(self, image):
+        self._image = image
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, _kind, error, _traceback):
+        if isinstance(error, ImageError):
+            self._image.reason = str(error)
+        elif isinstance(error, MemoryError):
+            self._image.reason = "too large for this computer's memory"
+        else:
+            return False
+        return True
