@@ -303,8 +303,8 @@ class Looks:
             if save:
                 widget.save_file()
             self.shoot(widget, f"save-{name}", lambda: widget.task is None)
-            if widget._question is not None:
-                self.shoot(widget._question, f"save-{name}-question")
+            if widget.question is not None:
+                self.shoot(widget.question, f"save-{name}-question")
             discard(widget)
 
         saved = os.path.join(folder, "saved")

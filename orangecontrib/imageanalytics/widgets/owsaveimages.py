@@ -1,44 +1,22 @@
 """Save Images: saves the images of a table as files in a folder."""
 
-import logging
-import os
-from typing import ClassVar
-
-from AnyQt.QtCore import Qt, QTimer
-from AnyQt.QtWidgets import (
-    QFileDialog,
-    QLabel,
-    QLineEdit,
-    QProgressBar,
-    QPushButton,
-    QSizePolicy,
-    QStyle,
-)
+from AnyQt.QtCore import QTimer
 from Orange.data import DiscreteVariable, Table, Variable
 from Orange.widgets import gui
 from Orange.widgets.settings import ContextSetting, Setting
-from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
 from Orange.widgets.utils.localization import pl
 from Orange.widgets.utils.widgetpreview import WidgetPreview
 from Orange.widgets.widget import Input, Msg, OWWidget
 
 from orangecontrib.imageanalytics.images.sources import image_columns
 from orangecontrib.imageanalytics.networks.registry import NETWORKS
-from orangecontrib.imageanalytics.save_images import (
-    FORMATS,
-    Saving,
-    count_reasons,
-    find_format,
-)
+from orangecontrib.imageanalytics.save_images import FORMATS, find_format
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     between,
     one_of,
 )
 from orangecontrib.imageanalytics.widgets.utils.column_options import ColumnOptions
-from orangecontrib.imageanalytics.widgets.utils.existing_files_dialog import (
-    ExistingFilesDialog,
-)
 from orangecontrib.imageanalytics.widgets.utils.file_options import (
     ASK,
     EXISTING,
@@ -47,25 +25,20 @@ from orangecontrib.imageanalytics.widgets.utils.file_options import (
     SIZE,
     FileOptions,
 )
-from orangecontrib.imageanalytics.widgets.utils.form_parts import show_placeholder
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.old_save_settings import migrate
 from orangecontrib.imageanalytics.widgets.utils.option_boxes import AlignedForms
-from orangecontrib.imageanalytics.widgets.utils.saving_task import Question, begin, save
-from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
-    SkippedDialog,
-    without_links,
-)
+from orangecontrib.imageanalytics.widgets.utils.saving_folder import SavingFolder
+from orangecontrib.imageanalytics.widgets.utils.saving_run import SavingRunMixin
+from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
-
-log = logging.getLogger(__name__)
 
 NO_DATA = "Connect a table with images, to save them as files."
 AUTOSAVE_MILLISECONDS = 700  # after the last change of an option
 
 
-class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
-    """The widget; `Saving` does the work, in a thread."""
+class OWSaveImages(OWWidget, SavingRunMixin):
+    """The options; `SavingRunMixin` does the work, in a thread."""
 
     name = "Save Images"
     description = "Save images as files, in a folder for each category."
@@ -78,12 +51,12 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
 
     class Warning(OWWidget.Warning):
         no_image_attribute = Msg(NO_IMAGE_COLUMN)
-        no_folder = Msg("Choose a folder; autosave does nothing without.")
+        no_folder = Msg("Choose a folder; autosave does nothing without one.")
         autosave_waits = Msg(
             "Autosave waits until you press Save: this folder comes from the "
             "saved workflow."
         )
-        format_replaced = Msg("{} is not written any more; PNG is chosen instead.")
+        format_replaced = Msg("{} can no longer be written; PNG is chosen instead.")
         existed = Msg("{}")
         not_saved = Msg("{}")
 
@@ -92,7 +65,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         unexpected_error = Msg("The images could not be saved: {}")
 
     class Information(OWWidget.Information):
-        stopped = Msg("Stopped. Go On saves the others.")
+        stopped = Msg("Stopped. Press Go On to save the others.")
 
     settingsHandler = CheckedDomainContextHandler()
     settings_version = 3
@@ -122,18 +95,10 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
     want_main_area = False
     resizing_enabled = False
 
-    #: Folders that were chosen by hand since Orange was started. Workflows come from
-    #: others, too: what they name is not written into unasked.
-    chosen_folders: ClassVar[set[str]] = set()
-
     def __init__(self):
         OWWidget.__init__(self)
-        ConcurrentWidgetMixin.__init__(self)
+        SavingRunMixin.__init__(self)
         self.data: Table | None = None
-        self.saving: Saving | None = None
-        self.failures: list[tuple[str, str]] = []
-        self._by_hand = False
-        self._question = None
         self._timer = QTimer(self, singleShot=True, interval=AUTOSAVE_MILLISECONDS)
         self._timer.timeout.connect(self._autosave)
         self._show_replaced()
@@ -146,8 +111,8 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         self._make_folder_box()
         self._make_status_box()
         self._make_buttons()
-        self._show_folder()
-        self._show_state(NO_DATA)
+        self._show_autosave()
+        self.show_ready()
 
     def _show_replaced(self):
         format = self.replaced_settings.get("format")
@@ -163,72 +128,21 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
 
     def _make_folder_box(self):
         box = gui.vBox(self.controlArea, "Folder")
-        self.folder_edit = QLineEdit(readOnly=True, placeholderText="No folder chosen")
-        show_placeholder(self.folder_edit)
-        self.browse_button = QPushButton(
-            "...",
-            icon=self.style().standardIcon(QStyle.SP_DirOpenIcon),
-            autoDefault=False,
-            toolTip="Choose a folder",
-            clicked=self.browse,
-        )
-        self.browse_button.setSizePolicy(QSizePolicy.Maximum, QSizePolicy.Fixed)
-        row = gui.hBox(box)
-        row.layout().addWidget(self.folder_edit)
-        row.layout().addWidget(self.browse_button)
+        self.folder = SavingFolder(self)
+        self.folder.asked.connect(self.browse)
+        box.layout().addWidget(self.folder)
         autosave = "A&utosave when the data or an option changes"
         self.auto_check = gui.checkBox(
             box, self, "auto_save", autosave, callback=self._auto_save_changed
         )
-
-    def _make_status_box(self):
-        box = gui.vBox(self.controlArea, "Status")
-        self.status_label = QLabel(wordWrap=True)
-        self.status_label.setTextInteractionFlags(
-            Qt.LinksAccessibleByMouse | Qt.LinksAccessibleByKeyboard
-        )
-        self.status_label.linkActivated.connect(self.show_failures)
-        self.progress_bar = QProgressBar(minimum=0)
-        # Its place is kept, so that the window does not change its size.
-        policy = self.progress_bar.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.progress_bar.setSizePolicy(policy)
-        box.layout().addWidget(self.status_label)
-        box.layout().addWidget(self.progress_bar)
-
-    def _make_buttons(self):
-        self.bt_save = gui.button(
-            self.buttonsArea, self, "Save", callback=self.save_file, autoDefault=False
-        )
-        self.bt_save_as = gui.button(
-            self.buttonsArea,
-            self,
-            "Save As…",
-            callback=self.save_file_as,
-            autoDefault=False,
-        )
-        self.bt_save_as.setToolTip("Choose a folder and save into it")
-
-    def _show_folder(self):
-        self.folder_edit.setText(self.dirname)
-        self.folder_edit.setToolTip(self.dirname)
-        self.folder_edit.setCursorPosition(0)
-
-    def _show_state(self, text, busy=False):
-        """Show the status, and update the buttons."""
-        self.status_label.setText(text)
-        self.progress_bar.setVisible(busy)
-        paused = self.saving is not None and not busy
-        self.bt_save.setText("Stop" if busy else "Go On" if paused else "Save")
-        self.bt_save.setEnabled(self.image_column is not None)
-        self.bt_save_as.setEnabled(self.image_column is not None and not busy)
 
     # What the user or the workflow does ---------------------------------------------
 
     @Inputs.data
     def dataset(self, data: Table | None):
         self.closeContext()
-        self._give_up()
+        self._timer.stop()
+        self.give_up()
         self.data = data if data else None
         columns = image_columns(self.data) if self.data else []
         domain = self.data.domain if self.data else None
@@ -241,7 +155,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             self.openContext(domain)
             self._take_old_column(columns)
         self.Warning.no_image_attribute(shown=bool(self.data) and not columns)
-        self._show_ready()
+        self.show_ready()
         self._autosave()
 
     def _take_old_column(self, columns):
@@ -251,47 +165,32 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
 
     def _options_changed(self):
         self.Warning.format_replaced.clear()
-        self._give_up()
-        self._show_ready()
+        self.give_up()
+        self.show_ready()
         if self.auto_save:
-            self._timer.start()
+            self._timer.start()  # anew
 
     def _auto_save_changed(self):
-        if self.auto_save and self.dirname:
-            self.chosen_folders.add(self.dirname)
-        self._update_autosave_messages()
+        if self.auto_save:
+            self.folder.confirm()
+        self._show_autosave()
 
-    def _show_ready(self):
+    def _show_autosave(self):
+        """Show whether autosave waits, and for what."""
+        waits = self.auto_save and not self.folder.is_confirmed
+        self.Warning.no_folder(shown=waits and not self.dirname)
+        self.Warning.autosave_waits(shown=waits and bool(self.dirname))
+
+    def show_ready(self):
+        """Show what would be saved."""
         if self.data is None:
-            self._show_state(NO_DATA)
+            self.show_text(NO_DATA, can_save=False)
         elif self.image_column is None:
-            self._show_state(NO_IMAGE_COLUMN)
+            self.show_text(NO_IMAGE_COLUMN, can_save=False)
         else:
             n = len(self.data)
             where = "" if self.dirname else " Press Save to choose a folder."
-            self._show_state(f"{n:,} {pl(n, 'image')} to save.{where}")
-
-    def _give_up(self):
-        """Cancel saving, and forget what was stopped."""
-        self._timer.stop()
-        self.cancel()
-        self.saving = None
-        if self._question is not None:
-            self._question.reject()
-        self._clear_results()
-
-    def _clear_results(self):
-        self.failures = []
-        self.Error.clear()
-        self.Information.clear()
-        self.Warning.existed.clear()
-        self.Warning.not_saved.clear()
-        self._update_autosave_messages()
-
-    def _update_autosave_messages(self):
-        self.Warning.no_folder(shown=self.auto_save and not self.dirname)
-        waits = self.auto_save and self.dirname not in {"", *self.chosen_folders}
-        self.Warning.autosave_waits(shown=waits)
+            self.show_text(f"{n:,} {pl(n, 'image')} to save.{where}")
 
     def browse(self):
         """Choose a folder; autosave starts to save into it."""
@@ -306,70 +205,48 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
         bool
             Whether one was chosen.
         """
-        folder = QFileDialog.getExistingDirectory(
-            self, "Choose the Folder to Save Into", self._initial_start_dir()
-        )
-        if not folder:
+        before = self.dirname
+        if not self.folder.choose():
             return False
-        folder = os.path.normpath(folder)
-        if folder != self.dirname:
-            self._give_up()
-        self.dirname = folder
-        self.last_dir = os.path.dirname(folder)
-        self.chosen_folders.add(folder)
-        self._show_folder()
-        self._clear_results()
-        if self.saving is None:
-            self._show_ready()
+        if self.dirname != before:
+            self.give_up()
+        self.clear_results()
+        self._show_autosave()
+        if self.task is None and self.saving is None:
+            self.show_ready()
         return True
-
-    def _initial_start_dir(self) -> str:
-        for folder in (self.dirname, os.path.dirname(self.dirname), self.last_dir):
-            if folder and os.path.isdir(folder):
-                return folder
-        return os.path.expanduser("~")
 
     def save_file_as(self):
         """Choose a folder and save into it."""
         if self.choose_folder():
-            self._give_up()
-            self._start(by_hand=True)
+            self.give_up()
+            self._save(by_hand=True)
 
     def save_file(self):
         """Save, stop or continue, as the button says."""
         if self.task is not None:
             self.stop()
         elif self.saving is not None:
-            self._clear_results()
-            self._go_on()
-        elif not self._folder_can_be():
+            self.go_on()
+        elif not self.folder.can_be():
             self.save_file_as()
         else:
-            self.chosen_folders.add(self.dirname)
-            self._start(by_hand=True)
-
-    def _folder_can_be(self) -> bool:
-        # A workflow from another computer may name places that are not on this one.
-        parent = os.path.dirname(self.dirname)
-        return bool(self.dirname) and os.path.isdir(parent)
+            self.folder.confirm()
+            self._show_autosave()
+            self._save(by_hand=True)
 
     def _autosave(self):
-        allowed = self.dirname and self.dirname in self.chosen_folders
-        if self.auto_save and allowed and self.image_column is not None:
-            self._start(by_hand=False)
+        if self.auto_save and self.folder.is_confirmed:
+            self._save(by_hand=False)
 
-    # The work -----------------------------------------------------------------------
-
-    def _start(self, by_hand: bool):
+    def _save(self, by_hand: bool):
         if self.image_column is None:
             return
         self._timer.stop()
-        self._clear_results()
-        self._by_hand = by_hand
-        ask = by_hand and self.existing == ASK
-        self.start(begin, (self.data, self.dirname), self._options(), ask)
-        self.progress_bar.setRange(0, 0)
-        self._show_state("Looking at the folder…", busy=True)
+        asks = self.existing == ASK
+        # After an answer, the user knows what has become of existing files.
+        hint = None if asks and by_hand else "Press Save to be asked." if asks else ""
+        self.run(self.data, self.dirname, self._options(), asks and by_hand, hint)
 
     def _options(self) -> dict:
         return {
@@ -382,93 +259,6 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             "fit": self.fit,
             "existing": "skip" if self.existing == ASK else self.existing,
         }
-
-    def _go_on(self):
-        self.start(save, self.saving)
-        self.progress_bar.setRange(0, 1000)
-        self.on_partial_result(
-            (self.saving.total - self.saving.n_left, self.saving.total)
-        )
-
-    def stop(self):
-        """Stop; saved files stay, and another click continues."""
-        self.cancel()
-        if self.saving is None:
-            self._show_ready()
-            return
-        n_done = self.saving.total - self.saving.n_left
-        self._show_state(f"{n_done:,} of {self.saving.total:,} images done.")
-        self.Information.stopped()
-
-    def on_partial_result(self, result: Saving | tuple[int, int]):
-        if isinstance(result, Saving):
-            self.saving = result
-            result = 0, result.total
-        n_done, n_all = result
-        self.progress_bar.setRange(0, n_all)
-        self.progress_bar.setValue(n_done)
-        self._show_state(f"Saving: {n_done:,} of {n_all:,} images done…", busy=True)
-
-    def on_done(self, result: Saving | Question):
-        self.saving = None
-        if isinstance(result, Question):
-            self._show_ready()
-            self.ask(result.saving, result.n_existing)
-        else:
-            self._show_result(result)
-
-    def ask(self, saving: Saving, n_existing: int):
-        """Ask what to do with existing files, and continue with the answer."""
-        self._question = ExistingFilesDialog(saving, n_existing, self)
-
-        def answered(_):
-            answer, self._question = self._question.answer(), None
-            if answer is not None:
-                self.saving = saving
-                saving.existing = answer
-                self._go_on()
-
-        self._question.finished.connect(answered)
-        # Not exec: a loop of its own would run in the middle of the workflow's.
-        self._question.open()
-
-    def _show_result(self, saving: Saving):
-        self.failures = saving.failures
-        n_saved, n_failed = len(saving.saved), len(saving.failures)
-        text = f"{n_saved:,} {pl(n_saved, 'image')} saved"
-        n_existed = len(saving.skipped)
-        if n_existed:
-            text += f", {n_existed:,} existed"
-            self._warn_of_existing(n_existed)
-        if n_failed:
-            text += f', <a href="#failures">{n_failed:,} not saved</a>'
-            were = pl(n_failed, "image was|images were")
-            reasons = count_reasons(saving.failures)
-            self.Warning.not_saved(f"{n_failed:,} {were} not saved: {reasons}")
-        self._show_state(text + ".")
-
-    def _warn_of_existing(self, n_existed):
-        were = pl(n_existed, "file existed and was|files existed and were")
-        text = f"{n_existed:,} {were} left as {pl(n_existed, 'it is|they are')}."
-        if self.existing == ASK and not self._by_hand:
-            self.Warning.existed(f"{text} Press Save to be asked.")
-        elif self.existing != ASK:
-            self.Warning.existed(text)
-
-    def on_exception(self, ex: Exception):
-        self.saving, text = None, "No image was saved."
-        if isinstance(ex, OSError):
-            reason = ex.strerror or ex
-            self.Error.folder(f"The folder {self.dirname} cannot be used: {reason}.")
-            text = "No image was saved. Save As… takes another folder."
-        else:
-            log.exception("Saving failed", exc_info=ex)
-            self.Error.unexpected_error(str(ex) or type(ex).__name__)
-        self._show_state(text)
-
-    def show_failures(self):
-        """Open the list of images that were not saved."""
-        SkippedDialog(self.failures, self).show()
 
     def send_report(self):
         self.report_items(
@@ -483,7 +273,7 @@ class OWSaveImages(OWWidget, ConcurrentWidgetMixin):
             ],
         )
         if self.data is not None:
-            text = without_links(self.status_label.text())
+            text = without_links(self.status.text)
             self.report_items("Images", [("Result", text)])
         if self.failures:
             self.report_items("Not Saved", self.failures[:100])

@@ -23,8 +23,8 @@ class ExistingFilesDialog(QMessageBox):
         super().__init__(
             QMessageBox.Question,
             "Files Exist",
-            f"{n_existing:,} {pl(n_existing, 'file')} of {saving.total:,} "
-            f"{pl(n_existing, 'exists|exist')} already in {saving.folder}.",
+            f"{n_existing:,} of {saving.total:,} {pl(saving.total, 'file')} already "
+            f"{pl(n_existing, 'exists|exist')} in {saving.folder}.",
             parent=parent,
         )
         self.setInformativeText(
