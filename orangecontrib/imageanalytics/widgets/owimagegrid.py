@@ -13,33 +13,33 @@ from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
 from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.widgets.grid.gridlayout import (
+    LAYOUTS,
+    MAX_SIZE,
+    MIN_SIZE,
+    GridLayoutMixin,
+)
+from orangecontrib.imageanalytics.widgets.grid.gridlook import (
+    CROPPED,
+    WHOLE,
+    GridLookMixin,
+)
+from orangecontrib.imageanalytics.widgets.sheet.coloring import (
+    COLORABLE,
+)
+from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
+from orangecontrib.imageanalytics.widgets.sheet.imagesheet import OWImageSheet
+from orangecontrib.imageanalytics.widgets.sheet.selection import GroupSelection
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     all_between,
     between,
     one_of,
 )
-from orangecontrib.imageanalytics.widgets.utils.coloring import (
-    COLORABLE,
-)
-from orangecontrib.imageanalytics.widgets.utils.gridgeometry import GridGeometry
-from orangecontrib.imageanalytics.widgets.utils.gridlayout import (
-    LAYOUTS,
-    MAX_SIZE,
-    MIN_SIZE,
-    GridLayoutMixin,
-)
-from orangecontrib.imageanalytics.widgets.utils.gridlook import (
-    CROPPED,
-    WHOLE,
-    GridLookMixin,
-)
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
 )
-from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
-from orangecontrib.imageanalytics.widgets.utils.selection import GroupSelection
 
 NO_DATA = (
     "Connect Image Embedding, or another table with images and vectors.\n\n"

@@ -22,20 +22,20 @@ from orangecontrib.imageanalytics.import_images import (
 from orangecontrib.imageanalytics.import_images.folders import Listing, folder_problem
 from orangecontrib.imageanalytics.import_images.table import file_name
 from orangecontrib.imageanalytics.import_images.watch import Changes, FolderWatch
-from orangecontrib.imageanalytics.widgets.utils import import_summary
+from orangecontrib.imageanalytics.widgets.folders import import_summary
+from orangecontrib.imageanalytics.widgets.folders.folder_choice import short_name
+from orangecontrib.imageanalytics.widgets.folders.folder_watcher import FolderWatcher
+from orangecontrib.imageanalytics.widgets.folders.folders_widget import OWFoldersBase
+from orangecontrib.imageanalytics.widgets.folders.name_pattern_choice import (
+    DEFAULT,
+    NamePatternChoice,
+)
+from orangecontrib.imageanalytics.widgets.folders.reading_status import ReadingStatus
+from orangecontrib.imageanalytics.widgets.folders.recent_folders import located
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedSettingsHandler,
     one_of,
 )
-from orangecontrib.imageanalytics.widgets.utils.folder_choice import short_name
-from orangecontrib.imageanalytics.widgets.utils.folder_watcher import FolderWatcher
-from orangecontrib.imageanalytics.widgets.utils.folders_widget import OWFoldersBase
-from orangecontrib.imageanalytics.widgets.utils.name_pattern_choice import (
-    DEFAULT,
-    NamePatternChoice,
-)
-from orangecontrib.imageanalytics.widgets.utils.reading_status import ReadingStatus
-from orangecontrib.imageanalytics.widgets.utils.recent_folders import located
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 

@@ -11,51 +11,51 @@ from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, column_intensity
 from orangecontrib.imageanalytics.images.sources import image_columns
-from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
-    CheckedDomainContextHandler,
-    between,
-)
-from orangecontrib.imageanalytics.widgets.utils.coloring import (
-    Coloring,
-    row_coloring,
-)
-from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text
-from orangecontrib.imageanalytics.widgets.utils.imageactions import (
-    CANNOT_COPY,
-    CANNOT_OPEN,
-    ImageActions,
-)
-from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
-from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
-from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
-from orangecontrib.imageanalytics.widgets.utils.mapcontrols import (
+from orangecontrib.imageanalytics.widgets.map.mapcontrols import (
     MAX_EDGE,
     MIN_EDGE,
     MapControlsMixin,
 )
-from orangecontrib.imageanalytics.widgets.utils.mapdata import MapData, numeric_columns
-from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
-from orangecontrib.imageanalytics.widgets.utils.mapselection import (
+from orangecontrib.imageanalytics.widgets.map.mapdata import MapData, numeric_columns
+from orangecontrib.imageanalytics.widgets.map.mapgraph import ImageMapGraph
+from orangecontrib.imageanalytics.widgets.map.mapselection import (
     MapSelectionMixin,
     MapSubsetMixin,
 )
-from orangecontrib.imageanalytics.widgets.utils.projections import (
+from orangecontrib.imageanalytics.widgets.map.projections import (
     projections,
     proposed_axes,
 )
-from orangecontrib.imageanalytics.widgets.utils.rowdetails import (
+from orangecontrib.imageanalytics.widgets.preview.imagecompare import ImageCompare
+from orangecontrib.imageanalytics.widgets.preview.imagepreview import ImagePreview
+from orangecontrib.imageanalytics.widgets.preview.rowdetails import (
     row_details,
     row_values,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
+from orangecontrib.imageanalytics.widgets.sheet.coloring import (
+    Coloring,
+    row_coloring,
+)
+from orangecontrib.imageanalytics.widgets.sheet.hovercard import card_text
+from orangecontrib.imageanalytics.widgets.sheet.imageactions import (
+    CANNOT_COPY,
+    CANNOT_OPEN,
+    ImageActions,
+)
+from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     ThumbnailModel,
     row_labels,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.unshown import (
+from orangecontrib.imageanalytics.widgets.sheet.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.sheet.unshown import (
     NO_IMAGES_SHOWN,
     UnshownWarning,
 )
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    between,
+)
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 
 _NONE = np.zeros(0, dtype=int)
 CHAIN = (

@@ -13,30 +13,30 @@ from Orange.widgets.widget import Input, Output
 from orangewidget.widget import Msg
 
 from orangecontrib.imageanalytics.images.sources import column_sources
+from orangecontrib.imageanalytics.widgets.preview.rowdetails import row_values
+from orangecontrib.imageanalytics.widgets.sheet.coloring import COLORABLE, row_coloring
+from orangecontrib.imageanalytics.widgets.sheet.flowgeometry import FlowGeometry
+from orangecontrib.imageanalytics.widgets.sheet.imagesheet import OWImageSheet
+from orangecontrib.imageanalytics.widgets.sheet.legend import MISSING_NAME
+from orangecontrib.imageanalytics.widgets.sheet.roworder import ordered_rows
+from orangecontrib.imageanalytics.widgets.sheet.selecteditems import (
+    Cell,
+    numbered_cells,
+    places_of,
+    selected_items,
+)
+from orangecontrib.imageanalytics.widgets.sheet.selection import ExtendedSelection
+from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import row_labels
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     between,
 )
-from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_coloring
-from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
     likely_image_columns,
     proposed_label,
 )
-from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
-from orangecontrib.imageanalytics.widgets.utils.legend import MISSING_NAME
-from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_values
-from orangecontrib.imageanalytics.widgets.utils.roworder import ordered_rows
-from orangecontrib.imageanalytics.widgets.utils.selecteditems import (
-    Cell,
-    numbered_cells,
-    places_of,
-    selected_items,
-)
-from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelection
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import row_labels
 from orangecontrib.imageanalytics.widgets.utils.variablescombo import VariablesCombo
 
 # How contexts in saved workflows mark a text column.
