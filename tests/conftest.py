@@ -6,6 +6,7 @@ import pytest
 from helpers import make_image
 
 from orangecontrib.imageanalytics.engine import compiled
+from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.networks.files import trust
 
 
@@ -37,6 +38,25 @@ def nothing_compiled(fresh_cache, tmp_path, monkeypatch):
     folder = tmp_path / "networks"
     monkeypatch.setattr(compiled, "folder", lambda: str(folder))
     return folder
+
+
+@pytest.fixture
+def forward(monkeypatch):
+    """Numbers of images that went through a network, a batch each.
+
+    Only what the network has answered counts: a thread of the test before may still
+    come with a batch of a run that was stopped.
+    """
+    batches = []
+    call = OpenVinoRunner.__call__
+
+    def count(runner, squares, cancelled):
+        answer = call(runner, squares, cancelled)
+        batches.append(len(squares))
+        return answer
+
+    monkeypatch.setattr(OpenVinoRunner, "__call__", count)
+    return batches
 
 
 @pytest.fixture

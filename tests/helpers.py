@@ -14,6 +14,9 @@ from orangecontrib.imageanalytics.engine.runner import Runner
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 
 N_FEATURES = 8
+# Milliseconds to wait for a widget: the first run of a network compiles it, which takes
+# twelve seconds or more while other programs work.
+PATIENCE = 120_000
 
 #: A second, in seconds of a machine that has other things to do; without being
 #: heard, what is stopped would go on for more than twice that.

@@ -278,7 +278,7 @@ def _embed(embedder, table):
 
 
 def _existing(folders: list[str]) -> list[str]:
-    """Those of some folders that are there; the others are told."""
+    """The folders that exist; a warning names the others."""
     missing = [folder for folder in folders if not os.path.isdir(folder)]
     if len(missing) == len(folders):
         raise NotADirectoryError(f"there is no folder {', '.join(missing)}")

@@ -18,7 +18,7 @@ class ModelError(ImageAnalyticsError):
 
 
 class TrustNeededError(ModelError):
-    """A file can run code when it is opened, and nobody has vouched for it here.
+    """A file can run code when it is opened, and the user has not vouched for it.
 
     Parameters
     ----------

@@ -284,8 +284,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
         """Stop the call that is running in another thread, within a second.
 
         That call raises `Cancelled`; the vectors that it has finished are in the
-        cache. While torch is being imported, at the first call, it is not heard
-        before that is done.
+        cache. The first call may import torch, and stops only after that.
         """
         for cancelled in list(self._running):
             cancelled.set()
@@ -324,7 +323,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
     def check_layer(self) -> None:
         """Find out early whether the network has the layer; does without weights.
 
-        Takes seconds at the first time. Nothing is said of networks in files.
+        Takes seconds the first time. Networks in files are not checked.
 
         Raises
         ------

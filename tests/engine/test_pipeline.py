@@ -314,6 +314,36 @@ def test_cancelled(runner, when):
     assert runner.n_seen < 2000
 
 
+def test_a_thread_that_still_decodes_does_not_begin_with_the_network(
+    runner, monkeypatch
+):
+    """To load it may take seconds, and nobody waits for it any more."""
+    others, gate, decode = threading.Semaphore(0), threading.Event(), batches.decode
+
+    def slow(content, *args):
+        if number_of(content) != 0:
+            others.release()
+            gate.wait(60)
+        return decode(content, *args)
+
+    def fail(_runner, squares, _cancelled):
+        others.acquire(timeout=60)
+        raise ModelError("no memory")
+
+    monkeypatch.setattr(pipeline, "workers", lambda: 2)
+    monkeypatch.setattr(batches, "decode", slow)
+    monkeypatch.setattr(StandInRunner, "__call__", fail)
+    with pytest.raises(ModelError):
+        run(runner, ["0", "1"])
+    called = []
+    monkeypatch.setattr(StandInRunner, "__call__", lambda *_: called.append(1))
+    gate.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("embedding"):
+            thread.join(60)
+    assert not called
+
+
 def test_an_error_of_the_network_ends_the_run(runner, monkeypatch):
     def fail(*_):
         raise ModelError("no memory")

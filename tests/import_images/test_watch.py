@@ -48,6 +48,24 @@ def test_nothing_has_changed(watch):
     assert names(changes) == ["a.png", "b.png", "c.png"]
 
 
+def test_it_begins_without_going_through_the_images(folder, importer):
+    """The widget makes it in the GUI's thread, and there may be 100,000 images."""
+
+    class Images(list):
+        uses = 0
+
+        def __iter__(self):
+            self.uses += 1
+            return super().__iter__()
+
+    listing = importer.read(folder)
+    listing.images = images = Images(listing.images)
+    watch = FolderWatch(listing)
+    assert images.uses == 0
+    assert not watch.look()
+    assert images.uses > 0
+
+
 def test_a_new_image_waits_for_a_second_look(watch, folder, importer):
     watch.look()
     save(folder / "in" / "bb.png", (5, 4))

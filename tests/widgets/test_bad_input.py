@@ -6,6 +6,7 @@ Widgets are found, not listed: a new one is tested as soon as there is a module.
 import numpy as np
 import pytest
 from all_widgets import table, widget_classes
+from helpers import PATIENCE
 from Orange.data import (
     ContinuousVariable,
     DiscreteVariable,
@@ -95,14 +96,14 @@ class TestBadInput(WidgetTest):
     def check(self, cls, signal, data):
         widget = self.create_widget(cls)
         self.send_signal(signal.name, data, widget=widget)
-        self.wait_until_finished(widget, timeout=30000)
+        self.wait_until_finished(widget, timeout=PATIENCE)
         self.process_events()
         # "Unexpected" errors are for what nobody thought of.
         unexpected = [m for m in widget.Error.active if "unexpected" in str(m)]
         assert not unexpected
         widget.send_report()
         self.send_signal(signal.name, None, widget=widget)
-        self.wait_until_finished(widget)
+        self.wait_until_finished(widget, timeout=PATIENCE)
         for output in cls.get_signals("outputs"):
             assert self.get_output(output.name, widget) is None
         widget.onDeleteWidget()
@@ -117,7 +118,7 @@ class TestBadInput(WidgetTest):
                 widget = self.create_widget(OWImageEmbedding)
                 data = CASES[case](self.photos)
                 self.send_signal("Images", data, widget=widget)
-                self.wait_until_finished(widget, timeout=30000)
+                self.wait_until_finished(widget, timeout=PATIENCE)
                 embedded = self.get_output("Embeddings", widget)
                 assert len(embedded) == n_good
                 assert isinstance(embedded, type(data))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from all_widgets import table, widget_classes
 from AnyQt.QtWidgets import QDialog
+from helpers import PATIENCE
 from Orange.data import ContinuousVariable
 from Orange.widgets.settings import Context, ContextSetting
 from Orange.widgets.tests.base import WidgetTest
@@ -149,7 +150,7 @@ class TestBadSettings(WidgetTest):
         for signal in cls.get_signals("inputs"):
             if signal.name in ("Data", "Images"):
                 self.send_signal(signal.name, data_of(self.photos), widget=widget)
-        self.wait_until_finished(widget, timeout=60_000)
+        self.wait_until_finished(widget, timeout=PATIENCE)
         self.process_events()
         assert not [m for m in widget.Error.active if "unexpected" in str(m)]
         widget.send_report()

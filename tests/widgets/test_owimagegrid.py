@@ -344,6 +344,10 @@ class TestOWImageGrid(WidgetTest):
         self.show()
         card = self.widget.hover_card
         row = self.row_of("7.png")
+        # The grid may be laid out anew, to fit the window and the labels.
+        self.view.model().modelReset.connect(
+            lambda: self.view.hovered.emit(self.row_of("7.png"))
+        )
         self.view.hovered.emit(row)
         self.process_events(card.isVisible, 20_000)
         text = card._text.text()

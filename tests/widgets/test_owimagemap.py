@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections import Counter
 
 import numpy as np
 import pyqtgraph as pg
@@ -190,7 +191,7 @@ class TestData(ImageMapTest):
         self.send(self.data())
         self.widget.resize(900, 600)
         self.widget.show()
-        self.process_events(until=lambda: graph.view_box.width() > 300)
+        self.process_events(until=lambda: graph.view_box.width() > 250)
         shown = graph.view_box.targetRange()
         places = graph.images.places
         home = places.home()
@@ -198,6 +199,20 @@ class TestData(ImageMapTest):
         np.testing.assert_allclose(graph.view_box.targetRange(), shown, atol=1e-6)
         assert home.left() == pytest.approx(shown[0][0])
         assert home.width() == pytest.approx(shown[0][1] - shown[0][0])
+
+    def test_no_size_of_the_window_keeps_the_plot_moving(self):
+        self.send(self.data())
+        self.show()
+        self.widget.graph.reset_button_clicked()
+        moves = []
+        self.widget.graph.view_box.sigTransformChanged.connect(
+            lambda: moves.append(self.widget.width())
+        )
+        for width in range(700, 1000, 3):
+            self.widget.resize(width, 600)
+            for _ in range(30):
+                self.process_events()
+        assert max(Counter(moves).values()) < 15
 
     def test_a_larger_window_leaves_the_zoom_to_the_user(self):
         self.send(self.data())
@@ -252,6 +267,7 @@ class TestData(ImageMapTest):
             np.arange(2 * COUNT).reshape(COUNT, 2) * 1e-12,
             np.arange(2 * COUNT).reshape(COUNT, 2) * 1e98,
             np.arange(2 * COUNT).reshape(COUNT, 2) * 1e-305,
+            np.arange(2 * COUNT).reshape(COUNT, 2) * 5e-324,
         ):
             for rows in (slice(None), slice(1)):
                 with self.subTest(places=str(places[:2]), rows=rows):
@@ -509,6 +525,31 @@ class TestSelection(ImageMapTest):
         preview.close()
         QTest.keyClick(self.plot, Qt.Key.Key_Space)
         assert preview.isVisible()
+
+    def test_new_data_close_the_windows(self):
+        view, preview, card = (
+            self.widget.view,
+            self.widget.preview,
+            self.widget.view.card,
+        )
+        view.setCurrentIndex(view.model().index(3))
+        preview.open()
+        assert preview.isVisible()
+        self.images_item.hovered.emit(2)
+        self.process_events(card.isVisible)
+        self.send(self.data()[:5])
+        assert not preview.isVisible()
+        assert not card.isVisible()
+        assert not view.currentIndex().isValid()
+
+    def test_saved_selection_waits_for_data(self):
+        self.widget.graph.select_by_indices([2, 3], NO)
+        stored = self.widget.settingsHandler.pack_data(self.widget)
+        other = self.create_widget(OWImageMap, stored_settings=stored)
+        self.send_signal(other.Inputs.data, None, widget=other)
+        self.send_signal(other.Inputs.data, self.data(), widget=other)
+        selected = self.get_output(other.Outputs.selected_data, widget=other)
+        assert len(selected) == 2
 
     def test_selection_follows_its_rows(self):
         self.widget.graph.select_by_indices([2, 3], NO)

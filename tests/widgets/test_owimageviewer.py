@@ -408,6 +408,22 @@ class TestOWImageViewer(WidgetTest):
         simulate.combobox_activate_index(self.widget.controls.sort_attr, 0)
         assert self.shown() == "abcde"
 
+    def test_sorting_loads_nothing_again(self):
+        self.send(self.data())
+        self.show()
+        loaded = [self.widget.loader.get(self.view.model().source(r)) for r in range(5)]
+        combo = self.widget.controls.sort_attr
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(thumbnails, "stamp", lambda path: pytest.fail("read again"))
+            simulate.combobox_activate_item(combo, "name")
+            self.process_events(lambda: self.widget.loader.idle)
+        sources = [thumbnail.source for thumbnail in loaded]
+        assert [self.widget.loader.get(source) for source in sources] == loaded
+        # The same table may come because its files have changed.
+        Image.new("RGB", (30, 30)).save(sources[0])
+        self.send(self.data())
+        self.process_events(lambda: self.widget.loader.get(sources[0]).size == (30, 30))
+
     def test_groups(self):
         data = self.data()
         with data.unlocked(data.Y):

@@ -17,7 +17,6 @@ from orangecanvas.preview.scanner import preview_parse
 from orangecanvas.scheme.readwrite import loads, parse_ows_stream
 
 from orangecontrib.imageanalytics import tutorials
-from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.import_images import ImportImages
 
 FOLDER = os.path.dirname(tutorials.__file__)
@@ -191,15 +190,7 @@ def test_save_a_cluster(installed, open_workflow, tmp_path, monkeypatch):
     assert saved == {path.name: path.read_bytes() for path in photos}
 
 
-def test_predict_another_folder(installed, open_workflow, fresh_cache, monkeypatch):
-    batches = []
-    forward = OpenVinoRunner.__call__
-
-    def count(runner, squares, cancelled):
-        batches.append(len(squares))
-        return forward(runner, squares, cancelled)
-
-    monkeypatch.setattr(OpenVinoRunner, "__call__", count)
+def test_predict_another_folder(installed, open_workflow, fresh_cache, forward):
     widgets = open_workflow(installed / "6-predict-another-folder.ows")
     assert not no_messages(widgets)
     assert widgets["Known photos"].folder == str(installed / "photos")
@@ -211,7 +202,7 @@ def test_predict_another_folder(installed, open_workflow, fresh_cache, monkeypat
     assert viewer.title_attrs == [predicted]
     assert list(predicted.values) == KINDS
     assert {str(row["image name"]): str(row[predicted]) for row in photos} == NEW_PHOTOS
-    assert sum(batches) == N_PHOTOS + len(NEW_PHOTOS)
+    assert sum(forward) == N_PHOTOS + len(NEW_PHOTOS)
 
 
 def test_map_of_photos(installed, open_workflow):

@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from AnyQt.QtWidgets import QMessageBox
 
 from orangecontrib.imageanalytics.networks.registry import DEFAULT
 
@@ -36,13 +37,13 @@ def test_old_workflow(old_workflow, tmp_path):
     assert vgg.embedder == "vgg19"
     assert vgg.image_column.name == "image name"
     assert vgg.Warning.download_needed.is_shown()
-    assert vgg._question is None
+    assert not [w for w in vgg.findChildren(QMessageBox) if w.isVisible()]
 
     painters = old_workflow["Painters"]
     assert painters.embedder == DEFAULT
     assert painters.image_column.name == "image"
     assert "Painters" in str(painters.Warning.network_replaced)
-    assert "6 images embedded" in painters.status_label.text()
+    assert "6 images embedded" in painters.status.label.text()
     assert painters._auto_apply
 
     for title, size in (("Image Viewer", 180), ("Embedded", 100)):

@@ -127,6 +127,7 @@ class BatchEmbedder:
                 image.square = self._square(content) if square is None else square
 
     def _embed(self, images):
+        look(self._cancelled)  # or the network would be loaded for nobody
         if not images:
             return
         squares = np.stack([image.square for image in images])

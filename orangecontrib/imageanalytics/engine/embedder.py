@@ -74,7 +74,8 @@ class Embedder:
     def close(self) -> None:
         """Give back the memory that the network takes.
 
-        Calls that run meanwhile raise `Cancelled`.
+        Calls that run meanwhile finish on the CPU if OpenVINO runs the network, and
+        the memory is given back when they have. Otherwise they raise `Cancelled`.
         """
         with self._lock:
             runner, self._runner = self._runner, None

@@ -83,7 +83,14 @@ class Worker:
 
 @functools.cache
 def find_worker(device, task: str) -> Worker:
-    """The worker of a device for a task, always the same."""
+    """The worker of a device for a task, always the same.
+
+    Parameters
+    ----------
+    device : torch.device
+    task : str
+        Any name; each has a worker of its own.
+    """
     return Worker(device)
 
 

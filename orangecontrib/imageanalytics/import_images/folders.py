@@ -113,7 +113,7 @@ def list_folders(
     ----------
     folders : list of str
         Absolute paths. A folder within another one, or the same one by another
-        path, adds nothing; one that is missing is told.
+        path, adds nothing; one that is missing is reported.
     subfolders : bool
         Whether to go into the folders within.
     cancelled : callable

@@ -76,12 +76,12 @@ class ImportImages:
         Path of each file that the last call left out because it holds no image
         that can be read, and the reason.
     left_out : list of (str, str)
-        Path of each file and folder that it left out for its name, without looking at
-        it, and what it is; hidden ones are not told.
+        Path of each file and folder that the last call left out because of its name,
+        and what it is; hidden ones are not listed.
     has_more : list of str
         Path of each file that has pages which are not used.
     missing : list of OSError
-        Why some of several folders could not be read; ``filename`` tells which.
+        Why some of several folders could not be read; ``filename`` says which.
     unmatched : list of str
         Path of each file whose name does not match `class_from`.
     cancelled : bool

@@ -47,7 +47,7 @@ class Changes:
 
 class FolderWatch:
     """
-    Compares folders with what was read from them, whenever it is told to look.
+    Compares folders with what was read from them, each time `look` is called.
 
     A file that is new or has changed waits until two looks in a row find it with the
     same size and time: until then, it may be half written. Only such files are read,
@@ -78,7 +78,9 @@ class FolderWatch:
         self._subfolders = subfolders
         self._read = page_meta_data if pages == "all" else _first_page
         self._listing = listing
-        self._taken = self._known = _by_file(listing)
+        # Filled by the first look: with many images that takes a while.
+        self._taken: Files | None = None
+        self._known: Files = {}
         self._stamps: dict[str, Stamp] = {}
         self._waiting: dict[str, Stamp] = {}
 
@@ -91,6 +93,8 @@ class FolderWatch:
         Changes or None
             None if cancelled.
         """
+        if self._taken is None:
+            self._taken = self._known = _by_file(self._listing)
         listing = list_folders(
             self._listing.folders, self._subfolders, lambda: self.cancelled
         )

@@ -52,7 +52,13 @@ def count_features(network: Network, layer: str | None = None) -> int:
 def check_layer(network: Network, layer: str) -> None:
     """Find out without the weights whether a network has a layer.
 
-    Nothing is said of those that cannot be built without their weights.
+    Networks that cannot be built without their weights are not checked.
+
+    Parameters
+    ----------
+    network : Network
+    layer : str
+        As for `load_backbone`.
 
     Raises
     ------

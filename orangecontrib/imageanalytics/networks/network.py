@@ -133,9 +133,9 @@ class Network(ABC):
 
     @property
     def about(self) -> tuple[tuple[str, object], ...]:
-        """What has to be said of a file, beside its path, to find the network again.
+        """What is needed to find the network of a file again, beside the path.
 
-        As ``preprocessing`` for `find_network`; empty if nothing has to be said.
+        As ``preprocessing`` for `find_network`; empty if the path is enough.
         """
         return ()
 

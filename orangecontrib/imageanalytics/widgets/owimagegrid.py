@@ -156,6 +156,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
         """Lay the images of another table out."""
         self.closeContext()
         self.cancel()
+        self.loader.refresh()
         self.Error.clear()
         self.data = data if data else None
         columns = image_columns(self.data) if self.data else []

@@ -53,7 +53,7 @@ PAGES = (
     ("All as rows", "all"),
 )
 PAGES_TIP = """\
-<p>What becomes of files with several pages, planes, channels or frames.</p>
+<p>How files with several pages, planes, channels or frames are listed.</p>
 <p>First: one row. Its image is the first page or frame; of a stack it is the plane in
 the middle, with all of its channels in colour. All as rows: a row for each.</p>"""
 WATCH = (
@@ -178,7 +178,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
             "Ca&tegory:",
             CATEGORIES,
             "category_from",
-            "What of an image's path becomes its category",
+            "Which part of an image's path becomes its category",
             self._category_chosen,
         )
         self.name_choice = NamePatternChoice()

@@ -19,8 +19,12 @@ from orangecontrib.imageanalytics.widgets.utils.coloring import (
     Coloring,
     row_coloring,
 )
-from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text, row_values
-from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text
+from orangecontrib.imageanalytics.widgets.utils.imageactions import (
+    CANNOT_COPY,
+    CANNOT_OPEN,
+    ImageActions,
+)
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
@@ -31,18 +35,27 @@ from orangecontrib.imageanalytics.widgets.utils.mapcontrols import (
 )
 from orangecontrib.imageanalytics.widgets.utils.mapdata import MapData, numeric_columns
 from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
-from orangecontrib.imageanalytics.widgets.utils.mapselection import MapSelectionMixin
+from orangecontrib.imageanalytics.widgets.utils.mapselection import (
+    MapSelectionMixin,
+    MapSubsetMixin,
+)
 from orangecontrib.imageanalytics.widgets.utils.projections import (
     projections,
     proposed_axes,
 )
-from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_details
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import (
+    row_details,
+    row_values,
+)
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     ThumbnailModel,
     row_labels,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
+from orangecontrib.imageanalytics.widgets.utils.unshown import (
+    NO_IMAGES_SHOWN,
+    UnshownWarning,
+)
 
 _NONE = np.zeros(0, dtype=int)
 CHAIN = (
@@ -57,7 +70,9 @@ NO_NUMBERS = f"The data has no two numeric columns to place images by.\n\n{CHAIN
 NO_PLACES = "No row has a number in both '{}' and '{}'. Choose other axes."
 
 
-class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
+class OWImageMap(
+    MapControlsMixin, MapSelectionMixin, MapSubsetMixin, OWDataProjectionWidget
+):
     """Shows images at the points of two numeric columns; outputs the selected ones."""
 
     name = "Image Map"
@@ -69,11 +84,9 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
     class Warning(OWDataProjectionWidget.Warning):
         no_places = Msg(NO_PLACES)
         no_images = Msg("Column '{}' is empty: there are only dots to show.")
-        no_images_shown = Msg(
-            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
-        )
-        cannot_open = Msg("The desktop has no program to open {}.")
-        cannot_copy = Msg("{} cannot be copied: {}.")
+        no_images_shown = Msg(NO_IMAGES_SHOWN)
+        cannot_open = Msg(CANNOT_OPEN)
+        cannot_copy = Msg(CANNOT_COPY)
 
     class Error(OWDataProjectionWidget.Error):
         no_image_attr = Msg(NO_IMAGE_COLUMN)
@@ -107,7 +120,6 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
         self.image_model = ThumbnailModel(self.loader, self)
         self.map_data: MapData | None = None
         self.coloring: Coloring | None = None  # of the points
-        self._inside: np.ndarray | None = None  # which points are in the subset
         self._pending_selection = self.selection
         super().__init__()
         self.compare = ImageCompare(self.view)
@@ -127,6 +139,7 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
         # Not the inherited one, which compares tables number by number.
         before, selection = self.map_data, self.selection
         self.closeContext()
+        self.loader.refresh()
         self.data = data
         self.check_data()
         self.init_attr_values()
@@ -268,25 +281,6 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
         values = row_values(self.data, int(self._image_rows()[image]), variables)
         return card_text(values, self.image_model.description(image))
 
-    # Subset -------------------------------------------------------------------------
-
-    def _handle_subset_data(self):
-        """Find the subset's rows."""
-        self.Warning.subset_independent.clear()
-        self.Warning.subset_not_subset.clear()
-        self._inside = None
-        if self.map_data is None or not self.subset_data:
-            return
-        self._inside, n_found = self.map_data.inside(self.subset_data)
-        if not n_found:
-            self.Warning.subset_independent()
-        elif n_found < len(self.subset_data):
-            self.Warning.subset_not_subset()
-
-    def get_subset_mask(self):
-        """Which points are in the subset; None if there is no subset."""
-        return self._inside
-
     # Colours and labels -------------------------------------------------------------
 
     def _find_colors(self):
@@ -324,11 +318,6 @@ class OWImageMap(MapControlsMixin, MapSelectionMixin, OWDataProjectionWidget):
     def _change_axes(self):
         self._change_images()
         self.commit.deferred()
-
-    def clear(self):
-        """Forget what belongs to the data before."""
-        super().clear()
-        self._inside = None
 
     # Report, end --------------------------------------------------------------------
 

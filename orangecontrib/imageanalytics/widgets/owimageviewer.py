@@ -19,7 +19,6 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
 )
 from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_coloring
 from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
-from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
@@ -28,6 +27,7 @@ from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
 )
 from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
 from orangecontrib.imageanalytics.widgets.utils.legend import MISSING_NAME
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_values
 from orangecontrib.imageanalytics.widgets.utils.roworder import ordered_rows
 from orangecontrib.imageanalytics.widgets.utils.selecteditems import (
     Cell,
@@ -166,6 +166,7 @@ class OWImageViewer(OWImageSheet):
             # A context without a column would match any data.
             self.closeContext()
         self._clear()
+        self.loader.refresh()
         if data is not None:
             self.image_model[:] = likely_image_columns(data)
             if self.image_model:

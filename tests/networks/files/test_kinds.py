@@ -1,3 +1,4 @@
+import os
 import pickle
 import zipfile
 
@@ -6,6 +7,7 @@ import torch
 from network_files import make_network
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.files.file_weights import FileWeights
 from orangecontrib.imageanalytics.networks.files.kinds import Kind, find_kind
 
 
@@ -51,11 +53,15 @@ def test_by_ending(tmp_path, name, kind):
     [
         ("a.keras", b"PK", "is a Keras file, which can hold code. Save the network as"),
         ("a.h5", b"", "is a Keras file"),
-        ("saved_model.pb", b"", "choose the folder it is in"),
-        ("a.pb", b"", "is no file of a network"),
-        ("a.txt", b"", "is no file of a network; those end in .onnx, .tflite"),
-        ("a.pt", b"no", "holds no network that torch has written"),
-        ("a.pt", b"", "holds no network that torch has written"),
+        ("saved_model.pb", b"", "is part of a network: choose its folder"),
+        ("a.pb", b"", "is not the file of a network"),
+        (
+            "a.txt",
+            b"",
+            "such files end in .onnx, .tflite",
+        ),
+        ("a.pt", b"no", "holds no network saved by PyTorch"),
+        ("a.pt", b"", "holds no network saved by PyTorch"),
         ("a.ckpt", b"PK\x03\x04 no", "is damaged"),
         ("a.pth", pickle.dumps([1], 0), "holds no network"),
     ],
@@ -84,3 +90,16 @@ def test_archive_of_something_else(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
         archive.writestr("a/b", b"")
     assert find_kind(str(tmp_path / "a.pt")) is Kind.WEIGHTS  # which it turns out not
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+@pytest.mark.parametrize("ending", [".pt", ".xml", ".onnx"])
+def test_a_pipe_or_device_is_not_opened(tmp_path, ending):
+    """To open the first would wait for ever, to read the second fill the memory."""
+    pipe, device = str(tmp_path / f"pipe{ending}"), str(tmp_path / f"device{ending}")
+    os.mkfifo(pipe)
+    os.symlink(os.devnull, device)
+    for path in (pipe, device):
+        for use in (find_kind, lambda path: FileWeights(path).ensure("cells")):
+            with pytest.raises(ModelError, match="is neither a file nor a folder"):
+                use(path)

@@ -222,8 +222,8 @@ def test_other_number_of_classes(resnet, architecture):
 def test_other_architecture(resnet):
     _, path = resnet
     message = refusal(find(path, {"architecture": "torchvision:vgg11", "classes": 4}))
-    assert "missing are features.0.weight" in message
-    assert "unknown are" in message
+    assert "missing: features.0.weight" in message
+    assert "unknown:" in message
 
 
 @pytest.mark.parametrize(

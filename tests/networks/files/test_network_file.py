@@ -10,8 +10,9 @@ import torch
 from network_files import SIZE, WRITTEN, load, make_network, make_onnx
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks import weights as weights_module
 from orangecontrib.imageanalytics.networks.backbone import load_backbone
-from orangecontrib.imageanalytics.networks.files import file_weights, trust
+from orangecontrib.imageanalytics.networks.files import trust
 from orangecontrib.imageanalytics.networks.files.file_weights import FileWeights
 from orangecontrib.imageanalytics.networks.files.network_file import find
 from orangecontrib.imageanalytics.networks.network import LOGITS
@@ -79,7 +80,7 @@ def test_fingerprint_is_computed_once(tmp_path, monkeypatch):
     (tmp_path / "a.pt2").write_bytes(b"one")
     path = str(tmp_path / "a.pt2")
     before = find(path, WRITTEN).weights.fingerprint
-    monkeypatch.setattr(file_weights, "sha256_of", None)
+    monkeypatch.setattr(weights_module, "sha256_of", None)
     assert find(path, WRITTEN).weights.fingerprint == before
 
 
@@ -126,7 +127,7 @@ def test_nothing_beside_the_file(made, tmp_path):
         find(str(path))
     path = tmp_path / "cells.safetensors"
     path.write_bytes(b"one")
-    with pytest.raises(ModelError, match=r"(?s)Of which architecture.*cells\.json.*"):
+    with pytest.raises(ModelError, match=r"(?s)Which architecture.*cells\.json.*"):
         find(str(path))
     torch.save(make_network(), tmp_path / "whole.pt")
     with pytest.raises(ModelError, match=r"A whole network .* is not opened"):

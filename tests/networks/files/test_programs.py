@@ -326,7 +326,7 @@ def test_wrong_number_of_channels(tmp_path):
 
 def test_wrong_number_of_classes(made):
     message = refusal(made["program"], classes=["a", "b"])
-    assert "gives 5 numbers, but is said to tell 2 classes apart" in message
+    assert "gives 5 numbers, but its description has 2 classes" in message
 
 
 @pytest.mark.parametrize("dynamic", [True, False])

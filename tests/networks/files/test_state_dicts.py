@@ -197,23 +197,22 @@ def test_without_counters():
 def test_missing_names():
     state = dict(WEIGHTS)
     del state["5.weight"]
-    assert misfit(state) == "cells.pt does not fit: missing are 5.weight."
+    assert misfit(state) == "cells.pt does not fit: missing: 5.weight."
     state["head.weight"] = torch.zeros(5, 4)
-    assert "missing are 5.weight; unknown are head.weight." in misfit(state)
+    assert "missing: 5.weight; unknown: head.weight." in misfit(state)
 
 
 def test_missing_names_beside_a_prefix():
     state = with_prefix("body.")
     del state["body.5.weight"]
     state["head.weight"] = torch.zeros(5, 4)
-    assert "missing are 5.weight; unknown are head.weight." in misfit(state)
+    assert "missing: 5.weight; unknown: head.weight." in misfit(state)
 
 
 def test_many_names():
     message = misfit({f"x{n}": torch.zeros(1) for n in range(100)})
-    assert (
-        "0.weight, 0.bias, 1.weight and 5 more; unknown are x0, x1, x2 and 97 more"
-        in (message)
+    assert "0.weight, 0.bias, 1.weight and 5 more; unknown: x0, x1, x2 and 97 more" in (
+        message
     )
 
 
@@ -235,4 +234,4 @@ def test_names_that_cannot_be_shown():
     ],
 )
 def test_misfits(value, text):
-    assert f"of another shape are {text}" in misfit(WEIGHTS | {"5.weight": value})
+    assert f"of another shape: {text}" in misfit(WEIGHTS | {"5.weight": value})

@@ -68,7 +68,7 @@ def test_it_cannot_be_remembered(nothing_trusted, caplog):
     nothing_trusted.write_text("a file where the folder should be")
     with caplog.at_level(logging.WARNING):
         trust.vouch(HASH, "cells.pt")
-    assert "not remembered that cells.pt" in caplog.text
+    assert "cells.pt may be opened was not saved" in caplog.text
     assert trust.is_vouched(HASH)  # in this run
     forget_this_run()
     assert not trust.is_vouched(HASH)
@@ -109,3 +109,43 @@ def test_several_processes(nothing_trusted):
     assert [process.wait() for process in processes] == [0, 0]
     numbers = [*range(20), *range(100, 120)]
     assert all(trust.is_vouched(f"{number:064x}") for number in numbers)
+
+
+def write_list(folder, mode=0o600):
+    folder.mkdir(exist_ok=True)
+    file = folder / trust.FILE
+    file.write_text(json.dumps({"files": {HASH: {}}}))
+    file.chmod(mode)
+    return file
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such bits")
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_list_that_others_can_change_is_not_relied_on(nothing_trusted, mode, caplog):
+    file = write_list(nothing_trusted)
+    assert trust.is_vouched(HASH)
+    file.chmod(mode)
+    with caplog.at_level(logging.WARNING):
+        assert not trust.is_vouched(HASH)
+    assert f"{file} can be changed by other users" in caplog.text
+    trust.vouch(OTHER, "cells.pt")
+    forget_this_run()
+    assert trust.is_vouched(OTHER) and not trust.is_vouched(HASH)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such numbers of users")
+def test_a_list_of_another_user(nothing_trusted, monkeypatch, caplog):
+    """It is neither relied on nor overwritten."""
+    file = write_list(nothing_trusted)
+    if os.geteuid() == 0:
+        os.chown(file, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    before = file.read_bytes()
+    with caplog.at_level(logging.WARNING):
+        assert not trust.is_vouched(HASH)
+        trust.vouch(OTHER, "cells.pt")
+    assert "belongs to another user, so no file is trusted" in caplog.text
+    assert "cells.pt may be opened was not saved" in caplog.text
+    assert file.read_bytes() == before
+    assert trust.is_vouched(OTHER)  # in this run

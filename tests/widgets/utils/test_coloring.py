@@ -96,3 +96,17 @@ def test_rows_of_a_table():
     assert row_coloring(data, number).indices.tolist() == [0, 0, MISSING]
     assert row_coloring(data, None) is None
     assert row_coloring(None, KIND) is None
+
+
+@pytest.mark.parametrize("limits", [(-1.7e308, 1.7e308), (0, 1), (2, 2), (0, 5e-324)])
+def test_steps_of_a_range_have_its_colors(limits):
+    coloring = Coloring(ContinuousVariable("x"), [*limits, np.nan, np.inf])
+    steps = coloring.steps(5)
+    assert np.isfinite(steps).all() and (np.diff(steps) > 0).all()
+    assert (steps[0], steps[-1]) == limits
+    colors = coloring.colors_of(steps)
+    np.testing.assert_array_equal(colors[[0, -1]], coloring.rgb[:2])
+
+
+def test_no_range_has_no_steps():
+    assert not len(Coloring(ContinuousVariable("x"), [np.nan]).steps(3))

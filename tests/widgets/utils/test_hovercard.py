@@ -65,6 +65,17 @@ def test_it_goes_with_its_view(card, view, image, until):
     assert not card.isVisible()
 
 
+def test_it_goes_with_the_images_and_loads_files_that_have_changed(card, image, until):
+    card.show_soon(render(image, None, (48, 48)), "text", PLACE)
+    until(card.isVisible)
+    until(lambda: card.image_size().height() == 240)
+    card.forget()
+    assert not card.isVisible()
+    make_image(1, (800, 800)).save(image)
+    card.show_soon(render(image, None, (48, 48)), "text", PLACE)
+    until(lambda: card.isVisible() and card.image_size().height() == EDGE)
+
+
 def test_it_stays_on_the_screen(card, view, image, until):
     screen = view.screen().availableGeometry()
     place = QRect(screen.right() - 10, screen.bottom() - 10, 20, 20)

@@ -6,7 +6,9 @@ import re
 import numpy as np
 import pytest
 from AnyQt.QtCore import Qt
+from AnyQt.QtGui import QContextMenuEvent
 from AnyQt.QtTest import QTest
+from AnyQt.QtWidgets import QApplication, QMenu
 from Orange.data import (
     ContinuousVariable,
     DiscreteVariable,
@@ -133,6 +135,58 @@ class _SheetTests:
         self.widget.preview.open()
         self.send_signal(self.widget.Inputs.data, None)
         assert not self.widget.compare.isVisible()
+        assert not self.widget.preview.isVisible()
+
+        # Nor is an empty one opened.
+        self.widget.preview.open()
+        assert not self.widget.preview.isVisible()
+
+    def test_new_data_close_the_hover_card(self):
+        self.widget.resize(700, 500)
+        self.widget.show()  # or the grid is laid out anew to fit the window
+        self.send()
+        view, card = self.widget.view, self.widget.hover_card
+        self.process_events(lambda: self.widget.loader.idle)
+        view.hovered.emit(0)
+        self.process_events(card.isVisible)
+        self.send_signal(self.widget.Inputs.data, None)
+        assert not card.isVisible()
+
+    def test_menu_is_about_the_image_that_was_clicked(self):
+        self.send()
+        view = self.widget.view
+        self.process_events(lambda: view.visualRect(view.model().index(5)).isValid())
+        shown = []
+        self.monkeypatch.setattr(
+            QMenu, "exec", lambda menu, place: shown.append(menu.actions())
+        )
+        for reason in (
+            QContextMenuEvent.Reason.Mouse,
+            QContextMenuEvent.Reason.Keyboard,
+        ):
+            place = view.visualRect(view.model().index(5)).center()
+            if reason == QContextMenuEvent.Reason.Mouse:
+                QTest.mousePress(view.viewport(), Qt.MouseButton.RightButton, pos=place)
+            event = QContextMenuEvent(reason, place, view.viewport().mapToGlobal(place))
+            QApplication.sendEvent(view.viewport(), event)
+            assert view.currentIndex().row() == 5
+        next(a for a in shown[-1] if a.text() == "Preview").trigger()
+        preview = self.widget.preview
+        assert preview.isVisible()
+        assert self.source(5) in preview.details.toPlainText()
+
+    def test_data_may_be_replaced_while_the_menu_is_open(self):
+        self.send()
+        view = self.widget.view
+        self.process_events(lambda: view.model().thumbnail(1) is not None)
+        expected = view.model().source(1)
+        actions = self.widget.context_menu(view.model().index(1)).actions()
+        self.send_signal(self.widget.Inputs.data, None)
+        named = {action.text(): action for action in actions}
+        QApplication.clipboard().clear()
+        for name in ("Preview", "Compare", "Copy Path"):
+            named[name].trigger()
+        assert QApplication.clipboard().text() == expected
         assert not self.widget.preview.isVisible()
 
     def save(self, name, monkeypatch):

@@ -2,9 +2,10 @@ import pytest
 from AnyQt.QtCore import QLocale
 from Orange.widgets.tests.base import GuiTest
 
+from orangecontrib.imageanalytics.widgets.utils.form_parts import error_color
 from orangecontrib.imageanalytics.widgets.utils.intensity_choice import (
-    DEFAULT_RANGE,
     IntensityChoice,
+    is_intensity,
 )
 
 
@@ -13,7 +14,7 @@ class TestIntensityChoice(GuiTest):
         super().setUp()
         self.choice = IntensityChoice()
         self.heard = []
-        self.choice.changed.connect(self.heard.append)
+        self.choice.chosen.connect(self.heard.append)
 
     def choose(self, index):
         self.choice.combo.setCurrentIndex(index)
@@ -38,7 +39,7 @@ class TestIntensityChoice(GuiTest):
         self.choose(1)
         assert self.heard == ["full"] and not self.are_ends_shown()
         self.choose(2)
-        assert self.heard[1:] == [DEFAULT_RANGE] and self.are_ends_shown()
+        assert self.heard[1:] == ["0:4095"] and self.are_ends_shown()
         assert self.choice.text == "from 0 to 4095"
         self.choose(0)
         assert self.heard[2:] == ["auto"] and not self.are_ends_shown()
@@ -46,9 +47,9 @@ class TestIntensityChoice(GuiTest):
     def test_ends(self):
         self.choose(2)
         self.enter("100", "700.5")
-        assert self.heard[1:] == [(100.0, 700.5)]
+        assert self.heard[1:] == ["100:700.5"]
         self.enter("-1000", "400")
-        assert self.heard[2:] == [(-1000.0, 400.0)]
+        assert self.heard[2:] == ["-1000:400"]
         assert self.choice.text == "from -1000 to 400"
         # The list opened again changes nothing.
         self.choose(2)
@@ -59,9 +60,11 @@ class TestIntensityChoice(GuiTest):
         for texts in (("5", "1"), ("1", "1"), ("", "1"), ("1", "-")):
             self.enter(*texts)
             assert len(self.heard) == 1, texts
-            assert "red" in self.choice.ends[0].styleSheet()
+            assert (
+                error_color(self.choice.palette()) in self.choice.ends[0].styleSheet()
+            )
         self.enter("1", "5")
-        assert self.heard[1:] == [(1.0, 5.0)]
+        assert self.heard[1:] == ["1:5"]
         assert self.choice.ends[0].styleSheet() == ""
 
     def test_numbers_of_other_languages(self):
@@ -69,19 +72,27 @@ class TestIntensityChoice(GuiTest):
         self.choice.setLocale(german)
         self.choose(2)
         self.enter("0,5", "1,5")
-        assert self.heard[-1] == (0.5, 1.5)
-        self.choice.set_intensity((0.25, 2.0))
+        assert self.heard[-1] == "0.5:1.5"
+        self.choice.set_value("0.25:2")
         assert [field.text() for field in self.choice.ends] == ["0,25", "2"]
 
-    def test_set_intensity_is_silent(self):
-        for intensity, text in (("full", "Full range"), ((0.1, 5), "from 0.1 to 5")):
-            self.choice.set_intensity(intensity)
+    def test_set_value_is_silent(self):
+        for value, text in (("full", "Full range"), ("0.1:5", "from 0.1 to 5")):
+            self.choice.set_value(value)
             assert self.choice.text == text
         assert self.heard == []
 
     def test_long_numbers_are_kept(self):
-        self.choice.set_intensity((123456.789, 1e9))
+        self.choice.set_value("123456.789:1000000000")
         self.choice.ends[0].editingFinished.emit()
         assert self.heard == []
-        with pytest.raises(ValueError):
-            self.choice.set_intensity(())
+
+
+@pytest.mark.parametrize("value", ["auto", "full", "0:4095", "-1.5:1e9"])
+def test_values(value):
+    assert is_intensity(value)
+
+
+@pytest.mark.parametrize("value", ["", "bright", "5:1", "1", "1:2:3", "nan:1"])
+def test_what_is_none(value):
+    assert not is_intensity(value)

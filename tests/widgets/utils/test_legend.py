@@ -36,16 +36,15 @@ def test_values_that_occur_are_counted(legend):
     assert legend.rows() == [("ants", "1"), ("cats", "2"), ("(missing)", "1")]
 
 
-def test_selected_and_hidden_rows(legend):
+def test_selected_rows(legend):
     coloring = Coloring(KIND, [0, 0, 0, 1, 1])
-    legend.set_coloring(coloring, np.array([False, True, True, True, True]))
-    assert legend.rows() == [("ants", "2"), ("bees", "2")]
+    legend.set_coloring(coloring)
     legend.set_selected(np.array([True, True, False, False, False]))
-    assert legend.rows() == [("ants", "1 of 2"), ("bees", "2")]
+    assert legend.rows() == [("ants", "2 of 3"), ("bees", "2")]
     legend.set_selected(None)
-    assert legend.rows() == [("ants", "2"), ("bees", "2")]
+    assert legend.rows() == [("ants", "3"), ("bees", "2")]
     legend.set_selected(np.array([1, 1, 1, 1, 1]))
-    assert legend.rows() == [("ants", "2 of 2"), ("bees", "2 of 2")]
+    assert legend.rows() == [("ants", "3 of 3"), ("bees", "2 of 2")]
     legend.set_coloring(coloring)
     assert legend.rows() == [("ants", "3"), ("bees", "2")]
 

@@ -55,3 +55,14 @@ def test_grouped_rows(data):
     assert names == ["low", "high", None]
     assert counts == [2, 2, 1]
     assert grouped_rows(data, [], data.domain["kind"]) == ([], [], [])
+
+
+def test_very_long_texts():
+    texts = ["9" * 6000, "a" * 10**6 + "2", "a" * 10**6 + "1", "8" * 6000, "b"]
+    domain = Domain([], metas=[StringVariable("text")])
+    data = Table.from_numpy(
+        domain, np.zeros((5, 0)), metas=np.array([texts], dtype=object).T
+    )
+    # Beyond some length, texts count as equal.
+    rows = sorted_rows(data, range(5), domain.metas[0])
+    assert rows == [3, 0, 1, 2, 4]

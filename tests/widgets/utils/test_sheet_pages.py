@@ -92,6 +92,48 @@ def test_groups_keep_their_heading_with_them(sources, tmp_path):
     assert count(rendered(path), (0, 255, 0)) > 60  # the legend's squares
 
 
+def test_a_legend_of_very_many_values_leaves_room_for_images(sources, tmp_path):
+    path = tmp_path / "a.pdf"
+    legend = [Key(f"value {n}", "#00ff00", n) for n in range(3000)]
+    sheet = ContactSheet("Sheet", [Entry(sources[0])], legend, "variable", edge=100)
+    write_pdf(sheet, str(path))
+    assert n_pages(path) == 1
+    image = rendered(path)
+    assert count(image, RED) > 500
+    assert count(image, (0, 255, 0)) > 60
+
+
+def test_a_long_name_does_not_cover_the_legend(sources, tmp_path):
+    path = tmp_path / "a.pdf"
+    key = Key("value", "#00ff00", 1)
+    sheet = ContactSheet("", [Entry(sources[0])], [key], "very long " * 50, edge=100)
+    write_pdf(sheet, str(path))
+    image = rendered(path)
+    green = (0, 255, 0)
+    lines = [
+        y
+        for y in range(image.height())
+        if any(
+            image.pixelColor(x, y).getRgb()[:3] == green for x in range(image.width())
+        )
+    ]
+    # The value is a short word at the left, the name as wide as the page.
+    half = image.width() // 2
+    assert count(image.copy(half, lines[0], half, len(lines)), (0, 0, 0)) == 0
+    assert count(image.copy(half, 0, half, lines[0]), (0, 0, 0)) > 0
+
+
+def test_very_many_labels_stay_on_the_page(sources, tmp_path):
+    path = tmp_path / "a.pdf"
+    entries = [Entry(source, ("label",) * 500) for source in sources]
+    write_pdf(ContactSheet("Sheet", entries, edge=400), str(path))
+    image = rendered(path, page=1)  # below the title there is too little room
+    assert count(image, RED) > 500
+    # Nothing is written over the number of the page.
+    foot = image.copy(0, image.height() - 20, int(image.width() * 0.8), 20)
+    assert count(foot, (0, 0, 0)) == 0
+
+
 def test_a_grid_keeps_its_shape(sources, tmp_path):
     path = tmp_path / "a.pdf"
     sheet = ContactSheet(

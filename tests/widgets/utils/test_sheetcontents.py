@@ -133,3 +133,21 @@ def test_without_images_there_is_no_sheet(make_view):
 def test_size_is_within_limits(make_view, edge, expected):
     view = make_view(FlowGeometry(edge), ExtendedSelection)
     assert contact_sheet(view, "Title").edge == expected
+
+
+def test_labels_are_short(make_view):
+    view = make_view(FlowGeometry(120), ExtendedSelection)
+    view.set_labels(2, lambda row: ["x" * 10**6, "data:image/png;base64,AAAA"])
+    long, data = contact_sheet(view, "Title").entries[0].lines
+    assert len(long) < 1000
+    assert data == "data:image/png;base64,…"
+
+
+def test_legend_of_the_largest_numbers(make_view):
+    view = make_view(FlowGeometry(120), ExtendedSelection)
+    values = [-1.7e308, 1.7e308, 0, 0, 0, np.inf]
+    coloring = Coloring(ContinuousVariable("x"), values)
+    view.set_colors(coloring.rgb)
+    legend = contact_sheet(view, "Title", coloring).legend
+    assert len({key.color for key in legend[:-1]}) == 5
+    assert legend[-1] == Key("(missing)", coloring.color_of(-1).name(), 1)

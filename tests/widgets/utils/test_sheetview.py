@@ -470,13 +470,14 @@ def test_menu_is_requested(view):
     set_current(view, 20)
     Reason = QContextMenuEvent.Reason
     for receiver, reason, place in (
+        (view, Reason.Keyboard, QPoint(0, 0)),
         (view.viewport(), Reason.Mouse, center(view, 15)),
         (view.viewport(), Reason.Mouse, QPoint(0, 0)),
-        (view, Reason.Keyboard, QPoint(0, 0)),
     ):
         at = receiver.mapToGlobal(place)
         QApplication.sendEvent(receiver, QContextMenuEvent(reason, place, at))
-    assert [row for row, _ in requested] == [15, 20]
+    assert [row for row, _ in requested] == [20, 15]
+    assert view.currentIndex().row() == 15
     for row, place in requested:
         assert view.indexAt(place).row() == row
 

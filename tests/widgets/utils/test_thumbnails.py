@@ -382,3 +382,39 @@ def test_unexpected_errors_do_not_end_the_thread(loader, until, gate, monkeypatc
     until(lambda: loader.idle)
     assert all(loader.get(source) for source in "abcdefgh")
     assert "RuntimeError" in loader.get("bad").error
+
+
+def test_what_is_read_before_a_refresh_does_not_count(
+    loader, until, photos, monkeypatch
+):
+    reading, go_on = threading.Event(), threading.Event()
+    render = thumbnails.render
+
+    def slowly(*args):
+        result = render(*args)
+        reading.set()
+        go_on.wait(20)
+        return result
+
+    monkeypatch.setattr(thumbnails, "render", slowly)
+    loader.request([photos[0]], (32, 32))
+    assert reading.wait(20)
+    Image.new("RGB", (50, 10)).save(photos[0])
+    loader.refresh()
+    loader.request([photos[0]], (32, 32))
+    go_on.set()
+    until(lambda: loader.idle)
+    assert loader.get(photos[0]).size == (50, 10)
+
+
+def test_what_is_dropped_and_wanted_again_is_loaded(loader, until, monkeypatch):
+    gate = Gate(is_open=False)
+    monkeypatch.setattr(thumbnails, "render", gate)
+    loader.request(["a"], BOX)
+    until(lambda: gate.sources)
+    # As when a view is scrolled away and back
+    loader.request([], BOX)
+    loader.request(["a"], BOX)
+    gate.open.set()
+    until(lambda: loader.idle)
+    assert loader.get("a") is not None

@@ -1,1 +1,1 @@
-"""Networks of one's own, from files that may be anyone's: read, never unpickled."""
+"""Networks of the user's own, in files; `network_file` says what is opened."""

@@ -25,6 +25,12 @@ SECONDS = 300
 def read_network(path: str, kind: Kind):
     """The network in a file or folder, as OpenVINO has it.
 
+    Parameters
+    ----------
+    path : str
+    kind : Kind
+        One of those in `FRONTENDS`.
+
     Returns
     -------
     openvino.Model

@@ -1,4 +1,4 @@
-"""Where the file of a network lies, and what tells its content from others."""
+"""Where the file of a network is, and what tells its content from others."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import os
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.files.kinds import find_kind, find_parts
+from orangecontrib.imageanalytics.networks.files.kinds import (
+    check_ordinary,
+    find_kind,
+    find_parts,
+)
 from orangecontrib.imageanalytics.networks.weights import (
     checkpoints_folder,
-    sha256_of,
+    file_sha256,
 )
 
 
@@ -25,7 +29,7 @@ class FileWeights:
     file : str
         Its absolute path, maybe on another computer.
     architecture : str
-        Of what the file holds the weights, if that is not in the file: the same
+        What network the weights are for, if the file does not say so. The same
         weights can be read as another network.
     """
 
@@ -38,7 +42,7 @@ class FileWeights:
 
     @property
     def path(self) -> str:
-        """Where it lies: as given, or by that name among torch's checkpoints."""
+        """The given path, or that of a file of the same name in torch's own folder."""
         if not os.path.exists(self.file) and os.path.exists(self._fallback):
             return self._fallback
         return self.file
@@ -103,7 +107,8 @@ class FileWeights:
         Raises
         ------
         ModelError
-            When it is missing, empty, or cannot be opened.
+            When it is missing, empty, neither a file nor a folder, or cannot be
+            opened.
         """
         path = self.path
         if not os.path.exists(path):
@@ -111,6 +116,7 @@ class FileWeights:
                 f"The file of the network {name} is neither at {self.file} "
                 f"nor at {self._fallback}."
             )
+        check_ordinary(path)
         if os.path.isdir(path):
             return path
         try:
@@ -129,19 +135,7 @@ def _content_hash(path: str) -> str:
         parts = find_parts(path, kind)
     except ModelError as error:
         raise ModelError(f"{path} {error}.") from error
-    hashes = [_cached_sha256(part) for part in parts]
+    hashes = [file_sha256(part) for part in parts]
     if len(hashes) == 1:
         return hashes[0]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-
-def _cached_sha256(path: str) -> str:
-    """Of a file that has not changed since it was last asked for."""
-    status = os.stat(path)
-    return _sha256(path, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _sha256(path: str, _size: int, _mtime: int) -> str:
-    with open(path, "rb") as file:
-        return sha256_of(file)

@@ -1,4 +1,4 @@
-"""What kind of network a file or a folder holds, found without opening it.
+"""What kind of network a file or a folder holds, found without loading it.
 
 Kinds differ in what opening them can do. Data are read freely; what can run code is
 opened only after the user has vouched for that very file.
@@ -26,7 +26,7 @@ AS_ONNX = "Save the network as ONNX instead."
 
 
 class Kind(enum.Enum):
-    """A kind of network, by what it is called."""
+    """A kind of network; the value is its name in messages."""
 
     ONNX = "ONNX network"
     TFLITE = "TensorFlow Lite network"
@@ -58,7 +58,12 @@ _BY_ENDING = {
 
 
 def find_kind(path: str) -> Kind:
-    """What a file or folder holds, by its ending and by the names of its parts.
+    """What a file or folder holds, by its extension and the names of its parts.
+
+    Parameters
+    ----------
+    path : str
+        Of the file or folder.
 
     Raises
     ------
@@ -66,6 +71,7 @@ def find_kind(path: str) -> Kind:
         When it cannot be used as a network; says why and what to do.
     """
     name = os.path.basename(path)
+    check_ordinary(path)
     if os.path.isdir(path):
         return _find_folder_kind(path)
     ending = os.path.splitext(path)[1].lower()
@@ -76,13 +82,32 @@ def find_kind(path: str) -> Kind:
     if ending in KERAS:
         raise ModelError(f"{path} is a Keras file, which can hold code. {AS_ONNX}")
     if name == SAVED_MODEL_FILE:
-        raise ModelError(f"{path} is a part of a network: choose the folder it is in.")
+        raise ModelError(f"{path} is part of a network: choose its folder.")
     known = ", ".join(dict.fromkeys((*_BY_ENDING, *PICKLES)))
-    raise ModelError(f"{path} is no file of a network; those end in {known}.")
+    raise ModelError(f"{path} is not the file of a network; such files end in {known}.")
+
+
+def check_ordinary(path: str) -> None:
+    """Refuse what is no place for a network: a pipe or device may never end.
+
+    Raises
+    ------
+    ModelError
+        When there is something by that name which is neither a file nor a folder.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise ModelError(f"{path} is neither a file nor a folder.")
 
 
 def find_parts(path: str, kind: Kind) -> list[str]:
     """Paths of all files that decide what the network is, in a fixed order.
+
+    Parameters
+    ----------
+    path : str
+        Of the file or folder.
+    kind : Kind
+        From `find_kind`.
 
     Raises
     ------
@@ -144,7 +169,7 @@ def _find_folder_kind(path: str) -> Kind:
 
 
 def _find_pickle_kind(path: str) -> Kind:
-    """What torch has written: a program, TorchScript, or else weights.
+    """What PyTorch has saved: a program, TorchScript, or else weights.
 
     A file that hides its parts from this gains nothing: torch reads weights with
     ``weights_only=True``, which refuses the other kinds.
@@ -155,7 +180,7 @@ def _find_pickle_kind(path: str) -> Kind:
         if start[:1] == PICKLE:
             return Kind.WEIGHTS
         if start != ARCHIVE:
-            raise ModelError(f"{path} holds no network that torch has written.")
+            raise ModelError(f"{path} holds no network saved by PyTorch.")
         with zipfile.ZipFile(path) as archive:
             names = {name.partition("/")[2] or name for name in archive.namelist()}
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:

@@ -35,7 +35,7 @@ from orangecontrib.imageanalytics.networks.torchvision_networks import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Of the two that have more classifiers, which only their training needs.
+# The further classifiers of two networks, which only training needs.
 AUXILIARY = {"inception_v3": ("AuxLogits.",), "googlenet": ("aux1.", "aux2.")}
 
 
@@ -280,7 +280,7 @@ def _timm_defaults(config: dict, where: str) -> dict:
         return _as_values(timm_networks.read_preprocessing(config))
     except Exception as error:  # of whatever kind: a folder's may say anything
         raise ModelError(
-            f"{where}: what timm says of the preparation of images is not understood: "
+            f"{where}: the preparation of images cannot be understood: "
             f"{first_line(error)}"
         ) from error
 
@@ -321,7 +321,7 @@ def _facts(weights: FileWeights, preparation: Preparation) -> dict:
 
 @contextlib.contextmanager
 def _explaining(network) -> Iterator[None]:
-    """Say which network cannot be built, of which not every size makes sense."""
+    """Say which network cannot be built: some sizes of images do not suit it."""
     try:
         yield
     except ModelError:

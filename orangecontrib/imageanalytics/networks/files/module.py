@@ -1,4 +1,4 @@
-"""A network of which only the output is known, as a module of torch."""
+"""A network that has only an output, as a module of torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OutputModule(nn.Module):
     run : callable
         From a batch to its output.
     shape : sequence
-        Of the batches that `run` takes; what is no int, or 0, is not fixed.
+        Of the batches that `run` takes; 0 and what is no int stand for any length.
     fewest, most : int, optional
         Images that `run` takes; fewer are filled up, more come in pieces. By
         default as `shape` has it.
@@ -99,6 +99,13 @@ class OutputModule(nn.Module):
 def check_output(model: OutputModule, network: NetworkFile) -> None:
     """Try one image and then two; find how many a traced network takes.
 
+    Parameters
+    ----------
+    model : OutputModule
+        Its `fewest` and `most` are set if it only takes a certain number of images.
+    network : NetworkFile
+        What its description says.
+
     Raises
     ------
     ModelError
@@ -131,7 +138,7 @@ def check_shape(image: Sequence[int], size: int) -> None:
     image : sequence of int
         Channels, height and width that a network takes; 0 for any.
     size : int
-        Side of the square that it is said to see.
+        Side of the square that it sees, by its description.
 
     Raises
     ------
@@ -143,7 +150,7 @@ def check_shape(image: Sequence[int], size: int) -> None:
         takes = " x ".join(str(length or "any") for length in image)
         raise ModelError(
             f"takes images of {takes} numbers, not 3 x {size} x {size}: "
-            "the size that is said of it may be wrong"
+            "the size in its description may be wrong"
         )
 
 
@@ -195,8 +202,8 @@ def _check_output(output, given, n_classes):
         raise ModelError(f"makes nothing but undefined numbers (NaN) from {given}")
     if n_classes is not None and vectors.shape[1] != n_classes:
         raise ModelError(
-            f"gives {vectors.shape[1]} numbers, but is said to tell {n_classes} "
-            "classes apart"
+            f"gives {vectors.shape[1]} numbers, but its description has {n_classes} "
+            "classes"
         )
 
 

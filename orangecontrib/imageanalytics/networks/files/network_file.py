@@ -109,7 +109,7 @@ class NetworkFile(Network):
                 raise ModelError(f"{unknown}; it {error}") from error
         if model.takes_whole_numbers and set(self.preprocessing.std) != {1}:
             raise ModelError(
-                "takes whole numbers: what is said of it must be "
+                "takes whole numbers, so its description must have "
                 '{"range": 255, "mean": [0, 0, 0], "std": [1, 1, 1]}'
             )
         return model
@@ -189,9 +189,9 @@ def _find_weights(path, found, kind, preprocessing) -> Network:
         return timm_folder.find(path, found, given, values or {}, where)
     if values is None:
         raise ModelError(
-            f"Of which architecture are the weights in {found}? Say it in "
-            f"{_file_names(found)}. {WEIGHTS_HELP} (A whole network that torch.save "
-            "has written can run code, and is not opened.)"
+            f"Which architecture are the weights in {found} for? Write it in "
+            f"{_file_names(found)}. {WEIGHTS_HELP} (A whole network saved by "
+            "torch.save can run code and is not opened.)"
         )
     return known_architecture.find(path, values, given, where)
 
@@ -202,7 +202,7 @@ def _find_preparation(found, kind, preprocessing) -> Preparation:
     values, where = _read_values(found, preprocessing)
     if values is None:
         raise ModelError(
-            f"How are images prepared for {found}? Say it in {_file_names(found)}. "
+            f"How are images prepared for {found}? Write it in {_file_names(found)}. "
             f"{HELP}"
         )
     _refuse_architecture(values, where, found, kind)
@@ -210,7 +210,7 @@ def _find_preparation(found, kind, preprocessing) -> Preparation:
 
 
 def _read_values(found, given) -> tuple[dict | None, str]:
-    """What is said about a network, and where; None if nothing is."""
+    """The description of a network, None if there is none, and where it stands."""
     if given is not None:
         where = f"Preparation for {os.path.basename(found)}"
         check_values(given, where)

@@ -91,7 +91,7 @@ def load_openvino(path: str, kind: Kind, size: int) -> OpenVinoModule:
     path : str
     kind : Kind
     size : int
-        Side of the square that it is said to see, in pixels.
+        Side of the square that it sees, by its description, in pixels.
 
     Raises
     ------

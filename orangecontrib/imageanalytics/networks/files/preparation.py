@@ -1,4 +1,4 @@
-"""What the owner of a network's file writes down about it.
+"""The description of a network, as its owner writes it.
 
 In a file NAME.json or NAME.toml beside NAME.onnx, or in a dictionary with the same
 keys::
@@ -60,7 +60,7 @@ class Preparation:
 
 
 def read_preparation(path: str) -> dict | None:
-    """What stands in the JSON or TOML file beside the file of a network.
+    """The description in the JSON or TOML file beside a network.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _toml(text: str) -> dict:
 
 
 def prepare(values: dict, where: str) -> Preparation:
-    """Check what is said about the preparation of images.
+    """Check the description of a network.
 
     Parameters
     ----------
@@ -182,7 +182,12 @@ def prepare(values: dict, where: str) -> Preparation:
 
 
 def check_values(values: dict, where: str) -> None:
-    """Check each value by itself; as for `prepare`, but none has to be there.
+    """Check each value by itself; none is required.
+
+    Parameters
+    ----------
+    values, where
+        As for `prepare`.
 
     Raises
     ------

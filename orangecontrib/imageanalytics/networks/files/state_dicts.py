@@ -1,4 +1,4 @@
-"""Weights in a file, read as tensors only, and fitted to the network they are for."""
+"""Weights in a file: read as tensors only, and fitted to their network."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from orangecontrib.imageanalytics.errors import ModelError, first_line
 
-# What training scripts call the weights in their checkpoints. Where there are averaged
-# ones (EMA), these are meant to be used, as timm does.
+# Names of the weights in the checkpoints of training scripts. Averaged weights (EMA)
+# come first, as in timm.
 WRAPPERS = (
     "state_dict_ema",
     "model_ema",
@@ -32,7 +32,7 @@ COUNTERS = "num_batches_tracked"  # which old files lack, and only training need
 
 
 def read_state(path: str) -> dict[str, Tensor]:
-    """Tensors of a file by name, out of what they are wrapped in.
+    """Tensors of a file by name, without what is wrapped around them.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def _explain(text: str) -> str:
         return "is no file of weights, or is damaged."
     what = f" ({name[1]})" if name else ""
     return (
-        f"holds a pickled Python object{what}, and any program could be hidden in one: "
-        "it is not opened. Save the weights alone, with torch.save(network.state_dict()"
+        f"holds a pickled Python object{what}, which could hide any program, so it is "
+        "not opened. Save the weights alone, with torch.save(network.state_dict()"
         ', "weights.pt"), or the network as ONNX.'
     )
 
@@ -128,7 +128,7 @@ def fit_state(
     Raises
     ------
     ModelError
-        When there are others; names those that are missing, left over, or of another
+        When the names or shapes differ; names what is missing, unknown or of another
         shape.
     """
     prefix = _find_prefix(state, expected, where)
@@ -190,9 +190,9 @@ def _describe_misfit(key, found, expected) -> str:
 
 def _list_problems(missing, left_over, misfits) -> str:
     problems = (
-        ("missing are", missing),
-        ("unknown are", left_over),
-        ("of another shape are", misfits),
+        ("missing:", missing),
+        ("unknown:", left_over),
+        ("of another shape:", misfits),
     )
     return "; ".join(f"{text} {_some(names)}" for text, names in problems if names)
 

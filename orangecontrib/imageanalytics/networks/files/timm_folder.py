@@ -19,7 +19,7 @@ from orangecontrib.imageanalytics.networks.files.preparation import (
     parse,
 )
 
-# Of the preparation of images; all else, as where timm would find weights, is left out.
+# The keys about images. Others are ignored, such as where timm would find weights.
 CONFIG_KEYS = (
     "input_size",
     "interpolation",
@@ -30,7 +30,7 @@ CONFIG_KEYS = (
     "test_input_size",
     "test_crop_pct",
 )
-# Arguments that are no part of the architecture: timm would open files because of them.
+# Arguments that are no part of the architecture; some make timm open files.
 REFUSED = (
     "pretrained",
     "checkpoint",

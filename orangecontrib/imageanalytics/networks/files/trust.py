@@ -1,8 +1,8 @@
 """Files that can run code: which of them the user has vouched for, on this computer.
 
-A file is known by the SHA-256 of its content, so one that was changed is asked about
-again. What is vouched for stands in a JSON file in Orange's data folder, and never in
-workflows, tables or models.
+A file is known by the SHA-256 of its content, so the user is asked again about one that
+was changed. The answers are kept in a JSON file in Orange's data folder, and never in
+workflows, tables or models. That file counts only if nobody else can have written it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import stat
 import tempfile
 
 from orangecontrib.imageanalytics.cache_folder import user_data
@@ -29,14 +30,14 @@ _vouched: set[str] = set()
 
 
 def vouch(sha256: str, path: str) -> None:
-    """Remember that a file may be opened.
+    """Remember that the user allows a file to be opened.
 
     Parameters
     ----------
     sha256 : str
         Of its content, in hexadecimal.
     path : str
-        Where it is now, for people who read what is remembered.
+        Where it is now, for people who read the list.
     """
     _vouched.add(sha256)
     if sha256 in _read():
@@ -44,7 +45,7 @@ def vouch(sha256: str, path: str) -> None:
     try:
         _remember(sha256, path)
     except (OSError, TimeoutError) as error:
-        log.warning("It is not remembered that %s may be opened: %s", path, error)
+        log.warning("The answer that %s may be opened was not saved: %s", path, error)
 
 
 def is_vouched(sha256: str) -> bool:
@@ -86,11 +87,15 @@ def _path() -> str:
 
 
 def _read() -> dict[str, dict]:
-    """What is remembered, by SHA-256; nothing if the file is damaged."""
+    """What is remembered, by SHA-256; nothing if the file cannot be relied on."""
     try:
         with open(_path(), "rb") as file:
+            reason = _find_other_writers(os.fstat(file.fileno()))
             content = file.read(MOST_BYTES + 1)
     except OSError:
+        return {}
+    if reason:
+        log.warning("%s %s, so no file is trusted", _path(), reason)
         return {}
     try:
         entries = json.loads(content)["files"]
@@ -100,6 +105,21 @@ def _read() -> dict[str, dict]:
         pass
     log.warning("%s is damaged, so no file is trusted", _path())
     return {}
+
+
+def _find_other_writers(status: os.stat_result) -> str:
+    """Who else can have written a file, in words; empty if nobody can."""
+    if os.name == "nt":  # there are no such bits, and the folder is the user's own
+        return ""
+    if _is_foreign(status):
+        return "belongs to another user"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "can be changed by other users"
+    return ""
+
+
+def _is_foreign(status: os.stat_result) -> bool:
+    return os.name != "nt" and status.st_uid not in (os.geteuid(), 0)
 
 
 def _is_entry(entry) -> bool:
@@ -112,6 +132,8 @@ def _remember(sha256: str, path: str) -> None:
 
     os.makedirs(user_data(), exist_ok=True)
     with FileLock(_path() + ".lock", timeout=LOCK_SECONDS):
+        if os.path.exists(_path()) and _is_foreign(os.stat(_path())):
+            raise PermissionError(f"{_path()} belongs to another user")
         now = datetime.datetime.now().isoformat(" ", "seconds")
         entries = _read() | {sha256: {"path": path, "vouched": now}}
         descriptor, partial = tempfile.mkstemp(prefix=".", dir=user_data())

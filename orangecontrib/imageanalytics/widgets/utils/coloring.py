@@ -62,9 +62,7 @@ class Coloring:
             self.indices[known] = 0
             if known.any():
                 self.range = float(values[known].min()), float(values[known].max())
-            # Palettes multiply by 255, for which the greatest floats are too large.
-            limits = [limit / 1024 for limit in self.range or ()]
-            self.rgb = variable.palette.values_to_colors(values / 1024, *limits)
+            self.rgb = self.colors_of(values)
 
     def __len__(self) -> int:
         return len(self.rgb)
@@ -79,6 +77,46 @@ class Coloring:
         distinct, places = np.unique(self.rgb, axis=0, return_inverse=True)
         colors = [QColor(*map(int, color)) for color in distinct]
         return [colors[place] for place in places.ravel()]
+
+    def colors_of(self, numbers) -> np.ndarray:
+        """
+        Colors of numbers on the scale of a numeric variable.
+
+        Parameters
+        ----------
+        numbers : array_like of float, shape (n,)
+            Finite numbers, or nan.
+
+        Returns
+        -------
+        numpy.ndarray of uint8, shape (n, 3)
+        """
+        # Palettes multiply by 255, for which the greatest floats are too large.
+        limits = [limit / 1024 for limit in self.range or ()]
+        numbers = np.asarray(numbers, dtype=float) / 1024
+        return self.variable.palette.values_to_colors(numbers, *limits)
+
+    def steps(self, count: int) -> np.ndarray:
+        """
+        Numbers spread evenly over the range of a numeric variable.
+
+        Parameters
+        ----------
+        count : int
+            How many, the least and the greatest value included.
+
+        Returns
+        -------
+        numpy.ndarray of float, shape (n,)
+            Ascending and distinct, thus a single one if all values are equal; empty
+            if the variable has no range.
+        """
+        if self.range is None:
+            return np.zeros(0)
+        low, high = self.range
+        part = np.linspace(0, 1, count)
+        # The difference between two large numbers may be too large.
+        return np.unique(low * (1 - part) + high * part)
 
     def color_of(self, index: int) -> QColor:
         """Colour of a value of a categorical variable, or of `MISSING`."""

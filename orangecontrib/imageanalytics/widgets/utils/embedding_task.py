@@ -37,13 +37,17 @@ class Task:
     data: Table
     column: Variable
     choice: Choice
-    device: str = "auto"
-    layer: str = ""  # the default
-    #: Others of `EmbeddingSpec`, as arguments of `ImageEmbedder`
+    #: Fields of `EmbeddingSpec`, as arguments of `ImageEmbedder`
     options: Mapping[str, object] = field(default_factory=dict)
+    device: str = "auto"
     agreed: frozenset[str] = frozenset()  # networks that may be downloaded
     places: tuple[tuple[str, str], ...] = ()  # where the workflow is
     vouched: TrustNeededError | None = None  # what the user has agreed to open
+
+    @property
+    def layer(self) -> str:
+        """The chosen layer; empty for the default."""
+        return self.options.get("layer") or ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Result:
     layer: str = ""
     missing_layer: str = ""
     stages: tuple[str, ...] | None = None  # where they had to be looked up
+    n_features: int | None = None  # where there are vectors
 
 
 def embed(task: Task, state) -> Result | Facts:
@@ -93,7 +98,7 @@ def embed(task: Task, state) -> Result | Facts:
 def _say_where_else(text, task) -> str:
     beside = task.choice.beside_workflow(task.places)
     if beside and beside not in text:
-        text += f" Seen from the workflow it would be {beside}."
+        text += f" The workflow expects it at {beside}."
     return f"{text} Choose it again with Other…"
 
 
@@ -107,6 +112,7 @@ def _embed(task, state):
     # Before the download, which may turn out not to be wanted then.
     stages = facts.network.stages() if _needs_stages(task, facts) else None
     layer, missing_layer = _find_layer(task, facts.network, stages)
+    options = {**task.options, "layer": layer or None}
     if facts.must_download:
         if facts.network.id not in task.agreed:
             return facts
@@ -115,9 +121,7 @@ def _embed(task, state):
         facts = dataclasses.replace(facts, available=True)
     progress.say("Starting the network…")
     device, no_gpu = _find_device(task.device)
-    with ImageEmbedder(
-        facts.network, device=device, layer=layer or None, **task.options
-    ) as embedder:
+    with ImageEmbedder(facts.network, device=device, **options) as embedder:
         progress.device = first_device = embedder.device
         embedded, skipped, _ = embedder(task.data, task.column, progress.embedding)
         statistics = embedder.statistics
@@ -135,7 +139,14 @@ def _embed(task, state):
             layer=task.layer,
             missing_layer=missing_layer,
             stages=stages,
+            n_features=_n_features(embedded, task.data),
         )
+
+
+def _n_features(embedded: Table | None, data: Table) -> int | None:
+    if embedded is None:
+        return None
+    return len(embedded.domain.attributes) - len(data.domain.attributes)
 
 
 def _needs_stages(task: Task, facts: Facts) -> bool:

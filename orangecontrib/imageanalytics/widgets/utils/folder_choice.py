@@ -1,4 +1,4 @@
-"""The choice of one or more folders, with those that were read of late."""
+"""The choice of one or more folders, with recent ones."""
 
 import os
 
@@ -26,7 +26,7 @@ from orangecontrib.imageanalytics.widgets.utils.recent_folders import RecentFold
 
 _MOST_ROWS = 5
 TIP = (
-    "<p>Folders read of late.</p><p>Folders can also be dropped here from the desktop. "
+    "<p>Recent folders.</p><p>Folders can also be dropped here from the desktop. "
     "Hold Shift to add them to those that are read.</p>"
 )
 

@@ -112,3 +112,17 @@ def at_the_left(widget) -> QHBoxLayout:
     row.addWidget(widget)
     row.addStretch()
     return row
+
+
+def wrap(label: QLabel) -> None:
+    """Break a long text into lines instead of making the window wider for it."""
+    label.setWordWrap(True)
+    # Else it does for a long word, which is cut off instead.
+    label.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
+
+
+def narrow(combo: QComboBox) -> None:
+    """Cut off long names in a list instead of making the window wider for them."""
+    combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
+    combo.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(12)

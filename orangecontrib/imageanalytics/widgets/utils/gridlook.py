@@ -6,7 +6,7 @@ from Orange.data import Table
 from Orange.widgets import gui
 
 from orangecontrib.imageanalytics.widgets.utils.coloring import row_coloring
-from orangecontrib.imageanalytics.widgets.utils.hovercard import row_values
+from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_values
 from orangecontrib.imageanalytics.widgets.utils.subset import rows_in_subset
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import row_labels
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from AnyQt.QtCore import QPoint, QRect, QRectF, QSize, Qt, QTimer
 from AnyQt.QtGui import QPainter, QPalette
 from AnyQt.QtWidgets import QLabel, QStyle, QStyleOptionFrame, QVBoxLayout, QWidget
-from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import shortened
@@ -24,14 +23,6 @@ GAP, MARGIN = 12, 6
 CACHE_BYTES = 32 * 2**20
 MAX_VALUE = 200  # characters
 HINT = "Space or a double click shows it at full size."
-
-
-def row_values(
-    data: Table, row: int, variables: Iterable[Variable | None]
-) -> list[tuple[str, str]]:
-    """Names and values of variables in a row of a table, each of them once."""
-    chosen = [variable for variable in dict.fromkeys(variables) if variable]
-    return [(variable.name, str(data[row, variable])) for variable in chosen]
 
 
 def card_text(values: Iterable[tuple[str, str]], description: Iterable[str]) -> str:
@@ -121,6 +112,12 @@ class HoverCard(QWidget):
         """The mouse is on no image any more."""
         self._timer.stop()
         self.hide()
+
+    def forget(self) -> None:
+        """Close the window: the view has other images, or their files have changed."""
+        self.leave()
+        self._small, self._source = None, ""
+        self._loader.refresh()
 
     def shutdown(self) -> None:
         """Close the window for good, and drop what is being loaded."""

@@ -16,6 +16,10 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
 
 #: Longest path in a message.
 MAX_NAME = 80
+#: Of the message `cannot_open`: a path.
+CANNOT_OPEN = "The desktop has no program to open {}."
+#: Of the message `cannot_copy`: a path and a reason.
+CANNOT_COPY = "{} cannot be copied: {}."
 
 
 class ImageActions(QObject):
@@ -31,8 +35,8 @@ class ImageActions(QObject):
     compare : ImageCompare
         Shows those that are selected side by side.
     warnings : OWWidget.Warning
-        With the messages `cannot_open`, of a path, and `cannot_copy`, of a path and
-        a reason.
+        With the messages `cannot_open` and `cannot_copy`, which say `CANNOT_OPEN` and
+        `CANNOT_COPY`.
     """
 
     def __init__(
@@ -65,7 +69,11 @@ class ImageActions(QObject):
         -------
         QMenu
         """
+        # The data may be replaced while the menu is open.
         model, row = self._view.model(), index.row()
+        chosen = self._view.selected_rows()
+        # The menu of an image that is not selected is about that image.
+        paths = [model.source(own) for own in (chosen if row in chosen else [row])]
         source, thumbnail = model.source(row), model.thumbnail(row)
         # What is not an image might be a program, and opening would start it.
         shown = thumbnail is not None and thumbnail.image is not None
@@ -85,7 +93,7 @@ class ImageActions(QObject):
             ("Copy Image", lambda: self._copy(source), shown),
             (
                 f"Copy {'Path' if is_file else 'Address'}",
-                lambda: self._copy_paths(row),
+                lambda: QApplication.clipboard().setText("\n".join(paths)),
                 True,
             ),
         ):
@@ -105,12 +113,6 @@ class ImageActions(QObject):
     def _copy(self, source: str) -> None:
         self.copier.set_intensity(self._view.model().loader.intensity)
         self.copier.request([source], None)
-
-    def _copy_paths(self, row: int) -> None:
-        rows = self._view.selected_rows()
-        # The menu of an image that is not selected is about that image.
-        sources = map(self._view.model().source, rows if row in rows else [row])
-        QApplication.clipboard().setText("\n".join(sources))
 
     def _on_copied(self, thumbnails: list[Thumbnail]) -> None:
         (copied,) = thumbnails[-1:]

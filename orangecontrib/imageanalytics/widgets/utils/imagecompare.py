@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from AnyQt.QtCore import QEvent, QRect, Qt, QTimer
+from AnyQt.QtCore import QEvent, Qt
 from AnyQt.QtGui import QColor, QPalette
 from AnyQt.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QGridLayout,
     QHeaderView,
-    QSplitter,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -19,14 +18,12 @@ from AnyQt.QtWidgets import (
 from orangecontrib.imageanalytics.images.intensity import Intensity
 from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.widgets.utils.detailspanel import mixed
-from orangecontrib.imageanalytics.widgets.utils.imagecanvas import (
-    ZOOM_STEP,
-    ImageCanvas,
-)
+from orangecontrib.imageanalytics.widgets.utils.imagecanvas import ImageCanvas
 from orangecontrib.imageanalytics.widgets.utils.imageregions import (
     DecodedImages,
     RegionLoader,
 )
+from orangecontrib.imageanalytics.widgets.utils.imagewindow import ImageWindow
 from orangecontrib.imageanalytics.widgets.utils.rowdetails import (
     VECTOR,
     Detail,
@@ -44,17 +41,17 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Thumbnail,
     ThumbnailLoader,
 )
+from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
 from orangecontrib.imageanalytics.widgets.utils.viewbar import ViewBar
 from orangecontrib.imageanalytics.widgets.utils.zoomedview import WHOLE
 
 MIN_IMAGES, MAX_IMAGES = 2, 4
 # Of each image: as large as those that are copied as a whole.
 CACHE_BYTES = 128 * 2**20
-SETTLE_MS = 80
 MARK = QColor(255, 170, 0)
 
 
-class ImageCompare(QWidget):
+class ImageCompare(ImageWindow):
     """
     The selected images of a view, two to four, with the same zoom and place.
 
@@ -68,14 +65,12 @@ class ImageCompare(QWidget):
         View whose selection is compared; it has its model.
     """
 
+    part = 0.8
     TIP = f"Compare {MIN_IMAGES} to {MAX_IMAGES} selected images side by side"
 
     def __init__(self, view: SheetView):
-        super().__init__(view.window(), Qt.WindowType.Window)
-        self._view = view
+        super().__init__(view)
         self._values: list[list[Detail]] = []
-        self._request_timer = QTimer(self, singleShot=True, interval=SETTLE_MS)
-        self._request_timer.timeout.connect(self._request)
         decoded = DecodedImages()
         self._all_panes = [_Pane(decoded, self) for _ in range(MAX_IMAGES)]
         self._placed = (0, 0)  # how many, in how many columns
@@ -85,40 +80,25 @@ class ImageCompare(QWidget):
             pane.canvas.view_changed.connect(lambda pane=pane: self._link(pane))
             pane.loader.loaded.connect(self._on_loaded)
         self.table = _ValuesTable(self)
-        self.bar = ViewBar(self)
         self._add_buttons()
-        self._lay_out()
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        images = QWidget(self)
+        self._grid = QGridLayout(images)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(2)
+        self._lay_out(Qt.Orientation.Vertical, images, self.table)
         view.model().modelAboutToBeReset.connect(self.close)
-        view.installEventFilter(self)
 
     def _add_buttons(self) -> None:
         add = self.bar.add_button
         add("Fit", "0", "Show whole images", lambda: self._set_zoom(None))
         add("1:1", "1", "Show single pixels", lambda: self._set_zoom(1.0))
         self._details_button = add(
-            "Details", "I", "List the values", self._toggle_details, True
+            "Details", "I", "List the values", self.toggle_details, True
         )
         self._details_button.setChecked(True)
         self._differing_button = add(
             "Differing", "D", "List only values that differ", self._filter, True
         )
-
-    def _lay_out(self) -> None:
-        images = QWidget(self)
-        self._grid = QGridLayout(images)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(2)
-        splitter = QSplitter(Qt.Orientation.Vertical, self)
-        splitter.addWidget(images)
-        splitter.addWidget(self.table)
-        splitter.setStretchFactor(0, 1)
-        splitter.setChildrenCollapsible(False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(splitter, 1)
-        layout.addWidget(self.bar)
 
     def can_open(self) -> bool:
         """Whether as many images are selected as can be compared."""
@@ -150,18 +130,10 @@ class ImageCompare(QWidget):
                 index.data(ThumbnailRole),
             )
         self.setWindowTitle(f"Comparing {len(indices)} images")
-        if not self.testAttribute(Qt.WidgetAttribute.WA_Resized):
-            space = self._view.screen().availableGeometry()
-            place = QRect(space.topLeft(), space.size() * 0.8)
-            place.moveCenter(space.center())
-            self.setGeometry(place)
+        self._take_size()
         self._place_panes()
         self._update_texts()
-        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
-        self.show()
-        self.raise_()
-        self.activateWindow()
-        self.setFocus()
+        self._bring_up()
         self._request_timer.start()
 
     def shutdown(self) -> None:
@@ -180,8 +152,12 @@ class ImageCompare(QWidget):
 
     # Zoom and place
 
+    def main_canvas(self) -> ImageCanvas:
+        """The first one; the others follow."""
+        return self.panes[0].canvas
+
     def _set_zoom(self, zoom: float | None) -> None:
-        self.panes[0].canvas.set_zoom(zoom)
+        self.main_canvas().set_zoom(zoom)
 
     def _link(self, changed: "_Pane") -> None:
         """Look at all images as at the one that was zoomed or moved."""
@@ -243,7 +219,8 @@ class ImageCompare(QWidget):
         n_differing = sum(differ for _, _, differ in lines)
         self.bar.set_texts(f"{n_differing:,} of {len(lines):,} values differ", "")
 
-    def _toggle_details(self) -> None:
+    def toggle_details(self) -> None:
+        """Hide the table, or show it again."""
         shown = self.table.isHidden()
         self.table.setVisible(shown)
         self._details_button.setChecked(shown)
@@ -267,32 +244,17 @@ class ImageCompare(QWidget):
             pane.clear()
 
     def keyPressEvent(self, event) -> None:
-        """Close, zoom, move the images, or change the table."""
-        keys, key, canvas = Qt.Key, event.key(), self.panes[0].canvas
-        if key in (keys.Key_Escape, keys.Key_Space):
-            self.close()
-        elif key in (keys.Key_Plus, keys.Key_Equal):
-            canvas.zoom_by(ZOOM_STEP)
-        elif key == keys.Key_Minus:
-            canvas.zoom_by(1 / ZOOM_STEP)
-        elif key == keys.Key_1:
-            self._set_zoom(1.0)
-        elif key == keys.Key_0:
-            self._set_zoom(None)
-        elif key == keys.Key_I and not event.modifiers():
-            self._toggle_details()
-        elif key == keys.Key_D and not event.modifiers():
+        """Filter the table, or move the images."""
+        key = event.key()
+        if key == Qt.Key.Key_D and not event.modifiers():
             self._differing_button.toggle()
             self._filter()
-        elif not canvas.pan_key(key):
+        elif not self.main_canvas().pan_key(key):
             super().keyPressEvent(event)
 
     def eventFilter(self, watched, event) -> bool:
-        """C in the view compares, and the window goes with the view."""
-        kinds = QEvent.Type
-        if watched is self._view and event.type() == kinds.Hide:
-            self.close()
-        elif watched is self._view and event.type() == kinds.KeyPress:
+        """C in the view compares."""
+        if watched is self._view and event.type() == QEvent.Type.KeyPress:
             pressed = event.key() == Qt.Key.Key_C and not event.modifiers()
             # With more selected or fewer, the key looks for a title as others do.
             if pressed and self.can_open():
@@ -386,12 +348,12 @@ class _ValuesTable(QTableWidget):
     def _header(self, detail: Detail, differ: bool) -> QTableWidgetItem:
         # Not by colour alone: some cannot tell colours apart.
         item = QTableWidgetItem(f"{'≠' if differ else '='}  {detail.name}")
-        item.setToolTip(f"{detail.group}: {detail.name}")
+        item.setToolTip(plain_tooltip(f"{detail.group}: {detail.name}"))
         return item
 
     def _item(self, text: str, differ: bool) -> QTableWidgetItem:
         item = QTableWidgetItem(text)
-        item.setToolTip(text)
+        item.setToolTip(plain_tooltip(text))
         if differ:
             base = self.palette().color(QPalette.ColorRole.Base)
             item.setBackground(mixed(base, MARK, 0.25))

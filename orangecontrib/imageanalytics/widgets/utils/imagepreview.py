@@ -1,16 +1,13 @@
 """A window that shows the current image of a view at full size."""
 
-from AnyQt.QtCore import QEvent, QModelIndex, QRect, Qt, QTimer
+from AnyQt.QtCore import QEvent, QModelIndex, Qt
 from AnyQt.QtCore import pyqtSignal as Signal
-from AnyQt.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from orangecontrib.imageanalytics.widgets.utils.detailspanel import DetailsPanel
-from orangecontrib.imageanalytics.widgets.utils.imagecanvas import (
-    ZOOM_STEP,
-    ImageCanvas,
-)
+from orangecontrib.imageanalytics.widgets.utils.imagecanvas import ImageCanvas
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imageregions import RegionLoader
+from orangecontrib.imageanalytics.widgets.utils.imagewindow import ImageWindow
 from orangecontrib.imageanalytics.widgets.utils.rowdetails import file_details
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
@@ -18,21 +15,21 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
     SourceRole,
     ThumbnailRole,
     describe,
+    shortened,
     shown_source,
 )
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     Thumbnail,
     ThumbnailLoader,
 )
-from orangecontrib.imageanalytics.widgets.utils.viewbar import ViewBar
 from orangecontrib.imageanalytics.widgets.utils.zoomedview import WHOLE
 
 # Room for the image and its two neighbours on a large screen.
 CACHE_BYTES = 128 * 2**20
-SETTLE_MS = 80
+MAX_TITLE = 200  # characters
 
 
-class ImagePreview(QWidget):
+class ImagePreview(ImageWindow):
     """
     The current image, fitted into the window or zoomed, and what is known of it.
 
@@ -54,34 +51,19 @@ class ImagePreview(QWidget):
     details_toggled = Signal(bool)
 
     def __init__(self, view: SheetView, compare: ImageCompare):
-        super().__init__(view.window(), Qt.WindowType.Window)
-        self._view, self._compare = view, compare
+        super().__init__(view)
+        self._compare = compare
         self._loader = ThumbnailLoader(self, CACHE_BYTES)
         self._loader.loaded.connect(self._on_loaded)
         self._regions = RegionLoader(self)
-        self._request_timer = QTimer(self, singleShot=True, interval=SETTLE_MS)
-        self._request_timer.timeout.connect(self._request)
         self.canvas = ImageCanvas(self._loader, self._regions, self)
         self.canvas.view_changed.connect(self._on_view_changed)
         self.details = DetailsPanel(self)
-        self.bar = ViewBar(self)
         self._add_buttons()
-        splitter = QSplitter(Qt.Orientation.Horizontal, self)
-        splitter.addWidget(self.canvas)
-        splitter.addWidget(self.details)
-        splitter.setStretchFactor(0, 1)
-        splitter.setCollapsible(0, False)
-        splitter.setChildrenCollapsible(False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(splitter, 1)
-        layout.addWidget(self.bar)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._lay_out(Qt.Orientation.Horizontal, self.canvas, self.details)
         self.set_details_shown(True)
         view.current_changed.connect(self._on_current_changed)
         view.preview_requested.connect(self.open)
-        view.installEventFilter(self)
 
     def _add_buttons(self) -> None:
         add, keys, canvas = self.bar.add_button, Qt.Key, self.canvas
@@ -93,23 +75,18 @@ class ImagePreview(QWidget):
         add("Fit", "0", "Show the whole image", lambda: canvas.set_zoom(None))
         add("1:1", "1", "Show single pixels", lambda: canvas.set_zoom(1.0))
         self._details_button = add(
-            "Details", "I", "List the values of the image", self._toggle_details, True
+            "Details", "I", "List the values of the image", self.toggle_details, True
         )
         self._compare_button = add("Compare", "C", ImageCompare.TIP, self._compare.open)
 
     def open(self) -> None:
-        """Show the window, or bring it to the front."""
-        if not self.testAttribute(Qt.WidgetAttribute.WA_Resized):
-            space = self._view.screen().availableGeometry()
-            place = QRect(space.topLeft(), space.size() * 0.7)
-            place.moveCenter(space.center())
-            self.setGeometry(place)
-        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
-        self._on_current_changed(self._view.currentIndex())
-        self.show()
-        self.raise_()
-        self.activateWindow()
-        self.setFocus()
+        """Show the window, or bring it to the front; without an image, do nothing."""
+        current = self._view.currentIndex()
+        if not current.isValid():
+            return
+        self._take_size()
+        self._show_image(current)
+        self._bring_up()
 
     def shutdown(self) -> None:
         """Close the window for good, and drop what is being loaded."""
@@ -127,13 +104,18 @@ class ImagePreview(QWidget):
             and self._regions.idle
         )
 
+    def main_canvas(self) -> ImageCanvas:
+        """The only one."""
+        return self.canvas
+
     def set_details_shown(self, shown: bool) -> None:
         """Show or hide the strip with values; no signal is sent."""
         self.details.setVisible(shown)
         self._details_button.setChecked(shown)
         self._update_texts()
 
-    def _toggle_details(self) -> None:
+    def toggle_details(self) -> None:
+        """Hide the strip, or show it again, and tell about it."""
         shown = self.details.isHidden()
         self.set_details_shown(shown)
         self.details_toggled.emit(shown)
@@ -157,9 +139,13 @@ class ImagePreview(QWidget):
     def _on_current_changed(self, index: QModelIndex) -> None:
         if not index.isValid():
             self.close()
-            return
+        elif self.isVisible():
+            self._show_image(index)
+
+    def _show_image(self, index: QModelIndex) -> None:
         title = index.data(Qt.ItemDataRole.DisplayRole)
-        self.setWindowTitle(title or shown_source(index.data(SourceRole)))
+        title = title or shown_source(index.data(SourceRole))
+        self.setWindowTitle(shortened(title, MAX_TITLE))
         self.canvas.show_image(index.data(SourceRole), index.data(ThumbnailRole))
         self.canvas.set_view(WHOLE)
         self._update_texts()
@@ -205,22 +191,10 @@ class ImagePreview(QWidget):
         self._regions.clear()
 
     def keyPressEvent(self, event) -> None:
-        """Close, zoom, pan, or move in the view."""
-        keys, key, held = Qt.Key, event.key(), Qt.KeyboardModifier
+        """Compare, pan, or move in the view."""
+        key, held = event.key(), Qt.KeyboardModifier
         moved = event.modifiers() & (held.ShiftModifier | held.AltModifier)
-        if key in (keys.Key_Escape, keys.Key_Space):
-            self.close()
-        elif key in (keys.Key_Plus, keys.Key_Equal):
-            self.canvas.zoom_by(ZOOM_STEP)
-        elif key == keys.Key_Minus:
-            self.canvas.zoom_by(1 / ZOOM_STEP)
-        elif key == keys.Key_1:
-            self.canvas.set_zoom(1.0)
-        elif key == keys.Key_0:
-            self.canvas.set_zoom(None)
-        elif key == keys.Key_I and not event.modifiers():
-            self._toggle_details()
-        elif key == keys.Key_C and not event.modifiers():
+        if key == Qt.Key.Key_C and not event.modifiers():
             self._compare.open()
         elif moved and self.canvas.pan_key(key):
             pass
@@ -228,12 +202,9 @@ class ImagePreview(QWidget):
             super().keyPressEvent(event)
 
     def eventFilter(self, watched, event) -> bool:
-        """Esc in the view closes the preview, which goes with the view."""
-        kinds = QEvent.Type
-        if watched is self._view and self.isVisible():
-            if event.type() == kinds.Hide:
-                self.close()
-            elif event.type() == kinds.KeyPress and event.key() == Qt.Key.Key_Escape:
-                self.close()
-                return True
+        """Esc in the view closes the preview."""
+        pressed = watched is self._view and event.type() == QEvent.Type.KeyPress
+        if pressed and event.key() == Qt.Key.Key_Escape and self.isVisible():
+            self.close()
+            return True
         return super().eventFilter(watched, event)

@@ -20,7 +20,11 @@ from orangecontrib.imageanalytics.images.intensity import (
 from orangecontrib.imageanalytics.widgets.utils.coloring import Coloring
 from orangecontrib.imageanalytics.widgets.utils.geometry import Geometry
 from orangecontrib.imageanalytics.widgets.utils.hovercard import HoverCard, card_text
-from orangecontrib.imageanalytics.widgets.utils.imageactions import ImageActions
+from orangecontrib.imageanalytics.widgets.utils.imageactions import (
+    CANNOT_COPY,
+    CANNOT_OPEN,
+    ImageActions,
+)
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
@@ -33,7 +37,10 @@ from orangecontrib.imageanalytics.widgets.utils.sheetcontents import contact_she
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import ThumbnailModel
 from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.unshown import UnshownWarning
+from orangecontrib.imageanalytics.widgets.utils.unshown import (
+    NO_IMAGES_SHOWN,
+    UnshownWarning,
+)
 
 #: Images in cells of so many points are not shown larger under the mouse.
 LARGE = 260
@@ -49,11 +56,9 @@ class OWImageSheet(OWWidget, openclass=True):
     """
 
     class Warning(OWWidget.Warning):
-        no_images_shown = Msg(
-            "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
-        )
-        cannot_open = Msg("The desktop has no program to open {}.")
-        cannot_copy = Msg("{} cannot be copied: {}.")
+        no_images_shown = Msg(NO_IMAGES_SHOWN)
+        cannot_open = Msg(CANNOT_OPEN)
+        cannot_copy = Msg(CANNOT_COPY)
 
     class Error(OWWidget.Error):
         no_image_attr = Msg(NO_IMAGE_COLUMN)
@@ -129,6 +134,7 @@ class OWImageSheet(OWWidget, openclass=True):
         self.export = SheetExport(self, self.contact_sheet)
         self.hover_card = HoverCard(self.view)
         self.view.hovered.connect(self._on_hovered)
+        self.view.model().modelReset.connect(self.hover_card.forget)
         return self.view
 
     def _on_details_toggled(self, shown: bool) -> None:

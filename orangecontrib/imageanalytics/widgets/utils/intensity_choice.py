@@ -9,7 +9,10 @@ from orangecontrib.imageanalytics.images.intensity import (
     FULL,
     Intensity,
     as_intensity,
+    intensity_text,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import error_color
+from orangecontrib.imageanalytics.widgets.utils.option_control import OptionControl
 
 CHOICES = (("Automatic", AUTOMATIC), ("Full range", FULL), ("From … to …", ""))
 DEFAULT_RANGE = 0.0, 4095.0
@@ -20,11 +23,23 @@ lie in. Give both ends if images are to be compared by brightness; they also hol
 images of 8 bits, whose numbers go from 0 to 255.</p>"""
 
 
-class IntensityChoice(QWidget):
-    """A list of choices, and two fields for the ends of a range."""
+def is_intensity(value: str) -> bool:
+    """Whether a text is one that `intensity_text` could have written."""
+    try:
+        as_intensity(value)
+    except ValueError:
+        return False
+    return True
+
+
+class IntensityChoice(OptionControl, QWidget):
+    """A list of choices, and two fields for the ends of a range.
+
+    The value is as `intensity_text` writes it.
+    """
 
     #: The user has chosen another.
-    changed = Signal(object)
+    chosen = Signal(str)
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -41,7 +56,7 @@ class IntensityChoice(QWidget):
         for part in (self.ends[0], self._to, self.ends[1]):
             layout.addWidget(part)
         self.setFocusProxy(self.combo)
-        self.set_intensity(AUTOMATIC)
+        self.set_value(AUTOMATIC)
 
     def _make_field(self, colour: str) -> QLineEdit:
         field = QLineEdit(toolTip=f"This number, and what is beyond, is {colour}")
@@ -53,8 +68,11 @@ class IntensityChoice(QWidget):
         field.textEdited.connect(self._mark)
         return field
 
-    def set_intensity(self, intensity: Intensity) -> None:
-        """Show a choice; emits nothing."""
+    def set_value(self, value: str) -> None:
+        """As `OptionControl.set_value`."""
+        self._show(as_intensity(value))
+
+    def _show(self, intensity: Intensity) -> None:
         self._intensity = intensity
         is_range = isinstance(intensity, tuple)
         self.combo.setCurrentIndex(
@@ -99,11 +117,12 @@ class IntensityChoice(QWidget):
 
     def _change(self, intensity: Intensity) -> None:
         if intensity != self._intensity:
-            self.set_intensity(intensity)
-            self.changed.emit(intensity)
+            self._show(intensity)
+            self.chosen.emit(intensity_text(intensity))
 
     def _mark(self) -> None:
         """Ends that are no range are red until they are."""
-        colour = "" if self._entered() is not None else "color: red"
+        is_range = self._entered() is not None
+        style = "" if is_range else f"color: {error_color(self.palette())}"
         for field in self.ends:
-            field.setStyleSheet(colour)
+            field.setStyleSheet(style)

@@ -82,8 +82,8 @@ class Workers:
                 job = wanted.get(source)
                 if job is None or job.box != running.box:
                     running.cancelled.set()
-                else:
-                    del wanted[source]
+                elif not running.cancelled.is_set():
+                    del wanted[source]  # otherwise nothing would come of it
             self._waiting = deque(wanted.values())
             self._start_threads()
             self._changed.notify_all()

@@ -1,7 +1,5 @@
 """What colours stand for, and how many rows have each."""
 
-import html
-
 import numpy as np
 from AnyQt.QtCore import QModelIndex, QRect, QSize, Qt
 from AnyQt.QtCore import pyqtSignal as Signal
@@ -17,6 +15,7 @@ from AnyQt.QtWidgets import (
 )
 
 from orangecontrib.imageanalytics.widgets.utils.coloring import MISSING, Coloring
+from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
 from orangecontrib.imageanalytics.widgets.utils.two_texts import DETAILS, TwoTexts
 
 IndexRole = DETAILS + 1
@@ -59,9 +58,7 @@ class Legend(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.set_coloring(None)
 
-    def set_coloring(
-        self, coloring: Coloring | None, shown: np.ndarray | None = None
-    ) -> None:
+    def set_coloring(self, coloring: Coloring | None) -> None:
         """
         Explain these colours; nothing is selected at first.
 
@@ -69,11 +66,9 @@ class Legend(QWidget):
         ----------
         coloring : Coloring or None
             The colours; with None, the legend is hidden.
-        shown : numpy.ndarray of bool, optional
-            The rows to count, if not all of them are shown.
         """
-        self._coloring, self._shown = coloring, shown
-        counts = coloring.counts(shown) if coloring is not None else {}
+        self._coloring = coloring
+        counts = coloring.counts() if coloring is not None else {}
         self.setVisible(bool(counts))
         is_range = coloring is not None and not coloring.is_categorical
         self._gradient.setVisible(is_range and coloring.range is not None)
@@ -103,10 +98,7 @@ class Legend(QWidget):
         """
         chosen: dict[int, int] = {}
         if self._coloring is not None and selected is not None:
-            selected = np.asarray(selected, dtype=bool)
-            if self._shown is not None:
-                selected = selected & self._shown
-            chosen = self._coloring.counts(selected)
+            chosen = self._coloring.counts(np.asarray(selected, dtype=bool))
         self._values.show_counts(self._counts, chosen)
 
     def rows(self) -> list[tuple[str, str]]:
@@ -133,7 +125,7 @@ class _ElidedLabel(QLabel):
         # The text is a name, not markup.
         self.setTextFormat(Qt.TextFormat.PlainText)
         super().setText(text)
-        self.setToolTip(f"<qt>{html.escape(text)}</qt>")
+        self.setToolTip(plain_tooltip(text))
 
     def paintEvent(self, event) -> None:
         font = self.font()
@@ -160,16 +152,14 @@ class _Gradient(QWidget):
         labels = self.labels()
         name = coloring.variable.name
         self.setAccessibleName(f"Legend: {name}, from the top: {', '.join(labels)}")
-        self.setToolTip(f"<qt>{'<br>'.join(map(html.escape, labels))}</qt>")
+        self.setToolTip(plain_tooltip(*labels))
         self.update()
 
     def labels(self) -> list[str]:
         """What is written beside the colours, from the top."""
         if self._coloring is None or self._coloring.range is None:
             return []
-        low, high = self._coloring.range
-        # Halves first: the sum of two large numbers may be too large.
-        numbers = [high, low / 2 + high / 2, low] if low < high else [low]
+        numbers = self._coloring.steps(3)[::-1]
         return list(dict.fromkeys(map(self._coloring.variable.str_val, numbers)))
 
     def sizeHint(self) -> QSize:
@@ -245,9 +235,7 @@ class _Values(QListView):
             item = QStandardItem(" ".join(name.split()))
             item.setData(coloring.color_of(index), Qt.ItemDataRole.DecorationRole)
             item.setData(index, IndexRole)
-            item.setToolTip(
-                f"<qt>{html.escape(name)}<br>Click to select its images</qt>"
-            )
+            item.setToolTip(plain_tooltip(name, "Click to select its images"))
             model.appendRow(item)
         self.updateGeometry()
 

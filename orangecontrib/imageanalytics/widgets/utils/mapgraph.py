@@ -23,6 +23,8 @@ from orangecontrib.imageanalytics.widgets.utils.mapimages import (
 SELECTED = QColor(255, 190, 0)
 # How much of the window stays free for images at each border, at most.
 MAX_PADDING = 0.2
+# Points nearer to each other are at one place: no scale can tell them apart.
+MIN_EXTENT = 1e-300
 
 
 class ImageMapParameterSetter(ScatterBaseParameterSetter):
@@ -63,6 +65,10 @@ class ImageMapGraph(OWScatterPlotBase):
         self.images = MapImages(self.view_box, scatter_widget.image_model)
         self.images.clicked.connect(self._click)
         self.parameter_setter = ImageMapParameterSetter(self)
+        for axis in ("bottom", "left"):
+            # An axis with shorter numbers would leave the plot more room, by which its
+            # range and so the numbers change: at some sizes back and forth without end.
+            self.plot_widget.getAxis(axis).setStyle(autoReduceTextSpace=False)
         #: What was shown by `_reset_view`; until the user zooms, it is shown still.
         self._home_range: list | None = None
         self.view_box.sigResized.connect(self._follow_size)
@@ -92,7 +98,7 @@ class ImageMapGraph(OWScatterPlotBase):
         for values, size in ((x, room.width()), (y, room.height())):
             low, high = (values.min(), values.max()) if len(values) else (0, 1)
             # One point, or points on a line, are in the middle.
-            extent = high - low or 1.0
+            extent = high - low if high - low > MIN_EXTENT else 1.0
             free = min(self.master.image_size * 0.6 / max(size, 1), MAX_PADDING)
             middle, whole = low / 2 + high / 2, extent / (1 - 2 * free)
             sides.append((middle - whole / 2, whole))

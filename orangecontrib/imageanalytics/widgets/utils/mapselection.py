@@ -1,4 +1,4 @@
-"""What is selected on a map: kept by rows of the data, counted in the legend."""
+"""What is selected on a map, by rows of the data, and what is in its subset."""
 
 import numpy as np
 
@@ -16,9 +16,11 @@ class MapSelectionMixin:
 
     def apply_selection(self):
         """Select what was selected: rows of the data, wherever they are now."""
-        stored, self._pending_selection = self._pending_selection, None
-        stored = self.selection or stored
-        rows = self.map_data.rows.tolist() if self.map_data is not None else []
+        stored, rows = self.selection or self._pending_selection, []
+        if self.map_data is not None:
+            # That of a workflow waits until there are data.
+            self._pending_selection = None
+            rows = self.map_data.rows.tolist()
         points = {row: point for point, row in enumerate(rows)}
         try:
             chosen = [
@@ -62,3 +64,32 @@ class MapSelectionMixin:
 
     def _select_value(self, value: int, modifiers):
         self.graph.select_by_indices(self.coloring.rows_of(value), modifiers)
+
+
+class MapSubsetMixin:
+    """For Image Map: which points are in the subset."""
+
+    # Of each point; None without a subset.
+    _inside: np.ndarray | None = None
+
+    def _handle_subset_data(self):
+        """Find the subset's rows."""
+        self.Warning.subset_independent.clear()
+        self.Warning.subset_not_subset.clear()
+        self._inside = None
+        if self.map_data is None or not self.subset_data:
+            return
+        self._inside, n_found = self.map_data.inside(self.subset_data)
+        if not n_found:
+            self.Warning.subset_independent()
+        elif n_found < len(self.subset_data):
+            self.Warning.subset_not_subset()
+
+    def get_subset_mask(self):
+        """Which points are in the subset; None if there is no subset."""
+        return self._inside
+
+    def clear(self):
+        """Forget what belongs to the data before."""
+        super().clear()
+        self._inside = None

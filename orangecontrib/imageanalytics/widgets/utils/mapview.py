@@ -73,7 +73,8 @@ class MapView(QWidget):
         self._message.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._message.setTextFormat(Qt.TextFormat.PlainText)
         self._message.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        model.modelReset.connect(lambda: self.setCurrentIndex(QModelIndex()))
+        model.modelReset.connect(self._forget_current)
+        model.modelReset.connect(self.card.forget)
 
     def set_graph(self, graph: ImageMapGraph) -> None:
         """Show a plot."""
@@ -124,8 +125,14 @@ class MapView(QWidget):
 
     def setCurrentIndex(self, index: QModelIndex) -> None:
         """Make an image the current one; an invalid index is none."""
-        if index == self.currentIndex():
-            return
+        if index != self.currentIndex():
+            self._set_current(index)
+
+    def _forget_current(self) -> None:
+        # The index is invalid already, but nobody has been told.
+        self._set_current(QModelIndex())
+
+    def _set_current(self, index: QModelIndex) -> None:
         self._current = QPersistentModelIndex(index)
         if self._graph is not None:
             self._graph.images.set_current(index.row())

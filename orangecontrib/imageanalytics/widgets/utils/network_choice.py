@@ -6,6 +6,7 @@ import dataclasses
 import math
 import ntpath
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from Orange.widgets.utils.filedialogs import RecentPath
@@ -140,6 +141,11 @@ def read_choices(values) -> list[Choice]:
         return []
     choices = map(Choice.from_settings, values)
     return [choice for choice in choices if choice is not None]
+
+
+def as_settings(choices: Iterable[Choice]) -> list[dict]:
+    """A list of them as `read_choices` reads it, for any workflow."""
+    return [choice.absolute().as_settings() for choice in choices]
 
 
 def most_recent(*choices: Choice) -> list[Choice]:

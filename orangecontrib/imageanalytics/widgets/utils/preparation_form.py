@@ -11,13 +11,13 @@ from AnyQt.QtWidgets import (
 )
 
 from orangecontrib.imageanalytics.networks.files.preparation import MAX_CLASSES
+from orangecontrib.imageanalytics.widgets.utils.fit_combo import FIT_TEXTS
 from orangecontrib.imageanalytics.widgets.utils.form_parts import (
     at_the_left,
     combo_of,
     show_placeholder,
     three_numbers,
 )
-from orangecontrib.imageanalytics.widgets.utils.network_combo import FIT_TEXTS
 
 RANGES = (("0 to 1", 1), ("0 to 255", 255))
 CHANNELS = (("RGB", "RGB"), ("BGR", "BGR"))

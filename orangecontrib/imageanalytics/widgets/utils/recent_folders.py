@@ -11,7 +11,7 @@ Places = Sequence[tuple[str, str]]  # names and folders that paths may start fro
 
 class RecentFolders:
     """
-    Folders that are read, before those that were read of late.
+    The folders that are read, followed by recent ones.
 
     Nothing here looks at the disk, which a drive that is away would hold up. `located`
     does, in a thread.

@@ -87,6 +87,14 @@ def row_details(
     return details
 
 
+def row_values(
+    data: Table, row: int, variables: Iterable[Variable | None]
+) -> list[tuple[str, str]]:
+    """Names and values of variables in a row of a table, each of them once."""
+    chosen = [variable for variable in dict.fromkeys(variables) if variable]
+    return [(var.name, _written(var, data[row, var])) for var in chosen]
+
+
 def _is_of_vector(variable: Variable) -> bool:
     if isinstance(variable.compute_value, EmbeddingFeature):
         return True

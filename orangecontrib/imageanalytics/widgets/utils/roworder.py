@@ -6,7 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from Orange.data import DiscreteVariable, StringVariable, Table, Variable
 
-_DIGITS = re.compile(r"(\d+)")
+# Python refuses to read numbers of more than 4,300 digits.
+_DIGITS = re.compile(r"(\d{1,300})")
+#: Characters that are compared; whole data URLs would take long.
+MAX_TEXT = 1000
 
 
 def ordered_rows(
@@ -57,7 +60,8 @@ def sorted_rows(
         Rows of it.
     variable : Variable
         The column to sort by. Categories have their own order; in texts, capitals do
-        not matter, and numbers count as such: "image 9" is before "image 10".
+        not matter, and numbers count as such: "image 9" is before "image 10". Only the
+        first `MAX_TEXT` characters are compared.
     descending : bool
         The greatest first. Missing values are last in any case.
 
@@ -84,7 +88,7 @@ def sorted_rows(
 
 def _text_key(text: str) -> list:
     # Every other part is a number, so that equal places hold equal types.
-    parts = _DIGITS.split(text.casefold())
+    parts = _DIGITS.split(text[:MAX_TEXT].casefold())
     return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 

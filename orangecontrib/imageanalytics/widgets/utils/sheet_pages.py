@@ -45,6 +45,7 @@ MIN_EDGE, MAX_EDGE = 30.0, 220.0
 # In narrower cells there is no room for text.
 MIN_LABELLED = 24.0
 TEXT, HEADING, TITLE = 7.5, 11.0, 16.0
+MAX_LEGEND = 0.5  # of the first page
 GREY = QColor(110, 110, 110)
 
 #: Where paper is of the size Letter (Unicode CLDR, paperSize US-Letter).
@@ -194,6 +195,8 @@ class _Printing:
         self._fonts = {size: self._font(size) for size in (TEXT, HEADING, TITLE)}
         self._foot = 2 * self._line_height(TEXT)
         self._columns, self._edge = self._cell_size()
+        self._legend_top = 0.0
+        # Place, text, and color, which is "" for text alone
         self._legend: list[tuple[QPointF, str, str]] = []
         self._pages = self._lay_out(self._lay_out_legend())
 
@@ -249,14 +252,19 @@ class _Printing:
         if not self._sheet.legend:
             return top + height
         top += 0.5 * height
+        self._legend_top, most = top, self._height * MAX_LEGEND
         left = metrics.horizontalAdvance(self._sheet.legend_title) + 2 * height
-        for key in self._sheet.legend:
+        for number, key in enumerate(self._sheet.legend):
             text = metrics.elidedText(
                 str(key), Qt.TextElideMode.ElideRight, self._width
             )
             width = metrics.horizontalAdvance(text) + 2.5 * height
             if left + width > self._width:
                 left, top = 0.0, top + 1.2 * height
+                if top > most:
+                    rest = f"… and {len(self._sheet.legend) - number:,} more"
+                    self._legend.append((QPointF(left, top), rest, ""))
+                    break
             self._legend.append((QPointF(left, top), text, key.color))
             left += width
         return top + 2 * height
@@ -270,7 +278,7 @@ class _Printing:
                 n_labels = self._n_labels(line)
                 height = self._edge + n_labels * self._line_height(TEXT)
                 height += LABEL_GAP * self._point
-                if top + head + height > bottom and pages[-1].lines:
+                if top > 0 and top + head + height > bottom:
                     pages.append(_Page())
                     top = 0.0
                 if head:
@@ -283,8 +291,10 @@ class _Printing:
     def _n_labels(self, line: list[int | None]) -> int:
         if self._edge < MIN_LABELLED * self._point:
             return 0
-        entries = self._sheet.entries
-        return max((len(entries[n].lines) for n in line if n is not None), default=0)
+        entries, room = self._sheet.entries, self._height - self._foot - self._edge
+        most = int((room - 2 * self._line_height(HEADING)) / self._line_height(TEXT))
+        wanted = max((len(entries[n].lines) for n in line if n is not None), default=0)
+        return min(wanted, max(0, most))
 
     # Drawing
 
@@ -311,7 +321,7 @@ class _Printing:
                 if isinstance(image, ImageError):
                     failures.append((self._sheet.entries[entry].source, str(image)))
                 left = column * (self._edge + self._gap)
-                self._draw_entry(entry, image, left, line.top)
+                self._draw_entry(entry, image, QPointF(left, line.top), line.n_labels)
         self._draw_foot(number)
 
     def _draw_head(self) -> None:
@@ -322,13 +332,14 @@ class _Printing:
         if not self._legend:
             return
         height = self._line_height(TEXT)
-        top = self._legend[0][0].y()
-        room = QRectF(0, top, self._width, height)
+        room = QRectF(0, self._legend_top, self._width, height)
         self._text(TEXT, room, self._sheet.legend_title)
         for place, text, color in self._legend:
-            square = QRectF(place.x(), place.y() + 0.15 * height, *(2 * [0.7 * height]))
-            self._painter.fillRect(square, QColor(color))
-            left = place.x() + height
+            left = place.x()
+            if color:
+                square = QRectF(left, place.y() + 0.15 * height, *2 * [0.7 * height])
+                self._painter.fillRect(square, QColor(color))
+                left += height
             self._text(TEXT, QRectF(left, place.y(), self._width, height), text)
 
     def _draw_foot(self, number: int) -> None:
@@ -343,10 +354,14 @@ class _Printing:
         self._text(TEXT, room, self._sheet.title, GREY)
 
     def _draw_entry(
-        self, number: int, image: Image.Image | ImageError, left: float, top: float
+        self,
+        number: int,
+        image: Image.Image | ImageError,
+        place: QPointF,
+        n_labels: int,
     ) -> None:
-        entry = self._sheet.entries[number]
-        box = QRectF(left, top, self._edge, self._edge)
+        entry, edge = self._sheet.entries[number], self._edge
+        box = QRectF(place.x(), place.y(), edge, edge)
         if isinstance(image, ImageError):
             self._draw_broken(box, file_name(entry.source), str(image))
         else:
@@ -355,18 +370,16 @@ class _Printing:
             box = _fitted(image.size, box)
             self._painter.drawImage(box, to_qimage(image))
         if entry.color:
-            width = min(1.2 * self._point, self._edge / 12)
+            width = min(1.2 * self._point, edge / 12)
             self._painter.setPen(QPen(QColor(entry.color), width))
             self._painter.setBrush(Qt.BrushStyle.NoBrush)
             self._painter.drawRect(
                 box.adjusted(width / 2, width / 2, -width / 2, -width / 2)
             )
-        if self._edge < MIN_LABELLED * self._point:
-            return
         height = self._line_height(TEXT)
-        top += self._edge + LABEL_GAP * self._point
-        for n, text in enumerate(entry.lines):
-            room = QRectF(left, top + n * height, self._edge, height)
+        top = place.y() + edge + LABEL_GAP * self._point
+        for n, text in enumerate(entry.lines[:n_labels]):
+            room = QRectF(place.x(), top + n * height, edge, height)
             self._text(TEXT, room, text, centred=True)
 
     def _draw_broken(self, box: QRectF, name: str, reason: str) -> None:

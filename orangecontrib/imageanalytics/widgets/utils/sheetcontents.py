@@ -1,14 +1,19 @@
 """What stands on a sheet of images, as plain data."""
 
 import numpy as np
-from Orange.data import Variable
 
 from orangecontrib.imageanalytics.contact_sheet import ContactSheet, Entry, Key
 from orangecontrib.imageanalytics.widgets.utils.coloring import MISSING, Coloring
 from orangecontrib.imageanalytics.widgets.utils.sheetview import SheetView
+from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
+    shortened,
+    shown_source,
+)
 
 MIN_EDGE, MAX_EDGE = 48, 400
 N_SHADES = 5  # of a numeric variable, in a legend
+#: Characters. Longer labels do not fit anyway, and take long to be cut to a width.
+MAX_LABEL = 300
 
 
 def contact_sheet(
@@ -38,7 +43,9 @@ def contact_sheet(
     entries = [
         Entry(
             model.source(row),
-            tuple(model.labels(row)),
+            tuple(
+                shortened(shown_source(text), MAX_LABEL) for text in model.labels(row)
+            ),
             "" if colors is None else _hex(colors[row]),
             group,
         )
@@ -81,22 +88,15 @@ def _legend(coloring: Coloring | None, rows: np.ndarray) -> list[Key]:
             if index != MISSING
         ]
     else:
-        keys = _shades(variable, coloring.range)
+        numbers = coloring.steps(N_SHADES)
+        keys = [
+            Key(variable.str_val(number), _hex(color))
+            for number, color in zip(numbers, coloring.colors_of(numbers), strict=True)
+        ]
     if MISSING in counts:
         missing = coloring.color_of(MISSING).name()
         keys.append(Key("(missing)", missing, counts[MISSING]))
     return keys
-
-
-def _shades(variable: Variable, limits: tuple[float, float] | None) -> list[Key]:
-    if limits is None:
-        return []
-    values = np.unique(np.linspace(*limits, N_SHADES))
-    colors = variable.palette.values_to_colors(values, *limits)
-    return [
-        Key(variable.str_val(value), _hex(color))
-        for value, color in zip(values, colors, strict=True)
-    ]
 
 
 def _hex(rgb: np.ndarray) -> str:

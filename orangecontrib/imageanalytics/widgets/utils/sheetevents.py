@@ -86,6 +86,9 @@ class EventsMixin:
             self.scrollTo(index)
             place = self.visualRect(index).center()
         if index.isValid():
+            # What the menu does is about the current image; the selection stays.
+            flag = self.selectionModel().SelectionFlag.NoUpdate
+            self.selectionModel().setCurrentIndex(index, flag)
             self.menu_requested.emit(index, self.viewport().mapToGlobal(place))
 
     def wheelEvent(self, event) -> None:

@@ -105,7 +105,7 @@ class ThumbnailModel(QAbstractListModel):
         intensity: Intensity = AUTOMATIC,
     ) -> None:
         """
-        Show these images.
+        Show these images; those that are loaded are not loaded again.
 
         Parameters
         ----------
@@ -121,7 +121,6 @@ class ThumbnailModel(QAbstractListModel):
         self._sources, self._labels, self._rows_of = sources, labels, None
         self._details = no_details
         self.endResetModel()
-        self.loader.refresh()
 
     def set_labels(self, labels: Labels) -> None:
         """Change the labels; the images and the selection stay."""

@@ -331,15 +331,23 @@ class ThumbnailLoader(QObject):
             self.intensity = intensity
 
     def refresh(self) -> None:
-        """Load anew, when they are wanted, images that failed or have changed."""
+        """
+        Load anew, when they are requested, images that failed or have changed.
+
+        What is being loaded is dropped: it may have been read before the change.
+        """
+        self._drop_work()
         self._checked.clear()
         self._work.downloads.renew()
 
     def clear(self) -> None:
         """Drop all thumbnails and all work."""
+        self._drop_work()
+        self.cache.clear()
+
+    def _drop_work(self) -> None:
         self.request((), None)
         self._work.results.clear()
-        self.cache.clear()
 
     @property
     def idle(self) -> bool:

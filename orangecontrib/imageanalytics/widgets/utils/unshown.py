@@ -12,6 +12,9 @@ from orangecontrib.imageanalytics.widgets.utils.thumbnails import (
     ThumbnailLoader,
 )
 
+#: Of the message `no_images_shown`: a reason, a path and a column.
+NO_IMAGES_SHOWN = "Images cannot be shown: {}.\n{}\nIs '{}' the right column?"
+
 
 class UnshownWarning(QObject):
     """
@@ -22,7 +25,7 @@ class UnshownWarning(QObject):
     loader : ThumbnailLoader
         Where the images come from.
     messages : MessageGroup
-        With the message `no_images_shown`, of a reason, a path and a column.
+        With the message `no_images_shown`, which says `NO_IMAGES_SHOWN`.
     """
 
     def __init__(self, loader: ThumbnailLoader, messages: MessageGroup):

@@ -16,6 +16,8 @@ from AnyQt.QtWidgets import (
 from Orange.data import Domain, Variable
 from Orange.widgets.utils.itemmodels import DomainModel
 
+from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
+
 NONE = "(None)"
 
 
@@ -91,7 +93,7 @@ class VariablesCombo(QComboBox):
             self.changed.emit()
 
     def _show_chosen(self) -> None:
-        self.setToolTip(self.text())
+        self.setToolTip(plain_tooltip(self.text()))
         self.setAccessibleDescription(self.text())
         self.update()
 

@@ -6,6 +6,8 @@ from AnyQt.QtCore import QSize, Qt
 from AnyQt.QtGui import QPainter
 from AnyQt.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
+from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
+
 
 class ViewBar(QWidget):
     """
@@ -79,7 +81,7 @@ class _ElidedLabel(QWidget):
     def set_text(self, text: str) -> None:
         if text != self.text:
             self.text = text
-            self.setToolTip(text)
+            self.setToolTip(plain_tooltip(text))
             self.update()
 
     def sizeHint(self) -> QSize:
