@@ -81,3 +81,29 @@ def photos(tmp_path):
         os.utime(path, (1_600_000_000, 1_600_000_000))
         paths.append(str(path))
     return paths
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    """SqueezeNet on the CPU, loaded."""
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+    with ImageEmbedder("squeezenet", device="cpu") as embedder:
+        embedder.load()
+        yield embedder
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Numbers of images that went through a network, a batch each."""
+    from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
+
+    batches = []
+    call = OpenVinoRunner.__call__
+
+    def count(runner, squares, cancelled):
+        batches.append(len(squares))
+        return call(runner, squares, cancelled)
+
+    monkeypatch.setattr(OpenVinoRunner, "__call__", count)
+    return batches

@@ -18,6 +18,10 @@ N_FEATURES = 8
 # twelve seconds or more while other programs work.
 PATIENCE = 120_000
 
+#: A second, in seconds of a machine that has other things to do; without being
+#: heard, what is stopped would go on for more than twice that.
+SOON = 30
+
 
 def make_image(seed: int, size=(64, 48)) -> Image.Image:
     """An image of soft blotches that no other seed gives."""

@@ -92,21 +92,21 @@ def features(table):
 # Another table ----------------------------------------------------------------------
 
 
-def test_another_folder_is_embedded(old, new, fresh_cache, forward):
+def test_another_folder_is_embedded(old, new, fresh_cache, counted):
     embedded = embed(old)
     transformed = new.transform(embedded.domain)
-    assert sum(forward) == 16
+    assert sum(counted) == 16
     expected = embed(new)
     np.testing.assert_array_equal(transformed.X, expected.X)
     assert not np.array_equal(transformed.X, embedded.X)
-    assert sum(forward) == 16  # through the cache
+    assert sum(counted) == 16  # through the cache
 
 
 def test_all_columns_are_computed_at_once_and_in_batches(
-    old, new, fresh_cache, forward, monkeypatch
+    old, new, fresh_cache, counted, monkeypatch
 ):
     domain = embed(old).domain
-    del forward[:]
+    del counted[:]
     tables = []
     call = EmbedImages.__call__
     monkeypatch.setattr(
@@ -115,7 +115,7 @@ def test_all_columns_are_computed_at_once_and_in_batches(
     monkeypatch.setattr(pipeline, "workers", lambda: 1)
     new.transform(domain)
     assert len(tables) == 1
-    assert sum(forward) == 8 > len(forward)
+    assert sum(counted) == 8 > len(counted)
 
 
 def test_one_column_of_them(old, new, fresh_cache):
@@ -141,21 +141,21 @@ def test_a_model_predicts_the_plain_table_of_another_folder(
 @pytest.mark.parametrize(
     "make", [Normalize(), Impute(), PCA(n_components=3)], ids=lambda x: type(x).__name__
 )
-def test_through_further_transformations(make, old, new, fresh_cache, forward):
+def test_through_further_transformations(make, old, new, fresh_cache, counted):
     made = make(embed(old))
     domain = made.domain if isinstance(made, Table) else made(embed(old)).domain
-    del forward[:]
+    del counted[:]
     transformed = new.transform(domain)
-    assert sum(forward) == 8
+    assert sum(counted) == 8
     expected = embed(new).transform(domain)
     np.testing.assert_allclose(transformed.X, expected.X, rtol=1e-6)
 
 
-def test_a_single_instance(old, new, fresh_cache, forward):
+def test_a_single_instance(old, new, fresh_cache, counted):
     model = LogisticRegressionLearner()(embed(old))
-    del forward[:]
+    del counted[:]
     assert [int(model(row)) for row in new] == new.Y.astype(int).tolist()
-    assert sum(forward) == 8
+    assert sum(counted) == 8
 
 
 def test_another_column_by_the_same_name(old, new, fresh_cache):
@@ -174,9 +174,9 @@ def test_another_column_by_the_same_name(old, new, fresh_cache):
 
 
 @pytest.mark.parametrize("data", ["iris", "numeric"])
-def test_without_the_images_values_are_missing(data, old, forward, fresh_cache):
+def test_without_the_images_values_are_missing(data, old, counted, fresh_cache):
     domain = embed(old).domain
-    del forward[:]
+    del counted[:]
     if data == "iris":
         table = Table("iris")[:3]
     else:
@@ -185,7 +185,7 @@ def test_without_the_images_values_are_missing(data, old, forward, fresh_cache):
     assert np.isnan(table.transform(attributes).X).all()
     assert np.isnan(table.transform(domain).X).all()
     assert np.isnan(domain["n0"].compute_value(table[0]))
-    assert not forward
+    assert not counted
 
 
 def test_images_that_cannot_be_read_are_missing(old, folders, tmp_path, fresh_cache):
@@ -219,7 +219,7 @@ def test_none_of_the_images_can_be_read(old, fresh_cache):
     assert table[:0].transform(domain).X.shape == (0, len(domain.attributes))
 
 
-def test_vectors_that_were_saved_as_text(old, fresh_cache, forward, tmp_path):
+def test_vectors_that_were_saved_as_text(old, fresh_cache, counted, tmp_path):
     """Such columns know nothing; they serve where the images are gone."""
     model = LogisticRegressionLearner()(embed(old))
     embed(old).save(str(tmp_path / "vectors.tab"))
@@ -228,12 +228,12 @@ def test_vectors_that_were_saved_as_text(old, fresh_cache, forward, tmp_path):
     table = table.transform(
         Domain(table.domain.attributes, table.domain.class_vars, ())
     )
-    del forward[:]
+    del counted[:]
     domain = embed(old).domain
     np.testing.assert_allclose(table.transform(domain).X, embed(old).X, rtol=1e-4)
     assert domain["n0"].compute_value(table[3]) == table[3]["n0"]
     np.testing.assert_array_equal(model(table), old.Y)
-    assert not forward
+    assert not counted
 
 
 def test_sparse_tables(old, new, fresh_cache):
@@ -291,12 +291,12 @@ def test_the_network_is_not_kept_for_ever(old, new, fresh_cache, loads, monkeypa
     assert len(closed) == 1
 
 
-def test_two_threads_embed_once(old, new, fresh_cache, forward, loads):
+def test_two_threads_embed_once(old, new, fresh_cache, counted, loads):
     domain = embed(old).domain
-    del forward[:], loads[:]
+    del counted[:], loads[:]
     with ThreadPoolExecutor(4) as pool:
         tables = list(pool.map(lambda _: new.transform(domain), range(4)))
-    assert sum(forward) == 8
+    assert sum(counted) == 8
     assert loads == ["squeezenet"]
     for table in tables:
         np.testing.assert_array_equal(table.X, tables[0].X)
@@ -377,16 +377,16 @@ def test_whatever_fails_is_what_orange_expects(
 # Neither twice nor by accident --------------------------------------------------------
 
 
-def test_the_output_of_the_embedder_is_filled_at_once(old, fresh_cache, forward):
+def test_the_output_of_the_embedder_is_filled_at_once(old, fresh_cache, counted):
     embedded = embed(old, cache=False)
-    assert sum(forward) == 8
+    assert sum(counted) == 8
     assert len(features(embedded)) == 1000
     assert not np.isnan(embedded.X).any()
 
 
-def test_work_on_an_embedded_table_copies(old, fresh_cache, forward):
+def test_work_on_an_embedded_table_copies(old, fresh_cache, counted):
     embedded = embed(old, cache=False)
-    del forward[:]
+    del counted[:]
     domain = embedded.domain
     kept = features(embedded)[3:7]
     for table in (
@@ -402,10 +402,10 @@ def test_work_on_an_embedded_table_copies(old, fresh_cache, forward):
         PCA(n_components=2)(embedded)(embedded),
     ):
         assert not np.isnan(table.X).any()
-    assert not forward
+    assert not counted
 
 
-def test_test_and_score_embeds_nothing(tmp_path, fresh_cache, forward):
+def test_test_and_score_embeds_nothing(tmp_path, fresh_cache, counted):
     """A thousand rows, cross-validated with learners that preprocess."""
     paths = [str(tmp_path / f"{number}.png") for number in range(10)]
     for seed, path in enumerate(paths):
@@ -423,26 +423,26 @@ def test_test_and_score_embeds_nothing(tmp_path, fresh_cache, forward):
     data = table.transform(domain)
     with data.unlocked(data.Y):
         data.Y[:] = np.arange(1000) % 3
-    assert sum(forward) == 10
-    del forward[:]
+    assert sum(counted) == 10
+    del counted[:]
     learners = [LogisticRegressionLearner(max_iter=5), MajorityLearner()]
     results = CrossValidation(k=3)(data, learners)
     assert results.predicted.shape == (2, 1000)
     assert not results.failed[0] and not results.failed[1]
-    assert not forward
+    assert not counted
 
 
 # Equality ---------------------------------------------------------------------------
 
 
-def test_two_tables_embedded_the_same_way_match(old, new, fresh_cache, forward):
+def test_two_tables_embedded_the_same_way_match(old, new, fresh_cache, counted):
     first, second = embed(old), embed(new)
     assert first.domain.attributes == second.domain.attributes
     assert hash(first.domain.attributes) == hash(second.domain.attributes)
-    del forward[:]
+    del counted[:]
     together = Table.concatenate([first, second.transform(first.domain)])
     np.testing.assert_array_equal(together.X[8:], second.X)
-    assert not forward
+    assert not counted
 
 
 @pytest.mark.filterwarnings("ignore:This processor has no instructions")
@@ -610,23 +610,23 @@ def test_a_network_from_a_file_that_names_its_classes(old, new, own, fresh_cache
         assert np.isfinite(new.transform(domain).X).all()
 
 
-def test_where_the_file_lies_makes_no_difference(old, new, own, fresh_cache, forward):
+def test_where_the_file_lies_makes_no_difference(old, new, own, fresh_cache, counted):
     embedded = embed_with(own / "cells.pt", old)
     os.mkdir(own / "elsewhere")
     shutil.move(own / "cells.pt", own / "elsewhere" / "renamed.pt")
     other = embed_with(own / "elsewhere" / "renamed.pt", old)
     assert other.domain.attributes == embedded.domain.attributes
-    assert sum(forward) == 8  # nor is it embedded again
+    assert sum(counted) == 8  # nor is it embedded again
 
 
 @pytest.mark.parametrize("change", [{"fit": "stretch"}, {"std": [0.2] * 3}], ids=str)
 def test_how_images_are_prepared_makes_a_difference(
-    change, old, own, fresh_cache, forward
+    change, old, own, fresh_cache, counted
 ):
     embedded = embed_with(own / "cells.pt", old)
     other = embed_with(own / "cells.pt", old, preprocessing={**PREPARED, **change})
     assert other.domain.attributes != embedded.domain.attributes
-    assert sum(forward) == 16
+    assert sum(counted) == 16
 
 
 def test_the_file_is_missing(old, new, own, fresh_cache):

@@ -1,10 +1,19 @@
+import base64
+import http.server
+import socket
 import threading
+import time
 
+import numpy as np
 import pytest
+from helpers import SOON, make_image, serving
+from image_files import encoded
+from Orange.data import Domain, StringVariable, Table
 
 from orangecontrib.imageanalytics.engine import downloads as module
 from orangecontrib.imageanalytics.engine.downloads import FETCHED_AHEAD, Downloads
-from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.errors import Cancelled, ImageError
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder, cache_info
 
 
 class StandInFetcher:
@@ -94,3 +103,91 @@ def test_cancelling_ends_the_thread(fetcher, monkeypatch):
     cancelled.set()
     thread.join(60)
     assert not thread.is_alive()
+
+
+# To a network ------------------------------------------------------------------------
+
+
+def image_file(seed):
+    return encoded(make_image(seed), "JPEG")
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.requests.append(self.path)
+        name = self.path.strip("/")
+        if not name.isdigit():
+            return self.send_error(404)
+        content = image_file(int(name))
+        self.send_response(200)
+        self.send_header("Content-Type", "image/jpeg")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "max-age=1000")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with serving(Handler) as server:
+        yield server
+
+
+def test_urls_and_files_together(embedder, server, photos, fresh_cache):
+    data = "data:image/jpeg;base64," + base64.b64encode(image_file(2)).decode()
+    file = "file://" + photos[0].replace(" ", "%20")
+    missing = server.url + "missing.jpg"
+    sources = [server.url + "1", photos[0], data, file, missing, server.url + "2"]
+    one, photo, from_data, from_file, none, two = embedder(sources)
+    assert none is None
+    assert list(embedder.failures) == [missing]
+    assert "404" in embedder.failures[missing]
+    np.testing.assert_array_equal(photo, from_file)
+    np.testing.assert_array_equal(two, from_data)
+    assert np.abs(one - two).max() > 0.1
+
+
+def test_urls_relative_to_an_origin(embedder, server):
+    variable = StringVariable("where")
+    variable.attributes["origin"] = server.url.rstrip("/")
+    domain = Domain([], metas=[variable])
+    metas = np.array([["1"], ["2"]], dtype=object)
+    table = Table.from_numpy(domain, np.empty((2, 0)), metas=metas)
+    assert len(embedder(table)[0]) == 2
+
+
+def test_finished_images_are_kept_while_a_server_does_not_answer(
+    embedder, photos, fresh_cache
+):
+    fractions = []
+
+    def stop(fraction):
+        fractions.append(fraction)
+        if fraction > 0.5:
+            embedder.cancel()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/1"
+        with pytest.raises(Cancelled):
+            embedder([*photos, url], callback=stop)
+    assert cache_info()["entries"] == 6
+
+
+def test_no_cache_of_downloads_without_cache(server, fresh_cache):
+    with ImageEmbedder("squeezenet", "cpu", cache=False) as embedder:
+        assert embedder([server.url + "1"])[0] is not None
+    assert not fresh_cache.exists()
+
+
+def test_cancel_while_a_server_does_not_answer(embedder, fresh_cache):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/1"
+        timer = threading.Timer(0.5, embedder.cancel)
+        timer.start()
+        start = time.perf_counter()
+        with pytest.raises(Cancelled):
+            embedder([url])
+        assert time.perf_counter() - start < SOON

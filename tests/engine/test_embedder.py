@@ -1,16 +1,23 @@
 """The cache, the device and the network together, with a stand-in for the latter."""
 
 import dataclasses
+import shutil
+import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers import StandInRunner, vector_of
+from helpers import SOON, StandInRunner, make_network_file, vector_of
 
 from orangecontrib.imageanalytics.engine import embedder as module
+from orangecontrib.imageanalytics.engine import openvino_runner
 from orangecontrib.imageanalytics.engine import runner as runner_module
 from orangecontrib.imageanalytics.engine.embedder import Embedder
+from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder, clear_cache
 from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
 from orangecontrib.imageanalytics.networks.registry import find_network
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
@@ -209,3 +216,157 @@ def test_a_layer_that_has_run_before_is_not_looked_for(monkeypatch):
     monkeypatch.setattr(CheckpointNetwork, "build", fail)
     monkeypatch.setattr(module, "find_about", lambda spec: spec.layer)
     Embedder(dataclasses.replace(SPEC, layer="features.3")).check_layer()
+
+
+# With a network -----------------------------------------------------------------------
+
+
+def test_cancel_during_a_download(tmp_path, monkeypatch, photos):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/net-12345678.pth"
+        embedder = ImageEmbedder("resnet50", "cpu")
+        network = embedder._embedder.spec.network
+        weights = dataclasses.replace(network.weights, url=url)
+        network = dataclasses.replace(network, weights=weights)
+        embedder._embedder.spec = EmbeddingSpec(
+            network, network.layer, network.preprocessing
+        )
+        threading.Timer(0.3, embedder.cancel).start()
+        start = time.perf_counter()
+        with pytest.raises(Cancelled):
+            embedder(photos)
+        assert time.perf_counter() - start < SOON
+
+
+def test_no_network_is_loaded_for_vectors_that_are_known(
+    photos, fresh_cache, monkeypatch
+):
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        expected = embedder(photos)
+
+    def fail(*_):
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(OpenVinoRunner, "_load", fail)
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        np.testing.assert_array_equal(embedder(photos), expected)
+        with pytest.raises(AssertionError, match="loaded"):
+            embedder.load()
+
+
+@pytest.fixture
+def loads(monkeypatch, nothing_compiled):
+    """Names of the networks that are loaded; none is compiled before."""
+    from orangecontrib.imageanalytics.networks import backbone
+
+    names, load = [], backbone.load_backbone
+
+    def remember(network, *args):
+        names.append(network.id)
+        return load(network, *args)
+
+    monkeypatch.setattr(backbone, "load_backbone", remember)
+    return names
+
+
+def test_no_network_is_loaded_for_known_images_in_another_place(
+    photos, tmp_path, fresh_cache, loads
+):
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        expected = embedder(photos)
+    assert loads == ["squeezenet"]
+    copies = [str(tmp_path / f"{number}.jpg") for number in range(len(photos))]
+    for photo, path in zip(photos, copies, strict=True):
+        shutil.copy(photo, path)
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        np.testing.assert_array_equal(embedder(copies), expected)
+    assert loads == ["squeezenet"]
+
+
+def test_no_network_is_loaded_or_downloaded_for_bad_images(
+    tmp_path, monkeypatch, fresh_cache, loads
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    with ImageEmbedder("resnet50", "cpu") as embedder:
+        paths = [str(tmp_path / "bad.jpg"), str(tmp_path / "missing.jpg")]
+        assert embedder(paths) == [None, None]
+        assert "file not found" in embedder.failures[paths[1]]
+    assert not loads
+    assert not (tmp_path / "torch").exists()
+
+
+def test_threads_share_one_network(photos, fresh_cache, loads):
+    with (
+        ImageEmbedder("squeezenet", "cpu", cache=False) as embedder,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        results = list(pool.map(embedder, [photos] * 3))
+    assert loads == ["squeezenet"]
+    for result in results:
+        np.testing.assert_allclose(result, results[0], rtol=1e-4, atol=1e-4)
+
+
+def assert_cancelled_soon(embedder, result, begun):
+    assert begun.wait(30)
+    start = time.perf_counter()
+    embedder.cancel()
+    with pytest.raises(Cancelled):
+        result.result()
+    assert time.perf_counter() - start < SOON
+
+
+def test_cancel_while_the_network_is_loaded(photos, nothing_compiled, monkeypatch):
+    from orangecontrib.imageanalytics.networks import backbone
+
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(*_):
+        loading.set()
+        go_on.wait(20)
+        raise ModelError("too late")
+
+    monkeypatch.setattr(backbone, "load_backbone", load)
+    with ImageEmbedder("squeezenet", "cpu") as embedder, ThreadPoolExecutor(1) as pool:
+        assert_cancelled_soon(embedder, pool.submit(embedder, photos), loading)
+        go_on.set()
+
+
+def test_cancel_while_the_network_is_compiled(photos, nothing_compiled, monkeypatch):
+    compiling = threading.Event()
+    compile_network = openvino_runner.compile_network
+
+    def compile_(*args):
+        compiling.set()
+        return compile_network(*args)
+
+    monkeypatch.setattr(openvino_runner, "compile_network", compile_)
+    with ImageEmbedder("squeezenet", "cpu") as embedder, ThreadPoolExecutor(1) as pool:
+        assert_cancelled_soon(embedder, pool.submit(embedder, photos), compiling)
+        assert embedder(photos)[0].shape == (1000,)
+
+
+def test_a_file_that_changes_under_way_spoils_no_cache(photos, tmp_path, fresh_cache):
+    """Vectors are kept as those of the network that made them."""
+    first, second = tmp_path / "first.pt", tmp_path / "second.pt"
+    expects = {"size": 16, "mean": [0.5] * 3, "std": [0.2] * 3}
+    make_network_file(first, seed=1)
+    make_network_file(second, seed=2)
+    with ImageEmbedder(second, "cpu", preprocessing=expects) as embedder:
+        expected = embedder(photos)
+    clear_cache()
+    with ImageEmbedder(first, "cpu", preprocessing=expects) as embedder:
+        embedder(photos[:3])
+        shutil.copy(second, first)
+        embedder(photos[3:])
+    with ImageEmbedder(first, "cpu", preprocessing=expects) as embedder:
+        np.testing.assert_allclose(embedder(photos), expected, rtol=1e-5)
+        assert embedder.statistics.n_cached == 0
+    with ImageEmbedder(first, "cpu", preprocessing=expects, cache=False) as embedder:
+        embedder.clear_cache()  # which asks for the content
+        make_network_file(first, seed=3)
+        with pytest.raises(ModelError, match=r"first\.pt has changed"):
+            embedder(photos)
