@@ -131,7 +131,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
             ("color_attr", "Color:", self.color_model, self._show_colors, "colors"),
         ):
             tip = f"The column with the images' {tip}"
-            self.add_combo(name, label, model, callback, tip)
+            self.options.add_columns(self, name, label, model, callback, tip)
         self.make_legend(box)
 
     def _make_buttons(self):

@@ -153,7 +153,7 @@ class OWImageViewer(OWImageSheet):
         self.options.add_row("", check, TIPS["descending"])
 
     def _add_combo(self, name, label, model, callback) -> None:
-        self.add_combo(name, label, model, callback, TIPS[name])
+        self.options.add_columns(self, name, label, model, callback, TIPS[name])
 
     def sizeHint(self):
         """Room for a good number of images."""

@@ -52,16 +52,7 @@ class MapControlsMixin:
 
     def _add_combos(self, *rows):
         for name, label, model, callback in rows:
-            combo = gui.comboBox(
-                None,
-                self,
-                name,
-                callback=callback,
-                contentsLength=12,
-                searchable=True,
-                model=model,
-            )
-            self.options.add_row(label, combo)
+            self.options.add_columns(self, name, label, model, callback)
 
     def _add_size(self, box: QWidget):
         slider = gui.hSlider(

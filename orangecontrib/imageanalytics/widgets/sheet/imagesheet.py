@@ -6,7 +6,6 @@ import numpy as np
 from AnyQt.QtCore import QModelIndex
 from AnyQt.QtWidgets import QMenu, QWidget
 from Orange.data import Table, Variable
-from Orange.widgets import gui
 from Orange.widgets.settings import Setting
 from Orange.widgets.widget import Msg, OWWidget
 from orangewidget.report.report import get_html_img
@@ -72,34 +71,6 @@ class OWImageSheet(OWWidget, openclass=True):
         super().__init__()
         self.coloring: Coloring | None = None
         self.options = OptionBoxes(self.controlArea)
-
-    def add_combo(self, name: str, label: str, model, callback, tip: str):
-        """
-        Add a list of columns to choose from to the last box of options.
-
-        Parameters
-        ----------
-        name : str
-            The setting.
-        label : str
-            What is written before it.
-        model : VariableListModel
-            The columns.
-        callback : callable
-            Called when the user has chosen.
-        tip : str
-            What the column is for.
-        """
-        combo = gui.comboBox(
-            None,
-            self,
-            name,
-            callback=callback,
-            contentsLength=12,
-            searchable=True,
-            model=model,
-        )
-        self.options.add_row(label, combo, tip)
 
     def make_view(
         self, geometry: Geometry, selection: Callable[[SheetView], Selection]
