@@ -262,7 +262,7 @@ def _reason(error) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError) or status == 403:
         return (
-            "its licence must first be accepted there, and a token of the account "
+            "its license must first be accepted there, and a token of the account "
             "that did so be given to 'hf auth login'"
         )
     if status == 401:

@@ -55,7 +55,7 @@ PAGES = (
 PAGES_TIP = """\
 <p>How files with several pages, planes, channels or frames are listed.</p>
 <p>First: one row. Its image is the first page or frame; of a stack it is the plane in
-the middle, with all of its channels in colour. All as rows: a row for each.</p>"""
+the middle, with all of its channels in color. All as rows: a row for each.</p>"""
 WATCH = (
     ("Off", "off"),
     ("Show what is new", "show"),

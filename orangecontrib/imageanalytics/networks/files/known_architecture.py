@@ -276,7 +276,7 @@ def _timm_defaults(config: dict, where: str) -> dict:
     try:
         channels, height, width = config["input_size"]
         if channels != 3 or height != width:
-            raise ModelError("its images are not squares in colour")
+            raise ModelError("its images are not squares in color")
         return _as_values(timm_networks.read_preprocessing(config))
     except Exception as error:  # of whatever kind: a folder's may say anything
         raise ModelError(

@@ -124,7 +124,7 @@ def _read_arguments(arguments, file) -> tuple[tuple[str, object], ...]:
         if name.startswith(REFUSED) or not _is_plain(value):
             raise ModelError(f"{file}: the argument '{name}' in model_args is refused.")
     if arguments.get("in_chans", 3) != 3:
-        raise ModelError(f"{file}: its network is not for images in colour.")
+        raise ModelError(f"{file}: its network is not for images in color.")
     return tuple(
         (name, _frozen(value))
         for name, value in arguments.items()

@@ -45,7 +45,7 @@ class PreparationForm(QWidget):
         self.mean_spins, means = three_numbers("Mean", lowest=0)
         self.std_spins, deviations = three_numbers("Std", lowest=0.0001)
         self.channels_combo = combo_of(CHANNELS)
-        self.channels_combo.setToolTip("The order in which the network takes colours")
+        self.channels_combo.setToolTip("The order in which the network takes colors")
         self.fit_combo = combo_of(
             (f"{text}: {details}", fit) for fit, (text, details) in FIT_TEXTS.items()
         )

@@ -57,7 +57,7 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
             self.layout_combo.findData(self.layout_method)
         )
         self.layout_combo.activated.connect(self._change_layout)
-        tip = "How likeness is measured; t-SNE keeps the most neighbours together"
+        tip = "How likeness is measured; t-SNE keeps the most neighbors together"
         self.options.add_row("Layout:", self.layout_combo, tip)
         check = gui.checkBox(
             None,
