@@ -31,18 +31,19 @@ from orangecontrib.imageanalytics.networks.registry import (
 
 @dataclass(frozen=True)
 class NetworkReference:
-    """What stands for a network in pickles.
+    """A reference to a network, for pickles.
 
-    Two are equal if their networks have the same weights, wherever these are.
+    Two references are equal if their networks have the same weights, wherever these
+    are.
 
     Attributes
     ----------
     id : str
-        Where to find the network: as for `find_network`.
+        The argument of `find_network` that finds the network.
     fingerprint : str or None
-        Of its weights; None where it was never known.
+        Fingerprint of its weights; None if it was never known.
     about : tuple of (str, object)
-        Of weights in a file: as `Network.about`.
+        For weights in a file: the same as `Network.about`.
     """
 
     id: str = field(compare=False)
@@ -50,18 +51,18 @@ class NetworkReference:
     about: tuple[tuple[str, object], ...] = field(default=(), compare=False)
 
     def find(self, preprocessing: Preprocessing) -> Network:
-        """The network.
+        """Find the network.
 
         Parameters
         ----------
         preprocessing : Preprocessing
-            For the file of a network, beside which nothing may say it any more.
+            For the file of a network, whose description may no longer exist.
 
         Raises
         ------
         ValueError, ModelError
-            When there is no such network, or its weights are others by now or
-            have to be here to know that.
+            When there is no such network, when its weights have changed, or when
+            they must be on this computer to find that out.
         """
         of_file = None
         if is_file_name(self.id):
@@ -87,7 +88,7 @@ class EmbeddingSpec:
     Attributes
     ----------
     network : Network or NetworkReference
-        The latter in `portable` ones.
+        A reference in `portable` specifications.
     layer : str
         ``"penultimate"``, ``"logits"`` or the name of a stage.
     preprocessing : Preprocessing
