@@ -1,4 +1,4 @@
-"""Shorter precisions in torch: for which networks they work, and where they are slow."""
+"""Shorter precisions in torch: networks for which they work, and slow processors."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class Pipeline:
                 self._settle_done(self._pending)
                 raise
             finally:
-                # Threads still in a layer or a decoder end after it; nobody waits for them.
+                # Threads still in a layer or decoder end after it; nobody waits.
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _start_thread(self):

@@ -55,9 +55,9 @@ class Stream:
 class Worker:
     """A thread that gives work to a CUDA device, on its own stream.
 
-    In each thread, cuDNN plans every convolution again, which takes seconds per network,
-    and cuBLAS holds 32 MiB for each thread and stream. With a worker, this happens only
-    once for all networks while the process lives.
+    In each thread, cuDNN plans every convolution again, which takes seconds for each
+    network, and cuBLAS holds 32 MiB for each thread and stream. With a worker, this
+    happens only once for all networks while the process lives.
 
     Parameters
     ----------
