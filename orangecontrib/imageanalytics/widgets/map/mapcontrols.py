@@ -16,7 +16,7 @@ MIN_EDGE, MAX_EDGE, EDGE_STEP = 24, 256, 8
 
 
 class MapControlsMixin:
-    """For Image Map: makes what Orange's projection widgets ask for."""
+    """For Image Map: makes the parts that Orange's projection widgets need."""
 
     def _add_graph(self):
         box = gui.vBox(self.mainArea, True, margin=0)
@@ -80,7 +80,7 @@ class MapControlsMixin:
         return QSize(1000, 700)
 
     def _show_count(self):
-        """Say how many images there is no room for, in view or elsewhere."""
+        """Show how many images are left out for lack of room, in view or elsewhere."""
         places, count = self.graph.images.places, len(self.imaged)
         n_shown = places.count_with_room()
         text = ""

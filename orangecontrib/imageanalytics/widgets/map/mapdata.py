@@ -1,4 +1,4 @@
-"""A table as a map: which rows are points, where, and which of them have images."""
+"""A table as a map: which rows are points, where they are, and which have images."""
 
 import numpy as np
 from Orange.data import ContinuousVariable, Table, Variable
@@ -69,7 +69,7 @@ class MapData:
 
     @property
     def has_images(self) -> bool:
-        """Whether any row has an image, be it a point or not."""
+        """Whether any row has an image, whether it is a point or not."""
         return any(source is not None for source in self._sources)
 
     @property

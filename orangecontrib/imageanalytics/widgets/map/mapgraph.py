@@ -28,7 +28,7 @@ MIN_EXTENT = 1e-300
 
 
 class ImageMapParameterSetter(ScatterBaseParameterSetter):
-    """What the plot lets change of its looks: titles, labels and axes."""
+    """The settings for the look of the plot: titles, labels and axes."""
 
     def update_setters(self):
         super().update_setters()
@@ -54,7 +54,7 @@ class ImageMapParameterSetter(ScatterBaseParameterSetter):
 
 class ImageMapGraph(OWScatterPlotBase):
     """
-    Dots, with images at those that are shown at the present zoom.
+    Dots, and images at some of them, depending on the zoom.
 
     Its widget has, beside what Orange asks for, `coloring`, `labelled` and
     `is_projection`, and in `imaged` the points of the images in `image_model`.
@@ -76,7 +76,7 @@ class ImageMapGraph(OWScatterPlotBase):
     # Places
 
     def update_coordinates(self):
-        """Place dots and images anew, and name the axes."""
+        """Place dots and images again, and name the axes."""
         self.view_box.setAspectLocked(self.master.is_projection)
         super().update_coordinates()
         for axis, variable in zip(("bottom", "left"), self.master.axes, strict=True):
@@ -124,7 +124,7 @@ class ImageMapGraph(OWScatterPlotBase):
             self.view_box.tag_history()
 
     def bring_into_view(self, row: int):
-        """Move the plot so that an image is in it."""
+        """Move the plot so that an image is in view."""
         place = self.images.places.in_window()[row]
         reach, room = self.images.places.edge() / 2, self.images.places.box()
         moves = [
@@ -187,7 +187,7 @@ class ImageMapGraph(OWScatterPlotBase):
         """Nothing: the legend is beside the plot."""
 
     def update_images(self):
-        """Hand colours, selection and subset on to the images."""
+        """Pass colours, selection and subset to the images."""
         if not hasattr(self, "images"):
             return  # while it is being made
         imaged, coloring = self.master.imaged, self.master.coloring

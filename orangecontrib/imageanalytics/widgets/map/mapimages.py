@@ -66,11 +66,11 @@ class MapImages(pg.GraphicsObject):
     #: An image, by its row in the model, was clicked.
     clicked = Signal(int)
     double_clicked = Signal(int)
-    #: What can be done with an image is asked for, at a place on the screen.
+    #: The menu of an image is requested, at a place on the screen.
     menu_requested = Signal(int, QPoint)
-    #: How many images are shown has changed, maybe.
+    #: The number of images shown may have changed.
     counted = Signal()
-    #: The image under the mouse is another one; -1 is none.
+    #: The image under the mouse has changed; -1 is none.
     hovered = Signal(int)
 
     def __init__(self, view_box: pg.ViewBox, model: ThumbnailModel):
@@ -141,7 +141,7 @@ class MapImages(pg.GraphicsObject):
             self._request_timer.start()
 
     def request(self) -> None:
-        """Have the images loaded that are shown, and those around."""
+        """Request the images that are shown, and those around."""
         self.counted.emit()
         view = self._view()
         if not view.isVisible():
@@ -154,12 +154,12 @@ class MapImages(pg.GraphicsObject):
         self._model.request(dict.fromkeys(map(int, rows)), (edge, edge))
 
     def stop_loading(self) -> None:
-        """Drop what is still to be loaded."""
+        """Drop pending loading."""
         self._request_timer.stop()
         self._model.request((), (1, 1))
 
     def close(self) -> None:
-        """Stop all work, for good."""
+        """Stop all work permanently."""
         self._request_timer.stop()
         self.places.close()
 

@@ -29,7 +29,7 @@ class MapPlaces(QObject):
         The plot.
     """
 
-    #: Images are somewhere else, or others are to be shown.
+    #: Images have moved, or other images should be shown.
     changed = Signal()
 
     def __init__(self, view_box: pg.ViewBox):
@@ -95,7 +95,7 @@ class MapPlaces(QObject):
         self._choose_soon()
 
     def close(self) -> None:
-        """Stop all work, for good."""
+        """Stop all work permanently."""
         self._choose_timer.stop()
         self._choosing.cancel()
 

@@ -8,14 +8,14 @@ MAX_GROUP = 255
 
 class MapSelectionMixin:
     """
-    For Image Map: selects what was selected, and says how many it is.
+    For Image Map: keeps the selection, and shows how many images are selected.
 
     Orange's own way keeps the numbers of the points. These change with the axes, since
     rows without a place are no points; so rows of the data are kept instead.
     """
 
     def apply_selection(self):
-        """Select what was selected: rows of the data, wherever they are now."""
+        """Restore the selection: rows of the data, wherever they are now."""
         stored, rows = self.selection or self._pending_selection, []
         if self.map_data is not None:
             # That of a workflow waits until there are data.
@@ -39,7 +39,7 @@ class MapSelectionMixin:
         self._store_selection()
 
     def selection_changed(self):
-        """Remember what is selected, and send it."""
+        """Remember the selection, and send it."""
         self._store_selection()
         self.commit.deferred()
 
@@ -90,6 +90,6 @@ class MapSubsetMixin:
         return self._inside
 
     def clear(self):
-        """Forget what belongs to the data before."""
+        """Forget everything about the previous data."""
         super().clear()
         self._inside = None

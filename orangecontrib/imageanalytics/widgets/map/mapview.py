@@ -39,14 +39,14 @@ class MapView(QWidget):
     model : ThumbnailModel
         The images.
     describe : callable
-        From a row to what is written below the large image, as rich text.
+        Takes a row and returns the rich text below the large image.
     parent : QWidget, optional
         Owner.
     """
 
     #: An image is to be shown at full size.
     preview_requested = Signal(QModelIndex)
-    #: What can be done with an image is asked for, at a place on the screen.
+    #: The menu of an image is requested, at a place on the screen.
     menu_requested = Signal(QModelIndex, QPoint)
     #: The current row has changed.
     current_changed = Signal(QModelIndex)
@@ -91,7 +91,7 @@ class MapView(QWidget):
         graph.view_box.sigTransformChanged.connect(self.card.leave)
 
     def shutdown(self) -> None:
-        """Stop all work, for good; the plot may be deleted then."""
+        """Stop all work permanently; the plot may then be deleted."""
         self.card.shutdown()
         graph, self._graph = self._graph, None
         if graph is not None:

@@ -1,4 +1,4 @@
-"""Which of many points to show an image at, where there is not room for all."""
+"""Choose the points at which to show images if there is not room for all."""
 
 import numpy as np
 from scipy.spatial import cKDTree

@@ -1,4 +1,4 @@
-"""A strip that lists what is known of an image."""
+"""A strip that lists what is known about an image."""
 
 import html
 import itertools
@@ -30,7 +30,7 @@ class DetailsPanel(QTextBrowser):
         return QSize(self.fontMetrics().averageCharWidth() * 42, 300)
 
     def show_details(self, details: Sequence[Detail]) -> None:
-        """List these; the place scrolled to stays as long as there is one."""
+        """List these details; keep the scroll position if possible."""
         if list(details) == self._details:
             return
         place = self.verticalScrollBar().value()

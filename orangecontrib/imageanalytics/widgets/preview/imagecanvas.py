@@ -1,4 +1,4 @@
-"""One image in a window: fitted into it, or zoomed and moved about."""
+"""One image in a window: fitted into it, or zoomed and moved."""
 
 import math
 
@@ -26,7 +26,7 @@ from orangecontrib.imageanalytics.widgets.sheet.thumbnails import (
 BACKGROUND = QColor(32, 32, 32)
 FOREGROUND = QColor(220, 220, 220)
 ZOOM_STEP = 1.25
-#: Larger images are not copied for the screen as a whole, only what is in sight.
+#: For larger images, only the visible part is copied for the screen.
 MAX_WHOLE_PIXELS = 24 * 2**20
 # From here on one wants to see single pixels.
 PIXELATED_ZOOM = 3.0
@@ -43,15 +43,15 @@ class ImageCanvas(QWidget):
     """
     Shows an image in device pixels. The wheel zooms, the mouse drags.
 
-    The canvas loads nothing: `wanted_box` and `wanted_region` are what its owner has
-    to ask of the loaders.
+    The canvas loads nothing: its owner must request `wanted_box` and `wanted_region`
+    from the loaders.
 
     Parameters
     ----------
     loader : ThumbnailLoader
         Has the whole image, at some size.
     regions : RegionLoader
-        Has the part of a large image that is in sight, in its own pixels.
+        Has the visible part of a large image, in its own pixels.
     parent : QWidget, optional
     """
 
@@ -85,14 +85,14 @@ class ImageCanvas(QWidget):
         source : str
             Path or URL; "" shows nothing.
         rough : Thumbnail, optional
-            Stands for it until it is loaded.
+            Shown until the image is loaded.
         """
         self._source, self._rough = source, rough
         self._update_cursor()
         self.update()
 
     def thumbnail(self) -> Thumbnail | None:
-        """The image at the best size that there is of it as a whole."""
+        """The whole image, in the best available size."""
         return self._loader.get(self._source) or self._rough
 
     def size_in_pixels(self) -> Size | None:
@@ -101,11 +101,11 @@ class ImageCanvas(QWidget):
         return thumbnail.size if thumbnail is not None else None
 
     def view(self) -> View:
-        """How the image is looked at."""
+        """The zoom and position of the image."""
         return self._view
 
     def set_view(self, view: View) -> None:
-        """Look at the image in another way; no signal is sent."""
+        """Change zoom and position without emitting signals."""
         size = self.size_in_pixels()
         self._view = view if size is None else view.inside(size, self.box())
         self._update_cursor()
@@ -129,7 +129,7 @@ class ImageCanvas(QWidget):
         return None
 
     def wanted_region(self) -> Region | None:
-        """What is in sight, and some more, of an image too large to be copied."""
+        """The visible part, and a margin, of an image too large to be copied."""
         size = self.size_in_pixels()
         if self._view.is_whole or size is None or not _is_large(size):
             return None
@@ -155,7 +155,7 @@ class ImageCanvas(QWidget):
         zoom : float or None
             Device pixels for one of the image's; None fits it into the canvas.
         at : QPointF, optional
-            Place in the canvas that is to stay the same in the image.
+            Place in the canvas that stays on the same place in the image.
         """
         size = self.size_in_pixels()
         if size is not None:
@@ -170,7 +170,7 @@ class ImageCanvas(QWidget):
             self._change(view, at)
 
     def pan_key(self, key: int) -> bool:
-        """Move what is in sight as an arrow key points; whether it is such a key."""
+        """Move the image if this is an arrow key; return whether it is."""
         direction = _ARROWS.get(key)
         if direction is None:
             return False
@@ -181,7 +181,7 @@ class ImageCanvas(QWidget):
         return True
 
     def _pan(self, right: float, down: float) -> None:
-        """Move what is in sight by device pixels."""
+        """Move the visible part by device pixels."""
         size = self.size_in_pixels()
         if size is not None and not self._view.is_whole:
             self.set_view(self._view.moved(size, self.box(), (right, down)))
@@ -236,7 +236,7 @@ class ImageCanvas(QWidget):
     def _paint_part(
         self, painter: QPainter, image: QImage, rect: QRectF, size: Size
     ) -> None:
-        """Draw what an image has of a part, which is given in pixels of the whole."""
+        """Draw a part, given in pixels of the whole, as far as an image contains it."""
         whole, ratio = self._target(size), self.devicePixelRatioF()
         scale_x, scale_y = whole.width() / size[0], whole.height() / size[1]
         target = QRectF(

@@ -105,7 +105,7 @@ class ImageCompare(ImageWindow):
         return MIN_IMAGES <= len(self._view.selected_rows()) <= MAX_IMAGES
 
     def open(self) -> None:
-        """Compare what is selected; without effect if `can_open` says no."""
+        """Compare the selected images; does nothing if `can_open` is False."""
         if not self.can_open():
             return
         model = self._view.model()
@@ -137,7 +137,7 @@ class ImageCompare(ImageWindow):
         self._request_timer.start()
 
     def shutdown(self) -> None:
-        """Close the window for good, and drop what is being loaded."""
+        """Close the window permanently, and drop pending loading."""
         self._request_timer.stop()
         for pane in self._all_panes:
             pane.loader.close()
@@ -145,7 +145,7 @@ class ImageCompare(ImageWindow):
 
     @property
     def idle(self) -> bool:
-        """Whether all that is to be shown has been loaded."""
+        """Whether everything to be shown is loaded."""
         return not self._request_timer.isActive() and all(
             pane.loader.idle and pane.regions.idle for pane in self.panes
         )
@@ -160,7 +160,7 @@ class ImageCompare(ImageWindow):
         self.main_canvas().set_zoom(zoom)
 
     def _link(self, changed: "_Pane") -> None:
-        """Look at all images as at the one that was zoomed or moved."""
+        """Show all images like the one that was zoomed or moved."""
         for pane in self.panes:
             if pane is not changed:
                 pane.canvas.set_view(changed.canvas.view())
@@ -184,7 +184,7 @@ class ImageCompare(ImageWindow):
     # What is shown
 
     def _place_panes(self) -> None:
-        """Side by side or in two lines, whichever makes the images larger."""
+        """Place images side by side or in two lines, whichever makes them larger."""
         count, room = len(self.panes), self._grid.parentWidget().size()
         sizes = [pane.canvas.size_in_pixels() or (4, 3) for pane in self.panes]
 
@@ -238,7 +238,7 @@ class ImageCompare(ImageWindow):
         self._request_timer.start()
 
     def hideEvent(self, event) -> None:
-        """Free the memory: nothing is kept of images at full size."""
+        """Free the memory of images at full size."""
         super().hideEvent(event)
         for pane in self._all_panes:
             pane.clear()

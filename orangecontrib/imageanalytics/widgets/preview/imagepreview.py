@@ -31,7 +31,7 @@ MAX_TITLE = 200  # characters
 
 class ImagePreview(ImageWindow):
     """
-    The current image, fitted into the window or zoomed, and what is known of it.
+    The current image, fitted into the window or zoomed, and what is known about it.
 
     The arrow keys and others that move in the view move in the preview, too, but
     leave the selection as it is unless it is just the current image; Esc and
@@ -89,7 +89,7 @@ class ImagePreview(ImageWindow):
         self._bring_up()
 
     def shutdown(self) -> None:
-        """Close the window for good, and drop what is being loaded."""
+        """Close the window permanently, and drop pending loading."""
         self._request_timer.stop()
         self._loader.close()
         self._regions.clear()
@@ -97,7 +97,7 @@ class ImagePreview(ImageWindow):
 
     @property
     def idle(self) -> bool:
-        """Whether all that is to be shown has been loaded."""
+        """Whether everything to be shown is loaded."""
         return (
             not self._request_timer.isActive()
             and self._loader.idle
@@ -185,7 +185,7 @@ class ImagePreview(ImageWindow):
         self._request_timer.start()
 
     def hideEvent(self, event) -> None:
-        """Free the memory: nothing is kept of images at full size."""
+        """Free the memory of images at full size."""
         super().hideEvent(event)
         self._loader.clear()
         self._regions.clear()

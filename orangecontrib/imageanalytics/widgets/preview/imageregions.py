@@ -1,7 +1,7 @@
 """Parts of large images in their real pixels, cut out in a thread.
 
 An image of 100 million pixels takes 400 MB; a second copy for the screen would be as
-large. So the decoded image stays where it is, and what is in sight is cut out of it.
+large. Therefore the decoded image stays in place, and its visible part is cut out.
 """
 
 import threading
@@ -32,7 +32,7 @@ class DecodedImages:
     Parameters
     ----------
     max_pixels : int
-        The most pixels of all together, of 4 bytes. The last image is always kept.
+        The largest total of pixels, of 4 bytes each. The last image is always kept.
     """
 
     def __init__(self, max_pixels: int = MAX_PIXELS):
@@ -100,7 +100,7 @@ class Region:
     rect : QRect
         Which part, in pixels of the image.
     scale : float
-        Pixels of the part for one of the image's; at most 1.
+        Pixels of the part for one pixel of the image; at most 1.
     intensity : "auto", "full" or (float, float)
         As for `decode`.
     image : QImage or None
@@ -114,7 +114,7 @@ class Region:
     image: QImage | None = None
 
     def covers(self, other: "Region") -> bool:
-        """Whether it shows all that another one does, as sharp."""
+        """Whether it contains another region at the same sharpness."""
         return (
             (self.source, self.intensity) == (other.source, other.intensity)
             and self.rect.contains(other.rect)
@@ -124,7 +124,7 @@ class Region:
 
 class RegionLoader(QObject):
     """
-    Cuts parts out of images; the last one asked for counts.
+    Cuts parts out of images; only the last request counts.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class RegionLoader(QObject):
         Where the decoded images are kept; several loaders may share it.
     """
 
-    #: The `region` asked for is there.
+    #: The requested `region` is available.
     loaded = Signal()
 
     def __init__(self, parent: QObject, images: DecodedImages | None = None):
@@ -146,18 +146,18 @@ class RegionLoader(QObject):
 
     @property
     def idle(self) -> bool:
-        """Whether what was asked for is there or cannot be had."""
+        """Whether the requested part is available, or has failed."""
         return not self._background.busy
 
     def request(self, wanted: Region) -> None:
-        """Cut a part out of an image, unless it is there."""
+        """Cut a part out of an image, unless it is available."""
         known = self._wanted if self._background.busy else self.region
         if known is None or not known.covers(wanted):
             self._wanted = wanted
             self._background.start(_cut, self._images, wanted)
 
     def clear(self) -> None:
-        """Drop the part, the decoded images, and what is still to be done."""
+        """Drop the part, the decoded images, and pending work."""
         self._background.cancel()
         self._wanted = self.region = None
         self._images.clear()

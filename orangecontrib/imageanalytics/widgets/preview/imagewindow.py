@@ -1,4 +1,4 @@
-"""What the windows that show images of a view at full size have in common."""
+"""The common base of the windows that show images of a view at full size."""
 
 from AnyQt.QtCore import QEvent, QRect, Qt, QTimer
 from AnyQt.QtWidgets import QSplitter, QVBoxLayout, QWidget
@@ -10,13 +10,13 @@ from orangecontrib.imageanalytics.widgets.preview.imagecanvas import (
 from orangecontrib.imageanalytics.widgets.preview.viewbar import ViewBar
 from orangecontrib.imageanalytics.widgets.sheet.sheetview import SheetView
 
-#: Images are loaded when nothing has changed for so long.
+#: Images are loaded when nothing has changed for this time.
 SETTLE_MS = 80
 
 
 class ImageWindow(QWidget):
     """
-    A window that belongs to a view, and goes with it.
+    A window that belongs to a view, and closes with it.
 
     Esc and Space close it; plus and minus zoom, 1 shows single pixels, 0 whole images,
     and I hides or shows the values.
@@ -48,7 +48,7 @@ class ImageWindow(QWidget):
         raise NotImplementedError
 
     def _request(self) -> None:
-        """Have loaded what is shown."""
+        """Request the images that are shown."""
         raise NotImplementedError
 
     def _lay_out(
@@ -101,7 +101,7 @@ class ImageWindow(QWidget):
             super().keyPressEvent(event)
 
     def eventFilter(self, watched, event) -> bool:
-        """The window goes with the view."""
+        """Close the window with the view."""
         if watched is self._view and event.type() == QEvent.Type.Hide:
             self.close()
         return super().eventFilter(watched, event)

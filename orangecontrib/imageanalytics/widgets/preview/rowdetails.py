@@ -1,4 +1,4 @@
-"""What is known of an image: its file, and the values in its row of the table."""
+"""What is known about an image: its file, and the values in its row of the table."""
 
 import itertools
 import os
@@ -58,8 +58,8 @@ def row_details(
     Returns
     -------
     callable
-        From the number of an image to its values: classes, metas, features. Of many
-        features the first ones, then how many more there are.
+        Takes the number of an image and returns its values: classes, metas, features.
+        If there are many features, only the first ones and the number of the others.
     """
     if data is None:
         return lambda image: []
@@ -147,7 +147,7 @@ def side_by_side(
     Parameters
     ----------
     columns : sequence of iterables of Detail
-        Those of each image; what one does not have is empty.
+        The details of each image; missing ones are empty.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
 
 class ViewBar(QWidget):
     """
-    A text that is cut to the room there is, some facts, and buttons.
+    A text that is cut to the available room, some facts, and buttons.
 
     Nothing in it takes the focus: keys belong to the window.
     """
@@ -38,7 +38,7 @@ class ViewBar(QWidget):
         text : str
             On the button.
         keys : str
-            Those that do the same; they are part of its tooltip.
+            Keys that do the same; they are part of its tooltip.
         tip : str
             What it does.
         slot : callable

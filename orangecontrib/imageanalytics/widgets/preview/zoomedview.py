@@ -1,4 +1,4 @@
-"""How an image is looked at: how large it is, and which part is in sight."""
+"""The size at which an image is shown, and which part of it is visible."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ Place = tuple[float, float]
 @dataclass(frozen=True)
 class View:
     """
-    How an image is looked at; the same for images of any size.
+    The zoom and position of an image, in terms that hold for images of any size.
 
     Its methods take the size of an image in its own pixels, and that of the box in
     which it is seen, in device pixels.
@@ -44,7 +44,7 @@ class View:
         return self.factor * (_fit(size, box) if self.of_fit else 1.0)
 
     def limited(self, size: Size, box: Size) -> "View":
-        """Neither smaller than box and single pixels nor larger than is of use."""
+        """Limited to a useful size, between the box or single pixels and a maximum."""
         fit = _fit(size, box)
         zoom = min(max(self.zoom(size, box), min(fit, 1.0)), max(fit, MAX_ZOOM))
         if math.isclose(zoom, fit):
@@ -77,7 +77,7 @@ class View:
         Parameters
         ----------
         view : View
-            The other one; its centre is of no effect.
+            The other one; its centre has no effect.
         size, box : (int, int)
             As for all methods.
         at : (float, float)

@@ -31,8 +31,8 @@ class SavingFolder(QWidget):
     #: The user has pressed the button.
     asked = Signal()
 
-    #: Folders that were chosen by hand since Orange was started. Workflows come from
-    #: others, too: what they name is not written into unasked.
+    #: Folders that were chosen by hand since Orange was started. Workflows may come
+    #: from others: their folders are not written into without asking.
     chosen: ClassVar[set[str]] = set()
 
     def __init__(self, owner: OWWidget):
@@ -101,5 +101,5 @@ class SavingFolder(QWidget):
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether images may be saved into it unasked."""
+        """Whether images may be saved into it without asking."""
         return self._owner.dirname in self.chosen

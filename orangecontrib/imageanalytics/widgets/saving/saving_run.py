@@ -1,4 +1,4 @@
-"""The work of Save Images as its user sees it: progress, buttons and results."""
+"""The work of Save Images as the user sees it: progress, buttons and results."""
 
 import logging
 
@@ -132,14 +132,14 @@ class SavingRunMixin(ConcurrentWidgetMixin):
         self.clear_results()
 
     def clear_results(self):
-        """Forget the run before."""
+        """Forget the previous run."""
         self.failures = []
         self.Error.clear()
         self.Information.clear()
         self.Warning.existed.clear()
         self.Warning.not_saved.clear()
 
-    # What comes of it -----------------------------------------------------------------
+    # Results --------------------------------------------------------------------------
 
     def on_partial_result(self, result: Saving | tuple[int, int]):
         if isinstance(result, Saving):
@@ -169,7 +169,7 @@ class SavingRunMixin(ConcurrentWidgetMixin):
                 self._save_the_rest()
 
         self.question.finished.connect(answered)
-        # Not exec: a loop of its own would run in the middle of the workflow's.
+        # Not exec, since its event loop would run inside that of the workflow.
         self.question.open()
 
     def _show_result(self, saving: Saving):

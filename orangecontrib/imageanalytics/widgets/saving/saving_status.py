@@ -1,4 +1,4 @@
-"""How far Save Images is, and what has come of it."""
+"""The progress and the result of Save Images."""
 
 from AnyQt.QtCore import Qt, Signal
 from AnyQt.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
@@ -49,7 +49,7 @@ class SavingStatus(QWidget):
 
 
 def summary(saving: Saving) -> str:
-    """What was saved, with a link to what was not."""
+    """How many images were saved, with a link to the others."""
     n_saved, n_existed = len(saving.saved), len(saving.skipped)
     text = f"{n_saved:,} {pl(n_saved, 'image')} saved"
     if n_existed:

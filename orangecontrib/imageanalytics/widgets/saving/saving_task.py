@@ -1,4 +1,4 @@
-"""The work of Save Images, which it does in a thread."""
+"""The work of Save Images, which runs in a thread."""
 
 import time
 from dataclasses import dataclass

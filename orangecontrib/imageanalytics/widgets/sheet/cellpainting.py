@@ -1,4 +1,4 @@
-"""How an image in a cell is drawn: whole or cut, framed, to come, or broken."""
+"""Draw an image in a cell: whole or cropped, framed, not loaded yet, or broken."""
 
 from AnyQt.QtCore import QPointF, QRect, QRectF, QSize, Qt
 from AnyQt.QtGui import QColor, QPainter, QPainterPath, QPalette, QPen
@@ -75,7 +75,7 @@ def paint_frame(painter: QPainter, rect: QRectF, width: int, color: QColor) -> N
 
 
 def paint_placeholder(painter: QPainter, rect: QRect, palette: QPalette) -> None:
-    """Mark an image that is still to come."""
+    """Mark an image that is not loaded yet."""
     text = palette.color(QPalette.ColorRole.Text)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(faded(text, 0.07))

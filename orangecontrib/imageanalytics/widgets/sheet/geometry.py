@@ -1,4 +1,4 @@
-"""Where the cells of a sheet lie: plain arithmetic, without Qt.
+"""Positions of the cells of a sheet: plain arithmetic, without Qt.
 
 A sheet shows rows of a model, each in a cell. Its coordinates are whole points from
 the top left corner of the contents, which may be larger than the window. A rectangle
@@ -32,7 +32,7 @@ class Move(enum.Enum):
 
 class Geometry:
     """
-    What every arrangement of cells answers.
+    The interface of all arrangements of cells.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Geometry:
             self._arrange()
 
     def set_count(self, count: int) -> None:
-        """There are other rows, so many of them."""
+        """Set the number of rows after they have changed."""
         raise NotImplementedError
 
     def scale_range(self) -> tuple[float, float]:

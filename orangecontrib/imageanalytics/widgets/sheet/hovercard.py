@@ -27,7 +27,7 @@ HINT = "Space or a double click shows it at full size."
 
 def card_text(values: Iterable[tuple[str, str]], description: Iterable[str]) -> str:
     """
-    What a card says of an image.
+    The text of a card about an image.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class HoverCard(QWidget):
     """
     Shows an image large after the mouse has rested on it.
 
-    It goes when the mouse leaves the image, and with the window of its parent.
+    It closes when the mouse leaves the image, and with the window of its parent.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class HoverCard(QWidget):
         self._timer.start(NEXT_MS if self.isVisible() else DELAY_MS)
 
     def leave(self) -> None:
-        """The mouse is on no image any more."""
+        """Close the window, since the mouse has left the image."""
         self._timer.stop()
         self.hide()
 
@@ -120,7 +120,7 @@ class HoverCard(QWidget):
         self._loader.refresh()
 
     def shutdown(self) -> None:
-        """Close the window for good, and drop what is being loaded."""
+        """Close the window permanently, and drop pending loading."""
         self.leave()
         self._loader.close()
 

@@ -1,4 +1,4 @@
-"""What can be done with an image of a sheet, in the menu of the right mouse button."""
+"""Actions for an image of a sheet, in the menu of the right mouse button."""
 
 from AnyQt.QtCore import QModelIndex, QObject, QPoint, Qt
 from AnyQt.QtWidgets import QApplication, QMenu
@@ -29,7 +29,7 @@ class ImageActions(QObject):
     Parameters
     ----------
     view : SheetView
-        The view; its requests for a menu are met.
+        The view; the menu is shown when it requests it.
     preview : ImagePreview
         Shows an image at full size.
     compare : ImageCompare
@@ -50,7 +50,7 @@ class ImageActions(QObject):
         view.menu_requested.connect(self._show_menu)
 
     def close(self) -> None:
-        """Drop what is being loaded."""
+        """Drop pending loading."""
         self.copier.close()
 
     def _show_menu(self, index: QModelIndex, place: QPoint) -> None:
@@ -125,6 +125,6 @@ class ImageActions(QObject):
 
 
 def short(source: str) -> str:
-    """The end of a source, as far as a message has room for it."""
+    """The end of a source, as much as fits into a message."""
     source = shown_source(source)
     return source if len(source) <= MAX_NAME else "…" + source[1 - MAX_NAME :]

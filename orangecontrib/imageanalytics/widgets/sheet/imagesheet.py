@@ -1,4 +1,4 @@
-"""What the widgets that show a sheet of images have in common."""
+"""The common base of widgets that show a sheet of images."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -76,7 +76,7 @@ class OWImageSheet(OWWidget, openclass=True):
         self, geometry: Geometry, selection: Callable[[SheetView], Selection]
     ) -> SheetView:
         """
-        Put the view into the main area, with all that belongs to it.
+        Put the view into the main area, with everything that belongs to it.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class OWImageSheet(OWWidget, openclass=True):
         self.show_details = shown
 
     def set_details_of(self, data: Table | None, rows: Sequence[int]) -> None:
-        """Say of which rows of a table the images are, to list the values there."""
+        """Set the rows of a table to which the images belong, to list their values."""
         self.view.model().set_details(row_details(data, rows))
 
     def contact_sheet(self) -> ContactSheet | None:
@@ -122,7 +122,7 @@ class OWImageSheet(OWWidget, openclass=True):
         return contact_sheet(self.view, title, self.coloring)
 
     def save_graph(self) -> None:
-        """Save the whole sheet, or what is in sight."""
+        """Save the whole sheet, or the visible part."""
         self.export.save()
 
     def make_legend(self, box: QWidget) -> None:
@@ -172,7 +172,7 @@ class OWImageSheet(OWWidget, openclass=True):
         return self.view.viewport()
 
     def context_menu(self, index: QModelIndex) -> QMenu:
-        """What can be done with an image; see `ImageActions.menu`."""
+        """The menu of an image; see `ImageActions.menu`."""
         return self.image_actions.menu(index)
 
     def show_images_of(
@@ -194,11 +194,11 @@ class OWImageSheet(OWWidget, openclass=True):
 
     @staticmethod
     def intensity_of(column: Variable | None) -> Intensity:
-        """As Image Embedding has seen the images in a column."""
+        """The intensity range with which Image Embedding has seen a column's images."""
         return AUTOMATIC if column is None else column_intensity(column)
 
     def report_sheet(self) -> None:
-        """Add what is seen of the sheet to the report."""
+        """Add the visible part of the sheet to the report."""
         if self.view.count():
             self.report_html += get_html_img(self.sheet)
 

@@ -1,4 +1,4 @@
-"""What colours stand for, and how many rows have each."""
+"""A legend of colours, with the number of rows of each."""
 
 import numpy as np
 from AnyQt.QtCore import QModelIndex, QRect, QSize, Qt

@@ -1,8 +1,8 @@
 """Very many images at once, each a few pixels large, painted as one.
 
-Of each image a tile is kept: 16 by 16 pixels and the halves of that. A mosaic is then
-made with a few operations on arrays, which take as long as its pixels are many, however
-many images there are.
+A tile is kept of each image: 16 by 16 pixels, and smaller sizes by halves. A mosaic is
+made with a few operations on arrays. Their time depends on its pixels, not on the
+number of images.
 """
 
 import numpy as np

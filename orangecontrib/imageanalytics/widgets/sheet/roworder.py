@@ -1,4 +1,4 @@
-"""In which order rows of a table are shown: sorted, and in groups."""
+"""The order in which rows of a table are shown: sorted, and in groups."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A selection of images by what their cells say, so that it outlives their rows.
+"""A selection of images by the content of their cells, which outlives their rows.
 
 Rows come and go while images stay. A selected item is what a cell holds or, if some of
 several equal cells are selected, (what it holds, how many like it come before).

@@ -1,7 +1,7 @@
 """What is selected in a sheet, and how the mouse and keys change it.
 
-A `SheetView` has one of these. Both know rows only; where they are, the view's geometry
-says.
+A `SheetView` has one of these. Both only know rows; the view's geometry knows where they
+are.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Selection:
         raise NotImplementedError
 
     def follow(self, row: int) -> None:
-        """Another row becomes the current one, though not by the user's selecting."""
+        """Another row becomes the current one without being selected by the user."""
         raise NotImplementedError
 
     def select_rect(self, rect: QRect, command) -> None:
@@ -82,12 +82,12 @@ class Selection:
         """A button of the mouse is released."""
 
     def end(self) -> None:
-        """The mouse is no longer at it."""
+        """The mouse action ends."""
         self.band.hide()
         self._start = None
 
     def key(self, event) -> bool:
-        """A key is pressed; whether it was one that selects."""
+        """A key is pressed; return whether it is one that selects."""
         return False
 
     def _frame(self, end: QPoint) -> QRect:
@@ -175,21 +175,21 @@ class ExtendedSelection(Selection):
         return selection
 
     def follow(self, row: int) -> None:
-        """What is selected stays, unless it is just the row that was the current."""
+        """Keep the selection, unless it is only the previous current row."""
         flags, current = QItemSelectionModel.SelectionFlag, self.view.currentIndex()
         follows = current.isValid() and self.rows() == [current.row()]
         flag = flags.ClearAndSelect if follows else flags.NoUpdate
         self._model().setCurrentIndex(self.view.model().index(row, 0), flag)
 
     def changed(self) -> None:
-        """The selection has changed: tell so, at once or when the mouse is released."""
+        """Report a changed selection, at once or when the mouse is released."""
         self._mask = None
         self._pending = self._selecting
         if not self._selecting:
             self.view.selection_changed.emit()
 
     def press(self, event) -> None:
-        """Tell nothing until the button is released."""
+        """Report nothing until the button is released."""
         super().press(event)
         # Other buttons open a menu, which takes their release.
         self._selecting = event.button() == Qt.MouseButton.LeftButton
@@ -203,7 +203,7 @@ class ExtendedSelection(Selection):
             self._show_band(event.pos())
 
     def end(self) -> None:
-        """The mouse is no longer at it; what it has changed is told now."""
+        """The mouse action ends; report what it has changed."""
         super().end()
         pending = self._pending
         self._selecting = self._pending = False
@@ -246,18 +246,18 @@ class GroupSelection(Selection):
         return [None, *(palette[number] for number in range(count))]
 
     def set_rows(self, rows: Iterable[int]) -> None:
-        """Select exactly these rows, as one group; nothing is told about it."""
+        """Select exactly these rows, as one group, without emitting signals."""
         groups = np.zeros(len(self.groups), dtype=int)
         groups[list(rows)] = 1
         self.set_groups(groups)
 
     def set_groups(self, groups: np.ndarray) -> None:
-        """Select rows in groups; nothing is told about it."""
+        """Select rows in groups without emitting signals."""
         self.groups = np.asarray(groups, dtype=int)
         self.view.viewport().update()
 
     def select(self, rows: Sequence[int], modifiers) -> None:
-        """Change the selection as a click or a frame does, and tell about it."""
+        """Change the selection as a click or a frame does, and emit signals."""
         groups, rows = self.groups.copy(), np.asarray(rows, dtype=int)
         last = int(groups.max(initial=0))
         if modifiers & Keys.AltModifier:

@@ -73,7 +73,7 @@ class SheetExport(QObject, ConcurrentMixin):
     Parameters
     ----------
     widget : OWWidget
-        Its messages tell about what failed, and its menu gets the action.
+        Shows messages about failures, and its menu gets the action.
     make_sheet : callable
         Gives the `ContactSheet` as it is now, or None if there are no images.
     """
@@ -104,7 +104,7 @@ class SheetExport(QObject, ConcurrentMixin):
             menu.addAction(self.print_action)
 
     def save(self) -> None:
-        """What Save Image does: the whole sheet, or a picture of what is in sight."""
+        """Save the whole sheet, or an image of the visible part, for Save Image."""
         widget = self._widget
         formats = [format for format in widget.graph_writers if format is not PdfFormat]
         if self._make_sheet() is not None:
@@ -162,12 +162,12 @@ class SheetExport(QObject, ConcurrentMixin):
         ConcurrentMixin.start(self, _run, write, sheet)
 
     def stop(self) -> None:
-        """Give up; nothing is written. The thread ends by itself."""
+        """Stop without writing anything. The thread ends by itself."""
         self.cancel()
         self._close_dialog()
 
     def shutdown(self) -> None:
-        """Give up for good, as the widget goes."""
+        """Stop permanently, since the widget closes."""
         end_task(self)
         self._close_dialog()
 
@@ -177,13 +177,13 @@ class SheetExport(QObject, ConcurrentMixin):
         return self.task is not None
 
     def on_partial_result(self, progress: tuple[int, int]) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         done, total = progress
         self._dialog.setLabelText(f"Image {done:,} of {total:,}")
         self._dialog.setValue(100 * done // max(1, total))
 
     def on_done(self, written: Written) -> None:
-        """Tell about images that could not be shown."""
+        """Report images that could not be shown."""
         self._close_dialog()
         failures = written.failures
         if failures:
@@ -192,7 +192,7 @@ class SheetExport(QObject, ConcurrentMixin):
             self._widget.Warning.left_off_sheet(count, f"{reason}\n{source}")
 
     def on_exception(self, ex: Exception) -> None:
-        """Tell why there is no file."""
+        """Report why there is no file."""
         self._close_dialog()
         if not isinstance(ex, OSError | MemoryError):
             log.error("Writing %s", self._name, exc_info=ex)

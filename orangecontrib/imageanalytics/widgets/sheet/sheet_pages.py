@@ -174,7 +174,7 @@ def print_sheet(
 
 
 def _check_whole(file: QFile, path: str) -> None:
-    """Qt ends its work without a word when the disk is full."""
+    """Check the file, since Qt does not report that the disk is full."""
     if file.error() != QFile.FileError.NoError:
         raise OSError(file.errorString())
     with open(path, "rb") as written:

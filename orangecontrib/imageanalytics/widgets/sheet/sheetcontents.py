@@ -1,4 +1,4 @@
-"""What stands on a sheet of images, as plain data."""
+"""The contents of a sheet of images, as plain data."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def contact_sheet(
     view: SheetView, title: str, coloring: Coloring | None = None
 ) -> ContactSheet | None:
     """
-    All that a view shows, whether it is in sight or not.
+    Everything that a view shows, whether it is visible or not.
 
     Parameters
     ----------

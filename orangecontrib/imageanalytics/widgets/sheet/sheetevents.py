@@ -8,9 +8,9 @@ NOTCH = 120  # what Qt reports for one of a mouse wheel's
 
 class EventsMixin:
     """
-    The part of a `SheetView` that hears the mouse and keys.
+    The part of a `SheetView` that handles the mouse and keys.
 
-    What they change in the selection is up to that.
+    The selection decides how they change it.
     """
 
     _hovered = -1

@@ -20,7 +20,7 @@ MAX_PLACES = 50
 
 class SheetLoading(QObject):
     """
-    Has the images of a `SheetView` loaded, and shows them as they come.
+    Requests the images of a `SheetView`, and shows them as they arrive.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class SheetLoading(QObject):
         self._timer.timeout.connect(self._request)
 
     def reset(self) -> None:
-        """The rows are others."""
+        """Handle new rows."""
         # Only cells that touch are ever painted together.
         is_lattice = self._view.sheet_geometry.is_lattice
         self.mosaic = Mosaic(self._view.count() if is_lattice else 0)
@@ -51,7 +51,7 @@ class SheetLoading(QObject):
         self._timer.start(0)
 
     def go_on(self) -> None:
-        """Load what comes into sight, without putting it off again and again."""
+        """Load what comes into view, without delaying it again and again."""
         if not self._timer.isActive():
             self._timer.start(0)
 
@@ -61,7 +61,7 @@ class SheetLoading(QObject):
             self._timer.start(self.settle_ms)
 
     def stop(self) -> None:
-        """Drop what is still to be loaded."""
+        """Drop pending loading."""
         self._timer.stop()
         model = self._view.model()
         if model is not None:
@@ -105,7 +105,7 @@ class SheetLoading(QObject):
         return edge, edge
 
     def on_loaded(self, thumbnails: list[Thumbnail]) -> None:
-        """Paint what has come, where it is in sight."""
+        """Paint the loaded images that are visible."""
         view = self._view
         found: list[int] = []
         for thumbnail in thumbnails:

@@ -1,4 +1,4 @@
-"""What is shown of images beside themselves: labels, colours, headings, a message."""
+"""What is shown in addition to images: labels, colours, headings, a message."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -128,11 +128,11 @@ class LookMixin:
         self.relayout()
 
     def toggle_section(self, section: int) -> None:
-        """Hide the rows below a heading, or show them again, and tell about it."""
+        """Hide the rows below a heading, or show them again, and emit a signal."""
         self.collapse([section], not self.look.collapsed[section])
 
     def collapse(self, sections: Sequence[int], collapsed: bool) -> None:
-        """Hide or show the rows below headings, and tell about it."""
+        """Hide or show the rows below headings, and emit a signal."""
         before = self.look.collapsed.copy()
         self.look.collapsed[list(sections)] = collapsed
         if (before != self.look.collapsed).any():

@@ -55,7 +55,7 @@ class PlacesMixin:
         self.set_scale(self.sheet_geometry.stepped_scale(steps), at)
 
     def relayout(self, keep_place: bool = True) -> None:
-        """Arrange the cells anew; what was in sight stays there, if that is wanted."""
+        """Arrange the cells again; optionally keep visible cells in view."""
         self._arranging = True
         self.updateGeometries()
         if keep_place:

@@ -177,7 +177,7 @@ class SheetView(EventsMixin, PlacesMixin, LookMixin, QAbstractItemView):
 
     def move_current(self, key) -> bool:
         """
-        Move as a key does, without a change of what has been picked.
+        Move as a key does, without changing the selection.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class SheetView(EventsMixin, PlacesMixin, LookMixin, QAbstractItemView):
             self.selection.follow(index.row())
         return True
 
-    # What a view of items has to say
+    # Methods of item views
 
     def isIndexHidden(self, index: QModelIndex) -> bool:
         """Whether an item is below a heading that is collapsed."""
@@ -219,7 +219,7 @@ class SheetView(EventsMixin, PlacesMixin, LookMixin, QAbstractItemView):
         self.selection.select_rect(rect, command)
 
     def visualRegionForSelection(self, selection) -> QRegion:
-        """What has to be painted anew when a selection changes."""
+        """The area to repaint when a selection changes."""
         visible = self.visible_rows()
         changed = np.zeros(len(visible), dtype=bool)
         for part in selection:
@@ -232,7 +232,7 @@ class SheetView(EventsMixin, PlacesMixin, LookMixin, QAbstractItemView):
         return region
 
     def selectionChanged(self, selected, deselected) -> None:
-        """Leave it to the selection to tell about it."""
+        """Let the selection report the change."""
         super().selectionChanged(selected, deselected)
         self.selection.changed()
 
@@ -283,7 +283,7 @@ class SheetView(EventsMixin, PlacesMixin, LookMixin, QAbstractItemView):
         self.loading.start()
 
     def hideEvent(self, event) -> None:
-        """Drop what is still to be loaded."""
+        """Drop pending loading."""
         super().hideEvent(event)
         self._hover(-1)
         self.selection.end()

@@ -1,4 +1,4 @@
-"""Which images of a table are in another one, too."""
+"""Find which images of a table are also in another one."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The images of a sheet of thumbnails, as Qt's views want to have them."""
+"""The images of a sheet of thumbnails, as a model for Qt's views."""
 
 import html
 from collections.abc import Callable, Iterable, Sequence
@@ -74,7 +74,7 @@ def no_labels(row: int) -> Sequence[str]:
 
 
 def no_details(row: int) -> list:
-    """Details of images of which nothing else is known."""
+    """Details of images about which nothing else is known."""
     return []
 
 
@@ -187,7 +187,7 @@ class ThumbnailModel(QAbstractListModel):
         return []
 
     def request(self, rows: Iterable[int], box: Box) -> None:
-        """Have the thumbnails of these rows loaded, and no others."""
+        """Request the thumbnails of these rows, and no others."""
         self.loader.request((self._sources[row] for row in rows), box)
 
     def _text(self, row: int) -> str:

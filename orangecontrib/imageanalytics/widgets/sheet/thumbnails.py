@@ -1,8 +1,8 @@
 """Images at the size at which they are shown, loaded in threads.
 
-A `ThumbnailLoader` lives in the GUI thread. It is told, again and again, which
-images are wanted now; threads read, fetch and decode them, and those no longer
-wanted are dropped. Files, network and pixels are never touched in the GUI thread.
+A `ThumbnailLoader` lives in the GUI thread. Each request replaces the one before;
+threads read, fetch and decode the requested images, and others are dropped. The GUI
+thread itself never accesses files, the network or pixels.
 """
 
 import math
@@ -82,7 +82,7 @@ class Thumbnail:
         return ENTRY_BYTES + (self.image.sizeInBytes() if self.image is not None else 0)
 
     def suits(self, box: Box) -> bool:
-        """Whether loading it again for `box` would give nothing else."""
+        """Whether loading it again for `box` would give the same."""
         return bool(self.error) or self.box == box
 
 
@@ -184,7 +184,7 @@ def render(
 
 
 class _Work:
-    """What the threads do; knows nothing of the loader, which may be gone."""
+    """The work of the threads, without the loader, which may be gone."""
 
     def __init__(self):
         self.results: deque[Thumbnail] = deque()
@@ -332,7 +332,7 @@ class ThumbnailLoader(QObject):
 
     def refresh(self) -> None:
         """
-        Load anew, when they are requested, images that failed or have changed.
+        Load images that failed or have changed again when they are requested.
 
         What is being loaded is dropped: it may have been read before the change.
         """

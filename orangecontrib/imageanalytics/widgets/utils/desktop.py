@@ -1,4 +1,4 @@
-"""Hand an image over to the programs of the desktop."""
+"""Open an image with the programs of the desktop."""
 
 import os
 import sys

@@ -16,7 +16,7 @@ from AnyQt.QtWidgets import (
 
 
 class FittingStack(QStackedWidget):
-    """Pages of which only the one that is shown counts for the size."""
+    """Pages whose size depends only on the one that is shown."""
 
     def sizeHint(self):
         """As the page that is shown."""
@@ -75,7 +75,7 @@ def error_color(palette: QPalette) -> str:
 
 
 def readable(palette: QPalette) -> QPalette:
-    """A palette in which what cannot be changed can be read all the same."""
+    """A palette in which disabled fields are still readable."""
     palette = QPalette(palette)
     for role in (QPalette.Text, QPalette.WindowText, QPalette.ButtonText):
         color = palette.color(QPalette.Active, role)

@@ -1,4 +1,4 @@
-"""Threads that do what is wanted now, and drop what no longer is."""
+"""Threads that do the jobs that are wanted now, and drop others."""
 
 import contextlib
 import logging
@@ -42,7 +42,7 @@ class Job:
 
 
 class Work(Protocol):
-    """What is done with a job, in a thread."""
+    """The work on a job, in a thread."""
 
     downloads: "Downloads"
 
@@ -50,7 +50,7 @@ class Work(Protocol):
         """Do it."""
 
     def fail(self, job: Job, error: Exception) -> None:
-        """Tell of an error that was not foreseen."""
+        """Report an unexpected error."""
 
 
 class Workers:
@@ -75,7 +75,7 @@ class Workers:
         self._closed = False
 
     def replace(self, jobs: Iterable[Job]) -> None:
-        """Do these, in this order, and nothing else."""
+        """Do only these jobs, in this order."""
         with self._changed:
             wanted = {job.source: job for job in jobs}
             for source, running in self._running.items():

@@ -1,4 +1,4 @@
-"""Tooltips with text of the user's, which Qt would otherwise take for HTML."""
+"""Tooltips with the user's text, which Qt would otherwise interpret as HTML."""
 
 import html
 

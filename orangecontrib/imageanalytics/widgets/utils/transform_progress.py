@@ -1,7 +1,7 @@
 """Shows the progress of embedding while Orange waits for it.
 
-Predictions and others transform their data in the GUI thread, where the columns of
-an embedding then embed images. A window tells how far that is and stops it.
+Predictions and other widgets transform their data in the GUI thread, where the columns
+of an embedding then embed images. A window shows the progress and can stop it.
 """
 
 import time

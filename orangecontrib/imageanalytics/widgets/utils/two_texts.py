@@ -1,4 +1,4 @@
-"""Items of lists with a name and, paler at the right, a word about it."""
+"""List items with a name and, in a paler color at the right, details."""
 
 from AnyQt.QtCore import QModelIndex, QRect, QSize, Qt
 from AnyQt.QtGui import QPalette

@@ -1,4 +1,4 @@
-"""A list of variables of which any number can be ticked, as small as a combo box."""
+"""A list as small as a combo box, in which any number of variables can be ticked."""
 
 from collections.abc import Sequence
 
@@ -68,7 +68,7 @@ class VariablesCombo(QComboBox):
         ]
 
     def choose(self, variables: Sequence[Variable]) -> None:
-        """Tick these variables and no others; nothing is told about it."""
+        """Tick only these variables, without emitting signals."""
         for row, variable in enumerate(self.variables):
             if isinstance(variable, Variable):
                 self._tick(self.variables.index(row), variable in variables)
