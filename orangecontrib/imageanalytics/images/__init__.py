@@ -1,5 +1,5 @@
-"""Images: where they are, what is in the files, their pixels.
+"""Images: their sources, the content of their files, and their pixels.
 
-`sources` tells what the cells of a column refer to, `fetch` downloads, `decode`
+`sources` finds out what the cells of a column refer to, `fetch` downloads, and `decode`
 turns bytes into pixels, with the help of `svg`.
 """

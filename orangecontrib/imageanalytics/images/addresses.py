@@ -1,4 +1,4 @@
-"""What is wrong with the address of an image, found before anybody is asked for it."""
+"""Check the address of an image before any server is asked for it."""
 
 from urllib.parse import SplitResult, urlsplit
 
@@ -10,7 +10,7 @@ _BRACKETS = "square brackets are for IPv6 addresses"
 
 
 def check_address(url: str) -> None:
-    """Refuse an address that cannot be one.
+    """Refuse an invalid address.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def check_address(url: str) -> None:
     Raises
     ------
     ImageError
-        Says what is wrong.
+        The message says what is wrong.
     """
     try:
         parts = urlsplit(url)
@@ -32,7 +32,7 @@ def check_address(url: str) -> None:
 
 
 def invalid(reason: str) -> ImageError:
-    """What says that an address cannot be one, and why."""
+    """Make the error for an invalid address, with the reason."""
     return ImageError(f"not a valid address ({reason.rstrip('.')})")
 
 

@@ -6,10 +6,10 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
-# By how much colours must be wrong, on average over all colours, for a profile to be
-# applied: it costs as much as decoding the image. sRGB and the spaces of phones and
-# cameras are below (Display P3 10.2, Adobe RGB 10.6); ProPhoto RGB is 24 off, mixed up
-# primaries 94.
+# A profile is applied if colours would be wrong by more than this on average, since
+# applying it takes as long as decoding. sRGB and the spaces of phones and cameras are
+# below (Display P3 10.2, Adobe RGB 10.6); ProPhoto RGB is off by 24, mixed up primaries
+# by 94.
 MIN_DIFFERENCE = 11
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
 # Transforms keep the last pixel, which threads would have to wait for.
@@ -28,8 +28,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Returns
     -------
     PIL.Image.Image
-        In mode RGB. Its profile is applied if colours would be wrong without; then
-        it is no longer in ``info``.
+        In mode RGB. Its profile is applied if colours would be wrong without it; it
+        is then no longer in ``info``.
     """
     if image.mode == "LAB":
         return _from_lab(image)
@@ -65,7 +65,7 @@ def _from_lab(image: Image.Image) -> Image.Image:
 
 
 def _apart(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """The colours or greys, to which the profile applies, and the opacity."""
+    """Split off the opacity from the colours or greys that the profile applies to."""
     image = image.convert("LA" if image.mode in ("L", "LA", "La") else "RGBA")
     return image.convert(image.mode[:-1]), image.getchannel("A")
 

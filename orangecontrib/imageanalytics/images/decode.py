@@ -1,7 +1,7 @@
 """Reads the header and the pixels of an image, as a person sees it.
 
 Every failure is an `ImageError`, whatever the bytes. All functions may be called
-from many threads at once. Which formats there are stands in `formats`.
+from many threads at once. The formats are listed in `formats`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read_header(path: str, page: int | None = None) -> Header:
     path : str
         Path of the file.
     page : int, optional
-        Which of its pages, from 1, the size is to be of.
+        The page, from 1, whose size is returned.
 
     Returns
     -------
@@ -121,10 +121,11 @@ def decode(
     """
     The pixels of an image, as a person would see them.
 
-    The EXIF orientation is applied and transparency laid on white. Colour profiles
-    are applied where colours would be false without. Of icons this is the largest, of
-    animations the first frame, of pages the first, of stacks of planes the one in the
-    middle, with its channels in the colours that the file names.
+    The EXIF orientation is applied, and transparent images are put on white. Colour
+    profiles are applied if colours would be wrong without them. The result is the
+    largest of several icons, the first frame of an animation, the first of several
+    pages, or the middle plane of a stack, with its channels in the colours that the
+    file names.
 
     Images of more than 8 bits are scaled to them: see `Values`.
 
@@ -133,14 +134,14 @@ def decode(
     content : bytes or binary file object
         Content of the file, or the file.
     at_least : (int, int), optional
-        Width and height, as displayed, that suffice. JPEGs are decoded at 1/2,
-        1/4 or 1/8 of their size where that leaves neither side below these, JPEG 2000,
-        camera raw and pyramids of TIFFs likewise; SVGs are drawn at the size that just
-        covers them. Other images come whole.
+        Sufficient width and height, as displayed. JPEGs are decoded at 1/2, 1/4 or 1/8
+        of their size if neither side gets smaller than these, and so are JPEG 2000,
+        camera raw and pyramids of TIFFs. SVGs are drawn at the size that just covers
+        them. Other images are decoded in full size.
     page : int, optional
         Which of the pages that `read_pages` lists, from 1; a channel is grey.
     intensity : "auto", "full" or (float, float)
-        Which numbers become black and white.
+        The values that become black and white.
 
     Returns
     -------
@@ -192,7 +193,7 @@ def _as_file(content: bytes | BinaryIO) -> BinaryIO:
 
 
 def _source(file: BinaryIO) -> drawing.Source:
-    """What the helper process is given: the path of a file, or its content."""
+    """The input for the helper process: the path of a file, or its content."""
     if isinstance(file, BytesIO):
         return file.getvalue()
     return file.name

@@ -1,8 +1,8 @@
 """Images from http, https and ftp addresses: in parallel, bounded, cached on disk.
 
-Each download runs in a daemon thread of its own and the caller waits with a
-deadline, so nothing that a server or a name service does can hold up the caller,
-a cancellation or the end of the program.
+Each download runs in its own daemon thread, and the caller waits with a deadline.
+Therefore no server or name service can delay the caller, a cancellation or the end of
+the program.
 
 What was downloaded is kept between runs as HTTP allows; see `http_cache`.
 """
@@ -46,10 +46,10 @@ POLL = 0.1
 class Fetcher:
     """Downloads images; a context manager.
 
-    Threads may share one fetcher. A host that cannot be reached is asked no more
-    for the life of the fetcher: its other addresses fail at once, with the same
-    reason. When a server fails, a copy in the cache is used however old it is,
-    unless the server has forbidden that.
+    Threads may share one fetcher. A host that cannot be reached is not asked again
+    during the life of the fetcher: its other addresses fail at once, with the same
+    reason. When a server fails, a cached copy of any age is used, unless the server
+    has forbidden that.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""An image read no larger than it is shown, with no more work than that takes."""
+"""Read an image in the size in which it is shown, with no more work than needed."""
 
 from __future__ import annotations
 

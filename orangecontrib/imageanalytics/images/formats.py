@@ -1,4 +1,4 @@
-"""The image formats that can be read, in one table, and how a file finds its entry."""
+"""A table of the image formats that can be read, and how to find a file's entry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from orangecontrib.imageanalytics.images.lazy_image import (
     Size,
 )
 
-#: So much of a file tells its format: DICOM's signature comes after 128 bytes.
+#: Bytes needed to find a file's format: DICOM's signature comes after 128 bytes.
 HEAD_BYTES = 160
 INSTALL = "pip install 'Orange3-ImageAnalytics[formats]'"
 _READERS = "orangecontrib.imageanalytics.images.readers"
@@ -39,13 +39,13 @@ class Format:
     Attributes
     ----------
     name : str
-        As headers name it; those that Pillow reads as Pillow does.
+        The name in headers; for formats that Pillow reads, Pillow's name.
     signature : bytes
         Regular expression for the start of a file.
     reader : str
         Module in `images.readers`: ``open(file, format)`` gives a `LazyImage`.
     title : str
-        The name for people.
+        The name as shown to users.
     extensions : str
         Usual endings of names, separated by spaces.
     needs : str
@@ -54,13 +54,14 @@ class Format:
         Whether other files start like these: one that cannot be opened is of another
         format.
     vouched : bool
-        Whether that is so of so many that among other files the extension must tell.
+        Whether this holds for so many files that the extension must decide.
     isolated : bool
-        Whether files are opened in the helper process alone, since the library may
-        fall over a bad one. Of a name's second entry it is what the first leaves.
+        Whether files are only opened in the helper process, since the library may
+        crash on a bad one. For the second entry of a name, these are the files that
+        the first one leaves.
     helper_pixels : int or None
-        From how many on an image is decoded in the helper process, since the library
-        holds Python's lock for long; None: never.
+        Number of pixels from which on an image is decoded in the helper process, since
+        the library holds Python's lock for long. None for never.
     refused : str
         Why it is not read, and what to do; then there is no reader.
     """
@@ -323,7 +324,7 @@ FORMATS = (
         loose=True,
         vouched=True,
     ),
-    # What people take for images, or programs have better ways to hand over.
+    # Formats that users may take for images, or that programs can export in better ways.
     Format("Zeiss CZI", rb"ZISRAWFILE", refused="export it as OME-TIFF"),
     Format("Leica LIF", rb"p\0\0\0....\*", refused="export it as OME-TIFF"),
     Format("Nikon ND2", rb"\xda\xce\xbe\x0a", refused="export it as OME-TIFF"),
@@ -374,7 +375,7 @@ def vouches(path: str) -> bool:
 
 def attempt(head: bytes, vouched: bool, action: Callable[[Format], Outcome]) -> Outcome:
     """
-    Do something with a file as the format that it is.
+    Do something with a file according to its format.
 
     Parameters
     ----------
@@ -411,7 +412,7 @@ def attempt(head: bytes, vouched: bool, action: Callable[[Format], Outcome]) -> 
 @contextmanager
 def in_plain_words(format: Format) -> Iterator[None]:
     """
-    While an image is read: whatever its library raises becomes an `ImageError`.
+    Turn any error of a library, while it reads an image, into an `ImageError`.
 
     Raises
     ------

@@ -22,14 +22,14 @@ class Unavailable(ImageError):
 class Hosts:
     """Remembers which hosts are dead.
 
-    One failure is enough for a host that has never answered. One that has is
-    allowed a bad moment.
+    One failure is enough for a host that has never answered. A host that has answered
+    before may fail a few times.
 
     Parameters
     ----------
     patience : int
-        So many failures in a row are too many for a host that has answered: as many
-        as there are downloads at once.
+        Number of failures in a row that are too many for a host that has answered.
+        This is the number of simultaneous downloads.
     """
 
     def __init__(self, patience: int):
@@ -51,7 +51,7 @@ class Hosts:
             raise Unavailable(reason)
 
     def answered(self, host: str) -> None:
-        """The host lives."""
+        """The host has answered, so it is not dead."""
         with self._lock:
             self._answered.add(host)
             self._failures[host] = 0
@@ -147,7 +147,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def why_no_answer(error: BaseException, host: str, seconds: float) -> str:
-    """Why a host did not answer within so many seconds, for people."""
+    """Why a host did not answer within some seconds, as shown to users."""
     for cause in causes(error):
         if isinstance(cause, TimeoutError):
             return f"no answer from {host} within {seconds:g} s"

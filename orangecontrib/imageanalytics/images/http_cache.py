@@ -1,8 +1,8 @@
 """The cache of downloaded images, kept between runs as HTTP allows (RFC 9111).
 
 hishel decides what may be kept and for how long, and keeps it in one SQLite
-database that several threads and processes may share. Whatever is wrong with that
-costs time, never images.
+database that several threads and processes may share. Problems with the database cost
+time, never images.
 """
 
 import contextlib

@@ -22,8 +22,8 @@ Range = tuple[float, float]
 #: The attribute of a column of images that says how they are to be shown.
 ATTRIBUTE = "intensity"
 
-# The share of values at either end that the automatic range leaves out, and from how
-# many values on it is at least one: so hot pixels do not count.
+# The share of values at either end that the automatic range leaves out, and the number
+# of values from which on this is at least one, so that hot pixels do not count.
 OUTLIERS, MANY = 0.001, 64
 # More of them than this are not above a range that is meant to show them.
 NEARLY_ALL = 0.99
@@ -50,7 +50,7 @@ COLOURS = (
 
 def as_intensity(value: object) -> Intensity:
     """
-    What a user has chosen, checked.
+    Check a user's choice of an intensity range.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ def column_intensity(variable) -> Intensity:
     Parameters
     ----------
     variable : Orange.data.Variable
-        The column. What its attribute ``intensity`` says is from files, too: what is
-        none is automatic.
+        The column. Its attribute ``intensity`` may come from a file: an invalid one
+        stands for automatic.
     """
     try:
         return as_intensity(variable.attributes.get(ATTRIBUTE))
@@ -109,7 +109,7 @@ def column_intensity(variable) -> Intensity:
 @dataclass
 class Values:
     """
-    The numbers of an image, and what is known of their meaning.
+    The numbers of an image, and what is known about their meaning.
 
     Attributes
     ----------
@@ -119,14 +119,14 @@ class Values:
     is_colour : bool
         Whether a third axis holds red, green and blue, rather than channels.
     declared : sequence of ((float, float) or None)
-        The ranges that the file declares: one for all, or one a channel.
+        The ranges that the file declares: one for all, or one for each channel.
     full : (float, float) or None
-        The range that the values could have; by default that of the dtype, of floats
-        from their least to their greatest.
+        The possible range of the values. The default is that of the dtype; for floats,
+        from the least to the greatest value.
     inverted : bool
-        Whether the least is white.
+        Whether the least value is white.
     missing : float or None
-        The value of pixels for which there is none; they are black.
+        The value that marks missing pixels, which are black.
     opacity : numpy.ndarray or None
         uint8, shape (height, width): 0 where nothing is seen, 255 where all is.
     colours : sequence of (int, int, int)
@@ -163,8 +163,8 @@ class Values:
         Parameters
         ----------
         intensity : "auto", "full" or (float, float)
-            Automatic is the range that the file declares, else that of bytes, else
-            one that most of the values lie in.
+            Automatic is the range that the file declares, otherwise that of bytes, or
+            else one that contains most of the values.
 
         Returns
         -------
@@ -261,7 +261,7 @@ def as_opacity(values: np.ndarray) -> np.ndarray:
 
 def unassociated(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """
-    Colours that are not multiplied by their opacity, from such as are.
+    Undo the multiplication of colours by their opacity.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ def unassociated(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 def apply_range(image: Image.Image, intensity: Intensity) -> Image.Image:
     """
-    An image of 8 bits with other ends; unless they are given, it stays as it is.
+    Apply other ends to an image of 8 bits; without given ends, it stays unchanged.
 
     Parameters
     ----------

@@ -58,12 +58,12 @@ class Header:
 
 class OtherFormat(Exception):
     """
-    What starts like a format is something else, or of a kind that another reader has.
+    A file is not of the format that its start suggests, or needs another reader.
 
     Parameters
     ----------
     name : str, optional
-        Of the format that it is, if that is known.
+        Name of its real format, if that is known.
     """
 
     def __init__(self, name: str = ""):
@@ -83,7 +83,7 @@ class LazyImage:
     size : (int, int)
         Width and height in pixels, as stored.
     orientation : int
-        That of EXIF: how it is to be turned still, 1 for not at all.
+        The EXIF orientation that has not been applied yet; 1 for none.
     has_more : bool
         Whether the file has pages, planes or frames that `read` leaves out.
     is_plain : bool
@@ -116,9 +116,9 @@ class LazyImage:
         Parameters
         ----------
         at_least : (int, int) or None
-            Width and height, as stored, that suffice.
+            Sufficient width and height, as stored.
         page : int or None
-            Which page, from 1; None is what represents the file best.
+            Which page, from 1; None for the one that represents the file best.
 
         Returns
         -------
@@ -133,7 +133,7 @@ def check_size(width: int, height: int, format: str) -> None:
     Raises
     ------
     ImageError
-        When nobody could decode so many pixels, or there are none.
+        When there are too many pixels to decode, or none.
     """
     if width < 1 or height < 1:
         raise ImageError(f"damaged {format} data")

@@ -48,7 +48,7 @@ def page_source(source: str, page: int) -> str:
 
 def split_page(source: str) -> tuple[str, int | None]:
     """
-    The file or the address of a source, and which of its pages is meant.
+    Split a source into the file or address and the number of the page.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def split_page(source: str) -> tuple[str, int | None]:
     str
         The source without its page.
     int or None
-        The page, from 1; None where none is named. A file may be called ``#page=1``.
+        The page, from 1; None if none is named. A file may be called ``#page=1``.
     """
     match = _PAGE.fullmatch(source)
     if match is None or is_data(source):

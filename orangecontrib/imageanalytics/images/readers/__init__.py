@@ -1,5 +1,5 @@
 """Readers of formats: modules with ``open(file, format)``, which returns a `LazyImage`.
 
-Which module reads what stands in `images.formats`. The libraries are imported when the
-first image needs them.
+The table in `images.formats` says which module reads which format. The libraries are
+imported when the first image needs them.
 """

@@ -1,4 +1,4 @@
-"""BMP, as far as Pillow reads it; another reader takes the rest."""
+"""BMP, as far as Pillow reads it; another reader reads the rest."""
 
 from __future__ import annotations
 

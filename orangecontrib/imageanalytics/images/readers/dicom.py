@@ -100,7 +100,7 @@ class DicomImage(LazyImage):
 
 
 def _know_syntax(data: pydicom.Dataset) -> None:
-    """Files without a preamble do not tell how they are written; it was seen."""
+    """Set the transfer syntax of files without a preamble, which do not name it."""
     if "TransferSyntaxUID" in data.file_meta:
         return
     is_implicit, is_little = data.original_encoding
@@ -151,7 +151,7 @@ def _greys(stored: np.ndarray, data: pydicom.Dataset, index: int) -> Values:
 
 
 def _of_frame(data: pydicom.Dataset, index: int, group: str) -> pydicom.Dataset:
-    """What describes a frame: its own group, that of all frames, or the file."""
+    """The description of a frame: in its own group, that of all frames, or the file."""
     absent = AttributeError, IndexError, KeyError
     with suppress(*absent):
         return data.PerFrameFunctionalGroupsSequence[index][group][0]
@@ -161,7 +161,7 @@ def _of_frame(data: pydicom.Dataset, index: int, group: str) -> pydicom.Dataset:
 
 
 def _in_units(stored: np.ndarray, data: pydicom.Dataset, index: int) -> np.ndarray:
-    """Hounsfield units and the like."""
+    """Convert numbers to units, such as Hounsfield units."""
     group = _of_frame(data, index, "PixelValueTransformationSequence")
     return apply_modality_lut(stored, group)
 

@@ -39,7 +39,7 @@ _BITS = b"\x55" * 200, b"\xaa" * 200
 @dataclass(frozen=True)
 class Frame:
     """
-    What a JPEG says of its compression.
+    What a JPEG says about its compression.
 
     Attributes
     ----------
@@ -149,10 +149,10 @@ class JpegImage(PillowImage):
 
     def _without_end(self, at_least) -> Image.Image | None:
         """
-        An image that lacks its last mark alone, as some cameras and servers leave it.
+        An image that only lacks its end marker, as from some cameras and servers.
 
-        Decoders make something up for what is missing, out of whatever follows: if
-        nothing is, it does not matter what that is.
+        Decoders invent missing data from whatever follows. If nothing is missing, it
+        does not matter what follows.
         """
         self._file.seek(0)
         content = self._file.read().removesuffix(_END[:1])

@@ -1,9 +1,9 @@
 """Photoshop's PSD and PSB: the merged image that is stored beside the layers.
 
-Where it was transparent Photoshop has laid it on white. Other programs do not, which
-shows, as colours are then darker than their share of white alone. What channels follow
-the colours are selections and spot colours, but for the first if the number of layers
-is negative: then it is opacity. (Adobe Photoshop File Formats Specification.)
+Photoshop puts transparent parts on white. Other programs do not; this can be detected,
+since colours are then darker than their share of white alone. Channels after the colours
+are selections and spot colours, except that the first one is opacity if the number of
+layers is negative. (Adobe Photoshop File Formats Specification.)
 """
 
 from __future__ import annotations

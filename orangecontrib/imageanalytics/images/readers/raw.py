@@ -26,7 +26,7 @@ def open(file: BinaryIO, format: Format) -> RawImage:
 
 class RawImage(LazyImage):
     """
-    An image as the sensor has it.
+    An image in the form of sensor data.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ _ORIENTATION, _DNG_VERSION, _MAKE = 274, 50706, 271
 _SENSOR = (_PHOTOMETRIC.CFA, _PHOTOMETRIC.LINEAR_RAW)
 # Of Nikon, Sony, Pentax, Kodak and Samsung.
 _RAW_COMPRESSIONS = (34713, 32767, 65535, 65000, 262, 32769, 32770)
-# What of it a slide scanner puts beside the slide: its label, the whole of it.
+# Images that a slide scanner adds to the slide: its label, and an overview.
 _SLIDES = ("svs", "ndpi", "scn", "bif", "philips", "qpi", "ventana", "avs")
 _THUMBNAIL_SIDE = 256
 
@@ -107,7 +107,7 @@ def _is_raw(tiff: tifffile.TiffFile) -> bool:
 
 class DamagedTiff(PillowImage):
     """
-    What can be had of a file that tifffile does not read.
+    The readable part of a file that tifffile does not read.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a TIFF says of its channels: their names, colours and ranges of values."""
+"""What a TIFF says about its channels: their names, colours and ranges of values."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Channels:
         Parameters
         ----------
         page : tifffile.TiffPage
-            Whose tags count.
+            The page whose tags are used.
         channel : int or None
             From 0; None for all channels.
         """

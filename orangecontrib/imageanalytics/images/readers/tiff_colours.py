@@ -56,7 +56,7 @@ def without_opacity(
     array : numpy.ndarray, shape (height, width, samples)
         Without the opacity if that was left out.
     sample : int
-        That holds the opacity.
+        The sample that holds the opacity.
 
     Returns
     -------

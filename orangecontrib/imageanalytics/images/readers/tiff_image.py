@@ -54,7 +54,7 @@ class TiffImage:
     Attributes
     ----------
     page : tifffile.TiffPage
-        The one that stands for all in what the tags say.
+        The page whose tags are used for all pages.
     size : (int, int)
         Width and height.
     n_channels : int
@@ -119,11 +119,11 @@ class TiffImage:
 
     def default_place(self) -> tuple[int, ...]:
         """
-        The plane that stands for all.
+        The plane that represents all.
 
-        Of a stack it is the middle one, which is in focus more often than the first;
-        if that is blank, the brightest that is not. Of pages it is the first that is
-        not blank.
+        For a stack, it is the middle plane, which is in focus more often than the first
+        one; if it is blank, it is the brightest plane. For pages, it is the first one
+        that is not blank.
         """
         is_stack = self._is_stack()
         place = tuple(

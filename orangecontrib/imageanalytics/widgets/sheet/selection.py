@@ -1,7 +1,7 @@
 """What is selected in a sheet, and how the mouse and keys change it.
 
-A `SheetView` has one of these. Both only know rows; the view's geometry knows where they
-are.
+A `SheetView` has one of these. Both only know rows; the view's geometry knows where
+these are.
 """
 
 from __future__ import annotations
