@@ -1,4 +1,4 @@
-"""Image Embedding: images become vectors with a pretrained network."""
+"""Image Embedding: turn images into vectors with a pretrained network."""
 
 from AnyQt.QtWidgets import QFormLayout
 from Orange.data import Table, Variable
@@ -122,7 +122,7 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
         migrate(settings, version)
 
     def network_to_save(self) -> list[dict]:
-        """What a workflow has to say of a network that is not listed."""
+        """What a workflow has to save about a network that is not listed."""
         return self.network.to_save()
 
     # Layout -----------------------------------------------------------------------

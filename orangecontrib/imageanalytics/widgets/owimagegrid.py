@@ -1,4 +1,4 @@
-"""Image Grid: images on a grid, like ones side by side."""
+"""Image Grid: images on a grid, similar ones side by side."""
 
 import numpy as np
 from AnyQt.QtCore import QSize
@@ -52,7 +52,7 @@ NO_FEATURES = (
 
 
 class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
-    """Shows images on a grid by their likeness; outputs the selected ones."""
+    """Shows images on a grid by similarity; outputs the selected ones."""
 
     name = "Image Grid"
     description = "Show images on a grid, similar ones side by side."
@@ -80,7 +80,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
         unexpected_error = Msg("The images could not be laid out: {}")
 
     class Information(OWImageSheet.Information):
-        stopped = Msg("Stopped. Start begins anew.")
+        stopped = Msg("Stopped. Press Start to begin again.")
 
     settingsHandler = CheckedDomainContextHandler()
     settings_version = 2
@@ -153,7 +153,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
 
     @Inputs.data
     def set_data(self, data: Table | None):
-        """Lay the images of another table out."""
+        """Lay out the images of another table."""
         self.closeContext()
         self.cancel()
         self.loader.refresh()
@@ -180,11 +180,11 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
 
     @Inputs.data_subset
     def set_data_subset(self, data: Table | None):
-        """Other images than those of the subset are pale."""
+        """Dim the images that are not in the subset."""
         self.data_subset = data
 
     def handleNewSignals(self):
-        """Dim what is not in the subset, when both inputs have come."""
+        """Dim images that are not in the subset, once both inputs have arrived."""
         self._show_subset()
 
     def _find_images(self):
@@ -311,7 +311,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
     # Report, settings, end ----------------------------------------------------------
 
     def send_report(self):
-        """Report how the grid was made, and the grid as it is seen."""
+        """Report how the grid was made, and the visible grid."""
         if self.data is None or self.imageAttr is None:
             return
         n_selected = int((self.view.selection.groups > 0).sum())

@@ -1,4 +1,4 @@
-"""Import Images: folders of images become a table."""
+"""Import Images: list the images in folders in a table."""
 
 import logging
 import os
@@ -74,7 +74,7 @@ CANCELLED = "Cancelled. Press Reload to read the folder."
 
 @dataclass
 class Found:
-    """What the thread has found."""
+    """The result of the thread."""
 
     folders: list[RecentPath]
     listing: Listing
@@ -233,7 +233,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         self.status.show_progress(0, "Looking for files…")
 
     def _remake(self):
-        """Make the table anew from what is known of the images."""
+        """Make the table again from what is known about the images."""
         if self._listing is None:
             self.load()
         else:
@@ -252,7 +252,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         self.start(task, self._importer, pattern, *arguments)
 
     def stop(self):
-        """Stop reading; the output is empty then."""
+        """Stop reading; the output is then empty."""
         if self.task is None:
             return
         self._interrupt()
@@ -352,7 +352,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
             self.load_news()
 
     def load_news(self):
-        """Take what has changed in the folders; only new files are read."""
+        """Take over changes in the folders; only new files are read."""
         if self._news is not None:
             changes, self._news = self._news, None
             self._watcher.take(changes)
@@ -400,7 +400,7 @@ def _problems(errors: list[OSError]) -> str:
 
 
 class OWImportImagesDropHandler(FilesDropHandler):
-    """Makes folders dropped on the canvas an Import Images."""
+    """Makes an Import Images widget of folders dropped on the canvas."""
 
     WIDGET = OWImportImages
 

@@ -135,7 +135,7 @@ class OWImageMap(
     @OWDataProjectionWidget.Inputs.data
     @check_sql_input
     def set_data(self, data: Table | None):
-        """Show another table; of the same images at the same places, the selection."""
+        """Show another table; keep the selection if images and places are the same."""
         # Not the inherited one, which compares tables number by number.
         before, selection = self.map_data, self.selection
         self.closeContext()
@@ -154,7 +154,7 @@ class OWImageMap(
         self._invalidated = True
 
     def check_data(self):
-        """Take only data with images and numbers; say what else is needed."""
+        """Accept only data with images and numbers; otherwise say what is needed."""
         super().check_data()
         if not self.data:
             self.data = None
@@ -187,7 +187,7 @@ class OWImageMap(
             self.valid_data = self.map_data.valid
 
     def setup_plot(self):
-        """Show the data anew."""
+        """Show the data again."""
         self._say_what_is_wrong()
         self._show_images()
         self._find_colors()
@@ -276,7 +276,7 @@ class OWImageMap(
         return row_labels(self.data, variables, self._image_rows())
 
     def _describe(self, image: int) -> str:
-        """What is known of an image, as rich text."""
+        """What is known about an image, as rich text."""
         variables = (self.attr_label, self.attr_color, *self.axes)
         values = row_values(self.data, int(self._image_rows()[image]), variables)
         return card_text(values, self.image_model.description(image))
@@ -322,7 +322,7 @@ class OWImageMap(
     # Report, end --------------------------------------------------------------------
 
     def send_report(self):
-        """Report the columns, and the map as it is seen."""
+        """Report the columns and the visible map."""
         if self.data is None:
             return
         n_selected = len(self.graph.get_selection())
@@ -340,7 +340,7 @@ class OWImageMap(
 
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None):
-        """A size that the slider does not have is brought into its range."""
+        """Bring a size that the slider does not have into its range."""
         size = stored.get("image_size")
         if isinstance(size, int | float):
             stored["image_size"] = int(max(MIN_EDGE, min(size, MAX_EDGE)))

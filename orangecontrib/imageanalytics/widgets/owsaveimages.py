@@ -244,7 +244,7 @@ class OWSaveImages(OWWidget, SavingRunMixin):
             return
         self._timer.stop()
         asks = self.existing == ASK
-        # After an answer, the user knows what has become of existing files.
+        # After an answer, the user knows what happened to existing files.
         hint = None if asks and by_hand else "Press Save to be asked." if asks else ""
         self.run(self.data, self.dirname, self._options(), asks and by_hand, hint)
 

@@ -1,4 +1,4 @@
-"""The network that Image Embedding uses, among the user's own."""
+"""The network that Image Embedding uses, and the user's own networks."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,18 @@ Places = Sequence[tuple[str, str]]  # names and folders that paths may start fro
 
 class ChosenNetwork:
     """
-    The network in use, and those of the user's own that were used before.
+    The network in use, and the user's own networks that were used before.
 
-    Only a file that is in use is looked for on the disk: those of others may be slow.
+    Only the file of the network in use is looked for: the drives of others may be slow.
 
     Parameters
     ----------
     model : str
         As for `find_network`.
     own : sequence of Choice
-        What is known of networks that are not listed, the most recent first.
+        What is known about networks that are not listed, the most recent first.
     places : sequence of (str, str), optional
-        Where the workflow is, if it names the network: a file may have moved with it.
+        Folder of the workflow, if it names the network: a file may have moved with it.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class ChosenNetwork:
         self.own = most_recent(self.choice, *others)
 
     def find(self, model: str) -> Choice:
-        """What is known of a network in the list."""
+        """What is known about a network in the list."""
         known = (choice for choice in self.own if choice.model == model)
         return next(known, Choice(model))
 
@@ -66,9 +66,9 @@ class ChosenNetwork:
         return as_settings(self.own)
 
     def choice_as_settings(self, places: Places) -> list[dict]:
-        """What a workflow has to say of the network in use, unless it is listed.
+        """What a workflow has to save about the network in use, unless it is listed.
 
-        Workflows are passed on, so they tell nothing of the user's other networks.
+        Workflows are passed on, so they do not contain the user's other networks.
         """
         if self.choice.is_listed:
             return []

@@ -1,4 +1,4 @@
-"""What the user is asked before a network is used: to download it, or to open it."""
+"""Questions to the user before a network is downloaded or opened."""
 
 from typing import ClassVar
 
@@ -24,7 +24,7 @@ class Consent(QObject):
     Attributes
     ----------
     vouched : TrustNeededError or None
-        What the user has agreed to open last.
+        The file that the user last agreed to open.
     """
 
     #: The user has agreed.

@@ -12,7 +12,7 @@ class DeviceChoice(QWidget):
     Parameters
     ----------
     device : str
-        The one that is chosen.
+        The chosen kind.
     """
 
     #: The user has chosen one.
@@ -41,6 +41,6 @@ class DeviceChoice(QWidget):
         return self._used
 
     def show_used(self, device: str) -> None:
-        """Show which device is in use; empty: none."""
+        """Show which device is in use; an empty text stands for none."""
         self._used = device
         self.label.setText(f"in use: {device}" if device else "")

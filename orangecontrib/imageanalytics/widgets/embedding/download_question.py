@@ -17,7 +17,7 @@ def ask_to_download(
     ----------
     parent : QWidget
     facts : Facts
-        What is known of the network.
+        What is known about the network.
     answered : callable
         Called once, with whether it may.
 
@@ -42,6 +42,6 @@ def ask_to_download(
     question.setDefaultButton(yes)
     question.setAttribute(Qt.WA_DeleteOnClose)
     question.finished.connect(lambda _: answered(question.clickedButton() is yes))
-    # Not exec: a loop of its own would run in the middle of the workflow's.
+    # Not exec, since its event loop would run inside that of the workflow.
     question.open()
     return question

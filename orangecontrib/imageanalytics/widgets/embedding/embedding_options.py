@@ -1,7 +1,7 @@
-"""The options of embedding: for each its setting, its control and its argument.
+"""The options of embedding, each with its setting, control and argument.
 
 An option is a field of `EmbeddingSpec`. To offer a new one, add a line to `OPTIONS`:
-Image Embedding gets the setting and the control from there, hands the value to the
+Image Embedding gets the setting and the control from there, passes the value to
 `ImageEmbedder` and lists it in reports.
 """
 
@@ -35,15 +35,15 @@ class Option:
     Attributes
     ----------
     name : str
-        Of the field of `EmbeddingSpec`, which is also the argument of `ImageEmbedder`
-        and the setting.
+        Name of the field of `EmbeddingSpec`, which is also that of the argument of
+        `ImageEmbedder` and of the setting.
     label : str
-        Of the control, with its shortcut key.
+        Label of the control, with its shortcut key.
     control : type of OptionControl
     default : str
-        Of the setting; an empty text leaves the choice to the network.
+        Default of the setting; an empty text leaves the choice to the network.
     valid : callable, optional
-        Whether a text is a value that can be used; by default all are.
+        Whether a text is a usable value; by default all are.
     """
 
     name: str
@@ -106,12 +106,12 @@ class EmbeddingOptions(QObject):
         return {o.name: getattr(self._owner, o.name) or None for o in OPTIONS}
 
     def set(self, name: str, value: str) -> None:
-        """Change an option without the user."""
+        """Set an option in the program, not by the user."""
         setattr(self._owner, name, value)
         self.controls[name].set_value(value)
 
     def show_network(self, choice: Choice, facts: Facts | None) -> None:
-        """Let the controls follow the network; see `OptionControl`."""
+        """Adapt the controls to the network; see `OptionControl`."""
         for control in self.controls.values():
             control.show_network(choice, facts)
 
@@ -123,7 +123,7 @@ class EmbeddingOptions(QObject):
         ]
 
     def stop(self) -> None:
-        """Ignore what still runs in threads."""
+        """Ignore the results of running threads."""
         for control in self.controls.values():
             control.stop()
 

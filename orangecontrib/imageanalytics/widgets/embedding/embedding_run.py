@@ -1,4 +1,4 @@
-"""The work of Image Embedding as its user sees it: progress, buttons and results."""
+"""The work of Image Embedding as the user sees it: progress, buttons and results."""
 
 import html
 import logging
@@ -94,7 +94,7 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
         return self.task is not None and self._run_choice == choice
 
     def stop(self):
-        """Stop the work; the outputs are empty then."""
+        """Stop the work; the outputs are then empty."""
         if self.task is not None:
             self.cancel()
             self.Information.cancelled()
@@ -105,7 +105,7 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
         super().cancel()
 
     def clear_results(self):
-        """Forget the run before."""
+        """Forget the previous run."""
         self._gave_up = False
         self.skipped_images = []
         self.device_choice.show_used("")
@@ -127,15 +127,15 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
     # Questions ----------------------------------------------------------------------
 
     def ask_to_download(self):
-        """Ask whether the network may be downloaded, and go on if so."""
+        """Ask whether the network may be downloaded, and continue if so."""
         self.consent.ask_to_download(self.network.facts)
 
     def ask_to_trust(self):
-        """Ask whether a file that can run code may be opened, and go on if so."""
+        """Ask whether a file that can run code may be opened, and continue if so."""
         self.consent.ask_to_trust(self._trust_needed, self.network.by_workflow)
 
     def offer_download(self):
-        """Say that the network is not here, and where to download it."""
+        """Say that the network is not on this computer, and offer to download it."""
         facts = self.network.facts
         name = facts.network.name
         self.Warning.download_needed(name, facts.size)
@@ -143,7 +143,7 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
         self.status.offer_download(f"{name} is not on this computer yet.", facts.size)
 
     def _offer_to_open(self, needed: TrustNeededError):
-        """Say that a file is not opened unasked, and where to agree to it."""
+        """Say that the user must agree before a file is opened, and offer to ask."""
         self._trust_needed = needed
         name = self.network.choice.label
         self.Warning.trust_needed(name)
@@ -152,7 +152,7 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
             f"{name} has not been opened, since it can run any program."
         )
 
-    # What comes of it -----------------------------------------------------------------
+    # Results --------------------------------------------------------------------------
 
     def on_partial_result(self, progress: Progress | Facts):
         if isinstance(progress, Progress):
@@ -189,7 +189,7 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
         self.end(summary(result), result.embedded, result.skipped)
 
     def _learn_from(self, result: Result):
-        """Take what a result tells of the chosen network."""
+        """Take over what a result tells about the chosen network."""
         if result.missing_layer:
             self.Warning.layer_replaced(result.facts.network.name, result.missing_layer)
             self.options.set("layer", "")
@@ -207,7 +207,7 @@ class EmbeddingRunMixin(ConcurrentWidgetMixin):
         if isinstance(ex, ModelError | ValueError):  # the latter: no such layer
             log.info("Embedding failed", exc_info=ex)
             self.Error.network_missing(str(ex))
-            # A tag makes Qt take it as rich text, in which what is escaped is read.
+            # With a tag, Qt shows it as rich text and decodes escaped characters.
             text = f"<p>{html.escape(str(ex))}</p>"
         elif isinstance(ex, MemoryError) or "out of memory" in str(ex).lower():
             self.Error.out_of_memory()

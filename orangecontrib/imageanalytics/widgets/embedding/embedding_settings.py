@@ -10,8 +10,8 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
 )
 
-# Settings of version 1 number the networks in this order. There are only the first four
-# any more; of the others, the user is told the names.
+# Settings of version 1 number the networks in this order. Only the first four still
+# exist; messages name the others.
 OLD_NETWORKS = (
     "inception-v3",
     "squeezenet",
@@ -26,13 +26,13 @@ OLD_NETWORKS = (
 class EmbeddingSettingsHandler(CheckedDomainContextHandler):
     """Shares the last networks among all widgets, but not with workflows.
 
-    Workflows are passed on. So they save only the network that they use, and its place
-    relative to the workflow. The defaults for new widgets have absolute paths only: the
+    Workflows are passed on, so they only save the network that they use, and its place
+    relative to the workflow. The defaults for new widgets only have absolute paths: the
     same relative path from another workflow would lead to another file.
     """
 
     def initialize(self, instance, data=None):
-        """As in Orange; tells the widget whether it has settings of its own."""
+        """As in Orange; also tells the widget whether it has its own settings."""
         super().initialize(instance, data)
         instance.is_new = not data
 
@@ -56,20 +56,20 @@ class EmbeddingSettingsHandler(CheckedDomainContextHandler):
         self.defaults["own_networks"] = as_settings(most_recent(*choices))
 
     def _prepare_defaults(self, widget):
-        # The widget does not know what was chosen in others since it was made.
+        # The widget does not know the choices in others since it was made.
         recent = self.recent
         super()._prepare_defaults(widget)
         self._set_recent(*recent, *read_choices(widget.own_networks))
 
 
 def is_known(model: str) -> bool:
-    """Whether a setting names a network that there is, or that can be looked for."""
+    """Whether a setting names a network that exists or can be looked for."""
     choice = Choice(model)
     return bool(choice.is_listed or choice.family or choice.is_file)
 
 
 def migrate(settings: dict, version: int | None) -> None:
-    """Change settings of an older version into those of the present one, in place."""
+    """Convert settings of an older version to those of the present one, in place."""
     if version is None or version < 2:
         number = settings.pop("cb_embedder_current_id", None)
         if number is not None:

@@ -1,4 +1,4 @@
-"""What Image Embedding says of its work, and the buttons that let it go on."""
+"""The messages of Image Embedding about its work, and buttons to continue it."""
 
 from AnyQt.QtCore import Qt, Signal
 from AnyQt.QtWidgets import (
@@ -21,10 +21,10 @@ from orangecontrib.imageanalytics.widgets.utils.form_parts import wrap
 
 
 class EmbeddingStatus(QWidget):
-    """A text and, below it, a progress bar or a button if something has to be done.
+    """A text, with a progress bar or a button below it if needed.
 
-    There is room for two lines, and what is below is stacked, so that the window keeps
-    its size.
+    There is room for two lines, and the widgets below are stacked, so that the window
+    keeps its size.
     """
 
     #: The user wants the list of skipped images.
@@ -41,7 +41,7 @@ class EmbeddingStatus(QWidget):
         # Most texts have one or two lines.
         self.label.setMinimumHeight(QLabel("x<br/>x").sizeHint().height())
         self.label.setAlignment(Qt.AlignTop)
-        # Whoever downloads a file by hand copies its address from here.
+        # Users who download a file by hand copy its address from here.
         self.label.setTextInteractionFlags(Qt.TextBrowserInteraction)
         self.label.linkActivated.connect(lambda _: self.skipped_asked.emit())
         self.progress_bar = QProgressBar()
@@ -75,7 +75,7 @@ class EmbeddingStatus(QWidget):
         self._show(text, self._nothing)
 
     def show_progress(self, progress: Progress) -> None:
-        """Show how much is done."""
+        """Show the progress."""
         is_known = progress.fraction is not None
         self.progress_bar.setRange(0, 1000 if is_known else 0)
         if is_known:
@@ -97,7 +97,7 @@ class EmbeddingStatus(QWidget):
 
 
 def summary(result: Result) -> str:
-    """What has become of the images, with a link to the skipped ones."""
+    """How many images were embedded, with a link to the skipped ones."""
     n_embedded = len(result.embedded) if result.embedded else 0
     n_skipped = len(result.skipped_images)
     skipped = f'<a href="#skipped">{n_skipped:,} skipped</a>'

@@ -1,4 +1,4 @@
-"""The work of Image Embedding, which it does in a thread."""
+"""The work of Image Embedding, which runs in a thread."""
 
 import dataclasses
 import os
@@ -84,7 +84,7 @@ def embed(task: Task, state) -> Result | Facts:
     Returns
     -------
     Result or Facts
-        The latter when the network has to be downloaded and nobody agreed to it.
+        Facts if the network has to be downloaded and the user has not agreed to it.
     """
     try:
         return _embed(task, state)

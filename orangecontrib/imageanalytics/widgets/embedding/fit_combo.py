@@ -6,7 +6,7 @@ from orangecontrib.imageanalytics.widgets.embedding.network_choice import Choice
 from orangecontrib.imageanalytics.widgets.embedding.option_control import OptionControl
 from orangecontrib.imageanalytics.widgets.utils.two_texts import DetailedCombo
 
-#: For each fit a word and what it does.
+#: The name and the effect of each fit.
 FIT_TEXTS = {
     "crop": ("Crop", "the middle square"),
     "stretch": ("Stretch", "all of it, squeezed"),

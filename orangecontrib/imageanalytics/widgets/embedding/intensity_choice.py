@@ -35,7 +35,7 @@ def is_intensity(value: str) -> bool:
 class IntensityChoice(OptionControl, QWidget):
     """A list of choices, and two fields for the ends of a range.
 
-    The value is as `intensity_text` writes it.
+    The value is a text in the form of `intensity_text`.
     """
 
     #: The user has chosen another.
@@ -121,7 +121,7 @@ class IntensityChoice(OptionControl, QWidget):
             self.chosen.emit(intensity_text(intensity))
 
     def _mark(self) -> None:
-        """Ends that are no range are red until they are."""
+        """Show the ends in red unless they are a valid range."""
         is_range = self._entered() is not None
         style = "" if is_range else f"color: {error_color(self.palette())}"
         for field in self.ends:

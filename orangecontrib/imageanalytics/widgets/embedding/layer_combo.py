@@ -66,7 +66,7 @@ class LayerCombo(OptionControl, DetailedCombo):
 
     def show_network(self, choice: Choice, facts: Facts | None) -> None:
         """Offer the layers of a network."""
-        # Once it is looked up, it may go by another name.
+        # Once it is looked up, it may have another name.
         is_same = self._choice in (choice, facts and facts.choice)
         if not is_same:
             self.stop()
@@ -148,7 +148,7 @@ class LayerCombo(OptionControl, DetailedCombo):
             self.add(f"Stage {self._value}", self._value, self._value)
 
     def showPopup(self):
-        """Open the list; the stages may come later."""
+        """Open the list; the stages may be added later."""
         if self._stages is None and self._choice and not self._has_only_output():
             if not self._looking_up.busy:
                 self._looking_up.start(look_up_stages, self._choice)

@@ -1,4 +1,4 @@
-"""Search among the names of some thousand networks."""
+"""Search the names of several thousand networks."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,9 @@ from orangecontrib.imageanalytics.widgets.utils.two_texts import DETAILS
 
 
 class NameModel(QAbstractListModel):
-    """The names that contain all words which are searched for.
+    """The names that contain all the searched words.
 
-    Those that begin with the first word come first.
+    Names that begin with the first word come first.
     """
 
     def __init__(self, parent=None):
@@ -21,7 +21,7 @@ class NameModel(QAbstractListModel):
 
     @property
     def total(self) -> int:
-        """How many names there are with those that are not found."""
+        """The number of all names, including those that are not found."""
         return len(self._all)
 
     def extend(self, ids: Iterable[str]):
@@ -36,7 +36,7 @@ class NameModel(QAbstractListModel):
         self._filter()
 
     def search(self, text: str):
-        """Look for words, in any order and in capitals or not."""
+        """Search for words, in any order and in upper or lower case."""
         self._words = text.lower().split()
         self._filter()
 
@@ -51,7 +51,7 @@ class NameModel(QAbstractListModel):
         self.endResetModel()
 
     def row_of(self, id: str) -> int:
-        """Where a network is among those that are found; -1 if it is not."""
+        """The row of a network among those found; -1 if it is not found."""
         return self._found.index(id) if id in self._found else -1
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:

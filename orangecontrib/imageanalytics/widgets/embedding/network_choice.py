@@ -24,18 +24,18 @@ MOST_RECENT = 5
 
 @dataclass(frozen=True)
 class Choice:
-    """What is known of a chosen network without looking it up, which takes long.
+    """What is known about a chosen network without looking it up, which takes long.
 
     Attributes
     ----------
     model : str
-        As for `find_network`; of a file the absolute path.
+        As for `find_network`; for a file, its absolute path.
     preprocessing : dict or None
-        Of a file: what was said about its input, if no file beside it says so.
+        For a file: what the user said about its input, if no file beside it does.
     prefix, relpath : str or None
-        Of a file: as `RecentPath` has them, but with slashes everywhere, so that it
-        is found again when it was moved together with the workflow. For workflows
-        alone: elsewhere they would lead to another file of the same name.
+        For a file: as in `RecentPath`, but with slashes on all systems, so that it is
+        found again after it was moved together with the workflow. They are only for
+        workflows: elsewhere they would lead to another file of the same name.
     """
 
     model: str
@@ -52,7 +52,7 @@ class Choice:
 
     @classmethod
     def from_settings(cls, values) -> Choice | None:
-        """From what `as_settings` gave; None if it is anything else."""
+        """Restore the result of `as_settings`; None if it is anything else."""
         try:
             choice = cls(**values)
         except TypeError:
@@ -67,18 +67,18 @@ class Choice:
         return choice if choice.family or choice.is_file else None
 
     def as_settings(self) -> dict:
-        """Literals alone, so that workflows need no pickles."""
+        """A value that consists of literals, so that workflows need no pickles."""
         values = dataclasses.asdict(self)
         return {key: value for key, value in values.items() if value is not None}
 
     @property
     def is_listed(self) -> bool:
-        """Whether it is among those that everybody is offered."""
+        """Whether it is one of the networks that are always offered."""
         return any(network.id == self.model for network in NETWORKS)
 
     @property
     def family(self) -> str:
-        """``"torchvision"`` or ``"timm"`` of a network by name, else empty."""
+        """``"torchvision"`` or ``"timm"`` for a network by name, otherwise empty."""
         family, colon, _ = self.model.partition(":")
         return family if colon and family in FAMILIES else ""
 
@@ -89,7 +89,7 @@ class Choice:
 
     @property
     def label(self) -> str:
-        """For people."""
+        """The name as shown to users."""
         if self.is_listed:
             return find_network(self.model).name
         if self.is_file:
@@ -100,11 +100,11 @@ class Choice:
 
     @property
     def origin(self) -> str:
-        """Where it is from, in a word or two."""
+        """Its origin, in a word or two."""
         return "file" if self.is_file else self.family
 
     def relocated(self, places) -> Choice:
-        """The file as seen from where the workflow lies now, if it is found."""
+        """The file as found from the present folder of the workflow, if it is found."""
         if not self.is_file:
             return self
         beside = self.beside_workflow(places)
@@ -115,18 +115,18 @@ class Choice:
         return self
 
     def seen_from(self, places) -> Choice:
-        """The file with where it lies from the workflow, to be saved with that."""
+        """The file with its path relative to the workflow, to be saved with it."""
         is_lost = self.relpath or not os.path.isabs(self.model)
         if not self.is_file or is_lost:
             return self
         return Choice.of_file(self.model, self.preprocessing, places)
 
     def absolute(self) -> Choice:
-        """Without where it lies from the workflow, for other workflows."""
+        """The choice without the path relative to the workflow, for other workflows."""
         return dataclasses.replace(self, prefix=None, relpath=None)
 
     def beside_workflow(self, places) -> str:
-        """Where a file that is missing was looked for from the workflow."""
+        """The place relative to the workflow where a missing file was looked for."""
         for name, base in places:
             if name == "basedir":
                 known = self.prefix == name and self.relpath
@@ -136,7 +136,7 @@ class Choice:
 
 
 def read_choices(values) -> list[Choice]:
-    """Those in a list of `Choice.as_settings`, without all that is none."""
+    """Restore a list of `Choice.as_settings`, without invalid entries."""
     if not isinstance(values, list | tuple):
         return []
     choices = map(Choice.from_settings, values)
@@ -144,12 +144,12 @@ def read_choices(values) -> list[Choice]:
 
 
 def as_settings(choices: Iterable[Choice]) -> list[dict]:
-    """A list of them as `read_choices` reads it, for any workflow."""
+    """Convert choices to a list for `read_choices`, for any workflow."""
     return [choice.absolute().as_settings() for choice in choices]
 
 
 def most_recent(*choices: Choice) -> list[Choice]:
-    """The first few different ones of networks of one's own."""
+    """The first few of the user's own networks, without duplicates."""
     different = {}
     for choice in choices:
         if not choice.is_listed:
@@ -159,17 +159,17 @@ def most_recent(*choices: Choice) -> list[Choice]:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a network that was looked up.
+    """What is known about a network that was looked up.
 
     Attributes
     ----------
     choice : Choice
-        That which was looked up.
+        The choice that was looked up.
     network : Network
     available : bool
         Whether its weights are on this computer.
     megabytes : float
-        Size of the download; 0 where there is none, nan where it is unknown.
+        Size of the download; 0 if there is none, nan if it is unknown.
     """
 
     choice: Choice
@@ -179,7 +179,7 @@ class Facts:
 
     @property
     def pinned(self) -> Choice:
-        """With its weights: another version may have others as the default."""
+        """The choice with named weights, since versions differ in their defaults."""
         return Choice(self.network.id) if self.choice.family else self.choice
 
     @property
@@ -189,13 +189,13 @@ class Facts:
 
     @property
     def size(self) -> str:
-        """That of the download, in words."""
+        """The size of the download, in words."""
         if math.isnan(self.megabytes):
             return "size unknown"
         return f"{self.megabytes:,.0f} MB"
 
     def describe(self, n_features: int | None) -> str:
-        """Length of the vectors, where it is known, and where the weights are."""
+        """The length of the vectors, if it is known, and the place of the weights."""
         parts = [f"{n_features:,} features"] if n_features else []
         if self.available:
             parts.append("on this computer")
@@ -209,7 +209,7 @@ class Facts:
 
 
 def look_up(choice: Choice) -> Facts:
-    """Find out about a network; imports torchvision or timm for theirs.
+    """Look up a network; imports torchvision or timm for their networks.
 
     Raises
     ------

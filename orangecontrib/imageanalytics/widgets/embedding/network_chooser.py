@@ -1,4 +1,4 @@
-"""The choice of a network in Image Embedding, and what is known of it."""
+"""The choice of a network in Image Embedding, and what is known about it."""
 
 import html
 import logging
@@ -39,14 +39,14 @@ class NetworkChooser(QObject):
     Attributes
     ----------
     facts : Facts or None
-        What is known of the chosen network; None until it is looked up.
+        What is known about the chosen network; None until it is looked up.
     by_workflow : bool
         Whether the network was named by the settings and not chosen by the user.
     """
 
     #: The user has chosen another network; its layer is the default one.
     chosen = Signal()
-    #: The network is another one, or more is known of it.
+    #: The network has changed, or more is known about it.
     updated = Signal()
     #: The network was looked up.
     looked_up = Signal()
@@ -99,7 +99,7 @@ class NetworkChooser(QObject):
 
     @property
     def name(self) -> str:
-        """The name of the chosen network, for people."""
+        """The name of the chosen network, as shown to users."""
         return self.facts.network.name if self.facts else self.choice.label
 
     def places(self) -> list[tuple[str, str]]:
@@ -108,7 +108,7 @@ class NetworkChooser(QObject):
         return [("basedir", base)] if base else []
 
     def to_save(self) -> list[dict]:
-        """What a workflow has to say of a network that is not listed."""
+        """What a workflow has to save about a network that is not listed."""
         return self._chosen.choice_as_settings(self.places())
 
     def relocate(self) -> bool:
@@ -117,7 +117,7 @@ class NetworkChooser(QObject):
         Returns
         -------
         bool
-            Whether it is another place.
+            Whether the place has changed.
         """
         # A file that was found stays the same wherever the workflow is saved.
         if not self.choice.relpath:
@@ -142,7 +142,7 @@ class NetworkChooser(QObject):
         )
         dialog.chosen.connect(self._use_other)
         dialog.finished.connect(self._forget_dialog)
-        # Not exec: a loop of its own would run in the middle of the workflow's.
+        # Not exec, since its event loop would run inside that of the workflow.
         dialog.open()
 
     def _forget_dialog(self):
@@ -187,7 +187,7 @@ class NetworkChooser(QObject):
         self._looking_up.start(look_up, self.choice)
 
     def look_again(self) -> None:
-        """Find out at once whether the file of a listed network has come or gone."""
+        """Check at once whether the file of a listed network was added or removed."""
         if self.choice.is_listed:
             self.facts = look_up(self.choice)
 
@@ -196,14 +196,14 @@ class NetworkChooser(QObject):
         return self.choice in (facts.choice, facts.pinned)
 
     def take_facts(self, facts: Facts) -> None:
-        """Take what was looked up in a thread."""
+        """Take over what was looked up in a thread."""
         self._pin(facts)
         self.facts = facts
         self._show()
         self.looked_up.emit()
 
     def take_result(self, facts: Facts, n_features: int | None) -> None:
-        """Take what is known after images were embedded."""
+        """Take over what is known after images were embedded."""
         self.facts = facts
         if n_features is not None:
             self._n_features = n_features
@@ -216,25 +216,25 @@ class NetworkChooser(QObject):
         self._show()
 
     def _pin(self, facts):
-        """Remember the very weights: other versions may have others by default."""
+        """Remember the exact weights, since versions differ in their defaults."""
         choice, pinned = self.choice, facts.pinned
         if choice != pinned:
             self._chosen.rename(pinned)
             self._owner.settingsHandler.remember(pinned, instead=choice)
 
     def stop_looking_up(self) -> None:
-        """Ignore what is being found out."""
+        """Ignore the result of a running lookup."""
         self._looking_up.cancel()
 
     def close(self) -> None:
-        """Close the window and ignore what still runs in a thread."""
+        """Close the window and ignore the results of running threads."""
         self.stop_looking_up()
         if self._dialog is not None:
             self._dialog.reject()
 
     @property
     def n_features(self) -> int | None:
-        """Length of the vectors, where it is known."""
+        """Length of the vectors, if it is known."""
         if self._n_features is None and self._is_default_layer and self.facts:
             return self.facts.network.n_features
         return self._n_features

@@ -13,7 +13,7 @@ from orangecontrib.imageanalytics.widgets.utils.two_texts import DetailedCombo
 class NetworkCombo(DetailedCombo):
     """The networks by name, with their details when the list is open.
 
-    Below a line are those of the user's own.
+    The user's own networks are below a line.
     """
 
     def __init__(self, parent=None):
@@ -23,7 +23,7 @@ class NetworkCombo(DetailedCombo):
         self.refresh()
 
     def refresh(self):
-        """Tell anew which networks are on this computer."""
+        """Update which networks are on this computer."""
         for index, network in enumerate(NETWORKS):
             facts = look_up(Choice(network.id))
             details = facts.describe(network.n_features)
@@ -41,6 +41,6 @@ class NetworkCombo(DetailedCombo):
         self.setMaxVisibleItems(self.count())
 
     def showPopup(self):
-        """Open the list as things are now."""
+        """Open the list, with up-to-date details."""
         self.refresh()
         super().showPopup()

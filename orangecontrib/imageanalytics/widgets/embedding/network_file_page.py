@@ -58,15 +58,15 @@ FOLDERS = "timm (config.json and model.safetensors), SavedModel of TensorFlow"
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a file before its network is tried.
+    """What is known about a file before its network is tried.
 
     Attributes
     ----------
     kind : Kind
     beside : str
-        Name of the file beside it that says what it expects; empty if there is none.
+        Name of the file beside it with its description; empty if there is none.
     values : dict
-        What that says, else what was given when the network was chosen before.
+        The description, or what the user gave when the network was chosen before.
     """
 
     kind: Kind
@@ -75,20 +75,20 @@ class Known:
 
 
 def read_known(path: str, given: dict | None) -> Known:
-    """Run in a thread: what a network is, and what it expects of an image.
+    """Run in a thread: find out what a network is, and what input it expects.
 
     Parameters
     ----------
     path : str
-        Of the network.
+        Path of the network.
     given : dict or None
-        What was said by hand when it was chosen before.
+        What the user entered when it was chosen before.
 
     Raises
     ------
     ModelError
-        When there is no such network, or the file beside it cannot be read or says
-        anything that cannot be meant.
+        When there is no such network, or the file beside it cannot be read or
+        contains values that make no sense.
     """
     if not os.path.exists(path):
         raise ModelError(f"There is no file {path}.")
@@ -127,7 +127,7 @@ def try_network(
 
 
 class FilePage(QWidget):
-    """A file or folder, and what its network expects of an image."""
+    """A file or folder, and the input that its network expects."""
 
     changed = Signal()
     taken = Signal(object)
@@ -216,7 +216,7 @@ class FilePage(QWidget):
 
     @property
     def form(self) -> QWidget:
-        """What is asked about the network."""
+        """The form with questions about the network."""
         return self.forms.currentWidget()
 
     # The file ---------------------------------------------------------------------
@@ -243,7 +243,7 @@ class FilePage(QWidget):
             self.set_file(os.path.normpath(path))
 
     def set_file(self, path: str):
-        """Show a file or folder and what is known of its network."""
+        """Show a file or folder and what is known about its network."""
         self.path = path
         self.path_edit.setText(path)
         self.path_edit.setToolTip(path)
@@ -316,11 +316,11 @@ class FilePage(QWidget):
         return self._trying.busy
 
     def values(self) -> dict:
-        """What the form says, with the keys of the file that could say it."""
+        """The values in the form, with the keys of a description file."""
         return self.form.values()
 
     def take(self, needed: TrustNeededError | None = None):
-        """Hand the network over if it works.
+        """Choose the network if it works.
 
         Parameters
         ----------
@@ -354,6 +354,6 @@ class FilePage(QWidget):
         self.question = ask_to_trust(self, error, False, answered)
 
     def stop(self):
-        """Await nothing any more."""
+        """Stop waiting for results."""
         self._reading.cancel()
         self._trying.cancel()

@@ -31,7 +31,7 @@ class NamePage(QWidget):
 
     changed = Signal()
     taken = Signal(object)
-    #: Further names, as they are looked up
+    #: More names, as they are looked up
     found = Signal(tuple)
 
     def __init__(self):
@@ -73,7 +73,7 @@ class NamePage(QWidget):
         self._lookup: Background | None = None
 
     def start(self):
-        """Look up the names, of one family after the other."""
+        """Look up the names, one family after the other."""
         family = next(self._families, None)
         self._lookup = None
         if family is not None:
@@ -87,7 +87,7 @@ class NamePage(QWidget):
         return self._lookup is not None
 
     def stop(self):
-        """Await nothing any more."""
+        """Stop waiting for results."""
         if self._lookup is not None:
             self._lookup.cancel()
 
@@ -114,7 +114,7 @@ class NamePage(QWidget):
         self._count()
 
     def _select(self, id):
-        """Keep the choice while it is found, else Enter takes the first."""
+        """Keep the choice while it is found; otherwise Enter takes the first name."""
         row = self.model.row_of(id)
         if row < 0 and self.search.text().strip() and self.model.rowCount():
             row = 0
@@ -136,7 +136,7 @@ class NamePage(QWidget):
         self.count_label.setText(text)
 
     def eventFilter(self, watched, event):
-        """Arrow keys move in the list while one types."""
+        """Let arrow keys move in the list while the user types."""
         if event.type() == QEvent.KeyPress and event.key() in MOVES:
             QApplication.sendEvent(self.view, event)
             return True
@@ -144,7 +144,7 @@ class NamePage(QWidget):
 
     @property
     def id(self) -> str:
-        """The chosen network; empty while there is none."""
+        """The id of the chosen network; empty if there is none."""
         return self.view.currentIndex().data(Qt.UserRole) or ""
 
     def is_ready(self) -> bool:
@@ -152,6 +152,6 @@ class NamePage(QWidget):
         return bool(self.id)
 
     def take(self):
-        """Hand over the chosen network."""
+        """Emit the chosen network."""
         if self.is_ready():
             self.taken.emit(Choice(self.id))

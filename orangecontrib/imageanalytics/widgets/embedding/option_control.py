@@ -13,11 +13,11 @@ class OptionControl:
     """
 
     def set_value(self, value: str) -> None:
-        """Show a value; emits nothing."""
+        """Show a value without emitting signals."""
         raise NotImplementedError
 
     def show_network(self, choice: Choice, facts: Facts | None) -> None:
-        """Follow the network: what can be chosen, or what the default is.
+        """Adapt the choices and the default to the network.
 
         Parameters
         ----------
@@ -27,4 +27,4 @@ class OptionControl:
         """
 
     def stop(self) -> None:
-        """Ignore what still runs in a thread."""
+        """Ignore the results of running threads."""

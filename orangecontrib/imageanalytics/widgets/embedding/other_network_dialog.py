@@ -1,4 +1,4 @@
-"""The window in which a network of one's own is chosen, by name or from a file."""
+"""The window in which users choose their own network, by name or from a file."""
 
 from AnyQt.QtCore import QSize, Qt, Signal
 from AnyQt.QtWidgets import QDialog, QDialogButtonBox, QTabWidget, QVBoxLayout
@@ -8,12 +8,12 @@ from orangecontrib.imageanalytics.widgets.embedding.network_name_page import Nam
 
 
 class OtherNetworkDialog(QDialog):
-    """Lets choose any network of torchvision and timm, or a file.
+    """Lets the user choose any network of torchvision or timm, or a file.
 
     Parameters
     ----------
     folder : str
-        In which files are looked for first.
+        The folder in which file dialogs start.
     own : sequence of Choice
         Networks that were chosen before.
     parent : QWidget, optional
@@ -42,7 +42,7 @@ class OtherNetworkDialog(QDialog):
         self._update()
         em = self.fontMetrics().horizontalAdvance("m")
         size = QSize(42 * em, max(self.sizeHint().height(), 36 * em))
-        # With large fonts, too, its buttons and its title have to be reached.
+        # Its buttons and title must be reachable with large fonts, too.
         self.resize(size.boundedTo(0.9 * self.screen().availableGeometry().size()))
         self.by_name.search.setFocus()
         self.by_name.start()
@@ -63,7 +63,7 @@ class OtherNetworkDialog(QDialog):
         self.tabs.setTabEnabled(0, not self.from_file.is_busy)
 
     def use(self):
-        """Take what is chosen, if that works."""
+        """Accept the choice if it works."""
         if self.use_button.isEnabled():
             self.tabs.currentWidget().take()
 
@@ -72,7 +72,7 @@ class OtherNetworkDialog(QDialog):
         self.accept()
 
     def done(self, result):
-        """Close, and leave to itself what still runs in a thread."""
+        """Close the window; running threads end by themselves."""
         self.by_name.stop()
         self.from_file.stop()
         super().done(result)

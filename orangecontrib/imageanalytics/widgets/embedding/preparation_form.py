@@ -1,4 +1,4 @@
-"""Forms for what the owner of a network's file knows about it."""
+"""Forms in which the owner of a network's file describes the network."""
 
 from AnyQt.QtCore import QStringListModel, Qt
 from AnyQt.QtWidgets import (
@@ -21,7 +21,7 @@ from orangecontrib.imageanalytics.widgets.utils.form_parts import (
 
 RANGES = (("0 to 1", 1), ("0 to 255", 255))
 CHANNELS = (("RGB", "RGB"), ("BGR", "BGR"))
-# Where to start from: what most networks that learned from ImageNet expect.
+# Initial values: those that most networks trained on ImageNet expect.
 IMAGENET = {
     "size": 224,
     "range": 1,
@@ -87,7 +87,7 @@ class PreparationForm(QWidget):
         }
 
     def _rescale(self):
-        """Let what we proposed, but not what was typed, follow the scale."""
+        """Convert proposed values, but not typed ones, to the scale."""
         top = self.range_combo.currentData()
         for spins, key in ((self.mean_spins, "mean"), (self.std_spins, "std")):
             for spin, value in zip(spins, IMAGENET[key], strict=True):
@@ -97,7 +97,7 @@ class PreparationForm(QWidget):
 
 
 class ArchitectureForm(QWidget):
-    """Of which architecture the weights in a file are."""
+    """The architecture of the weights in a file."""
 
     def __init__(self):
         super().__init__()
@@ -124,7 +124,7 @@ class ArchitectureForm(QWidget):
         _add_rows(self, rows)
 
     def add_names(self, names: tuple[str, ...]):
-        """Offer networks while one types."""
+        """Offer networks while the user types."""
         self._names.setStringList([*self._names.stringList(), *names])
 
     def show_values(self, values: dict):

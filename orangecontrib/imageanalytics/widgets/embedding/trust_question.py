@@ -28,9 +28,9 @@ def ask_to_trust(
     ----------
     parent : QWidget
     needed : TrustNeededError
-        Raised when it was to be opened.
+        The error from the attempt to open it.
     by_workflow : bool
-        Whether it was not chosen by the user but by the workflow.
+        Whether the workflow and not the user has chosen it.
     answered : callable
         Called once, with whether it may.
 
@@ -56,13 +56,13 @@ def ask_to_trust(
     question.setEscapeButton(no)
     question.setAttribute(Qt.WA_DeleteOnClose)
     question.finished.connect(lambda _: answered(question.clickedButton() is yes))
-    # Not exec: a loop of its own would run in the middle of the workflow's.
+    # Not exec, since its event loop would run inside that of the workflow.
     question.open()
     return question
 
 
 def _shown(path: str) -> str:
-    """Without characters that would turn the text around or break it."""
+    """Remove characters that would reverse or break the text."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in path)
 
 

@@ -34,14 +34,14 @@ TIP = (
 class FolderChoice(QWidget):
     """A list of recent folders, buttons, and the list of folders if there are several.
 
-    It shows what `show_folders` is given, and tells what the user asks for.
+    It shows the folders given to `show_folders`, and emits the user's requests.
     """
 
-    #: Folders, each a path or a RecentPath, to be read in place of those that are.
+    #: Folders, each a path or a RecentPath, to be read instead of the present ones.
     chosen = Signal(list)
-    #: Paths of the folders to be read, too.
+    #: Paths of additional folders to be read.
     added = Signal(list)
-    #: Rows of the folders not to be read any more.
+    #: Rows of the folders that should no longer be read.
     removed = Signal(list)
     reload = Signal()
 
@@ -127,7 +127,7 @@ class FolderChoice(QWidget):
         ----------
         recent : RecentFolders
         problems : dict of str to str, optional
-            What is to be said of some folders.
+            Notes about some folders.
         """
         icon = QFileIconProvider().icon(QFileIconProvider.Folder)
         self.combo.clear()
@@ -197,14 +197,14 @@ def short_name(path: str) -> str:
 
 
 def dropped_folders(data: QMimeData) -> list[str]:
-    """The paths of folders that are dropped; none if there is anything else."""
+    """The paths of dropped folders; empty if anything else is dropped."""
     urls = data.urls()
     paths = [url.toLocalFile() for url in urls if url.isLocalFile()]
     return paths if len(paths) == len(urls) and all(map(os.path.isdir, paths)) else []
 
 
 def adds_to_others(event: QDropEvent) -> bool:
-    """Whether what is dropped is to be added, for which Shift is held."""
+    """Whether dropped folders should be added, that is, whether Shift is held."""
     # The name of the method differs between Qt 5 and 6.
     modifiers = getattr(event, "modifiers", None) or event.keyboardModifiers
     return bool(modifiers() & Qt.ShiftModifier)

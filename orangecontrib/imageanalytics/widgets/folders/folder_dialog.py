@@ -11,9 +11,9 @@ def make_folder_dialog(parent, title: str, start: str) -> QFileDialog:
     ----------
     parent : QWidget
     title : str
-        Of the window.
+        Title of the window.
     start : str
-        The folder whose folders are shown.
+        The folder whose subfolders are shown.
     """
     dialog = QFileDialog(parent, title, start)
     # The dialogs of the desktops choose one folder at a time.

@@ -1,4 +1,4 @@
-"""Looks at folders from time to time, in a thread."""
+"""Check folders for changes from time to time, in a thread."""
 
 import logging
 import time
@@ -15,17 +15,18 @@ log = logging.getLogger(__name__)
 
 class FolderWatcher(QObject):
     """
-    Tells what changes in folders.
+    Reports changes in folders.
 
-    It looks by itself, since network drives do not tell of changes, and the systems
-    that do so limit the number of folders. Looks that take long come less often.
+    It compares folders itself, since network drives do not report changes, and the
+    systems that do so limit the number of folders. Looks that take long are less
+    frequent.
 
     Attributes
     ----------
     interval : float
         Seconds between two looks.
     settling : float
-        The same while files are being written.
+        Seconds between two looks while files are being written.
     share : float
         The greatest part of the time that looks may take.
     """
@@ -50,13 +51,13 @@ class FolderWatcher(QObject):
         return self._watch is not None
 
     def start(self, watch: FolderWatch) -> None:
-        """Watch folders in place of those before."""
+        """Watch folders instead of the previous ones."""
         self.stop()
         self._watch = watch
         self._wait(self.interval)
 
     def take(self, changes: Changes) -> None:
-        """Tell from now on what differs from these."""
+        """From now on, report differences from these changes."""
         if self._watch is None:
             return
         # A look that is under way compares with what was taken before.
@@ -65,7 +66,7 @@ class FolderWatcher(QObject):
         self._wait(self.interval)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._timer.stop()
         self._background.cancel()
         if self._watch is not None:
@@ -73,7 +74,7 @@ class FolderWatcher(QObject):
         self._watch = None
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop permanently."""
         self.stop()
         end_task(self._background)
 

@@ -64,17 +64,17 @@ class OWFoldersBase(OWUrlDropBase, openclass=True):
         self.set_folders([path])
 
     def set_folders(self, paths: list):
-        """Read these folders in place of those that are read."""
+        """Read these folders instead of the present ones."""
         self.recent.set(paths, self._places())
         self._folders_changed()
 
     def add_folders(self, paths: list):
-        """Read these folders, too."""
+        """Read additional folders."""
         self.recent.add(paths, self._places())
         self._folders_changed()
 
     def remove_folders(self, rows: list[int]):
-        """Do not read some of the folders any more; nothing happens to them."""
+        """Stop reading some of the folders, which themselves stay as they are."""
         self.recent.remove(rows)
         self._folders_changed()
 

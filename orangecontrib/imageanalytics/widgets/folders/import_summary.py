@@ -1,4 +1,4 @@
-"""What Import Images says of what it has found."""
+"""Texts of Import Images about the images that it has found."""
 
 from collections.abc import Iterable
 
@@ -16,12 +16,12 @@ SKIPPED, LEFT_OUT, UNMATCHED = "#skipped", "#left-out", "#unmatched"
 
 def summary(importer: ImportImages, table: Table | None, n_folders: int) -> str:
     """
-    How many images there are, and what was not taken, with links to lists of it.
+    The number of images, and of files that were left out, with links to lists of them.
 
     Parameters
     ----------
     importer : ImportImages
-        What has made the table.
+        The importer that has made the table.
     table : Orange.data.Table or None
         None if there are no images.
     n_folders : int
@@ -66,7 +66,7 @@ def show_unmatched(names: list[str], parent: QWidget) -> None:
 
 
 def folder_notes(missing: Iterable[OSError], contained: Iterable[str] = ()) -> dict:
-    """What is to be said of some folders in a list of them, by their paths."""
+    """Notes about some folders in the list, by their paths."""
     notes = dict.fromkeys(contained, "inside another folder")
     for error in missing:
         is_gone = isinstance(error, FileNotFoundError)
@@ -75,7 +75,7 @@ def folder_notes(missing: Iterable[OSError], contained: Iterable[str] = ()) -> d
 
 
 def news(changes: Changes) -> str:
-    """What has changed in folders, in a few words."""
+    """A short text about changes in folders."""
     counts = (
         (changes.n_new, "new"),
         (changes.n_changed, "changed"),

@@ -1,4 +1,4 @@
-"""The choice of how the class of an image is told by the name of its file."""
+"""The choice of how to find the class of an image in the name of its file."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -56,9 +56,9 @@ _ROWS = 6
 
 
 class NamePatternChoice(QWidget):
-    """A list of presets, a field for a pattern, and what it makes of the names.
+    """A list of presets, a field for a pattern, and the classes that it finds.
 
-    Patterns are tried in a thread while they are typed.
+    Patterns are tried in a thread while the user types.
     """
 
     #: The user has chosen a pattern, and it is valid.
@@ -117,7 +117,7 @@ class NamePatternChoice(QWidget):
         return self.combo.currentText() if is_preset else self._pattern
 
     def set_pattern(self, pattern: str) -> None:
-        """Show a pattern and what it does; emits nothing."""
+        """Show a pattern and its effect without emitting signals."""
         self._pattern = pattern
         is_preset = pattern in PRESETS
         self.combo.setCurrentIndex(self.combo.findData(pattern if is_preset else ""))
@@ -127,7 +127,7 @@ class NamePatternChoice(QWidget):
         self._try(is_final=False)
 
     def set_names(self, names: Sequence[str]) -> None:
-        """Show what becomes of these names of files."""
+        """Show the classes of these names of files."""
         self._names = names
         # A pattern that was entered a moment ago is tried on these names instead.
         self._try(is_final=self._is_final and self._trying.busy)
@@ -141,7 +141,7 @@ class NamePatternChoice(QWidget):
             part.setStyleSheet(style)
 
     def close_threads(self) -> None:
-        """Stop what is being tried, for good."""
+        """Stop trying patterns permanently."""
         self._cancelled.set()
         end_task(self._trying)
 
@@ -162,7 +162,7 @@ class NamePatternChoice(QWidget):
         return self.combo.currentData() or self.field.text().strip()
 
     def _try(self, is_final: bool) -> None:
-        """Try what is entered; what was tried before is of no interest any more."""
+        """Try the entered pattern instead of any previous one."""
         self._is_final = is_final
         self._cancelled.set()
         self._trying.cancel()

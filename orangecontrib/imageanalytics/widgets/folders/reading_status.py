@@ -1,4 +1,4 @@
-"""What a widget says of the images that it has read, or is reading."""
+"""The status of a widget that reads images, or has read them."""
 
 from AnyQt.QtCore import Qt, Signal
 from AnyQt.QtWidgets import (
@@ -72,12 +72,12 @@ class ReadingStatus(QWidget):
         self.stack.setCurrentIndex(0)
 
     def show_progress(self, percent: int, text: str) -> None:
-        """Show how much is done, from 0 to 100."""
+        """Show the progress, from 0 to 100."""
         self.bar.setValue(percent)
         self.progress_label.setText(text)
         self.stack.setCurrentIndex(1)
 
     def show_news(self, text: str) -> None:
-        """Offer news by a button with this text; without one, there are none."""
+        """Show a button with this text to load news; an empty text hides it."""
         self.news_button.setText(text)
         self.news_button.setVisible(bool(text))

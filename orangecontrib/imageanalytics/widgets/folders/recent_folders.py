@@ -13,15 +13,15 @@ class RecentFolders:
     """
     The folders that are read, followed by recent ones.
 
-    Nothing here looks at the disk, which a drive that is away would hold up. `located`
-    does, in a thread.
+    Nothing here accesses the disk, since drives that are not available would block.
+    Only `located` does, in a thread.
 
     Parameters
     ----------
     stored : list of RecentPath
-        As it was saved; what is no RecentPath is dropped.
+        The saved setting; anything but a RecentPath is dropped.
     n_read : int
-        How many of them are read.
+        The number of those that are read.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class RecentFolders:
         return self.paths[: self.n_read]
 
     def set(self, folders: Iterable[str | RecentPath], places: Places) -> None:
-        """Read these folders, and no others."""
+        """Read only these folders."""
         chosen: list[RecentPath] = []
         for folder in folders:
             known = isinstance(folder, RecentPath)
@@ -54,11 +54,11 @@ class RecentFolders:
         self._read_first(chosen)
 
     def add(self, folders: Iterable[str | RecentPath], places: Places) -> None:
-        """Read these folders, too."""
+        """Read additional folders."""
         self.set([*self.read, *folders], places)
 
     def remove(self, rows: Iterable[int]) -> None:
-        """Do not read some of the folders any more, counted from 0."""
+        """Stop reading some of the folders, which are counted from 0."""
         rows = set(rows)
         kept = [recent for row, recent in enumerate(self.read) if row not in rows]
         self._read_first(kept)
@@ -74,19 +74,19 @@ class RecentFolders:
         del self.paths[max(MOST, self.n_read) :]
 
     def locate(self, folders: list[RecentPath]) -> None:
-        """Replace those that are read by what `located` has found."""
+        """Replace the folders that are read by those that `located` has found."""
         self.paths[: self.n_read] = folders
         self._is_located = True
 
     def start_from(self, places: Places) -> None:
-        """Say where the folders that are read lie, seen from places that changed."""
+        """Update the folders that are read after search places have changed."""
         # Before, their absolute paths may be those of another computer.
         if self._is_located:
             self.locate([recent_folder(recent.abspath, places) for recent in self.read])
 
 
 def recent_folder(path: str, places: Places) -> RecentPath:
-    """A folder, seen from the first of some places that it lies in."""
+    """A folder, relative to the first of some places that contain it."""
     path = os.path.normpath(path)
     for name, base in places:
         # RecentPath.create does not see a workflow saved among the images.
@@ -107,7 +107,7 @@ def located(folders: Iterable[RecentPath], places: Places) -> list[RecentPath]:
     Returns
     -------
     list of RecentPath
-        One for each; those that are not found are as they were.
+        One for each; those that are not found are unchanged.
     """
     return [_located(recent, places) for recent in folders]
 

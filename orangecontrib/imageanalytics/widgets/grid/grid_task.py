@@ -19,14 +19,14 @@ from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
 
 #: Images whose headers are read to find out which shape most of them have.
 N_SAMPLED = 50
-#: Cells are at most so much wider than high, or higher than wide.
+#: The largest ratio of a cell's longer to its shorter side.
 MAX_ASPECT = 2.0
 
 
 @dataclass(frozen=True)
 class Task:
     """
-    What is to be laid out.
+    The input of the layout.
 
     Attributes
     ----------
@@ -35,13 +35,13 @@ class Task:
     rows : numpy.ndarray of int
         Its rows that have images.
     sources : sequence of str
-        Where these are from.
+        Sources of these images.
     layout : str
         As for `ImageGrid`.
     size : (int, int) or None
         Columns and lines; None fits them to the window.
     window : (int, int, int)
-        Width and height of the window, and of the labels below an image.
+        Width and height of the window, and height of the labels below an image.
     grid : ImageGrid or None
         A grid of these rows that was made before.
     aspect : float or None
@@ -66,7 +66,7 @@ def lay_out(task: Task, state) -> tuple[ImageGrid, float]:
     ----------
     task : Task
     state : TaskState
-        Hears how far it is, and says whether to stop.
+        Receives the progress, and says whether to stop.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def fitting_size(
     count: int, window: tuple[int, int, int], aspect: float
 ) -> tuple[int, int]:
     """
-    The size of a grid whose images get the most room in a window.
+    The size of the grid that makes images largest in a window.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def image_rooms(
     Returns
     -------
     numpy.ndarray, shape (n,)
-        In points; negative where labels take more than there is.
+        In points; negative where labels take more than the available height.
     """
     width = window[0] / np.asarray(columns)
     label = np.where(width >= GridGeometry.min_labelled, window[2], 0)
@@ -163,7 +163,7 @@ def typical_aspect(sources: Sequence[str], report) -> float:
     Parameters
     ----------
     sources : sequence of str
-        Where images are from. Only files are read.
+        Sources of the images. Only files are read.
     report : callable
         Called before each.
 

@@ -27,8 +27,8 @@ FAILED = "The images could not be laid out. The message below says why."
 MIN_SIZE, MAX_SIZE = 1, 1000
 # While a window is resized, the grid waits until its size is settled.
 SETTLE_MS = 400
-WORTH_IT = 1.1  # images larger by this are worth another grid
-# Before the window is laid out, its widgets have sizes of no meaning.
+WORTH_IT = 1.1  # a new grid is made if it enlarges images by this factor
+# Before the window is laid out, the sizes of its widgets have no meaning.
 USUAL_WINDOW = 800, 720
 
 
@@ -36,8 +36,8 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
     """
     Lays images out in a thread.
 
-    The widget has the settings `layout_method`, `auto_size`, `columns` and `rows`, the
-    view, and says what is to be laid out: `data`, `_imaged` and `_sources`. The result
+    The widget has the view, the settings `layout_method`, `auto_size`, `columns` and
+    `rows`, and the input of the layout: `data`, `_imaged` and `_sources`. The result
     is in `grid`, and `_show_grid` and `_finish` are called with it.
     """
 
@@ -142,7 +142,7 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
             layout=self.layout_method,
             size=None if self.auto_size else (self.columns, self.rows),
             window=self._window(),
-            # A copy, for a task that was cancelled may not have ended yet.
+            # A copy, since a cancelled task may not have ended yet.
             grid=copy.copy(self.grid),
             aspect=self._image_aspect,
         )
@@ -162,7 +162,7 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
         )
 
     def on_partial_result(self, fraction: float):
-        """Tell how far the work is."""
+        """Show the progress of the work."""
         self._on_progress(fraction)
 
     def on_done(self, result: tuple[ImageGrid, float]):
@@ -200,15 +200,17 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
         self.Information.stopped()
         self.run_button.setText("Start")
         self.run_button.setEnabled(True)
-        self._finish("" if self.grid is not None else "Stopped. Start begins anew.")
+        self._finish(
+            "" if self.grid is not None else "Stopped. Press Start to begin again."
+        )
 
     def cancel(self):
-        """Stop the work, if there is any."""
+        """Stop any running work."""
         self.run_button.setEnabled(False)
         super().cancel()
 
     def _fit_window(self):
-        """Take the shape of the window, if the images get larger by it."""
+        """Adapt the grid to the window if this makes the images larger."""
         is_whole = self.view.isVisible() and self.view.scale() == 1
         if not self.auto_size or not is_whole or not self._shown.size or self.task:
             return

@@ -1,4 +1,4 @@
-"""The part of Image Grid that says how its images look."""
+"""The part of Image Grid that controls the look of its images."""
 
 import math
 
