@@ -324,7 +324,7 @@ FORMATS = (
         loose=True,
         vouched=True,
     ),
-    # Formats that users may take for images, or that programs can export in better ways.
+    # Formats that users may take for images, or that have better export formats.
     Format("Zeiss CZI", rb"ZISRAWFILE", refused="export it as OME-TIFF"),
     Format("Leica LIF", rb"p\0\0\0....\*", refused="export it as OME-TIFF"),
     Format("Nikon ND2", rb"\xda\xce\xbe\x0a", refused="export it as OME-TIFF"),

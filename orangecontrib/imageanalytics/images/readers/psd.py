@@ -1,9 +1,9 @@
 """Photoshop's PSD and PSB: the merged image that is stored beside the layers.
 
 Photoshop puts transparent parts on white. Other programs do not; this can be detected,
-since colours are then darker than their share of white alone. Channels after the colours
-are selections and spot colours, except that the first one is opacity if the number of
-layers is negative. (Adobe Photoshop File Formats Specification.)
+since colours are then darker than their share of white alone. Channels after the
+colours are selections and spot colours, except that the first one is opacity if the
+number of layers is negative. (Adobe Photoshop File Formats Specification.)
 """
 
 from __future__ import annotations
