@@ -320,13 +320,11 @@ class Looks:
 
     def take_other_network(self, folder: str):
         """Take the dialog for other networks than those that are listed."""
-        from orangecontrib.imageanalytics.widgets.utils.other_network_dialog import (
-            OtherNetworkDialog,
-        )
+        from orangecontrib.imageanalytics.widgets.embedding import other_network_dialog
 
         if not self.wanted("other"):
             return
-        dialog = OtherNetworkDialog(folder)
+        dialog = other_network_dialog.OtherNetworkDialog(folder)
         self.shoot(dialog, "other-names", lambda: not dialog.by_name.busy)
         dialog.tabs.setCurrentIndex(1)
         self.shoot(dialog, "other-file")

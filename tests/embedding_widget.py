@@ -15,13 +15,13 @@ from Orange.widgets.tests.base import WidgetTest
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.networks.registry import NETWORKS
-from orangecontrib.imageanalytics.widgets.owimageembedding import OWImageEmbedding
-from orangecontrib.imageanalytics.widgets.utils import embedding_task
-from orangecontrib.imageanalytics.widgets.utils.consent import Consent
-from orangecontrib.imageanalytics.widgets.utils.network_choice import Choice
-from orangecontrib.imageanalytics.widgets.utils.other_network_dialog import (
+from orangecontrib.imageanalytics.widgets.embedding import embedding_task
+from orangecontrib.imageanalytics.widgets.embedding.consent import Consent
+from orangecontrib.imageanalytics.widgets.embedding.network_choice import Choice
+from orangecontrib.imageanalytics.widgets.embedding.other_network_dialog import (
     OtherNetworkDialog,
 )
+from orangecontrib.imageanalytics.widgets.owimageembedding import OWImageEmbedding
 
 #: What the networks in files expect.
 VALUES = MappingProxyType({"size": 40, "mean": [0.5] * 3, "std": [0.2] * 3})

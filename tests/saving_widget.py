@@ -10,7 +10,7 @@ from AnyQt.QtWidgets import QFileDialog
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.save_images import Encoding
 from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
-from orangecontrib.imageanalytics.widgets.utils.saving_folder import SavingFolder
+from orangecontrib.imageanalytics.widgets.saving.saving_folder import SavingFolder
 
 NAMES = [f"{'first' if n < 3 else 'second'}/photo {n}.png" for n in range(6)]
 

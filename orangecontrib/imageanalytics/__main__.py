@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class UsageError(Exception):
-    """The command line asks for what does not exist."""
+    """The command line asks for something that does not exist."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -268,7 +268,7 @@ def embed(options: argparse.Namespace) -> int:
 
 
 def _embed(embedder, table):
-    """The rows that have vectors, with these; None if there are none."""
+    """The rows that have vectors, with the vectors; None if there are none."""
     try:
         with embedder, _progress("Embedding", len(table), " images") as advance:
             # Loads the network if it is needed: not if all vectors are known.
@@ -312,7 +312,7 @@ def _summary(options, statistics, skipped, reader) -> str:
 
 
 def _counted(reasons: list[tuple[str, str]]) -> str:
-    """How many files there are of which reason."""
+    """The number of files for each reason."""
     if not reasons:
         return "0"
     counts = Counter(reason for _, reason in reasons).most_common()
@@ -331,7 +331,7 @@ def _model_text(options) -> str:
 
 
 def models(options: argparse.Namespace) -> int:
-    """List the registry, of which the first is the default; or search by name."""
+    """List the registry, with the default network first, or search by name."""
     if options.text is not None:
         return _search(options.text)
     heading = ("MODEL", "VECTOR", "INPUT", "HERE", "DOWNLOAD", "LICENCE", "DESCRIPTION")
@@ -441,7 +441,7 @@ def _progress(label: str, total: float, unit: str) -> Iterator[Callable]:
 
 
 def _tell(text: str, stream: TextIO | None = None) -> None:
-    """Write a line; what nobody reads any longer is dropped."""
+    """Write a line; ignore it if nobody reads the output any longer."""
     stream = stream or sys.stdout
     try:
         tqdm.write(text, file=stream)
@@ -456,7 +456,7 @@ def _show_warning(message, *_, **__) -> None:
 
 @contextmanager
 def _without_library_messages() -> Iterator[None]:
-    """Keep out what readers of images say: it does not name the file."""
+    """Hide the messages of image libraries, which do not name the file."""
     warnings.filterwarnings("ignore", module="PIL|pydicom|tifffile")
     for name in ("PIL", "pydicom", "tifffile"):
         logging.getLogger(name).addHandler(logging.NullHandler())

@@ -1,4 +1,4 @@
-"""Where the package keeps what it can compute or fetch again, and what it cannot."""
+"""Folders for data that can be computed or fetched again, and for other data."""
 
 import os
 import sqlite3
@@ -26,7 +26,7 @@ def user_cache():
 
 
 def user_data():
-    """Folder for what cannot be computed or fetched again.
+    """Folder for data that cannot be computed or fetched again.
 
     It lies in Orange's own data folder, which all versions of Orange share, unless
     the environment variable ``ORANGE_IMAGEANALYTICS_CACHE_DIR`` names another. The
@@ -46,14 +46,14 @@ def user_data():
 
 
 def cannot_be_cleared(path: str, error: sqlite3.Error) -> OSError:
-    """What says why a database of the cache cannot be cleared.
+    """Make the error that says why a database of the cache cannot be cleared.
 
     Parameters
     ----------
     path : str
-        Of the database.
+        Path of the database.
     error : sqlite3.Error
-        What was raised.
+        The error that was raised.
     """
     locked = "locked" in str(error)
     reason = "another program is using it; try again later" if locked else error

@@ -57,11 +57,11 @@ class Entry:
     source : str
         Path or URL.
     lines : tuple of str
-        What is written below it.
+        The text below it.
     color : str
-        Of its frame, as ``#rrggbb``; "" for no frame.
+        Color of its frame, as ``#rrggbb``; "" for no frame.
     group : str or None
-        The heading that it stands under. Entries of a group follow each other.
+        The heading above it. Entries of a group follow each other.
     """
 
     source: str
@@ -73,7 +73,7 @@ class Entry:
 @dataclass(frozen=True)
 class Key:
     """
-    What a colour stands for.
+    An entry of the legend: the meaning of a colour.
 
     Attributes
     ----------
@@ -108,10 +108,10 @@ class ContactSheet:
     edge : int
         Size of the images, in 1/96 inch.
     columns : int or None
-        Width of a grid, in cells; None for lines that are as long as the page is wide.
+        Width of a grid, in cells; None for lines that fill the width of the page.
     cells : sequence of int or None
-        In a grid: for each entry its cell, counted line by line, ascending. None for
-        one after the other.
+        In a grid, the cell of each entry, counted line by line, in ascending order.
+        None to fill the cells one after the other.
     crop : bool
         Whether a square is cut from the middle of each image.
     intensity : "auto", "full" or (float, float)
@@ -141,14 +141,14 @@ class ContactSheet:
 
     def lines(self, numbers: range, columns: int) -> list[list[int | None]]:
         """
-        How entries stand in lines.
+        Arrange entries in lines.
 
         Parameters
         ----------
         numbers : range
             Which entries.
         columns : int
-            Length of a line; of no effect in a grid, which has its own.
+            Length of a line. It has no effect in a grid, which has its own.
 
         Returns
         -------
@@ -172,7 +172,7 @@ class ContactSheet:
 @dataclass(frozen=True)
 class Written:
     """
-    What became of a sheet.
+    The result of writing a sheet.
 
     Attributes
     ----------
@@ -203,8 +203,8 @@ def write_html(
     overwrite : bool
         Whether to replace a file that exists.
     callback : callable
-        Called several times a second with the number of images done and of all. What
-        it raises stops the work, and nothing is written.
+        Called several times a second with the number of images done and of all
+        images. An exception that it raises stops the work, and nothing is written.
 
     Returns
     -------
@@ -254,7 +254,7 @@ def load_images(
     Yields
     ------
     PIL.Image.Image or ImageError
-        In the order of `numbers`: mode RGB, or why an image cannot be read.
+        In the order of `numbers`: an image in mode RGB, or why it cannot be read.
     """
     sources = [sheet.entries[number].source for number in numbers]
     remote = any(is_remote(source) for source in sources)

@@ -1,7 +1,7 @@
-"""Vectors as columns of a table: an embedding is a transformation of its images.
+"""Columns of a table that hold vectors and know how these are computed.
 
-The columns know how they were computed, so whatever transforms another table to
-their domain (a trained model, Apply Domain) embeds the images of that table.
+Whatever transforms another table to the domain of these columns, such as a trained
+model or Apply Domain, therefore embeds the images of that table.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from orangecontrib.imageanalytics.networks.spec import (
 )
 from orangecontrib.imageanalytics.networks.stoppable import POLL, StoppableWork
 
-#: Called with the number of images whenever a transformation embeds some; gives
-#: the callback that is told the fraction done and may raise `Cancelled`. Programs
-#: with windows set it to show what keeps them busy.
+#: Called with the number of images whenever a transformation embeds some. Returns
+#: the callback that receives the fraction done and may raise `Cancelled`. Programs
+#: with windows set it to show progress.
 watch: Callable[[int], AbstractContextManager[Callable[[float], None]]]
 watch = lambda _n_images: contextlib.nullcontext(lambda _fraction: None)  # noqa: E731
 
-# For how long the network of a transformation is kept for the next.
+# How long the network of a transformation is kept for the next one.
 KEPT_SECONDS = 30
 
 # Copied at once, so that vectors in another order are not held a second time.
@@ -55,18 +55,18 @@ _last = threading.local()
 
 @dataclass(frozen=True)
 class EmbedImages:
-    """What the columns of one embedding share: how they are computed.
+    """The computation that the columns of one embedding share.
 
-    Pickles hold a few values, never weights. Two are equal when they give the same
-    image the same vector, wherever a file with the network lies.
+    Pickles hold a few values, never weights. Two objects are equal if they give the
+    same image the same vector, even if their network files are in different places.
 
     Attributes
     ----------
     column : str
-        Name of the column with the images, wherever it is in a table.
+        Name of the column with the images, in any part of a table.
     spec : EmbeddingSpec
-        With a reference to the network. Another version of the package may have
-        other preprocessing for it.
+        Contains a reference to the network. Another version of the package may
+        preprocess images for it differently.
     """
 
     column: str
@@ -74,11 +74,11 @@ class EmbedImages:
 
     @classmethod
     def of(cls, spec: EmbeddingSpec, column: str) -> EmbedImages:
-        """How the images of a column are embedded."""
+        """The computation that a specification gives for a column of images."""
         return cls(column, spec.portable())
 
     def __setstate__(self, state: dict):
-        """As pickled, or as earlier versions did: with the values one by one."""
+        """Restore a pickle, also one of an earlier version with separate values."""
         if "spec" not in state:
             state = dict(state)
             column = state.pop("column")
@@ -92,19 +92,19 @@ class EmbedImages:
         Returns
         -------
         Embedded or None
-            None when the table has no such column, or nothing in it.
+            None when the table has no such column, or the column is empty.
 
         Raises
         ------
         DomainTransformationError
-            When images cannot be embedded since the network is not on this
-            computer, is another one by now, or fails.
+            When images cannot be embedded because the network is not on this
+            computer, has changed, or fails.
         """
         if isinstance(data, Instance):
             return self._embed_instance(data)
         try:
             sources = column_sources(data, self.column)
-        except ValueError:  # as Orange does where columns are missing
+        except ValueError:  # as Orange does when columns are missing
             return None
         if not any(sources):
             return None
@@ -139,24 +139,24 @@ class EmbedImages:
         return embedded
 
     def make_embedder(self) -> Embedder:
-        """What embeds so; it never downloads a network.
+        """Make an embedder for these columns; it never downloads a network.
 
         Raises
         ------
         ModelError, ValueError
-            When there is no such network, or its weights are others.
+            When there is no such network, or its weights have changed.
         """
         return Embedder(self.spec.found(), may_download=False)
 
 
 class _Preparation(StoppableWork):
-    """Makes an embedder; that takes seconds when torch has to be imported.
+    """Makes an embedder, which takes seconds if torch has to be imported.
 
     Parameters
     ----------
     compute : EmbedImages
     kept : Embedder or None
-        That of before for the same; whether it still holds is found out.
+        The previous embedder for the same computation. It is checked before reuse.
     """
 
     def __init__(self, compute: EmbedImages, kept: Embedder | None):
@@ -175,19 +175,19 @@ class _Preparation(StoppableWork):
 class _Keeper:
     """Keeps the network of the last transformation for a while.
 
-    Orange may ask for the same table several times, in parts, or row by row. One
-    thread at a time embeds: what it has embedded is in the cache for the others.
+    Orange may ask for the same table several times, in parts, or row by row. Only
+    one thread at a time embeds; the others find its vectors in the cache.
     """
 
     def __init__(self):
-        # The GUI's thread may come again while it shows a window.
+        # The GUI thread may call this again while it shows a window.
         self._lock = threading.RLock()
         self._kept = None
         self._timer = None
 
     @contextlib.contextmanager
     def lend(self, compute: EmbedImages, callback):
-        """An embedder; `callback` is called while another thread has it."""
+        """Lend an embedder; `callback` is called while another thread has it."""
         while not self._lock.acquire(timeout=POLL):
             callback(0)
         try:
@@ -207,7 +207,7 @@ class _Keeper:
             self._lock.release()
 
     def _drop(self):
-        # Whoever has the lock starts the time anew.
+        # The thread that has the lock restarts the timer.
         if self._lock.acquire(blocking=False):
             if self._kept is not None:
                 self._kept[1].close()
@@ -225,10 +225,10 @@ class EmbeddingFeature(SharedComputeValue):
     ----------
     compute_shared : EmbedImages
     index : int
-        Which one.
+        Index of the number.
     name : str
-        Of the column. Images that cannot be embedded have the value of a plain
-        column by this name, as a table has it that was saved in a file of text.
+        Name of the column. Images that cannot be embedded get their value from a
+        plain column of this name, which tables read from text files have.
     """
 
     def __init__(self, compute_shared: EmbedImages, index: int, name: str):
@@ -237,7 +237,7 @@ class EmbeddingFeature(SharedComputeValue):
         self.name = name
 
     def compute(self, data, shared_data):
-        """Its values for the rows of a table, nan where there is no vector.
+        """Values for the rows of a table, nan where there is no vector.
 
         Parameters
         ----------
@@ -283,7 +283,7 @@ def split_by_vectors(
     compute: EmbedImages | None = None,
     names: Sequence[str] = (),
 ) -> tuple[Table | None, Table | None]:
-    """The rows that have vectors, with these, and the others.
+    """Split a table into rows with vectors, which are appended, and the others.
 
     Parameters
     ----------
@@ -298,7 +298,7 @@ def split_by_vectors(
     Returns
     -------
     embedded, skipped : Table or None
-        None where there are no such rows.
+        None if there are no such rows.
     """
     has_vector = rows >= 0
     skipped = embedded = None
@@ -316,7 +316,7 @@ def split_by_vectors(
 
 
 def _mark_intensity(table: Table, compute: EmbedImages | None) -> None:
-    """Let the widgets that show the images show what the network has seen."""
+    """Make widgets show the images with the intensities that the network has seen."""
     variable = None if compute is None else table.domain[compute.column]
     if variable is None or column_intensity(variable) == compute.spec.intensity:
         return
@@ -338,7 +338,7 @@ def append_vectors(
     names: Sequence[str] = (),
     rows: np.ndarray | None = None,
 ) -> Table:
-    """A table with vectors as further attributes.
+    """Make a table with vectors as additional attributes.
 
     Parameters
     ----------
@@ -348,15 +348,15 @@ def append_vectors(
     compute : EmbedImages, optional
         How the vectors of other tables are computed; by default they are not.
     names : sequence of str, optional
-        Of the attributes. Unless there are as many as features, these are called
-        ``n0`` ... and are hidden from lists of attributes.
+        Names of the attributes. If their number differs from that of the features,
+        the attributes are called ``n0`` ... and are hidden from lists of attributes.
     rows : numpy.ndarray, optional
         int, shape (n rows of `data`,): the row of `vectors`; by default the same.
 
     Returns
     -------
     Table
-        Of the same class.
+        A table of the same class.
     """
     hidden = len(names) != vectors.shape[1]
     names = _column_names(data.domain, vectors.shape[1], names)
@@ -378,7 +378,7 @@ def append_vectors(
 
 
 def _beside(X, vectors: np.ndarray, rows: np.ndarray):
-    """Attributes and, to the right of them, vectors."""
+    """Attributes with vectors to the right of them."""
     if sparse.issparse(X):
         return sparse.hstack((X, vectors[rows]), "csr")
     # The numbers are float64: Orange's distances and trees refuse others.

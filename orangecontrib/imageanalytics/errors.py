@@ -1,4 +1,4 @@
-"""The exceptions of the package, in one place, and the gist of those of others."""
+"""The exceptions of the package, and a summary of those of other libraries."""
 
 
 class ImageAnalyticsError(Exception):
@@ -23,9 +23,9 @@ class TrustNeededError(ModelError):
     Parameters
     ----------
     path : str
-        Of the file.
+        Path of the file.
     sha256 : str
-        Of its content, in hexadecimal.
+        SHA-256 of its content, in hexadecimal.
     n_bytes : int
         Its length.
     modified : float
@@ -50,6 +50,6 @@ class Cancelled(ImageAnalyticsError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an exception of another library says, or its kind."""
+    """The first line of another library's error message, or the type of the error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

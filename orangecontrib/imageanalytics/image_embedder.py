@@ -52,7 +52,7 @@ __all__ = [
     "clear_cache",
 ]
 
-# What scripts for earlier versions of the add-on read.
+# Names that scripts written for earlier versions import from here.
 MODELS = {
     network.id: {
         "name": network.name,
@@ -69,17 +69,17 @@ MODELS = {
 
 @dataclass
 class _CallResult:
-    """What a call leaves beside its vectors."""
+    """The failures and statistics of a call."""
 
     failures: dict[str, str]
     statistics: Statistics | None
 
 
 class _EarlierMethods:
-    """What scripts for earlier versions of the add-on call."""
+    """Methods that scripts for earlier versions of the add-on call."""
 
     def is_local_embedder(self) -> bool:
-        """True: every network runs on this computer."""
+        """Always true, since every network runs on this computer."""
         return True
 
     @staticmethod
@@ -97,7 +97,7 @@ class _EarlierMethods:
         Returns
         -------
         embedded, skipped, n_skipped
-            As a call with a table.
+            The same as for a call with a table.
         """
         present = [vector for vector in embeddings_ if vector is not None]
         vectors = np.stack(present) if present else np.empty((0, 0))
@@ -121,7 +121,7 @@ class _EarlierMethods:
         Returns
         -------
         Table
-            Of the same class, with the further attributes ``n0`` ...
+            A table of the same class, with the additional attributes ``n0`` ...
         """
         return append_vectors(embedded_images, embeddings_)
 
@@ -142,16 +142,16 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
         ``"auto"``: a CUDA GPU, else Apple's, else the CPU. Or as torch names
         devices: ``"cpu"``, ``"cuda:1"``, ``"mps"``.
     batch_size : int, optional
-        Images that go through the network at once; by default as suits the
-        device. It does not change the vectors.
+        Number of images that go through the network at once. The default depends
+        on the device. It does not change the vectors.
     precision : {"float32", "float16", "bfloat16"}, optional
-        By default float16 on a GPU. On the CPU the shorter one for which the
-        processor has instructions, if that keeps the vectors of this network (cosine
-        similarity at least 0.999 on photos), else float32.
+        The default on a GPU is float16. On the CPU, it is the shorter type for which
+        the processor has instructions, if the vectors of this network stay the same
+        (cosine similarity at least 0.999 on photos), otherwise float32.
     cache : bool, optional
-        Whether to keep vectors on disk and to use those kept.
+        Whether to keep vectors on disk and use the vectors that are kept there.
     server_url : str, optional
-        Of no effect: nothing is sent anywhere. Deprecated.
+        Deprecated. It has no effect: nothing is sent anywhere.
     layer : str, optional
         What becomes the vector: ``"penultimate"``, the input of the classifier;
         ``"logits"``, its scores before the softmax, in columns with the names of
@@ -159,42 +159,46 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
         as it is when it first runs, averaged over positions. By default the
         penultimate layer; the logits of SqueezeNet, in columns ``n0`` ...
     fit : {"crop", "stretch", "pad"}, optional
-        How an image meets the square that the network sees: its middle, the
-        whole stretched, or the whole with margins. By default as the network was
-        trained: most crop.
+        How an image fits into the square that the network sees: crop its middle,
+        stretch the whole image, or add margins. The default is what the network
+        was trained with; for most networks this is to crop.
     preprocessing : dict, optional
-        What the file of a network expects of its input, if no file beside it
-        says so: ``size`` in pixels, ``mean`` and ``std`` on the scale 0 to 1,
-        ``channels``; of weights the ``architecture`` and ``classes``; see
+        The input that a network in a file expects, if no file beside it says so:
+        ``size`` in pixels, ``mean`` and ``std`` on the scale 0 to 1, and
+        ``channels``. For weights, also the ``architecture`` and ``classes``. See
         `networks.files.preparation`.
     intensity : "auto", "full" or (float, float), optional
-        Which numbers of images of more than 8 bits become black and white: those
-        that the file declares or that nearly all of its numbers lie between; the
-        least and the greatest that it could hold; or two that are given, so that
-        images can be compared by brightness. Given ones also hold for images of 8
-        bits, on the scale 0 to 255.
+        Which values become black and white in images of more than 8 bits. With
+        ``"auto"``, these are the values that the file declares, or those between
+        which nearly all of its values lie. With ``"full"``, they are the least and
+        the greatest value that the file could hold. With two numbers, images can be
+        compared by brightness; these also apply to images of 8 bits, on the scale
+        0 to 255.
     engine : {"auto", "openvino", "torch"}, optional
-        What runs the network: by default OpenVINO on the CPU, torch on GPUs and for
-        what OpenVINO does not take. Vectors of single precision are alike to 1e-4.
+        What runs the network. By default, this is OpenVINO on the CPU, and torch on
+        GPUs and for networks that OpenVINO does not support. In single precision,
+        their vectors agree to 1e-4.
     trust : bool, optional
         Whether you vouch for a file that can run any program when it is opened:
-        ``.pt2`` and TorchScript. It is remembered on this computer for the content
-        that the file has now. Other files need no trust.
+        ``.pt2`` and TorchScript. This computer remembers it for the file's present
+        content. Other files need no trust.
 
     Attributes
     ----------
     failures : dict of str to str
-        After a call: path or URL to the reason why it could not be embedded. Paths
-        are joined to the column's origin; file URLs are paths here. Where several
-        threads call, each finds what its own last call has left.
+        After a call: the path or URL of each image that could not be embedded, and
+        the reason. Paths are joined to the column's origin; file URLs are given as
+        paths. If several threads make calls, each sees the failures of its own last
+        call.
     statistics : Statistics or None
-        After a call, likewise: numbers of images, seconds, device.
+        After a call: numbers of images, seconds and device. Threads see it like
+        `failures`.
 
     Raises
     ------
     ValueError
-        When there is no such model, fit or intensity; when there is no such device,
-        precision, engine or layer, at the first use.
+        When the model, fit or intensity does not exist. At the first use, when the
+        device, precision, engine or layer does not exist.
     ModelError
         When the file of a network cannot be used.
     TrustNeededError
@@ -244,7 +248,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
             precision=precision,
             intensity=intensity,
         )
-        # SqueezeNet's are called n0 ... unless asked for, as they always were.
+        # SqueezeNet's columns are called n0 ... by default, as in earlier versions.
         self._name_classes = layer == LOGITS
         self._embedder = Embedder(
             self._spec,
@@ -267,7 +271,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
 
     @property
     def _result(self) -> _CallResult:
-        """Of this thread's last call; of the last one where it made none."""
+        """The result of this thread's last call, or of any thread's if it made none."""
         return getattr(self._last_here, "result", self._last)
 
     def __enter__(self) -> ImageEmbedder:
@@ -277,7 +281,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
         self.close()
 
     def close(self) -> None:
-        """Give back the memory that the network takes."""
+        """Release the memory that the network takes."""
         self._embedder.close()
 
     def cancel(self) -> None:
@@ -291,7 +295,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
 
     @contextlib.contextmanager
     def _stoppable(self):
-        """What `cancel` sets from now on."""
+        """Create the event that `cancel` sets from now on."""
         cancelled = threading.Event()
         self._running.add(cancelled)
         try:
@@ -314,27 +318,27 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
         Raises
         ------
         ModelError
-            When the weights cannot be had or do not work.
+            When the weights are not available or do not work.
         ValueError
-            When the device cannot be used or there is no such layer.
+            When the device cannot be used or the layer does not exist.
         """
         self._embedder.runner.load(callback)
 
     def check_layer(self) -> None:
-        """Find out early whether the network has the layer; does without weights.
+        """Check early, without weights, whether the network has the layer.
 
-        Takes seconds the first time. Networks in files are not checked.
+        The first check takes seconds. Networks in files are not checked.
 
         Raises
         ------
         ValueError
-            When there is no such layer; names the stages.
+            When there is no such layer. The message names the stages.
         """
         self._embedder.check_layer()
 
     @property
     def device(self) -> str:
-        """The device in use, for people."""
+        """The device in use, as shown to the user."""
         return self._embedder.runner.device_name
 
     def __call__(
@@ -351,22 +355,22 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
             Images are named by absolute or relative paths or by http(s), ftp,
             file or data URLs. Missing names are allowed: None, nan, blank.
         col : str or Variable, optional
-            The column of a table that holds them, string or categorical; by
-            default the first meta marked as images, else the first that could
-            be. If the column has the attribute ``origin``, relative names are
+            The column of a table with the names, string or categorical. By default,
+            this is the first meta marked as images, or the first that could name
+            images. If the column has the attribute ``origin``, relative names are
             relative to it.
         callback : callable, optional
-            Called in this thread with the fraction done, 0 to 1. What it raises
-            stops the work; what is finished stays in the cache.
+            Called in this thread with the fraction done, 0 to 1. An exception that
+            it raises stops the work; finished vectors stay in the cache.
 
         Returns
         -------
         embedded : Table or None
             For a table: its embedded rows with the columns ``n0`` ... appended
             to the attributes; None if there are none. The columns know how they
-            were computed: a table transformed to this domain, as by a model
-            trained on it, is embedded likewise, on the device that suits, and
-            through the cache.
+            were computed. A table that is transformed to this domain, for instance
+            by a model trained on it, is embedded in the same way, on the best
+            device and through the cache.
         skipped : Table or None
             For a table: the other rows; None if there are none.
         n_skipped : int
@@ -380,7 +384,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
         Cancelled
             When stopped by `cancel`.
         ModelError
-            When the network's weights cannot be had.
+            When the network's weights are not available.
         ValueError
             When the table has no such column.
         """
@@ -397,7 +401,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
     def from_table(
         self, data: Table, col: str | Variable | None = "image", callback=None
     ) -> tuple[Table | None, Table | None, int]:
-        """Embed the images of a table: as a call with a table."""
+        """Embed the images of a table, like a call with a table."""
         with self._stoppable() as cancelled:
             if col is None:
                 columns = image_columns(data)
@@ -431,14 +435,14 @@ def clear_cache() -> None:
     Raises
     ------
     OSError
-        When that cannot be done.
+        When they cannot be deleted.
     """
     with VectorCache() as cache:
         cache.clear()
 
 
 def cache_info() -> dict:
-    """About the vectors that are kept on disk.
+    """Describe the vectors that are kept on disk.
 
     Returns
     -------

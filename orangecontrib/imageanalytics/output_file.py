@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all; tables of embedded images among them."""
+"""Files that are written completely or not at all, such as tables of vectors."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class OutputFile:
 @contextlib.contextmanager
 def replaced_file(path: str, overwrite: bool = False) -> Iterator[str]:
     """
-    Where to write a file that is to appear when it is whole.
+    Write a file that only appears when it is complete.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def replaced_file(path: str, overwrite: bool = False) -> Iterator[str]:
     target = os.path.realpath(path)  # a link stays and its target is replaced
     _check_place(path, target, overwrite)
     with tempfile.TemporaryDirectory(prefix=".", dir=os.path.dirname(target)) as folder:
-        # Orange compresses by the extension, and .GZ is none to it.
+        # Orange chooses compression by the extension and does not know .GZ.
         partial = os.path.join(folder, os.path.basename(target).lower())
         yield partial
         _flush_to_disk(partial)
@@ -145,7 +145,7 @@ def _writer(path: str) -> Callable[[str, Table], None]:
 
 
 def _write_npz(path: str, table: Table) -> None:
-    """As ``numpy.savez`` would, without its copies of all that is written."""
+    """Write like ``numpy.savez``, but without copying all the data."""
     paths, origin = _paths_and_origin(table)
     # Text of fixed width loads without allow_pickle.
     text = np.dtype((str, max(map(len, paths), default=1)))
@@ -164,7 +164,7 @@ def _write_rows(
         "fortran_order": False,
         "shape": values.shape,
     }
-    # How long it gets is not known to ZipFile, so it has to reckon with 4 GB.
+    # ZipFile does not know the final length, so it has to allow for 4 GB.
     with file.open(f"{name}.npy", "w", force_zip64=True) as stream:
         np.lib.format.write_array_header_1_0(stream, header)
         for part in _parts(len(values)):
@@ -192,7 +192,7 @@ def _paths_and_origin(table: Table) -> tuple[np.ndarray, str]:
 
 
 def _parts(n_rows: int) -> Iterator[slice]:
-    """Rows that are written at once, so that no second copy of all is needed."""
+    """Split rows into parts that are written at once, so as not to copy them all."""
     for start in range(0, n_rows, ROWS_AT_ONCE):
         yield slice(start, start + ROWS_AT_ONCE)
 

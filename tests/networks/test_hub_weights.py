@@ -185,7 +185,7 @@ def test_no_such_file(hub, tmp_path):
 
 def test_gated(hub, tmp_path):
     hub.refusal = 403, "GatedRepo"
-    assert "licence must first be accepted" in complaint(fetch(tmp_path, hub.url))
+    assert "license must first be accepted" in complaint(fetch(tmp_path, hub.url))
 
 
 def test_private_or_unknown(hub, tmp_path):

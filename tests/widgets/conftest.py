@@ -25,6 +25,33 @@ def slot_errors(monkeypatch):
     assert not errors, [repr(error[1]) for error in errors]
 
 
+@pytest.fixture(autouse=True)
+def application(request):
+    """An application for tests that are no methods of a `GuiTest`."""
+    from orangewidget.tests.base import GuiTest
+
+    if request.cls is not None and issubclass(request.cls, GuiTest):
+        yield  # it has its own
+        return
+    GuiTest.setUpClass()
+    yield
+    GuiTest.tearDownClass()
+
+
+@pytest.fixture
+def until():
+    """A function that processes events until a condition holds."""
+    from AnyQt.QtTest import QTest
+
+    def process_events(condition, timeout=20):
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, f"not so within {timeout} s"
+            QTest.qWait(5)
+
+    return process_events
+
+
 @pytest.fixture
 def open_workflow(slot_errors):
     """A function that opens a workflow as Orange does and runs it to the end.

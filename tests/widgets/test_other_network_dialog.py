@@ -14,17 +14,17 @@ from orangewidget.tests.base import GuiTest
 
 from orangecontrib.imageanalytics.errors import ModelError, TrustNeededError
 from orangecontrib.imageanalytics.networks.registry import FAMILIES
-from orangecontrib.imageanalytics.widgets.utils import (
+from orangecontrib.imageanalytics.widgets.embedding import (
     network_file_page,
     network_name_page,
 )
-from orangecontrib.imageanalytics.widgets.utils.name_search import NameModel
-from orangecontrib.imageanalytics.widgets.utils.network_choice import Choice
-from orangecontrib.imageanalytics.widgets.utils.other_network_dialog import (
+from orangecontrib.imageanalytics.widgets.embedding.name_search import NameModel
+from orangecontrib.imageanalytics.widgets.embedding.network_choice import Choice
+from orangecontrib.imageanalytics.widgets.embedding.other_network_dialog import (
     OtherNetworkDialog,
 )
-from orangecontrib.imageanalytics.widgets.utils.preparation_form import IMAGENET
-from orangecontrib.imageanalytics.widgets.utils.trust_question import ask_to_trust
+from orangecontrib.imageanalytics.widgets.embedding.preparation_form import IMAGENET
+from orangecontrib.imageanalytics.widgets.embedding.trust_question import ask_to_trust
 
 NAMES = {
     "torchvision": ("torchvision:resnet18", "torchvision:resnet50"),

@@ -25,7 +25,7 @@ from Orange.widgets.utils.filedialogs import RecentPath
 
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
-from orangecontrib.imageanalytics.widgets.utils.network_choice import Choice
+from orangecontrib.imageanalytics.widgets.embedding.network_choice import Choice
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import SkippedDialog
 
 

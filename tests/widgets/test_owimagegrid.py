@@ -20,9 +20,9 @@ from orangewidget.settings import Context
 from PIL import Image
 
 from orangecontrib.imageanalytics.image_grid import ImageGrid
+from orangecontrib.imageanalytics.widgets.grid import grid_task
 from orangecontrib.imageanalytics.widgets.owimagegrid import CROPPED, WHOLE, OWImageGrid
-from orangecontrib.imageanalytics.widgets.utils import grid_task
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail
+from orangecontrib.imageanalytics.widgets.sheet.thumbnails import Thumbnail
 
 COUNT = 24
 NO, SHIFT, CONTROL, ALT = (

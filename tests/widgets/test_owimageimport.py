@@ -345,7 +345,7 @@ class TestOWImportImages(WidgetTest):
     def test_folders_are_added_and_removed(self):
         first, second = self.halves
         widget = self.make(first)
-        module = "orangecontrib.imageanalytics.widgets.utils.folder_choice"
+        module = "orangecontrib.imageanalytics.widgets.folders.folder_choice"
         with patch(f"{module}.choose_folders", return_value=[second, first]):
             widget.folder_choice.add_button.click()
         assert len(self.output()) == 6

@@ -25,9 +25,9 @@ from orangewidget.io import PdfFormat, PngFormat, SvgFormat
 from orangewidget.utils import getdeepattr
 from PIL import Image
 
+from orangecontrib.imageanalytics.widgets.map.mapgraph import SELECTED
 from orangecontrib.imageanalytics.widgets.owimagemap import OWImageMap
-from orangecontrib.imageanalytics.widgets.utils.mapgraph import SELECTED
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail
+from orangecontrib.imageanalytics.widgets.sheet.thumbnails import Thumbnail
 
 COUNT = 12
 NO, SHIFT, CONTROL, ALT = (

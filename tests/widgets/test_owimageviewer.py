@@ -23,16 +23,13 @@ from PIL import Image
 from scipy import sparse
 
 from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
-from orangecontrib.imageanalytics.widgets.utils import (
-    desktop,
-    imageactions,
-    thumbnails,
-)
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
+from orangecontrib.imageanalytics.widgets.sheet import imageactions, thumbnails
+from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     SourceRole,
     ThumbnailRole,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import Thumbnail
+from orangecontrib.imageanalytics.widgets.sheet.thumbnails import Thumbnail
+from orangecontrib.imageanalytics.widgets.utils import desktop
 
 NAMES = ["a.png", "b.png", "c.png", "d.png", "e.png"]
 # As the version of the add-on before this one saved it.

@@ -1,4 +1,4 @@
-"""What a thread does with a batch: read, decode, and put through the network."""
+"""The work of a thread on a batch: read, decode, and run the network."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from orangecontrib.imageanalytics.images.sources import opened
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.engine.device_decoding import Jpeg
 
-# Content that a thread gathers before the device decodes it in one go.
+# Bytes that a thread gathers before the device decodes them in one go.
 GATHERED_BYTES = 1 << 25
 
 
 @dataclass
 class QueuedImage:
-    """One image on its way; few are at a time."""
+    """One image in progress; there are only a few at a time."""
 
     index: int
     source: str
@@ -47,7 +47,7 @@ class BatchEmbedder:
     runner : Runner
     known : KnownVectors
     twins : Twins
-        Images that are not the first of theirs are left alone.
+        Of equal images, only the first is embedded.
     cancelled : threading.Event
         Stops the work when set.
     """
@@ -64,7 +64,7 @@ class BatchEmbedder:
         self._digests = Digests()
 
     def __call__(self, batch: list[QueuedImage]) -> list[QueuedImage]:
-        """The batch, whose images have a vector, a reason or a twin.
+        """Embed a batch; each of its images then has a vector, a reason or a twin.
 
         Raises
         ------
@@ -90,9 +90,9 @@ class BatchEmbedder:
         return batch
 
     def _load(self, image, decoder):
-        """Make the square, unless its vector is known or another makes it.
+        """Make the square, unless its vector is known or an equal image is in work.
 
-        What the device is to decode is left to `_decode_on_device`.
+        Images for the device to decode are left to `_decode_on_device`.
         """
         with (
             _NotingFailure(image),
@@ -119,7 +119,7 @@ class BatchEmbedder:
         return preprocessing.square(image)
 
     def _decode_on_device(self, images, decoder):
-        """Make the squares there; here, where that fails."""
+        """Make the squares on the device, or on the CPU if that fails."""
         squares = decoder([image.jpeg for image in images])
         for image, square in zip(images, squares, strict=True):
             content, image.jpeg = image.jpeg.content, None
@@ -138,7 +138,7 @@ class BatchEmbedder:
 
 
 class _NotingFailure:
-    """Lets an image fail; a generator, and the batch, would be kept by the error."""
+    """Lets an image fail. With a generator, the error would keep the batch alive."""
 
     def __init__(self, image):
         self._image = image

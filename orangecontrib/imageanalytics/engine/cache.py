@@ -1,9 +1,9 @@
-"""Vectors that were computed before, on disk.
+"""Cache of computed vectors, on disk.
 
-One SQLite database holds two tables. ``vectors`` is keyed by what went in: the
-SHA-256 of the image's bytes and the *space*, which stands for network, weights,
-preprocessing and precision. ``files`` remembers which bytes a path held when its
-size and time of change were so and so, which spares reading it again.
+One SQLite database holds two tables. The key of ``vectors`` consists of the SHA-256 of
+the image's bytes and the *space*, which stands for network, weights, preprocessing and
+precision. ``files`` holds the SHA-256 of a file with its size and time of change; as
+long as these are the same, the file need not be read again.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ SCHEMA = """
         digest BLOB NOT NULL
     ) WITHOUT ROWID;
 """
-# For which another process may hold the database: at work, where nobody may be
-# kept waiting; and while it is made or cleared.
+# How long to wait while another process holds the database: during work, which must
+# not be delayed; and while the database is made or cleared.
 BUSY_SECONDS = 0.2
 PATIENT_SECONDS = 5
 MOST_WAITING = 4096  # vectors kept in memory while it is held
@@ -65,16 +65,16 @@ LOOKUP_ROWS = 500  # SQLite before 3.32 takes 999 parameters a statement
 
 
 class VectorCache:
-    """The cache, opened.
+    """The open cache.
 
-    Whatever is wrong with it costs time, never results: a damaged database is
-    set aside and a new one begun, one that cannot be written is not used. Either
-    is said in a warning. May be used from several threads and processes.
+    Problems with it cost time, never results. A damaged database is set aside and a
+    new one begun; a database that cannot be written is not used. In both cases there
+    is a warning. The cache may be used from several threads and processes.
 
     Parameters
     ----------
     folder : str, optional
-        Where the database lies; by default in Orange's cache folder.
+        Where the database is; by default in Orange's cache folder.
     limit : int, optional
         Size in bytes above which the vectors least recently used are dropped. By
         default from the environment variable ``ORANGE_IMAGEANALYTICS_CACHE_MB``
@@ -110,12 +110,12 @@ class VectorCache:
         files : list of (str, int, int)
             Path, size in bytes and time of change in nanoseconds.
         space : bytes
-            Of the vectors wanted.
+            Space of the vectors.
 
         Returns
         -------
         dict
-            Path to vector, float32, shape (n_features,), for those that are there.
+            Path to vector, float32, shape (n_features,), for files in the cache.
         """
         found = {}
         for start in range(0, len(files), LOOKUP_ROWS):
@@ -140,7 +140,7 @@ class VectorCache:
         return found
 
     def find(self, digest: bytes, space: bytes) -> np.ndarray | None:
-        """The vector of an image with this SHA-256; None where there is none."""
+        """The vector of an image with this SHA-256; None if there is none."""
         return self._attempt(self._find, digest, space)
 
     def _find(self, digest, space):
@@ -169,13 +169,13 @@ class VectorCache:
             self._files.append((_key(path), size, changed, digest))
 
     def flush_if_due(self):
-        """Write what has gathered if there is much of it or it is old."""
+        """Write pending entries if there are many or they are old."""
         old = time.monotonic() - self._flushed > FLUSH_SECONDS
         if old or len(self._new) >= FLUSH_ROWS:
             self.flush()
 
     def flush(self):
-        """Write what has gathered."""
+        """Write pending entries."""
         with self._lock:
             written = self._attempt(self._write)
             if written or self._database is None or len(self._new) > MOST_WAITING:
@@ -224,7 +224,7 @@ class VectorCache:
         Raises
         ------
         OSError
-            When that cannot be done.
+            When they cannot be dropped.
         """
         with self._lock:
             self._new, self._touched, self._files = [], [], []
@@ -270,7 +270,7 @@ class VectorCache:
         return pages * self._value("PRAGMA page_size")
 
     def _set_aside(self):
-        """Files of databases that were damaged."""
+        """Files of damaged databases."""
         return glob.glob(glob.escape(self.path) + DAMAGED + "*")
 
     def _value(self, statement):
@@ -279,7 +279,7 @@ class VectorCache:
     # What can go wrong ----------------------------------------------------------
 
     def _attempt(self, operation, *arguments):
-        """The result of an operation on the database; None where it fails."""
+        """The result of an operation on the database; None if it fails."""
         with self._lock:
             if self._database is None and operation != self._open:
                 return None
@@ -332,7 +332,7 @@ class VectorCache:
             stacklevel=4,
         )
         try:
-            # The database last: the other two would be taken for a new one's.
+            # The database is last, or the other two files would be used with a new one.
             for ending in ("-wal", "-shm", ""):
                 if os.path.exists(self.path + ending):
                     os.replace(self.path + ending, aside + ending)
@@ -349,10 +349,10 @@ def cache_limit() -> int:
 
 
 def is_settled(changed: int) -> bool:
-    """Whether a file's time of change, in nanoseconds, can be relied on.
+    """Whether a file's time of change, in nanoseconds, is reliable.
 
-    A file changed again within the clock tick of its file system keeps its time
-    stamp; that of a file this young says nothing yet. Some systems date files that
+    A file that changes again within the clock tick of its file system keeps its time
+    stamp, so that of a very recent file is not reliable. Some systems date files that
     have no time to the year 1601, which the database cannot hold.
     """
     return changed >= EARLIEST and time.time() - changed / 1e9 > SETTLED_SECONDS

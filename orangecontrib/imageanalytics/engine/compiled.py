@@ -1,7 +1,7 @@
-"""Networks as OpenVINO takes them: made from those of torch, and kept on disk.
+"""Networks for OpenVINO, converted from those of torch and kept on disk.
 
-A network that is kept starts without torch and without its weights. It lies in the
-cache folder: the graph, its weights, and a JSON with what was found out about it.
+A kept network starts without torch and without its weight file. The cache folder holds
+its graph, its weights, and a JSON file with what was found out about it.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 log = logging.getLogger(__name__)
 
-# To be raised whenever the code below changes what is kept.
+# Increase this whenever the code below changes what is kept.
 VERSION = 1
-# Whose code is in a network that is kept.
+# The packages whose code affects a kept network.
 _PACKAGES = ("openvino", "torch", "torchvision", "timm")
 _MOST_BYTES = 4 << 30  # of all networks that are kept
 _PART_BYTES = 1 << 22
-#: By how much, of the greatest number of a vector, it may differ from torch's.
+#: Allowed difference from torch's vectors, as a fraction of their greatest number.
 TOLERANCE = 1e-4
 
 
 class Refused(Exception):
-    """OpenVINO does not take a network, or computes something else."""
+    """OpenVINO does not support a network, or computes different vectors."""
 
 
 class Trial(NamedTuple):
-    """What came of a shorter precision on photos.
+    """The result of trying a shorter precision on photos.
 
     Attributes
     ----------
     cosine : float
-        The least cosine similarity of a vector with that of float32.
+        The least cosine similarity to the vectors of float32.
     speedup : float
-        How many times as fast as float32 it was.
+        The speed relative to float32.
     """
 
     cosine: float
@@ -60,7 +60,7 @@ class Trial(NamedTuple):
 
 @dataclass
 class About:
-    """What is known of a network that was compiled.
+    """Information about a compiled network.
 
     Attributes
     ----------
@@ -90,10 +90,10 @@ class Compiled:
     Attributes
     ----------
     model : openvino.Model
-        From a float32 image, shape (1, 3, size, size), to its vector, shape
+        Takes a float32 image, shape (1, 3, size, size), and returns its vector, shape
         (1, n_features).
     path : str
-        Of its JSON, which is there if the network could be kept.
+        Path of its JSON file, which exists if the network could be kept.
     about : About
     """
 
@@ -102,7 +102,7 @@ class Compiled:
     about: About
 
     def remember(self, key: str, trial: Trial) -> None:
-        """Keep what was measured."""
+        """Keep a measurement."""
         self.about.trials[key] = trial
         if self.about.checksums:
             try:
@@ -112,7 +112,7 @@ class Compiled:
 
 
 def find_about(spec: EmbeddingSpec) -> About | None:
-    """What is known of a network that is kept, without reading it."""
+    """Information about a kept network, without reading the network."""
     try:
         return _read_about(_path(spec))
     except (OSError, ValueError, TypeError, AttributeError):
@@ -140,18 +140,18 @@ def find_compiled(spec: EmbeddingSpec) -> Compiled | None:
 
 
 def compile_network(spec: EmbeddingSpec, module) -> Compiled:
-    """Make the network from that of torch, and keep it if the disk allows that.
+    """Convert a network of torch, and keep it if the disk allows that.
 
     Parameters
     ----------
     spec : EmbeddingSpec
     module : torch.nn.Module
-        As `load_backbone` gives it.
+        The result of `load_backbone`.
 
     Raises
     ------
     Refused
-        When it cannot be made, or gives other vectors.
+        When it cannot be converted, or computes different vectors.
     """
     model = _convert(module, spec.network.input_size)
     _compare(model, module, spec.network.input_size)
@@ -184,12 +184,12 @@ def _convert(module, size: int):
 
 
 def _read(module):
-    """The network of a file that OpenVINO reads itself; None for others.
+    """Read a network file with OpenVINO; None for networks not in files.
 
     Raises
     ------
     Refused
-        When the file is one that OpenVINO does not read.
+        When OpenVINO does not read the file.
     """
     from orangecontrib.imageanalytics.networks.files.module import OutputModule
 
@@ -204,8 +204,8 @@ def _read(module):
 def _trace(module, example):
     import torch
 
-    # Nothing that users could do about. Not with catch_warnings, which would change
-    # what other threads do about theirs.
+    # Users can do nothing about it. catch_warnings would change the warnings of
+    # other threads, too.
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
     for category in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", r"`torch\.jit\.trace", category)
@@ -215,7 +215,7 @@ def _trace(module, example):
 
 
 def _read_trace(traced):
-    # Not by `openvino.convert_model`, which sets the level of all loggers.
+    # `openvino.convert_model` is not used, since it sets the level of all loggers.
     library()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
@@ -226,7 +226,7 @@ def _read_trace(traced):
 
 
 def _compare(model, module, size: int) -> None:
-    """Miss what tracing has lost, on an image that was not traced."""
+    """Check that tracing has lost nothing, with an image that was not traced."""
     import torch
 
     generator = torch.Generator().manual_seed(1)
@@ -306,7 +306,7 @@ def _keep(compiled: Compiled) -> None:
         checksums = [_checksum(file) for file in made]
         for source, target in zip(made, _files(compiled.path), strict=True):
             os.replace(source, target)
-    # The last, as it says that the others are whole.
+    # This is the last, since it marks the others as complete.
     compiled.about.checksums = checksums
     _write_about(compiled.path, compiled.about)
 
@@ -328,7 +328,7 @@ def clear_cache() -> None:
     Raises
     ------
     OSError
-        When that cannot be done.
+        When they cannot be dropped.
     """
     failure = None
     for file in _kept_files():
@@ -351,7 +351,7 @@ def _kept_files() -> list[os.DirEntry]:
 
 
 def _stat(file: os.DirEntry) -> tuple[float, int]:
-    """When it was used last, and its size; of one that is gone, zeros."""
+    """The time of last use and the size of a file; zeros if it is gone."""
     try:
         stat = file.stat()
     except OSError:
@@ -364,7 +364,7 @@ def _size(files: list[os.DirEntry]) -> int:
 
 
 def _make_room(n_bytes: int) -> None:
-    """Drop what was not used for longest."""
+    """Drop the least recently used networks."""
     files = _kept_files()
     excess = _size(files) + n_bytes - _MOST_BYTES
     for file in sorted(files, key=_stat):

@@ -1,4 +1,4 @@
-"""Which processor runs the network."""
+"""Choose the processor that runs the network."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from orangecontrib.imageanalytics.errors import first_line
 
 AUTOMATIC = "auto"
 PRECISIONS = ("float32", "float16", "bfloat16")
-#: Names of devices that OpenVINO alone knows, and how it calls them. Nobody has
-#: measured them yet, so they are only taken when asked for.
+#: Devices that only OpenVINO supports, with OpenVINO's names for them. Nobody has
+#: measured them yet, so they are only used on request.
 OPENVINO_DEVICES = {"intel-gpu": "GPU", "intel-npu": "NPU"}
 MOST_WORKERS = 16  # more of them wait for Python's lock
 
 
 def choose_device(device: str = "auto"):
-    """The device to run on.
+    """Choose the device to run on.
 
     Parameters
     ----------
     device : str
         ``"auto"``: the first CUDA GPU that works, then Apple's (MPS), then the
-        CPU. Anything else is taken as torch takes it: ``"cpu"``, ``"cuda:1"``.
+        CPU. Anything else is a name in torch: ``"cpu"``, ``"cuda:1"``.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def choose_device(device: str = "auto"):
 
 
 def _problem(device) -> str | None:
-    """Why nothing can be computed on a device; None where it can."""
+    """Why nothing can be computed on a device; None if it works."""
     import torch
 
     if device.type == "cpu":
@@ -70,7 +70,7 @@ def _problem(device) -> str | None:
 
 
 def describe_device(device) -> str:
-    """A device's name for people: ``"CPU"``, ``"NVIDIA H100 (cuda:0)"``."""
+    """A device's name as shown to users: ``"CPU"``, ``"NVIDIA H100 (cuda:0)"``."""
     import torch
 
     if device.type == "cuda":
@@ -114,7 +114,7 @@ def check_precision(precision: str | None) -> None:
 
 
 def choose_precision(precision: str | None, device) -> str:
-    """Numbers for torch to compute with: half on a GPU, single on the CPU, or as asked.
+    """The precision for torch: half on a GPU, single on the CPU, or as requested.
 
     Raises
     ------
@@ -136,5 +136,5 @@ def processors() -> int:
 
 
 def workers() -> int:
-    """How many threads share out the images."""
+    """The number of threads that share the images."""
     return min(processors(), MOST_WORKERS)

@@ -1,7 +1,7 @@
-"""JPEGs that a CUDA device decodes, and scales to squares there.
+"""Decode JPEGs on a CUDA device, and scale them to squares there.
 
-That is done for those which it certainly shows as `images.decode` does; the others are
-left to that.
+This is only done for JPEGs that the device certainly decodes like `images.decode`,
+which decodes the others.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _WHOLE, _HALVED = (1, 1), ((2, 1), (2, 2))
 MOST_PIXELS = 2**25
 #: Of the images that are decoded in one go, unless it is one.
 MOST_PIXELS_AT_ONCE = 2**26
-# To be flipped along these dimensions, after those that lie on their side were
-# transposed; by the EXIF orientation.
+# Dimensions to flip for each EXIF orientation, after transposing images that lie on
+# their side.
 _FLIPS = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}
-# Grey levels, on average, by which a decoder may differ from Pillow's.
+# Average difference from Pillow, in grey levels, that a decoder may have.
 _TOLERANCE = 2
 _PROBE_SIZE = (256, 192)
 # How the image is stored: the kind of the frame, the mode, and `_sampling`.
@@ -60,7 +60,7 @@ class Jpeg:
     size : (int, int)
         Width and height in pixels, as stored.
     orientation : int
-        That of EXIF.
+        The EXIF orientation.
     kind : Kind
     """
 
@@ -81,7 +81,7 @@ class DeviceDecoder:
     Attributes
     ----------
     kinds : frozenset of Kind
-        Those that the device decodes as Pillow does.
+        The kinds that the device decodes like Pillow.
     """
 
     def __init__(self, device: torch.device, preprocessing: Preprocessing):
@@ -90,19 +90,19 @@ class DeviceDecoder:
         self.kinds = _kinds(device)
 
     def open(self, content: bytes) -> Jpeg | None:
-        """An image that the device decodes as `images.decode` would.
+        """Open an image if the device decodes it like `images.decode`.
 
         Parameters
         ----------
         content : bytes
-            Of any file.
+            Content of any file.
 
         Returns
         -------
         Jpeg or None
-            None if it is anything but a whole JPEG of 8 bits in grey or in the usual
-            colours; then the content is for `images.decode`, which also says what may
-            be wrong with it.
+            None unless it is a complete JPEG of 8 bits in grey or in the usual
+            colours. Then `images.decode` must decode the content; it also reports
+            what may be wrong with it.
         """
         if not (content.startswith(_START) and content.endswith(_END)):
             return None
@@ -122,9 +122,10 @@ class DeviceDecoder:
         Returns
         -------
         list of (numpy.ndarray or None)
-            uint8, shape (size, size, 3), RGB, as `Preprocessing.square` gives them but
-            for a grey level or two; None where the device failed. They are in
-            memory, where they meet those of other images: copying is quick.
+            uint8, shape (size, size, 3), RGB; they differ from those of
+            `Preprocessing.square` by a grey level or two. None if the device failed.
+            They are in the computer's memory, like those of other images: copying is
+            quick.
         """
         squares = []
         for group in _groups(jpegs):
@@ -176,7 +177,7 @@ class DeviceDecoder:
 def find_decoder(
     device: torch.device, preprocessing: Preprocessing
 ) -> DeviceDecoder | None:
-    """The decoder of a device, always the same; None where it has none that works."""
+    """The decoder of a device, always the same; None if it has none that works."""
     with _finding:
         return _find_decoder(device, preprocessing)
 
@@ -192,7 +193,7 @@ def _find_decoder(device, preprocessing):
 
 @functools.cache
 def _kinds(device) -> frozenset[Kind]:
-    """Those that a device decodes as Pillow does; tried on small images."""
+    """The kinds that a device decodes like Pillow; tried on small images."""
     kinds = set()
     for content in _probe_jpegs():
         kind = _open(content, _PROBE_SIZE).kind
@@ -204,7 +205,7 @@ def _kinds(device) -> frozenset[Kind]:
 
 
 def _fault(content, device) -> str | None:
-    """What a device does wrong with a JPEG; None if it decodes it as Pillow does."""
+    """What a device does wrong with a JPEG; None if it decodes it like Pillow."""
     expected = np.asarray(open_image(io.BytesIO(content), "JPEG").convert("RGB"))
     try:
         # Two, as they are decoded by several.
@@ -219,7 +220,7 @@ def _fault(content, device) -> str | None:
 
 
 def _probe_jpegs() -> Iterator[bytes]:
-    """Of each kind that is taken: soft colours, since decoders differ at edges."""
+    """A JPEG of each kind, with soft colours, since decoders differ at edges."""
     width, height = _PROBE_SIZE
     x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
     colours = Image.fromarray(np.stack([x, y, 255 - x], 2).astype(np.uint8))
@@ -262,7 +263,7 @@ def _sampling(image) -> tuple[int, int] | None:
     )
     if image.mode == "L":
         return factors[0] if factors == (_WHOLE,) else None
-    # Only by its marker is what Adobe's programs store as RGB told from YCbCr.
+    # Only the marker of Adobe's programs distinguishes RGB from YCbCr.
     are_usual = "jfif" in image.info or names == (1, 2, 3)
     if image.mode != "RGB" or not are_usual or image.info.get("adobe_transform") == 0:
         return None
@@ -270,7 +271,7 @@ def _sampling(image) -> tuple[int, int] | None:
 
 
 def _groups(jpegs: list[Jpeg]) -> Iterator[list[Jpeg]]:
-    """Such that the images of each have room on the device at once."""
+    """Groups of images that fit into the memory of the device at once."""
     group, n_pixels = [], 0
     for jpeg in jpegs:
         pixels = jpeg.size[0] * jpeg.size[1]
@@ -284,7 +285,7 @@ def _groups(jpegs: list[Jpeg]) -> Iterator[list[Jpeg]]:
 
 
 def _decode(contents: list[bytes], device: torch.device) -> list[torch.Tensor]:
-    """Images on a device: uint8, shape (3, height, width), RGB."""
+    """Decode images on a device: uint8, shape (3, height, width), RGB."""
     from torchvision.io import ImageReadMode, decode_jpeg
 
     # Writable copies, without which torch warns.
@@ -295,17 +296,17 @@ def _decode(contents: list[bytes], device: torch.device) -> list[torch.Tensor]:
 def _scaled_window(
     image: torch.Tensor, size: Size, window: tuple[int, ...], interpolation: str
 ) -> torch.Tensor:
-    """As `resampling.scaled_window`, of a tensor.
+    """As `resampling.scaled_window`, for a tensor.
 
-    Two products of matrices, which GPUs are quickest at in half precision: that has
-    all integers up to 2048.
+    This takes two products of matrices. GPUs compute these fastest in half precision,
+    which represents all integers up to 2048.
 
     Parameters
     ----------
     image : torch.Tensor
         uint8, shape (3, height, width).
     size, window, interpolation
-        As there.
+        As for `resampling.scaled_window`.
 
     Returns
     -------
@@ -326,7 +327,7 @@ def _scaled_window(
 def _weights(
     length: int, start: float, end: float, n: int, interpolation: str, device
 ) -> torch.Tensor:
-    """What each of n pixels takes of those in a row: float16, shape (n, length)."""
+    """The weights of a row's pixels in each of n pixels: float16, shape (n, length)."""
     scale = (end - start) / n
     centres = start + (np.arange(n) + 0.5) * scale
     distances = (np.arange(length) + 0.5 - centres[:, None]) / max(scale, 1)
@@ -336,7 +337,7 @@ def _weights(
 
 
 def forget_weights() -> None:
-    """Give back the memory of what was made to scale images."""
+    """Release the memory of the weights that scale images."""
     _weights.cache_clear()
 
 

@@ -1,4 +1,4 @@
-"""The SHA-256 of images, by which equal ones are found and embedded once."""
+"""The SHA-256 of images, so that equal images are found and embedded once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PART_BYTES = 1 << 22
 
 
 class Digests:
-    """SHA-256 of what is embedded: of a file, or of a page of it.
+    """SHA-256 of images: of a file, or of a page of it.
 
-    Safe to use from several threads at once. A file with several pages is read for it
+    Safe to use from several threads at once. A file with several pages is read only
     once, since the next images are its next pages.
     """
 
@@ -67,7 +67,7 @@ def digest_of_file(file: BinaryIO) -> bytes:
 class Twins:
     """Images with the same bytes, of which only the first is embedded.
 
-    Images are called by their numbers.
+    Images are identified by their numbers.
     """
 
     def __init__(self):
@@ -86,9 +86,9 @@ class Twins:
         return self._first[digest]
 
     def wait(self, number: int, first: int) -> None:
-        """Let an image wait for what becomes of the first."""
+        """Let an image wait for the result of the first."""
         self._waiting.setdefault(first, []).append(number)
 
     def pop(self, first: int) -> list[int]:
-        """The images that wait for this one, which wait no longer."""
+        """Remove and return the images that wait for this one."""
         return self._waiting.pop(first, [])

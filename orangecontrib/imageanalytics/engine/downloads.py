@@ -1,4 +1,4 @@
-"""Images from the internet, downloaded while others are embedded."""
+"""Download images from the internet while others are embedded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FETCHED_AHEAD = 4
 
 
 class Downloads:
-    """Downloads images in a thread, from now on, a few ahead of those that are taken.
+    """Downloads images in a thread, a few ahead of those that are taken.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Downloads:
     cancelled : threading.Event
         Ends the thread when set.
     is_cached : bool
-        Whether files are kept on disk and those kept are used.
+        Whether to keep files on disk and use the files that are kept there.
     """
 
     def __init__(self, urls: list[str], cancelled: threading.Event, is_cached: bool):
@@ -32,9 +32,9 @@ class Downloads:
         threading.Thread(target=self._fetch, daemon=True).start()
 
     def __iter__(self) -> Iterator[tuple[str, bytes | ImageError] | None]:
-        """Addresses as they arrive, each with its content or the reason for none.
+        """Yield addresses, each with its content or why there is none.
 
-        While nothing arrives, None from time to time.
+        While nothing arrives, yield None from time to time.
         """
         while True:
             try:

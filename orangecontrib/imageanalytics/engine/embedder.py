@@ -1,4 +1,4 @@
-"""From image sources to vectors: the cache, the device and the network together."""
+"""Embed image sources with the cache, the device and the network together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Embedder:
     device, batch_size, engine
         As for `choose_runner`.
     use_cache : bool
-        Whether vectors are kept on disk and those kept are used.
+        Whether to keep vectors on disk and use the vectors that are kept there.
     may_download : bool
         As for `Runner`.
     """
@@ -43,7 +43,7 @@ class Embedder:
 
     @property
     def runner(self):
-        """The network on its device, perhaps not loaded yet; may import torch.
+        """The network on its device, possibly not loaded yet; may import torch.
 
         Raises
         ------
@@ -72,10 +72,10 @@ class Embedder:
         check_layer(self.spec.network, self.spec.layer)
 
     def close(self) -> None:
-        """Give back the memory that the network takes.
+        """Release the memory that the network takes.
 
-        Calls that run meanwhile finish on the CPU if OpenVINO runs the network, and
-        the memory is given back when they have. Otherwise they raise `Cancelled`.
+        If OpenVINO runs the network, running calls finish on the CPU, and then the
+        memory is released. Otherwise they raise `Cancelled`.
         """
         with self._lock:
             runner, self._runner = self._runner, None
@@ -96,12 +96,12 @@ class Embedder:
         sources : list of (str or None)
             Paths or URLs; None where missing.
         callback : callable, optional
-            Called in this thread with the fraction done. What it raises stops the
-            work; what is finished is in the cache.
+            Called in this thread with the fraction done. An exception that it raises
+            stops the work; finished vectors stay in the cache.
         cancelled : threading.Event, optional
             Stops the work when set.
         failures : dict, optional
-            Filled on the way with sources and the reasons why they have no vector.
+            Filled during the call with sources and why they have no vector.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class Embedder:
         runner = self.runner  # may take seconds
         report_start()
         if self._use_cache and self.spec.network.fingerprint is None:
-            # Which vectors are its own shows when the weights are here.
+            # The weights are needed to know which vectors are the network's.
             runner.load(report_start)
         with VectorCache() if self._use_cache else contextlib.nullcontext() as cache:
             return Pipeline(
@@ -146,7 +146,7 @@ class Embedder:
         Raises
         ------
         OSError
-            When that cannot be done.
+            When they cannot be dropped.
         ModelError
             As `EmbeddingSpec.key`.
         """

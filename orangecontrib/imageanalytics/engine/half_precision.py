@@ -1,4 +1,4 @@
-"""Shorter precisions in torch: which networks they suit, and where they are slow."""
+"""Shorter precisions in torch: networks for which they work, and slow processors."""
 
 from __future__ import annotations
 
@@ -29,17 +29,16 @@ def shortened(
 ) -> torch.nn.Module | None:
     """A copy of a network with weights in a shorter precision.
 
-    It spares the conversions that autocast makes between the layers. But autocast
-    computes in single precision what needs it, without which Swin V2 gives no
-    numbers at all, so the copy is tried on photos first. Programs have types
-    written into them.
+    It avoids the conversions that autocast makes between layers. But autocast uses
+    single precision where it is needed; without it, Swin V2 returns no numbers at
+    all. The copy is therefore tried on photos first. Programs have fixed types.
 
     Parameters
     ----------
     module : torch.nn.Module
         The network, on `device`.
     spec : EmbeddingSpec
-        Which network that is, and how images are prepared for it.
+        Describes the network and how images are prepared for it.
     precision : str
         One of `PRECISIONS`.
     device : torch.device
@@ -47,7 +46,7 @@ def shortened(
     Returns
     -------
     torch.nn.Module or None
-        None where its vectors would be wrong, and where nothing would be shorter.
+        None if its vectors would be wrong or nothing would be shorter.
     """
     if precision == "float32" or not spec.network.compiles:
         return None
@@ -90,8 +89,8 @@ def _least_cosine(module, half, preprocessing, dtype, device) -> float:
 def slowdown(precision: str) -> float:
     """How many times as long as float32 a precision takes on this processor.
 
-    Measured on a convolution as those in networks; what processors say that they have
-    does not say whether torch makes use of it.
+    This is measured on a convolution like those in networks, since the features of a
+    processor do not tell whether torch uses them.
     """
     layer = torch.nn.Conv2d(32, 32, 3).requires_grad_(False)
     maps = torch.zeros(1, 32, 40, 40)

@@ -12,16 +12,16 @@ from orangecontrib.imageanalytics.images.sources import stamp
 
 
 class KnownVectors:
-    """Finds and keeps vectors of images, which are called by their numbers.
+    """Finds and keeps vectors of images, which are identified by their numbers.
 
     Parameters
     ----------
     cache : VectorCache or None
-        None: nothing is known, and nothing is kept.
+        If None, nothing is known and nothing is kept.
     space : callable
-        From a precision to the key of the cache's space.
+        Takes a precision and returns the key of the cache's space.
     sources : list of str
-        Of all images.
+        The sources of all images.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class KnownVectors:
         return [(number, vector) for number, vector in vectors if vector is not None]
 
     def find(self, digest: bytes, precision: str) -> np.ndarray | None:
-        """The vector of what has this digest; from any thread."""
+        """The vector of the image with this digest; from any thread."""
         if self._cache is None:
             return None
         return self._cache.find(digest, self._space(precision))
@@ -67,17 +67,17 @@ class KnownVectors:
             self._cache.add(digest, self._space(precision), vector)
 
     def keep_file(self, number: int, digest: bytes) -> None:
-        """Add what a file held when `of_files` looked at it."""
+        """Add the digest that a file had when `of_files` looked at it."""
         size, changed = self._stamps[number].tolist()
         if size:
             self._cache.add_file(self._sources[number], size, changed, digest)
 
     def flush(self) -> None:
-        """Write what was added."""
+        """Write added entries."""
         if self._cache is not None:
             self._cache.flush()
 
     def flush_if_due(self) -> None:
-        """Write what was added if there is much of it or it is old."""
+        """Write added entries if there are many or they are old."""
         if self._cache is not None:
             self._cache.flush_if_due()

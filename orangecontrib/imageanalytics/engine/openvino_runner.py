@@ -1,4 +1,4 @@
-"""Networks in OpenVINO, which is the fastest on the CPU."""
+"""Run networks in OpenVINO, which is the fastest on the CPU."""
 
 from __future__ import annotations
 
@@ -42,28 +42,28 @@ log = logging.getLogger(__name__)
 # not be seen.
 BATCH, LARGE_BATCH = 16, 4
 LARGE_BYTES = 40_000_000
-#: A shorter precision is not taken unasked unless it is so much faster.
+#: A shorter precision is only chosen by default if it is this many times as fast.
 LEAST_SPEEDUP = 1.1
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-# What the processor has instructions for, as OpenVINO calls it.
+# OpenVINO's names for what the processor has instructions for.
 _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
 _LOOK_MILLISECONDS = 100
 
 
 class OpenVinoRunner(Runner):
-    """A network in OpenVINO; in torch if OpenVINO does not take it.
+    """A network in OpenVINO, or in torch if OpenVINO does not support it.
 
-    Images go through one by one, each on a thread of its own: nothing is gained by
-    batches, and networks need not take any number of images.
+    Images are processed one by one, each in its own thread: batches are not faster,
+    and networks need not accept any number of images.
 
     Parameters
     ----------
     spec : EmbeddingSpec
-        Its precision is by default the fastest that keeps the vectors.
+        The default precision is the fastest that keeps the vectors.
     device : str
         ``"auto"`` or ``"cpu"``, or one of `OPENVINO_DEVICES`.
     batch_size : int, optional
-        Images that are decoded before they go through.
+        Number of images that are decoded before the network runs.
     may_download : bool
         As for `Runner`.
 
@@ -120,7 +120,7 @@ class OpenVinoRunner(Runner):
     def threads_per_stream(self) -> int:
         """As `Runner.threads_per_stream`.
 
-        OpenVINO computes on threads of its own; while one does, another caller decodes.
+        OpenVINO computes in its own threads; meanwhile, another caller decodes.
         """
         is_torchs = self._substitute or not self.spec.network.compiles
         return 1 if is_torchs else 2
@@ -154,7 +154,7 @@ class OpenVinoRunner(Runner):
         return self._compile(compiled.model, self._precision)
 
     def _take_over(self, about: About | None) -> None:
-        """What is best for a network, as far as that is known."""
+        """Use what is known to be best for a network."""
         if about is None:
             return
         if self._asked_precision is None:
@@ -174,7 +174,7 @@ class OpenVinoRunner(Runner):
             self.batch_size = BATCH if about.n_bytes < LARGE_BYTES else LARGE_BATCH
 
     def _compile(self, model, precision: str):
-        """From a uint8 image, shape (1, size, size, 3), to its vector."""
+        """Compile a network that takes a uint8 image, shape (1, size, size, 3)."""
         options = {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
         if self._device == "CPU":
             options |= {
@@ -215,7 +215,7 @@ class OpenVinoRunner(Runner):
         return precision in _CAPABILITIES and precision not in self._capable()
 
     def _measure_precisions(self, compiled: Compiled) -> None:
-        """Find out what shorter ones do to the vectors of photos, once a processor."""
+        """Measure shorter precisions on photos, once for each processor."""
         trials = compiled.about.trials
         unknown = [name for name in self._capable() if self._key(name) not in trials]
         if not unknown:
@@ -236,7 +236,7 @@ class OpenVinoRunner(Runner):
         return f"{precision} on {processor}"
 
     def _try(self, compiled, precision, squares) -> tuple[np.ndarray, float]:
-        """Vectors, and the seconds that the quickest took."""
+        """Compute vectors, and the seconds that the quickest took."""
         network = self._compile(compiled.model, precision)
         vectors, seconds = [], []
         for square in squares:
@@ -263,7 +263,7 @@ class OpenVinoRunner(Runner):
         return vectors, self._precision
 
     def _single_network(self):
-        """For what goes beyond the range of a shorter precision."""
+        """A network for numbers outside the range of a shorter precision."""
         with self._loading:
             if self._single is None:
                 self._single = self._compile(self._compiled.model, "float32")
@@ -291,7 +291,7 @@ class OpenVinoRunner(Runner):
             raise
 
     def _request(self, network):
-        """This thread's own place in the queue."""
+        """This thread's own request."""
         if getattr(self._thread, "network", None) is not network:
             self._thread.network = network
             self._thread.request = network.create_infer_request()
@@ -312,7 +312,7 @@ class OpenVinoRunner(Runner):
                     self._torch_threads = None
 
     def _start_torch_thread(self) -> None:
-        """Let torch know that threads share the work, which only shows on the way."""
+        """Tell torch that threads share the work, which is only known during a run."""
         with self._lock:
             if not self._n_sharing:  # the run was stopped
                 return

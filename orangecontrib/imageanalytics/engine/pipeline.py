@@ -1,10 +1,9 @@
-"""From image sources to vectors, through the cache and the network.
+"""Turn image sources into vectors, with the cache and the network.
 
-A batch of images is read, decoded and put through the network by one thread; as
-many threads as there are processors, or twice as many where the engine has threads of
-its own, each have a batch. On a CPU that is all there is to sharing out the work; on a
-GPU, one batch is on the device while the others are being decoded, by the GPU itself
-where it can.
+One thread reads and decodes a batch of images and runs the network on it. There are as
+many threads as processors, or twice as many if the engine has its own threads. On a
+CPU, the work is not divided any further. On a GPU, one batch is on the device while the
+others are decoded, by the GPU itself if possible.
 """
 
 from __future__ import annotations
@@ -42,13 +41,13 @@ class Pipeline:
     Parameters
     ----------
     runner : Runner
-        Loads the network when the first image is to go through it.
+        Loads the network when it is first needed.
     space : callable
-        From a precision to the key of the cache's space.
+        Takes a precision and returns the key of the cache's space.
     cache : VectorCache or None
     callback : callable
         Called in the caller's thread, several times a second, with the fraction
-        done. What it raises stops the run.
+        done. An exception that it raises stops the run.
     cancelled : threading.Event
         Stops the run when set.
     """
@@ -61,12 +60,12 @@ class Pipeline:
     failures: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, sources: list[str | None]) -> Embedded:
-        """Embed; `sources` are paths or URLs, None where missing.
+        """Embed sources, which are paths or URLs, or None if missing.
 
         Raises
         ------
         Cancelled
-            When stopped by `cancelled`; what was finished is in the cache.
+            When stopped by `cancelled`; finished vectors are in the cache.
         """
         start = time.perf_counter()
         self._results = Collector(sources, self.failures)
@@ -85,7 +84,7 @@ class Pipeline:
         return self._results.embedded(seconds, self.runner.device_name)
 
     def _look_up_files(self):
-        """Take what the cache knows of files that have not changed."""
+        """Take the cached vectors of files that have not changed."""
         if self.cache is None:
             return
         everything = range(len(self._sources))
@@ -117,7 +116,7 @@ class Pipeline:
                 self._settle_done(self._pending)
                 raise
             finally:
-                # Threads still in a layer or in a decoder end after it, unheard.
+                # Threads still in a layer or decoder end after it; nobody waits.
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _start_thread(self):
@@ -129,7 +128,7 @@ class Pipeline:
     def _batches(self, indices, n_threads) -> Iterator[list[QueuedImage]]:
         """Lists of local images, then of remote ones as they arrive.
 
-        The last are shorter, so that no thread works on while the others are done.
+        The last lists are shorter, so that all threads finish at about the same time.
         """
         size, left = self.runner.batch_size, len(indices)
         remote: dict[str, list[int]] = {}
@@ -155,7 +154,7 @@ class Pipeline:
                 yield QueuedImage(index, source)
 
     def _arriving(self, remote: dict[str, list[int]]) -> Iterator[QueuedImage]:
-        """Download in the background from now on; give what has arrived."""
+        """Download in the background from now on; yield what has arrived."""
         is_cached = self.cache is not None
         downloads = Downloads(list(remote), self.cancelled, is_cached)
 
@@ -175,7 +174,7 @@ class Pipeline:
 
         return give()
 
-    # What comes of it ---------------------------------------------------------------
+    # Results ------------------------------------------------------------------------
 
     def _collect(self, timeout=TICK_SECONDS):
         done, self._pending = wait(self._pending, timeout, FIRST_COMPLETED)
@@ -186,7 +185,7 @@ class Pipeline:
         self._tick()
 
     def _settle_done(self, futures: Iterable[Future]):
-        """Take what is finished; batches that failed are left out."""
+        """Take finished batches, without those that failed."""
         for future in futures:
             finished = future.done() and not future.cancelled()
             if finished and future.exception() is None:

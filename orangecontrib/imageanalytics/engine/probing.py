@@ -1,4 +1,4 @@
-"""Whether a shorter precision keeps the vectors of a network."""
+"""Check whether a shorter precision keeps the vectors of a network."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 
-#: A shorter precision has to keep vectors this alike, as cosine, to be taken unasked.
+#: The cosine similarity that a shorter precision must keep to be chosen by default.
 LEAST_COSINE = 0.999
 
 
 def probe_squares(preprocessing: Preprocessing) -> np.ndarray:
-    """Photos, and parts of them, to try a network on.
+    """Photos, and parts of them, with which to try a network.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def probe_squares(preprocessing: Preprocessing) -> np.ndarray:
 
 
 def least_cosine(vectors: np.ndarray, expected: np.ndarray) -> float:
-    """The least cosine similarity of vectors with those that they should be.
+    """The least cosine similarity of vectors to the expected ones.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def least_cosine(vectors: np.ndarray, expected: np.ndarray) -> float:
     Returns
     -------
     float
-        0 where a number is not finite.
+        0 if a number is not finite.
     """
     norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(expected, axis=1)
     cosines = (vectors * expected).sum(axis=1) / np.where(norms > 0, norms, 1)

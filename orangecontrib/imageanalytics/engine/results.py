@@ -1,4 +1,4 @@
-"""What comes out of a run, and how it is gathered image by image."""
+"""The results of a run, and how they are gathered image by image."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# What is known of an image.
+# What is known about an image.
 _WAITING, _COMPUTED, _CACHED, _FAILED = range(4)
 
 
 @dataclass
 class Statistics:
-    """What a run did; images are counted by rows, seconds are wall time."""
+    """Statistics of a run; images are counted by rows, seconds are wall time."""
 
     n_images: int = 0
     n_embedded: int = 0
@@ -33,7 +33,7 @@ class Embedded:
     rows : numpy.ndarray
         int, shape (n sources,): the row of `vectors`, -1 where there is none.
     failures : dict of str to str
-        Source to the reason why it has no vector.
+        For each source without a vector, the reason.
     statistics : Statistics
     """
 
@@ -47,7 +47,7 @@ class Embedded:
         return [self.vectors[row] if row >= 0 else None for row in self.rows]
 
     def feature(self, index: int) -> np.ndarray:
-        """One number a source, nan where there is no vector; shape (n sources,)."""
+        """One number per source, nan where there is no vector; shape (n sources,)."""
         values = np.full(len(self.rows), np.nan)
         embedded = self.rows >= 0
         if embedded.any():
@@ -56,18 +56,18 @@ class Embedded:
 
 
 class Collector:
-    """Gathers what becomes of each image.
+    """Gathers the result for each image.
 
-    There may be millions of them. Different sources are numbered in the order in
-    which they first appear; all that is kept of an image stands at its number in a
-    list or an array. Only failures, of which there are few, are in a dictionary.
+    There may be millions of images. Different sources are numbered in the order in
+    which they first appear, and lists and arrays hold the data of images by these
+    numbers. Only failures are in a dictionary, since there are few.
 
     Parameters
     ----------
     sources : list of (str or None)
         None where missing.
     failures : dict of str to str
-        Is filled with sources and reasons.
+        Will be filled with sources and reasons.
 
     Attributes
     ----------
@@ -94,31 +94,31 @@ class Collector:
 
     @property
     def fraction(self) -> float:
-        """How much is done."""
+        """The fraction that is done."""
         return self._n_done / len(self) if len(self) else 1.0
 
     def waiting(self) -> np.ndarray:
-        """Numbers of the images of which nothing is known yet."""
+        """Numbers of the images without a result so far."""
         return np.flatnonzero(self._states == _WAITING)
 
     def is_waiting(self, number: int) -> bool:
-        """Whether nothing is known of an image yet."""
+        """Whether an image has no result so far."""
         return self._states[number] == _WAITING
 
     def take(self, number: int, vector: np.ndarray, cached: bool) -> None:
-        """The image has this vector."""
+        """Set the vector of an image."""
         if not self._vectors.shape[1]:  # the first tells how long they are
             self._vectors = np.empty((len(self), len(vector)), np.float32)
         self._vectors[number] = vector
         self._settle(number, _CACHED if cached else _COMPUTED)
 
     def fail(self, number: int, reason: str) -> None:
-        """The image has no vector."""
+        """Set the reason why an image has no vector."""
         self._failures[self.sources[number]] = reason
         self._settle(number, _FAILED)
 
     def share(self, number: int, other: int) -> bool:
-        """The image is the same as another, of which all is known.
+        """Give an image the result of an equal one.
 
         Returns
         -------

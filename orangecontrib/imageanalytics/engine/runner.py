@@ -1,4 +1,4 @@
-"""What runs a network, and which of those that can is taken.
+"""The interface of engines that run a network, and the choice between them.
 
 Two engines run networks: OpenVINO on the CPU, where it is up to three times as fast as
 torch and starts without it, and torch everywhere else.
@@ -45,7 +45,7 @@ class Runner(ABC):
     ----------
     spec : EmbeddingSpec
     batch_size : int
-        Images a batch.
+        Number of images in a batch.
     may_download : bool
         Whether weights that are not on this computer are downloaded.
 
@@ -56,7 +56,7 @@ class Runner(ABC):
     intensity : "auto", "full" or (float, float)
         As for `EmbeddingSpec`.
     threads_per_stream : int
-        How many threads should call this for each that it computes on.
+        How many threads should call this for each one that computes.
     """
 
     threads_per_stream = 1
@@ -70,22 +70,22 @@ class Runner(ABC):
 
     @property
     def decoder(self) -> DeviceDecoder | None:
-        """What decodes images on the device; None where the CPU decodes all."""
+        """The decoder on the device; None if the CPU decodes all images."""
         return None
 
     @property
     @abstractmethod
     def precision(self) -> str:
-        """One of `PRECISIONS`: what it computes with, as far as is known by now."""
+        """The precision, one of `PRECISIONS`, as far as it is known so far."""
 
     @property
     @abstractmethod
     def device_name(self) -> str:
-        """The device for people."""
+        """The device, as shown to users."""
 
     @abstractmethod
     def load(self, callback=None) -> None:
-        """Load the network, unless that was done.
+        """Load the network, unless it is loaded.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Runner(ABC):
         Raises
         ------
         ModelError
-            When the network cannot be had or does not work.
+            When the network is not available or does not work.
         ValueError
             When it has no such layer.
         """
@@ -118,16 +118,16 @@ class Runner(ABC):
         vectors : numpy.ndarray
             float32, shape (n, n_features).
         precision : str
-            That they were computed with.
+            Precision with which the vectors were computed.
 
         Raises
         ------
         Cancelled
             When `cancelled` is set.
         ModelError
-            When the memory does not suffice for one image; as `load`.
+            When there is not enough memory for one image; also as for `load`.
         ValueError
-            As `load`.
+            As for `load`.
         """
 
     def _load_backbone(self, callback):
@@ -140,17 +140,17 @@ class Runner(ABC):
         return backbone.load_backbone(network, self.spec.layer, callback)
 
     def close(self) -> None:  # noqa: B027
-        """Give back the memory of the network, for good.
+        """Release the memory of the network permanently.
 
-        Most have nothing to do: it goes with them.
+        Most engines have nothing to do here: it is released together with them.
         """
 
     def sharing(self) -> contextlib.AbstractContextManager:
-        """To be entered while several threads call this."""
+        """A context in which several threads may call this."""
         return contextlib.nullcontext()
 
     def start_thread(self) -> None:  # noqa: B027
-        """To be called first in each of these threads; most have nothing to do."""
+        """Must be called first in each of these threads; most engines do nothing."""
 
 
 def look(cancelled: threading.Event) -> None:
@@ -165,7 +165,7 @@ def look(cancelled: threading.Event) -> None:
 
 
 def out_of_memory() -> ModelError:
-    """What says that the CPU's memory does not suffice for one image."""
+    """Make the error for too little CPU memory for one image."""
     return ModelError(
         "There is not enough memory for this network; "
         "choose a smaller one or close other programs."
@@ -179,18 +179,18 @@ def choose_runner(
     may_download: bool = True,
     engine: str = AUTOMATIC,
 ) -> Runner:
-    """What runs a network best, or as asked.
+    """Choose the best engine for a network, or the requested one.
 
     Parameters
     ----------
     spec : EmbeddingSpec
-        Its precision is one of `PRECISIONS`. By default half on a GPU; on the CPU,
-        half if the processor has instructions for it and it keeps the vectors of this
-        network.
+        Its precision is one of `PRECISIONS`. The default on a GPU is half precision.
+        On the CPU, it is half if the processor has instructions for it and it keeps
+        the vectors of this network.
     device : str
         ``"auto"``, or as `choose_device` and `OPENVINO_DEVICES` name them.
     batch_size : int, optional
-        Images a batch; by default what suits the device.
+        Number of images in a batch; the default depends on the device.
     may_download : bool
         As for `Runner`.
     engine : {"auto", "openvino", "torch"}
@@ -224,7 +224,7 @@ def _openvino_runner(spec, device, *arguments) -> Runner:
 
 
 def _is_for_openvino(device: str, engine: str) -> bool:
-    """Whether that is known without torch."""
+    """Whether OpenVINO should run the network, decided without torch."""
     is_asked = device in OPENVINO_DEVICES or engine == OPENVINO
     if is_asked and not _has_openvino():
         raise ValueError("OpenVINO cannot be used here: pip install openvino")

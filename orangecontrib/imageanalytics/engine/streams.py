@@ -1,4 +1,4 @@
-"""Work of a CUDA device that goes on beside other work, of it and of the processor."""
+"""Work of a CUDA device in parallel to its other work and to the processor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 
 class Stream:
-    """Does on a CUDA device what it is given, in that order.
+    """Does work on a CUDA device in the order in which it is given.
 
     Parameters
     ----------
@@ -23,21 +23,21 @@ class Stream:
         self._stream = torch.cuda.Stream(device)
 
     def entered(self) -> contextlib.AbstractContextManager:
-        """Within it, this thread's work for the device goes to this stream."""
+        """A context in which this thread's work for the device goes to this stream."""
         return torch.cuda.stream(self._stream)
 
     def mark(self):
-        """An event that has come when all given so far is done.
+        """An event that occurs when all work given so far is done.
 
-        Who waits for it leaves the processor to others, which decode images; by
-        default CUDA looks at the device all the time.
+        While a thread waits for it, others can use the processor to decode images. By
+        default, CUDA polls the device all the time.
         """
         event = torch.cuda.Event(blocking=True)
         event.record(self._stream)
         return event
 
     def wait(self, event) -> None:
-        """Do what comes next only after an event of another stream."""
+        """Start later work only after an event of another stream."""
         self._stream.wait_event(event)
 
     def upload(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -47,17 +47,17 @@ class Stream:
             return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def download(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Copy from the device to memory; not to be read before the next `mark`."""
+        """Copy from the device to memory; read it only after the next `mark`."""
         with self.entered():
             return tensor.to("cpu", non_blocking=True)
 
 
 class Worker:
-    """A thread that gives a CUDA device work, on a stream of its own.
+    """A thread that gives work to a CUDA device, on its own stream.
 
-    cuDNN plans every convolution anew in each thread that asks for it, which takes
-    seconds a network, and cuBLAS holds 32 MiB for each thread and stream. Here that
-    happens once, for all networks and as long as the process lives.
+    In each thread, cuDNN plans every convolution again, which takes seconds for each
+    network, and cuBLAS holds 32 MiB for each thread and stream. With a worker, this
+    happens only once for all networks while the process lives.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Worker:
         self._thread = ThreadPoolExecutor(1, f"{device}")
 
     def __call__(self, function: Callable, *args):
-        """What a function returns that is called there; others wait meanwhile."""
+        """Call a function in the worker and return its result; other callers wait."""
         return self._thread.submit(self._work, function, args).result()
 
     def _work(self, function, args):
@@ -89,13 +89,13 @@ def find_worker(device, task: str) -> Worker:
     ----------
     device : torch.device
     task : str
-        Any name; each has a worker of its own.
+        Any name; each has its own worker.
     """
     return Worker(device)
 
 
 def release_memory() -> None:
-    """Give back what torch keeps for tensors that are gone."""
+    """Release the memory that torch keeps for deleted tensors."""
     torch.cuda.empty_cache()
     # Pinned memory, of which it keeps hundreds of MB; older versions than 2.12 have
     # only the private function for that.

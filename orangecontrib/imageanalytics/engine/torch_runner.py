@@ -1,4 +1,4 @@
-"""Networks in torch: on GPUs, and on the CPU what OpenVINO does not take."""
+"""Run networks in torch: on GPUs, and on the CPU if OpenVINO does not support them."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ GPU_BATCH = 64
 # cuDNN plans every convolution anew for each number of images, which takes seconds for
 # some networks. Batches are filled up to this or to a whole one.
 _FEW = 8
-# So many times as slow as float32 is worth a warning.
+# There is a warning if a precision is this many times as slow as float32.
 _NOTICED = 1.5
 
 
 class TorchRunner(Runner):
-    """A network in torch, on whatever device holds up; on a GPU, threads take turns.
+    """A network in torch, on a device that works; on a GPU, threads take turns.
 
-    On a CUDA device one thread and one stream compute for all of them (`Worker`): what
-    a stream has freed only it can use again, so more would each hold the memory of a
-    batch. Images are copied on a stream of each thread while it computes.
+    On a CUDA device, one thread and one stream compute for all of them (`Worker`). Only
+    the stream that has freed memory can use it again, so each further stream would hold
+    the memory of a batch. Each thread has its own stream to copy images meanwhile.
 
     Parameters
     ----------
@@ -59,16 +59,16 @@ class TorchRunner(Runner):
     device : str
         As for `choose_device`.
     batch_size : int, optional
-        Images a batch; by default what suits the device.
+        Number of images in a batch; the default depends on the device.
     may_download : bool
         As for `Runner`.
 
     Attributes
     ----------
     device : torch.device
-        Where it runs now: changes to the CPU when a GPU fails.
+        The current device, which changes to the CPU when a GPU fails.
     batch_size : int
-        Shrinks when the device's memory does not suffice.
+        Decreases when the device does not have enough memory.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class TorchRunner(Runner):
                 self._module = self._load(callback)
 
     def close(self) -> None:
-        """As `Runner.close`; calls that run meanwhile raise `Cancelled`."""
+        """As `Runner.close`; running calls raise `Cancelled`."""
         with self._loading, self._lock:
             self._closed = True
             self._module = self._half = None
@@ -139,7 +139,7 @@ class TorchRunner(Runner):
                 )
 
     def _copying(self) -> Stream:
-        """This thread's."""
+        """This thread's stream for copies."""
         if not hasattr(self._run, "copying"):
             self._run.copying = Stream(self.device)
         return self._run.copying
@@ -167,7 +167,7 @@ class TorchRunner(Runner):
         return describe_device(self.device)
 
     def _watch_for_cancel(self, module):
-        """Ask before every layer, since a batch of a large network takes long."""
+        """Check before every layer, since a batch of a large network takes long."""
         run = self._run  # the network would keep this runner, and that the network
 
         def check(*_):
@@ -218,7 +218,7 @@ class TorchRunner(Runner):
             return torch.cat([self.forward(p, device, precision).cpu() for p in parts])
 
     def _in_turn(self, squares, device, precision):
-        """As `forward`, while other threads copy, and give work that comes after."""
+        """As `forward`, while other threads copy and submit later work."""
         copying, worker = self._copying(), find_worker(device, "networks")
         # Kept until all is done: what a stream frees it may fill again at once.
         uploaded = copying.upload(squares)
@@ -237,7 +237,7 @@ class TorchRunner(Runner):
         return vectors
 
     def _filled_up(self, squares):
-        """A batch of one of two sizes, by repeating the first."""
+        """Fill a batch up to one of two sizes by repeating the first image."""
         size = _FEW if len(squares) <= _FEW else self.batch_size
         missing = max(0, min(size, self.batch_size) - len(squares))
         return torch.cat([squares, squares[:1].expand(missing, -1, -1, -1)])
@@ -252,14 +252,14 @@ class TorchRunner(Runner):
         squares : torch.Tensor
             uint8, shape (n, size, size, 3), RGB, on any device.
         device : torch.device
-            Where the network is.
+            The device of the network.
         precision : str
             Either `precision` or ``"float32"``.
 
         Returns
         -------
         torch.Tensor
-            float32, shape (n, n_features), on `device`, perhaps still to be computed.
+            float32, shape (n, n_features), on `device`, possibly not computed yet.
         """
         module, half = self._module, self._half
         if module is None:
@@ -276,10 +276,10 @@ class TorchRunner(Runner):
             return module(numbers).float()
 
     def _recover(self, error, device, size):
-        """Make what failed possible, or raise.
+        """Make a retry possible after a failure, or raise.
 
-        Out of memory halves a batch of that size; any other failure of a GPU, and a
-        single image that does not fit there, moves the network to the CPU.
+        If memory runs out, batches of that size are halved. After any other failure of
+        a GPU, or if a single image does not fit, the network moves to the CPU.
         """
         memory = _is_out_of_memory(error)
         with self._lock:

@@ -1,4 +1,4 @@
-"""How many threads torch's operations use."""
+"""Set the number of threads that torch's operations use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import torch
 
 
 class SingleThreaded:
-    """While any is entered, torch's operations use one thread each.
+    """A context in which torch's operations use one thread each.
 
-    On the CPU the images are shared out among threads instead, which is faster
-    than sharing out each operation: no thread waits for the others.
+    On the CPU, threads share the images instead of each operation. This is faster,
+    since no thread waits for the others.
 
-    Threads take the number over when they first use torch, so it must be set
-    before they do; torch has one for the whole process, restored by the last to
-    leave.
+    Threads adopt the number when they first use torch, so it must be set before. Torch
+    has one number for the whole process; it is restored when the last context ends.
     """
 
     _lock = threading.Lock()
@@ -39,5 +38,5 @@ class SingleThreaded:
 
     @staticmethod
     def start_thread():
-        """To be called first in each thread that works under this."""
+        """Must be called first in each thread that works in this context."""
         torch.set_num_threads(1)

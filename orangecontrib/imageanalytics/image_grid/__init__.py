@@ -1,9 +1,9 @@
-"""Images on a grid, similar ones side by side: from vectors to cells.
+"""Arrange images on a grid so that similar images are side by side.
 
-This is what the widget Image Grid does, for scripts. Vectors become positions in the
-plane (`layout`), and these become cells, so that all images together move as little
-as possible (`assignment`). On a grid made from t-SNE, pairs of images then change
-places for as long as that brings nearest neighbours closer together (`swaps`).
+Scripts can use it to do what the widget Image Grid does. Vectors are laid out in the
+plane (`layout`), and their positions are assigned to cells so that the images move as
+little as possible in total (`assignment`). On a grid made from t-SNE, pairs of images
+then change places as long as that brings nearest neighbours closer together (`swaps`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from orangecontrib.imageanalytics.image_grid.swaps import Swaps
 
 __all__ = ["LAYOUTS", "Cancelled", "ImageGrid", "grid_size"]
 
-# What a callback is told has been done after layout and assignment.
+# The fractions that a callback receives after layout and assignment.
 LAYOUT_DONE, ASSIGNMENT_DONE = 0.6, 0.8
 
 
@@ -40,7 +40,7 @@ class ImageGrid:
     Parameters
     ----------
     data : Orange.data.Table
-        Rows with vectors: the features. At least one.
+        Rows with vectors, which are the features. There must be at least one.
     layout : {"t-sne", "pca", "mds"}
         How vectors are laid out in the plane before they get cells. t-SNE is best
         at keeping neighbours together.
@@ -50,7 +50,7 @@ class ImageGrid:
     size_x, size_y : int
         Numbers of columns and rows, after `process`.
     grid_indices : numpy.ndarray of int, shape (size_x * size_y,)
-        For each cell, row by row, which row of the data is there; -1 if none.
+        The row of the data in each cell, row by row; -1 for an empty cell.
     skipped : numpy.ndarray of int
         Rows of the data that are not on the grid because their vector has missing
         values or is the same number throughout.

@@ -1,4 +1,4 @@
-"""Positions in the plane to cells of a grid: the linear assignment problem."""
+"""Assign positions in the plane to cells of a grid: the linear assignment problem."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from orangecontrib.imageanalytics.image_grid.interruptible import Report
 #: Largest number of images whose assignment is optimal as a whole.
 MAX_EXACT = 1500
 MAX_EXACT_CELLS = 10_000
-# In cells: of the parts solved first, and of the windows that then improve on them.
+# Sizes, in cells, of the parts solved first and of the windows that then improve them.
 PART_CELLS = 400
 WINDOW = 20
 MAX_WINDOW_PASSES = 10
-ENOUGH = 0.002  # a smaller part of the cost is not worth another pass
+ENOUGH = 0.002  # a pass that saves a smaller part of the cost is the last
 
 
 def assign(places: np.ndarray, size_x: int, size_y: int, report: Report) -> np.ndarray:
@@ -68,7 +68,7 @@ def centres(cells: np.ndarray, size_x: int) -> np.ndarray:
 def _parts(
     places: np.ndarray, cells: np.ndarray, members: np.ndarray, size_x: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rectangles of cells, and the images that belong there."""
+    """Rectangles of cells, and the images that belong in them."""
     if not len(members):
         return
     if cells.size <= PART_CELLS:

@@ -1,4 +1,4 @@
-"""Work that stops within a moment, even in functions that report nothing."""
+"""Work that stops at once, even in functions that do not report progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from orangecontrib.imageanalytics.errors import Cancelled
 
-#: Takes the fraction that is done, from 0 to 1; what it raises ends the work.
+#: Takes the fraction done, from 0 to 1; an exception that it raises ends the work.
 Report = Callable[[float], None]
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _abandoned: set[Future] = set()
 
 def run(work: Callable[[Report], T], report: Report) -> T:
     """
-    Run a function in a thread and report on it in this one.
+    Run a function in another thread and report its progress in this one.
 
     `report` is called whenever the work reports, and several times a second while it
     does not, so it can stop libraries that compute for a long time and take no
@@ -36,12 +36,12 @@ def run(work: Callable[[Report], T], report: Report) -> T:
         Called with a `Report` of its own. It must not change what others can see,
         since it may go on for a while after this function has raised.
     report : callable
-        What it raises ends this call at once.
+        An exception that it raises ends this call at once.
 
     Returns
     -------
     object
-        What `work` returns.
+        The result of `work`.
     """
     _wait_for_abandoned(report)
     told: SimpleQueue = SimpleQueue()

@@ -1,4 +1,4 @@
-"""Vectors to positions in the plane."""
+"""Lay out vectors in the plane."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from orangecontrib.imageanalytics.image_grid.interruptible import Report
 
-#: Ways to lay vectors out in the plane.
+#: Methods of laying out vectors in the plane.
 LAYOUTS = ("t-sne", "pca", "mds")
 
 N_COMPONENTS = 50  # t-SNE gains nothing from more, and takes long
@@ -24,7 +24,7 @@ MIN_TSNE = 10  # fewer images have too few neighbours
 
 
 def usable(X) -> np.ndarray:
-    """Which vectors are known and not the same number throughout, as booleans."""
+    """A mask of the vectors without missing values whose numbers are not all equal."""
     if sparse.issparse(X):
         X = X.toarray()
     is_usable = np.isfinite(X).all(axis=1)
@@ -34,20 +34,20 @@ def usable(X) -> np.ndarray:
 
 
 def directions(X, rows: np.ndarray) -> np.ndarray:
-    """Vectors of some rows, whose Euclidean distances rank images as cosines do."""
+    """Vectors of some rows, scaled so that Euclidean distances rank like cosines."""
     vectors = X[rows]
     if sparse.issparse(vectors):
         vectors = vectors.toarray()
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.shape[1] < 3:
-        # So few numbers have little of a direction.
+        # The direction of so few numbers says little.
         return vectors - vectors.mean(axis=0)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def lay_out(vectors: np.ndarray, layout: str, report: Report) -> np.ndarray:
     """
-    Positions in the plane.
+    Compute the positions of vectors in the plane.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def lay_out(vectors: np.ndarray, layout: str, report: Report) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of float, shape (images, 2)
-        Across and down, both from 0 to 1.
+        Horizontal and vertical positions, both from 0 to 1.
     """
     components = _components(vectors)
     places = components[:, :2]
@@ -108,8 +108,8 @@ def _tsne(components: np.ndarray, report: Report) -> np.ndarray:
 
 
 def _mds(vectors: np.ndarray, places: np.ndarray, report: Report) -> np.ndarray:
-    # Not by Orange's MDS, which causes warnings with each release of scikit-learn.
-    # They could only be silenced for all threads.
+    # Orange's MDS is not used: it causes warnings with each release of scikit-learn,
+    # and these could only be silenced for all threads.
     from sklearn.manifold import smacof
 
     distances = np.empty((len(vectors), len(vectors)))

@@ -1,4 +1,4 @@
-"""Images that change places on a grid, to be closer to their nearest neighbours."""
+"""Swap images on a grid so that they are closer to their nearest neighbours."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from scipy import sparse
 from orangecontrib.imageanalytics.image_grid.interruptible import Report, part
 
 N_NEIGHBOURS = 8
-MAX_ATTRACTED = 40  # the most that count of those whose neighbour an image is
-REACH = 1.5  # in cells: to this distance a neighbour is near
+MAX_ATTRACTED = 40  # an image is a neighbour of others; at most so many of these count
+REACH = 1.5  # in cells: a neighbour up to this distance is near
 MAX_SWAP_PASSES = 10
 NEIGHBOURS_DONE = 0.3  # what is reported once the neighbours are known
 CHUNK = 256  # images whose distances to all others are in memory at a time
@@ -19,9 +19,9 @@ class Swaps:
     """
     Lets images change places when that brings neighbours closer together.
 
-    The quantity to raise is a sum over all pairs of images one of which is among the
-    nearest of the other: of weights that decrease with the distance between their
-    cells. Each swap has to raise it, so the swaps come to an end.
+    The swaps increase a sum over all pairs in which one image is among the nearest
+    neighbours of the other. The terms are weights that decrease with the distance
+    between the cells of the pair. Each swap must increase the sum, so the swaps end.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Swaps:
         own, place = self.cells[image], np.array([self.cells[image]])
         gains = self._nearness(image, cells) - self._nearness(image, place)
         gains += self._nearness(others, place) - self._nearness(others, cells)
-        # Those that swap stay as near to each other as they were.
+        # The two that swap stay as near to each other as before.
         together = (self._pairs[image] == others[:, None]) * self._weights[image]
         gains += 2 * together.sum(axis=1) * (self._closeness(cells, own) - 1)
         best = np.argmax(gains)
@@ -110,7 +110,7 @@ class Swaps:
         return np.unique(y[inside] * size_x + x[inside])
 
     def _nearness(self, images, cells: np.ndarray) -> np.ndarray:
-        """How near images would be to their pairs if they were in these cells."""
+        """How near images would be to their partners if they were in these cells."""
         size_x = self._size[0]
         pairs = self._pairs[images]
         x = np.abs((cells % size_x)[:, None] - self._x[pairs])
@@ -133,14 +133,14 @@ class Swaps:
 
 def attractions(vectors: np.ndarray, report: Report) -> tuple[np.ndarray, np.ndarray]:
     """
-    Pairs of images one of which is among the nearest of the other.
+    Pairs in which one image is among the nearest neighbours of the other.
 
     Returns
     -------
     pairs : numpy.ndarray of int, shape (images + 1, k)
-        The partners of each image; those with weight 0 are none.
+        The partners of each image. A partner with weight 0 does not count.
     weights : numpy.ndarray of float, shape (images + 1, k)
-        1, or 2 where each is among the nearest of the other.
+        1, or 2 if each is among the nearest neighbours of the other.
     """
     count = len(vectors)
     n_nearest = min(N_NEIGHBOURS, count - 1)

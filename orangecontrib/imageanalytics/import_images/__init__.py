@@ -1,4 +1,4 @@
-"""From folders of images to a table that lists them."""
+"""Import folders of images as a table that lists them."""
 
 from orangecontrib.imageanalytics.import_images.folders import LEFT_OUT, scan
 from orangecontrib.imageanalytics.import_images.headers import (

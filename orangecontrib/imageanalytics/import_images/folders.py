@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from orangecontrib.imageanalytics.import_images.headers import ImgData, ImgDataError
 
-# What other programs keep among images, by the names of folders and files; after a
-# slash, of folders in such a folder. Most of it is the same images, but small.
+# Names of folders and files that other programs keep among images; a name after a
+# slash is that of a folder inside. Most of them hold small copies of the images.
 LEFT_OUT = {
     "@eadir": "thumbnails of a Synology disk station",
     "syno*_thumb*": "thumbnails of a Synology disk station",
@@ -55,25 +55,26 @@ _is_left_out = re.compile("|".join(map(fnmatch.translate, LEFT_OUT))).fullmatch
 
 @dataclass
 class Listing:
-    """The files in some folders, and what is known of the images in them.
+    """The files in some folders, and what is known about the images in them.
 
     Attributes
     ----------
     folders : list of str
         Absolute paths of the folders given, without those that another one contains.
     contained : list of str
-        Folders given that were read as a part of another one.
+        Given folders that were read as a part of another one.
     missing : list of OSError
         Why some of the folders could not be read; their ``filename`` tells which.
     unreadable : list of OSError
-        The same for the folders within.
+        Why some of their subfolders could not be read.
     paths : list of str
-        The files: folder by folder, those in a folder before those in the folders
-        within, in the order of the names. No file is there twice.
+        The files, folder by folder and in order of names. The files in a folder
+        come before those in its subfolders. No file is listed twice.
     roots : dict of str to str
         For each folder with files, which of `folders` it belongs to.
     left_out : list of (str, str)
-        Path of each file and folder that was left out for its name, and what it is.
+        Path of each file and folder that was left out because of its name, and what
+        it is.
     images : list of (ImgData or ImgDataError)
         What the headers of the files say, if they were read.
     """
@@ -125,7 +126,7 @@ def list_folders(
         Its `images` are empty.
     """
     found: dict[str, Listing] = {}
-    # One folder alone cannot meet itself, since links to folders are not followed.
+    # A single folder cannot be visited twice, since links to folders are not followed.
     is_new = _Visits().is_first if len(folders) > 1 else _always
     # An outer folder comes first: what is in it belongs to it.
     for folder in sorted(folders, key=_depth):
@@ -178,7 +179,7 @@ def _list_folder(folder: str, subfolders, cancelled, is_new) -> Listing:
     listing = Listing([folder])
     try:
         with os.scandir(folder):
-            # Tells at once what is wrong with the folder; those within it may fail.
+            # An error in the folder itself is raised at once; subfolders may fail.
             pass
     except OSError as error:
         listing.missing.append(error)
@@ -228,10 +229,10 @@ def scan(
     on_left_out: Callable[[str, str], None] | None = None,
 ) -> Iterator[str]:
     """
-    Paths of the files in a folder and in the folders within.
+    Paths of the files in a folder and its subfolders, in order of names.
 
-    Those in a folder come before those in the folders within, in the order of the
-    names. Links to folders are not followed.
+    The files in a folder come before those in its subfolders. Links to folders are
+    not followed.
 
     Parameters
     ----------
@@ -246,8 +247,8 @@ def scan(
     subfolders : bool
         Whether to go into the folders within.
     on_left_out : callable, optional
-        Called with the path of each file and folder that `LEFT_OUT` names, and with
-        what it is.
+        Called with the path of each file and folder that is listed in `LEFT_OUT`,
+        and with what it is.
 
     Yields
     ------
@@ -266,7 +267,7 @@ def scan(
 def _files(
     topdir: str, subfolders: bool, on_error, on_left_out, is_new=_always
 ) -> Iterator[tuple[str, list[str]]]:
-    """Each folder with the names of the files in it, those within after it."""
+    """Each folder with the names of its files, followed by its subfolders."""
     for folder, inner, names in os.walk(topdir, onerror=on_error):
         within = _not_left_out(folder, inner, on_left_out) if subfolders else ()
         inner[:] = (
@@ -278,7 +279,7 @@ def _files(
 
 
 def _not_left_out(folder: str, names: list[str], tell) -> Iterator[str]:
-    """Those names in a folder that are not what other programs keep there."""
+    """The names in a folder without those that other programs keep there."""
     within = os.path.basename(folder).lower() + "/"
     for name in names:
         small = name.lower()

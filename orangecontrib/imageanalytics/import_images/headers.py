@@ -9,17 +9,17 @@ from orangecontrib.imageanalytics.images.sources import page_source
 
 
 class ImgData(namedtuple("ImgData", ["path", "format", "height", "width", "size"])):
-    """A file with an image: format's name, sides in pixels, size in bytes.
+    """A file with an image: name of the format, sides in pixels, size in bytes.
 
     Attributes
     ----------
     page : str
-        Name of the page, if this is one of several in the file; then the path is the
-        source of that page.
+        Name of the page, if the file has several. The path is then the source of
+        that page.
     has_more : bool
         Whether the file has pages that are not used.
     is_plain : bool
-        Whether every program shows the file like this.
+        Whether every program shows the file in the same way.
     """
 
     isvalid = True
@@ -29,7 +29,7 @@ class ImgData(namedtuple("ImgData", ["path", "format", "height", "width", "size"
 
 
 class ImgDataError(namedtuple("ImgDataError", ["path", "error", "error_str"])):
-    """A file that was skipped: the error and, in plain words, the reason."""
+    """A file that was skipped: the error, and the reason in plain words."""
 
     __slots__ = ()
     isvalid = False

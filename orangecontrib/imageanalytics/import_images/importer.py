@@ -29,10 +29,10 @@ _PROGRESS_EVERY = 100
 
 class ImportImages:
     """
-    Lists the images in folders, and in the folders within, in a table.
+    Lists the images in folders and their subfolders in a table.
 
-    The table has a row for each image: folder by folder, those in a folder before
-    those in the folders within, in the order of the names. Its metas are
+    The table has a row for each image, folder by folder and in order of names. The
+    images in a folder come before those in its subfolders. The metas are
     ``image name`` (the file's name without extension), ``image`` (the path relative
     to the folder, with ``/``; the variable's attributes are ``type="image"`` and
     ``origin``, the folder's absolute path), ``size`` (bytes), ``width`` and
@@ -40,31 +40,32 @@ class ImportImages:
     class ``category``: their folder, relative to the one given.
 
     If several folders are given, paths are relative to the folder that contains all
-    of them, which is the ``origin`` then. If there is none but the root of a drive,
+    of them, which is then the ``origin``. If only the root of a drive contains them,
     paths are absolute. Images that lie directly in one of the folders have its name as
-    their category. The further meta ``folder`` says which of the folders an image
+    their category. An additional meta ``folder`` says which of the folders an image
     comes from. A folder that lies within another one is read once.
 
-    Hidden files and folders, whose names start with a dot, are left out, and so is what
-    `LEFT_OUT` lists. Links to files are followed, links to folders are not.
+    Hidden files and folders, whose names start with a dot, are left out, as are those
+    listed in `LEFT_OUT`. Links to files are followed, links to folders are not.
 
     Parameters
     ----------
     report_progress : callable, optional
         Called now and then with a namespace of ``count`` (files seen so far),
-        ``total`` (of how many; None where that is not known), ``lastpath`` and
+        ``total`` (their number, or None if it is not known), ``lastpath`` and
         ``batch`` (the `ImgData` and `ImgDataError` since the last call).
     case_insensitive : bool
         Whether the patterns given to `image_meta` match names in any case.
     category : {"path", "top", "none"}
-        What becomes the category of an image: the path of its folder within the
-        one given, the first part of that path, or nothing.
+        The category of an image: the path of its folder relative to the given one,
+        the first part of that path, or nothing.
     subfolders : bool
         Whether to go into the folders within.
     pages : {"first", "all"}
-        Of files with several pages, planes, channels or frames: one row, whose image
-        is what represents the file best, or a row for each. Then the path ends in
-        ``#page=`` and its number, and the further meta ``page`` has its name.
+        What to do with files that have several pages, planes, channels or frames:
+        make one row with the image that represents the file best, or a row for each
+        page. Then the path ends in ``#page=`` and the number of the page, and an
+        additional meta ``page`` has its name.
     class_from : str, re.Pattern or NamePattern, optional
         Takes the category from the name of the file instead, as `NamePattern`
         describes: ``"{class}_*"`` makes ``cat_001.jpg`` a cat. It is missing for
@@ -81,7 +82,7 @@ class ImportImages:
     has_more : list of str
         Path of each file that has pages which are not used.
     missing : list of OSError
-        Why some of several folders could not be read; ``filename`` says which.
+        Why some of the folders could not be read; ``filename`` says which.
     unmatched : list of str
         Path of each file whose name does not match `class_from`.
     cancelled : bool
@@ -158,9 +159,10 @@ class ImportImages:
         Raises
         ------
         FileNotFoundError, NotADirectoryError, PermissionError
-            The folder is missing, is a file or cannot be read; of several, all are.
+            The folder is missing, is a file or cannot be read. For several folders,
+            this is raised only if it holds for all of them.
         PatternError
-            It takes too long to match a name to `class_from`.
+            Matching a name to `class_from` takes too long.
         """
         listing = self.read(start_dir)
         return (None, 0) if listing is None else self.table(listing)
@@ -195,11 +197,11 @@ class ImportImages:
         Parameters
         ----------
         listing : Listing
-            What `read` has found.
+            The result of `read`.
 
         Returns
         -------
-        As a call.
+        The same as a call.
         """
         self._forget()
         if self.cancelled:
@@ -265,7 +267,7 @@ class ImportImages:
         filescanner : iterable of str
             Paths, such as those from `scan`.
         patterns : iterable of str
-            Shell patterns; paths that match none of them are passed over.
+            Shell patterns; paths that match none of them are skipped.
 
         Returns
         -------
@@ -306,7 +308,7 @@ def _folders_of(images: Iterable[ImgData]) -> Iterable[str]:
 
 
 def _common_folder(folders: list[str]) -> str | None:
-    """The innermost folder that contains all; None if that is the root of a drive."""
+    """The innermost folder that contains all; None if it is the root of a drive."""
     if len(folders) == 1:
         return folders[0]
     try:

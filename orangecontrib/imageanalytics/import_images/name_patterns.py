@@ -32,7 +32,7 @@ class PatternError(ImageAnalyticsError, ValueError):
 
 class NamePattern:
     """
-    Says which class an image is of, by the name of its file.
+    Finds the class of an image in the name of its file.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class NamePattern:
         Raises
         ------
         PatternError
-            To match the name takes too long.
+            Matching the name takes too long.
         """
         try:
             found = self._find(name)
@@ -126,7 +126,7 @@ class NamePattern:
 
     @staticmethod
     def _match(method: Callable, text: str):
-        # Without the lock of Python, so that other threads go on meanwhile.
+        # Without the lock of Python, so that other threads can run meanwhile.
         return method(text, timeout=SECONDS, concurrent=True)
 
 
@@ -162,7 +162,7 @@ def _template(text: str) -> str:
 @dataclass
 class ClassCounts:
     """
-    What a pattern makes of names.
+    The classes that a pattern finds in names.
 
     Attributes
     ----------
@@ -203,7 +203,7 @@ def count_classes(
     Raises
     ------
     PatternError
-        To match a name takes too long.
+        Matching a name takes too long.
     """
     found = ClassCounts()
     for name in names:

@@ -1,4 +1,4 @@
-"""From what is known of images to a table."""
+"""Make a table from what is known about images."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -33,12 +33,12 @@ def create_table(
     Parameters
     ----------
     image_meta : list of (ImgData or ImgDataError) or None
-        What is known of each file.
+        What is known about each file.
     categories : dict of str to str, optional
         Category of each folder. A class variable is made if there are several.
     start_dir : str, optional
-        The folder that the paths in the table are to be relative to. Without it,
-        they are as in `image_meta`.
+        The folder to which the paths in the table are relative. Without it, they
+        are as in `image_meta`.
     with_pages : bool
         Whether there is a column with the names of pages.
 
@@ -75,11 +75,11 @@ def image_table(
     classes : sequence of (str or None), optional
         Class of each image, None where it is not known.
     start_dir : str, optional
-        The folder that the paths in the table are to be relative to.
+        The folder to which the paths in the table are relative.
     with_pages : bool
         Whether there is a column with the names of pages.
     folders : sequence of str, optional
-        For each image, what the column of folders says.
+        The value of each image in the column of folders.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What changes in folders after they were read."""
+"""Find changes in folders after they were read."""
 
 import os
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Files = dict[str, list[ImgData | ImgDataError]]  # what each file holds
 
 @dataclass
 class Changes:
-    """What differs from the images that were taken last.
+    """The differences from the images that were taken last.
 
     Attributes
     ----------
@@ -119,15 +119,15 @@ class FolderWatch:
         return changes
 
     def take(self, changes: Changes) -> None:
-        """From now on, tell what differs from these."""
+        """From now on, report differences from these changes."""
         self._taken = changes.files
 
     def _find(self, path: str, waiting: dict[str, Stamp]) -> list | None:
-        """What is known of a file; it is read if it has changed and is complete."""
+        """What is known about a file; it is read if it has changed and is complete."""
         known = self._known.get(path)
         stamp = _stamp(path)
         if stamp is None:
-            # It has vanished a moment ago, or cannot be reached.
+            # It has just been removed, or cannot be reached.
             return known
         if known is not None and stamp == self._stamp_of(path, known, stamp):
             self._stamps[path] = stamp
@@ -142,12 +142,12 @@ class FolderWatch:
         """The stamp with which a file was read, as far as it is known."""
         if path in self._stamps:
             return self._stamps[path]
-        # Read before this began. A file that was refused may have been half written.
+        # Read before watching began. A refused file may have been half written.
         is_same = known[0].isvalid and known[0].size == stamp[0]
         return stamp if is_same else None
 
     def _keep_unreachable(self, listing: Listing, errors: list[OSError]) -> None:
-        """Files in folders that cannot be read now are not taken for removed."""
+        """Keep the files in folders that cannot be read now, as if they still exist."""
         starts = tuple(os.path.join(error.filename, "") for error in errors)
         if starts:
             kept = [path for path in self._known if path.startswith(starts)]

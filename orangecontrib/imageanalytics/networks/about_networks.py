@@ -1,4 +1,4 @@
-"""What can be asked of a network before anything is embedded."""
+"""Information about networks that is available before images are embedded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from orangecontrib.imageanalytics.networks.registry import DEFAULT, find_network
 
 
 class AboutNetworks:
-    """Questions that `ImageEmbedder` answers without being made."""
+    """Methods of `ImageEmbedder` that need no instance."""
 
     @staticmethod
     def available(model: str | os.PathLike | Network = DEFAULT) -> bool:
-        """Whether a network's weights are on this computer; asks no network."""
+        """Whether the weights are on this computer; does not use the internet."""
         return find_network(model).available()
 
     @staticmethod
@@ -24,7 +24,7 @@ class AboutNetworks:
     ) -> tuple[str, ...]:
         """Names of the stages at which a network can be read, first to last.
 
-        Does without the weights; takes seconds at the first time.
+        This does not need the weights. It takes seconds the first time.
 
         Parameters
         ----------
@@ -39,7 +39,7 @@ class AboutNetworks:
         preprocessing: Preprocessing | dict | None = None,
         trust: bool = False,
     ) -> int:
-        """Try a network on one image; its weights have to be here.
+        """Try a network on one image; its weights must be on this computer.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class AboutNetworks:
         ValueError
             When there is no such network.
         ModelError
-            When it does not work; says why.
+            When it does not work. The message says why.
         """
         from orangecontrib.imageanalytics.networks.backbone import count_features
 
@@ -64,20 +64,21 @@ class AboutNetworks:
 
     @staticmethod
     def download(model: str | os.PathLike | Network = DEFAULT, callback=None) -> None:
-        """Fetch the weights of a network, unless they are here.
+        """Fetch the weights of a network, unless they are on this computer.
 
         Parameters
         ----------
         model : str, path-like or Network
             As for `ImageEmbedder`.
         callback : callable, optional
-            Called with the fraction done, 0 to 1; what it raises stops the
-            download.
+            Called with the fraction done, 0 to 1. An exception that it raises
+            stops the download.
 
         Raises
         ------
         ModelError
-            When they cannot be fetched; says how to put them there by hand.
+            When they cannot be fetched. The message says how to put them there by
+            hand.
         """
         network = find_network(model)
         network.weights.ensure(network.name, callback)

@@ -1,6 +1,6 @@
 """The networks that come with a dependency and that torchvision does not have.
 
-Both are made of torchvision's own blocks; only what differs is written here.
+Both are made of torchvision's own blocks; this module only defines the differences.
 """
 
 import math
@@ -113,7 +113,7 @@ class EfficientNetLite(nn.Module):
 
 
 def _round_channels(channels: float) -> int:
-    """The nearest multiple of 8, at most a tenth below `channels`."""
+    """The nearest multiple of 8 that is at most a tenth below `channels`."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
 

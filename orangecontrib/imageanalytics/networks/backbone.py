@@ -1,4 +1,4 @@
-"""From what is known of a network to one that is ready to run."""
+"""Load networks so that they are ready to run."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from orangecontrib.imageanalytics.networks.network import Network
 def load_backbone(
     network: Network, layer: str | None = None, callback=None
 ) -> nn.Module:
-    """The network with its weights, in evaluation mode, on the CPU.
+    """Load a network with its weights, in evaluation mode, on the CPU.
 
     Parameters
     ----------
     network : Network
     layer : str, optional
-        ``"penultimate"``, ``"logits"`` or the name of a stage; by default what
-        the network says.
+        ``"penultimate"``, ``"logits"`` or the name of a stage. By default, the
+        network's own default layer.
     callback : callable, optional
         Called with the fraction of a download that is done.
 
     Returns
     -------
     torch.nn.Module
-        From a float32 batch, shape (n, 3, size, size), to vectors, shape
+        Takes a float32 batch, shape (n, 3, size, size), and returns vectors, shape
         (n, n_features).
 
     Raises
     ------
     ModelError
-        When the weights cannot be had or do not fit, or when a probe image
+        When the weights are not available or do not fit, or when a test image
         does not become a vector.
     ValueError
         When there is no such layer.
@@ -42,15 +42,15 @@ def load_backbone(
 
 
 def count_features(network: Network, layer: str | None = None) -> int:
-    """Length of the vectors, found out on one image.
+    """Find the length of the vectors with one image.
 
-    Parameters, and what is raised: as for `load_backbone`.
+    Parameters and errors are those of `load_backbone`.
     """
     return _load(network, layer)[1]
 
 
 def check_layer(network: Network, layer: str) -> None:
-    """Find out without the weights whether a network has a layer.
+    """Check, without the weights, whether a network has a layer.
 
     Networks that cannot be built without their weights are not checked.
 
@@ -63,7 +63,7 @@ def check_layer(network: Network, layer: str) -> None:
     Raises
     ------
     ValueError
-        When there is no such layer; names the stages.
+        When there is no such layer. The message names the stages.
     """
     if layer != network.layer and (model := network.build()) is not None:
         _read_layer(network, model, layer)
@@ -89,7 +89,7 @@ def _read_layer(network, model, layer):
 
 
 def _probe(backbone, network) -> int:
-    """Find out on one image, not on the first of thousands, what does not fit.
+    """Find errors with a single image instead of the first of thousands.
 
     Returns
     -------

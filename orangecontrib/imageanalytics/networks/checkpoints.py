@@ -21,7 +21,7 @@ class CheckpointNetwork(Network):
     Attributes
     ----------
     builder : str
-        ``module:function`` that makes the network.
+        The ``module:function`` that makes the network.
     options : tuple of (str, object)
         Arguments of `builder`.
     """
@@ -32,8 +32,8 @@ class CheckpointNetwork(Network):
     def load(self, path: str) -> nn.Module:
         """As `Network.load`."""
         state = self.adapt(read_checkpoint(path, self.weights.sha256))
-        # Built without memory: the weights take their places, so the random ones
-        # would be drawn in vain, which takes seconds for the VGGs.
+        # Built without memory, since the weights replace the random ones, which
+        # take seconds to draw for the VGGs.
         model = self.build()
         try:
             model.load_state_dict(state, assign=True)
@@ -44,7 +44,7 @@ class CheckpointNetwork(Network):
         return model.requires_grad_(False)
 
     def adapt(self, state: dict) -> dict:
-        """What a weight file holds, as a state dict of the network.
+        """Make a state dict of the network from the content of a weight file.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class CheckpointNetwork(Network):
         Raises
         ------
         ModelError
-            When it is not of this network.
+            When the file is not for this network.
         """
         return state
 
@@ -106,7 +106,7 @@ class PackagedNetwork(CheckpointNetwork):
 
 
 class PackagedSqueezeNet(PackagedNetwork):
-    """SqueezeNet as the package ``ndf`` has it: NumPy arrays by the layer's name."""
+    """SqueezeNet from the package ``ndf``, which has NumPy arrays by layer names."""
 
     def adapt(self, state: dict) -> dict:
         """As `CheckpointNetwork.adapt`.

@@ -1,7 +1,7 @@
 """Weight files of the Hugging Face hub, in the hub's own cache.
 
-So a file that another program has fetched from the hub is used, and the other way
-round. Importing this imports neither torch nor the hub's client.
+Files are shared with other programs that fetch them from the hub. Importing this
+module imports neither torch nor the hub's client.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from orangecontrib.imageanalytics.networks.stoppable import StoppableWork
 from orangecontrib.imageanalytics.networks.weights import file_sha256
 
 SAFE = "model.safetensors"
-# In the order in which they are looked for, as timm does it.
+# In the order in which timm looks for them.
 FILES = (SAFE, "pytorch_model.bin")
 INSTALL = 'pip install "Orange3-ImageAnalytics[timm]"'
 
@@ -25,9 +25,9 @@ INSTALL = 'pip install "Orange3-ImageAnalytics[timm]"'
 class HubWeights:
     """A weight file of a repository of the Hugging Face hub.
 
-    Where the cache lies, whether the internet may be asked and with which token is
-    what the hub's client says: ``HF_HOME``, ``HF_HUB_CACHE``, ``HF_HUB_OFFLINE``
-    and so on.
+    The settings of the hub's client decide where the cache is, whether the internet
+    may be used and with which token: ``HF_HOME``, ``HF_HUB_CACHE``,
+    ``HF_HUB_OFFLINE`` and so on.
 
     Attributes
     ----------
@@ -36,8 +36,8 @@ class HubWeights:
     licence : str
         SPDX identifier, or the hub's name of the licence; empty where unknown.
     network : str
-        Which network the weights are for; there are some that differ in what they
-        compute but not in their weights.
+        The network that the weights are for. Some networks have the same weights but
+        compute something else.
     """
 
     repository: str
@@ -46,9 +46,9 @@ class HubWeights:
 
     @property
     def fingerprint(self) -> str | None:
-        """The SHA-256 of the file when it was first there, and the network's name.
+        """SHA-256 of the file when it was first available, and the network's name.
 
-        None until the file is there: what the hub has by that name may be replaced.
+        None until the file is available, since the file on the hub may be replaced.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class HubWeights:
         """
         known = vars(self).get("_fingerprint")
         if known is None:
-            # Past the dataclass, which is frozen: it is none of the fields.
+            # Not a field of the dataclass, which is frozen.
             known = vars(self)["_fingerprint"] = self._fingerprint_now()
         return known
 
@@ -66,7 +66,7 @@ class HubWeights:
         Raises
         ------
         ModelError
-            When the content is another one than that of `fingerprint`.
+            When the content has changed since `fingerprint` was computed.
         """
         if self._fingerprint_now() != self.fingerprint:
             raise ModelError(
@@ -87,7 +87,7 @@ class HubWeights:
 
     @property
     def megabytes(self) -> float:
-        """Size in units of 10**6 bytes; nan until the file is there."""
+        """Size in units of 10**6 bytes; nan until the file is available."""
         path = self._cached()
         return os.path.getsize(path) / 1e6 if path else float("nan")
 
@@ -103,15 +103,15 @@ class HubWeights:
 
     @property
     def path(self) -> str:
-        """Where the file lies; until it does, the folder that is to have it."""
+        """Path of the file, or of its future folder before it is downloaded."""
         return self._cached() or self._folder
 
     def available(self) -> bool:
-        """Whether the file is on this computer; asks no network."""
+        """Whether the file is on this computer; does not use the internet."""
         return self._cached() is not None
 
     def ensure(self, name: str, callback=None) -> str:
-        """Path of the file, which is downloaded first if need be.
+        """Path of the file, which is downloaded first if necessary.
 
         As `network.Weights.ensure`; the fraction is 0 while it is unknown.
         """
@@ -167,16 +167,16 @@ class HubWeights:
 def _content_hash(path: str) -> str:
     """SHA-256 of a file in the hub's cache, by its name there or of its content.
 
-    The cache names the files to which its links lead by what the hub says is their
-    hash: that spares reading them. Where the system has no links, or the hash is of
-    another kind, they are read.
+    The cache contains links to files that are named by the hash that the hub gives
+    for them, so they need not be read. They are read if the system has no links or the
+    hash is of another kind.
     """
     name = os.path.basename(os.path.realpath(path))
     return name if re.fullmatch("[0-9a-f]{64}", name) else file_sha256(path)
 
 
 class _Failed(Exception):
-    """Tells errors of the download, which are its cause, from the callback's."""
+    """An error of the download, which is its cause, as opposed to the callback's."""
 
 
 class _Stopped(Exception):
@@ -186,9 +186,9 @@ class _Stopped(Exception):
 class _HubDownload(StoppableWork):
     """The hub's own download.
 
-    It cannot be killed from outside: when the caller stops, it ends at its next
-    report of progress or with its connection, and until then the thread, which
-    keeps no process alive, is left to itself.
+    It cannot be killed from outside. When the caller stops, it ends at its next
+    report of progress or with its connection. Until then its thread, which does not
+    keep the process alive, goes on alone.
     """
 
     def __init__(self, weights: HubWeights):
@@ -224,7 +224,7 @@ class _HubDownload(StoppableWork):
         raise AssertionError
 
     def _progress(self, function) -> dict:
-        """Arguments that let the hub report; older versions of it do not."""
+        """Arguments for progress reports; empty for older versions of the hub."""
         import inspect
 
         if "tqdm_class" not in inspect.signature(function).parameters:
@@ -233,7 +233,7 @@ class _HubDownload(StoppableWork):
 
 
 def _bar(download):
-    """A class of progress bars that show nothing and tell a download."""
+    """A class of progress bars that show nothing but report to a download."""
     from tqdm import tqdm
 
     class Bar(tqdm):
@@ -256,13 +256,13 @@ def _bar(download):
 
 
 def _reason(error) -> str:
-    """In one line; what the hub says of a gated repository, in plain words."""
+    """The reason in one line, in plain words for gated repositories."""
     from huggingface_hub.errors import GatedRepoError
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError) or status == 403:
         return (
-            "its licence must first be accepted there, and a token of the account "
+            "its license must first be accepted there, and a token of the account "
             "that did so be given to 'hf auth login'"
         )
     if status == 401:

@@ -1,7 +1,7 @@
-"""Which of a network's numbers are read: before its classifier, its scores, a stage.
+"""Read the numbers before a network's classifier, its scores or those of a stage.
 
-Not with torchvision's ``feature_extraction``: it traces the network with torch.fx,
-which while it does so breaks networks that run in other threads.
+This does not use torchvision's ``feature_extraction``, which traces networks with
+torch.fx: while it does so, networks that run in other threads break.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-BLOCKS = 4  # alike in a row, they are a transformer's
+BLOCKS = 4  # so many equal modules in a row are a transformer's
 
 
 def read_layer(model: nn.Module, layer: str) -> nn.Module:
@@ -25,8 +25,8 @@ def read_layer(model: nn.Module, layer: str) -> nn.Module:
     Parameters
     ----------
     model : torch.nn.Module
-        Whose last linear or convolutional layer is its classifier; changed in
-        place.
+        Its last linear or convolutional layer must be its classifier. It is changed
+        in place.
     layer : str
         ``"penultimate"``, ``"logits"``, or the name of any module in it.
 
@@ -48,10 +48,10 @@ def read_layer(model: nn.Module, layer: str) -> nn.Module:
 
 
 def fuse_batch_norms(model: nn.Module, keep: str = "") -> None:
-    """Fold each batch norm into the convolution that stands before it.
+    """Fold each batch norm into the convolution before it.
 
-    Not with torch.fx, which while it traces one network breaks those that run in
-    other threads.
+    This does not use torch.fx: while it traces one network, those that run in other
+    threads break.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def fuse_batch_norms(model: nn.Module, keep: str = "") -> None:
 
 
 def remove_classifier(model: nn.Module) -> None:
-    """Let a network give what its classifier is fed with.
+    """Make a network return the input of its classifier.
 
     The classifier is the last linear layer, or the last convolution as in
     SqueezeNet, which pools the scores afterwards.
@@ -98,7 +98,7 @@ class _Reached(Exception):
 
 
 class Stage(nn.Module):
-    """A network up to one of its modules; what follows that is not computed.
+    """A network up to one of its modules; later modules are not computed.
 
     Safe to run in several threads at once.
     """
@@ -129,7 +129,7 @@ class Intermediate(nn.Module):
     ----------
     model : torch.nn.Module
     index : int
-        Of the stage, as timm numbers them.
+        Index of the stage in timm.
     """
 
     def __init__(self, model: nn.Module, index: int):
@@ -150,12 +150,12 @@ class Intermediate(nn.Module):
 
 
 class Pooled(nn.Module):
-    """A network whose output becomes one vector an image: means over positions.
+    """A network whose output is averaged over positions to one vector per image.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Gives features, shape (n, features), a map of them, shape
+        Returns features, shape (n, features), a map of them, shape
         (n, features, side, side) or (n, side, side, features), or tokens, shape
         (n, tokens, features).
     """
@@ -190,14 +190,14 @@ def pool(output: Tensor) -> Tensor:
 
 
 def unwrap(output):
-    """What a network gives, out of containers that hold nothing else."""
+    """The output of a network, taken out of containers that hold nothing else."""
     while isinstance(output, list | tuple | dict) and len(output) == 1:
         (output,) = output.values() if isinstance(output, dict) else output
     return output
 
 
 def _side(shape) -> int | None:
-    """Side of a square map of features; None for what is not one."""
+    """Side of a square map of features; None for other shapes."""
     if len(shape) == 4 and shape[2] == shape[3]:
         return shape[2]
     return shape[1] if len(shape) == 4 and shape[1] == shape[2] else None
@@ -208,10 +208,10 @@ def _text(shape) -> str:
 
 
 def find_stages(model: nn.Module, size: int) -> tuple[str, ...]:
-    """Names of the modules at which a network can sensibly be read.
+    """Names of the modules whose outputs make sensible vectors.
 
-    Of a network that scales its maps down, the last one at each scale; of a
-    transformer, each block.
+    For a network that scales its maps down, these are the last modules at each scale;
+    for a transformer, the blocks.
 
     Parameters
     ----------
@@ -232,9 +232,9 @@ def find_stages(model: nn.Module, size: int) -> tuple[str, ...]:
 
 
 def _output_shapes(model, size) -> dict[str, tuple[int, ...]]:
-    """Shapes by the module's name, in the order in which they are computed.
+    """Shapes of outputs by module name, in the order in which they are computed.
 
-    Up to the classifier, and of maps and tokens only.
+    Only maps and tokens before the classifier are included.
     """
     shapes = {}
 

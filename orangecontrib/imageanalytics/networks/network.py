@@ -1,4 +1,4 @@
-"""What is known of a network before it is loaded, and how it is loaded.
+"""What is known about a network before it is loaded, and how it is loaded.
 
 Nothing here imports torch: only the methods that load or build a network do.
 """
@@ -19,22 +19,21 @@ PENULTIMATE, LOGITS = "penultimate", "logits"
 
 
 class Weights(Protocol):
-    """A weight file: where it lies and how it gets there.
+    """A weight file: its path, and how it is obtained.
 
     Attributes
     ----------
     fingerprint : str or None
-        What tells these weights from any others; None where that takes the file
-        and it is not there.
+        Identifies these weights. None if that needs the file and it is not available.
     megabytes : float
-        Size of the download, in units of 10**6 bytes; 0 where there is none, nan
-        where it is unknown.
+        Size of the download, in units of 10**6 bytes; 0 if there is none, nan if it
+        is unknown.
     licence, source : str
-        SPDX identifier or address of the licence; who trained them, as an address.
+        SPDX identifier or address of the licence; address of those who trained them.
     path : str
-        Where the file lies, or will.
+        Present or future path of the file.
     origin : str
-        Where it comes from, in words.
+        Origin of the file, in words.
     """
 
     fingerprint: str | None
@@ -45,29 +44,29 @@ class Weights(Protocol):
     origin: str
 
     def available(self) -> bool:
-        """Whether the file is on this computer; asks no network."""
+        """Whether the file is on this computer; does not use the internet."""
 
     def ensure(self, name: str, callback=None) -> str:
-        """Path of the file, which is downloaded unless it is there.
+        """Path of the file, which is downloaded if necessary.
 
         Parameters
         ----------
         name : str
-            Of the network, for messages.
+            Name of the network, for messages.
         callback : callable, optional
-            Called with the fraction done, 0 to 1; what it raises stops the
-            download.
+            Called with the fraction done, 0 to 1. An exception that it raises
+            stops the download.
 
         Raises
         ------
         ModelError
-            When it cannot be had; says how to put it there by hand.
+            When it cannot be obtained. The message says how to put it there by hand.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network(ABC):
-    """A pretrained network and all that is needed to use it right.
+    """A pretrained network and all that is needed to use it correctly.
 
     There is one class for each source of networks. Making an object is cheap;
     only `load`, `build`, `read_layer` and `stages` import torch.
@@ -77,23 +76,23 @@ class Network(ABC):
     id : str
         The name in scripts and on the command line.
     name, description : str
-        For people.
+        As shown to users.
     input_size : int
         Side of the square it sees, in pixels.
     weights : Weights
     preprocessing : Preprocessing
         What the weights expect.
     n_features : int or None
-        Length of the vectors of the default layer; None where only the loaded
-        network tells.
+        Length of the vectors of the default layer; None if it is only known once
+        the network is loaded.
     layer : {"penultimate", "logits"}
-        What the vectors are by default: the input of the classifier, or its
-        scores before the softmax.
+        The default vectors: the input of the classifier, or its scores before the
+        softmax.
     classes : tuple of str or str
-        Names of the scores, in their order; empty where they are unknown. A
-        string names the torchvision weights that list them.
+        Names of the scores, in their order; empty if they are unknown. A string
+        names the torchvision weights that list them.
     has_classifier : bool
-        Whether there are logits to be read.
+        Whether it has logits.
     has_layers : bool
         Whether anything but its output can be read.
     cpu_only : bool
@@ -118,7 +117,7 @@ class Network(ABC):
 
     @property
     def megabytes(self) -> float:
-        """Size of the download in MB; 0 where there is none, nan if unknown."""
+        """Size of the download in MB; 0 if there is none, nan if unknown."""
         return self.weights.megabytes
 
     @property
@@ -128,28 +127,28 @@ class Network(ABC):
 
     @property
     def origin(self) -> str:
-        """Where the weights come from, in words."""
+        """The origin of the weights, in words."""
         return self.weights.origin
 
     @property
     def about(self) -> tuple[tuple[str, object], ...]:
-        """What is needed to find the network of a file again, beside the path.
+        """What is needed, besides the path, to find the network of a file again.
 
-        As ``preprocessing`` for `find_network`; empty if the path is enough.
+        It is the ``preprocessing`` for `find_network`, empty if the path is enough.
         """
         return ()
 
     @property
     def fingerprint(self) -> str | None:
-        """What tells its weights from any others; None as `Weights.fingerprint`."""
+        """Identifies its weights; may be None, see `Weights.fingerprint`."""
         return self.weights.fingerprint
 
     def available(self) -> bool:
-        """Whether the weights are on this computer; asks no network."""
+        """Whether the weights are on this computer; does not use the internet."""
         return self.weights.available()
 
     def vouch(self) -> None:  # noqa: B027
-        """Remember that the user trusts its file, if that can run code.
+        """Remember that the user trusts its file, if the file can run code.
 
         Raises
         ------
@@ -159,7 +158,7 @@ class Network(ABC):
 
     @abstractmethod
     def load(self, path: str) -> nn.Module:
-        """The whole network with its weights, on the CPU.
+        """Load the whole network with its weights, on the CPU.
 
         Parameters
         ----------
@@ -169,12 +168,12 @@ class Network(ABC):
         Returns
         -------
         torch.nn.Module
-            In evaluation mode, from a float32 batch, shape (n, 3, size, size).
+            In evaluation mode; takes a float32 batch, shape (n, 3, size, size).
 
         Raises
         ------
         ModelError
-            When the file cannot be read or is not of this network.
+            When the file cannot be read or is not for this network.
         """
 
     @abstractmethod
@@ -184,14 +183,14 @@ class Network(ABC):
         Parameters
         ----------
         model : torch.nn.Module
-            From `load` or `build`; no longer to be used itself.
+            From `load` or `build`. Do not use it afterwards.
         layer : str
             ``"penultimate"``, ``"logits"`` or the name of a stage or module.
 
         Returns
         -------
         torch.nn.Module
-            Its output is what `layers.pool` takes.
+            `layers.pool` accepts its output.
 
         Raises
         ------
@@ -203,16 +202,16 @@ class Network(ABC):
     def stages(self) -> tuple[str, ...]:
         """Names of the stages at which it can be read, first to last.
 
-        They are offered beside the penultimate layer and the logits. Does without
-        the weights; takes seconds the first time.
+        They are offered besides the penultimate layer and the logits. This does not
+        need the weights. It takes seconds the first time.
         """
 
     def build(self) -> nn.Module | None:
-        """The network without its weights; None if it cannot be had without them."""
+        """The network without its weights; None if it cannot be built without them."""
         return None
 
     def load_class_names(self) -> tuple[str, ...]:
-        """Names of the scores, in their order; empty where they are unknown."""
+        """Names of the scores, in their order; empty if they are unknown."""
         if not isinstance(self.classes, str):
             return self.classes
         from torchvision.models import get_weight
@@ -221,7 +220,7 @@ class Network(ABC):
 
 
 def not_here(network: Network) -> ModelError:
-    """What says that the weights are missing and may not be downloaded now."""
+    """Make the error for weights that are missing and may not be downloaded now."""
     return ModelError(
         f"The network {network.name} is not on this computer. Choose it in "
         "the widget Image Embedding, or run: python -m "

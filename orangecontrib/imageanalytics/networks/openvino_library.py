@@ -1,10 +1,10 @@
-"""OpenVINO, as it is imported everywhere in this package."""
+"""Import OpenVINO, in the same way everywhere in this package."""
 
 import sys
 
 
 def library():
-    """OpenVINO, imported without what tells its makers of each use."""
+    """OpenVINO, imported without the part that reports each use to its makers."""
     sys.modules.setdefault("openvino_telemetry", None)
     import openvino
 

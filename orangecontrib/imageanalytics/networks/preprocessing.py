@@ -1,4 +1,4 @@
-"""From an image to the square of numbers that a network was trained on."""
+"""Prepare images like those that a network was trained on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-# To be raised whenever the code below, or that which decodes, changes what comes out of
-# it: it is part of the key under which vectors are cached.
+# Increase this whenever the code below or the code that decodes images changes its
+# results: it is part of the key under which vectors are cached.
 VERSION = 2
 
 # Images that are longer are cut before they are scaled.
@@ -25,16 +25,16 @@ FITS = ("crop", "stretch", "pad")
 
 
 class Placement(NamedTuple):
-    """How an image is laid into the square.
+    """How an image is placed in the square.
 
     Attributes
     ----------
     scaled : (int, int)
         Width and height to which the image is scaled.
     window : (int, int, int, int)
-        Left, top, right and bottom of what is seen of it then.
+        Left, top, right and bottom of the visible part of the scaled image.
     corner : (int, int)
-        Left and top of that in the square.
+        Left and top of that part in the square.
     """
 
     scaled: tuple[int, int]
@@ -51,17 +51,17 @@ class Preprocessing:
     size : int
         Side of the square that the network sees, in pixels.
     resize : int or None
-        Length to which the shorter side is scaled before the centre is cut out or,
-        where images are stretched, both sides; None: that of the square.
+        Length to which the shorter side is scaled before the centre is cut out, or
+        both sides if images are stretched. None for the size of the square.
     mean, std : tuple of float
-        One number a channel, on the scale 0 to 255: ``(value - mean) / std``.
+        One number per channel, on the scale 0 to 255: ``(value - mean) / std``.
     interpolation : {"bilinear", "bicubic"}
         Always with antialiasing.
     channels : {"RGB", "BGR"}
-        The order in which the network takes them; `mean` and `std` are in it.
+        The order in which the network takes them, and that of `mean` and `std`.
     fit : {"crop", "stretch", "pad"}
-        How an image meets the square: its middle is cut out, it is stretched
-        to the square, or it is scaled to fit inside and the rest filled with the
+        How an image fits into the square: its middle is cut out, it is stretched
+        to the square, or it is scaled to fit inside and the rest is filled with the
         mean, which the network sees as zeros.
     """
 
@@ -74,7 +74,7 @@ class Preprocessing:
     fit: str = "crop"
 
     def __post_init__(self):
-        # Lists could not be hashed, which Orange does with all that columns know.
+        # Orange hashes everything that columns know, and lists cannot be hashed.
         for name in ("mean", "std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
@@ -99,17 +99,17 @@ class Preprocessing:
         """The same with another fit; None changes nothing."""
         if fit in (None, self.fit):
             return self
-        # Who chooses to stretch or pad wants to see the rim, too.
+        # A user who chooses to stretch or pad wants the rim of the image, too.
         resize = self.resize if fit == "crop" else None
         return dataclasses.replace(self, fit=fit, resize=resize)
 
     @property
     def decode_size(self) -> tuple[int, int]:
-        """Width and height in pixels below which decoding may not scale.
+        """The least width and height, in pixels, to which decoding may scale.
 
-        Twice the size needed: of photos, what a JPEG decoder leaves out by scaling
-        to that is hardly seen in the vectors (cosine similarity 0.999 and more).
-        Of patterns as fine as the pixels it is.
+        They are twice the size needed. For photos, the detail that a JPEG decoder
+        loses by scaling to them hardly changes the vectors (cosine similarity at
+        least 0.999). For patterns as fine as the pixels, it does.
         """
         side = 2 * (self.resize or self.size)
         return side, side
@@ -140,7 +140,7 @@ class Preprocessing:
         return square
 
     def placement(self, width: int, height: int) -> Placement:
-        """Where an image of a width and height comes to lie."""
+        """The placement of an image of a given width and height."""
         scaled = self._scaled_size(width, height)
         if self.fit == "pad":
             left, top = ((self.size - side) // 2 for side in scaled)
@@ -152,7 +152,7 @@ class Preprocessing:
 
     @property
     def filling(self) -> tuple[int, ...]:
-        """What is laid around an image that is padded, channels in the order RGB."""
+        """The color around a padded image, channels in the order RGB."""
         mean = self.mean if self.channels == "RGB" else self.mean[::-1]
         return tuple(round(value) for value in mean)
 
@@ -168,7 +168,7 @@ class Preprocessing:
         return side * width // shorter, side * height // shorter
 
     def normalise(self, squares: Tensor) -> Tensor:
-        """Bytes to the numbers that the network takes.
+        """Convert bytes to the numbers that the network takes.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ def check_fit(fit: str) -> None:
     Raises
     ------
     ValueError
-        When there is no such fit; names those that there are.
+        When there is no such fit. The message names the existing ones.
     """
     if fit not in FITS:
         raise ValueError(f"'{fit}' is not a fit, should be one of: {', '.join(FITS)}")
@@ -212,8 +212,8 @@ def check_fit(fit: str) -> None:
 def _middle(image: Image) -> Image:
     """The middle of an image that is very much longer than wide.
 
-    Of 1 x 20000 pixels the network sees the middle only; scaled up whole they
-    would take gigabytes.
+    The network only sees the middle of an image of 1 x 20000 pixels. Scaling it up as
+    a whole would take gigabytes.
     """
     width, height = image.size
     longest = MOST_TIMES_LONGER * min(width, height)

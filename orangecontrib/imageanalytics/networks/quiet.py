@@ -1,16 +1,16 @@
-"""What other packages log and users could do nothing about."""
+"""Hide log messages of other packages about which users can do nothing."""
 
 import logging
 import threading
 
 
 class QuietHere:
-    """While it is entered, loggers say nothing in this thread.
+    """A context in which some loggers are silent in this thread.
 
     Parameters
     ----------
     *names : str
-        Of the loggers.
+        Names of the loggers.
     """
 
     def __init__(self, *names: str):

@@ -26,7 +26,7 @@ from orangecontrib.imageanalytics.networks.weights import (
 LITE_SOURCE = (
     "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite"
 )
-# Any that were trained on the 1000 classes of ImageNet list them in their order.
+# All weights trained on the 1000 classes of ImageNet list them in the same order.
 IMAGENET = "EfficientNet_B0_Weights.IMAGENET1K_V1"
 
 
@@ -59,10 +59,10 @@ def _lite(number, name, size, sha256, file, description):
 def _torchvision(
     id, name, weights, sizes, n_features, file, megabytes, text, **options
 ):
-    """A network of torchvision.
+    """Make a network of torchvision.
 
-    `weights` names its weights entry there, which says the same as this, but takes
-    seconds to be asked; `sizes` are those of the square and of the shorter side.
+    `weights` names its entry in torchvision, which has the same information but takes
+    seconds to load. `sizes` are those of the square and of the shorter side.
     """
     size, resize = sizes
     return TorchvisionNetwork(
@@ -229,7 +229,7 @@ NETWORKS = (
 
 DEFAULT = NETWORKS[0].id
 
-# Where to look for what is not above.
+# Where to look for networks that are not above.
 FAMILIES = {"torchvision": torchvision_networks, "timm": timm_networks}
 # Those that cannot be used, too: they are refused with the reason.
 FILE_ENDINGS = frozenset(
@@ -237,31 +237,31 @@ FILE_ENDINGS = frozenset(
     | {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pt2"}
 )
 
-# Ran on the server of earlier versions only; their weights were never published.
+# These only ran on the server of earlier versions; their weights are not public.
 SERVER_ONLY = ("painters", "deeploc", "openface")
 
 
 def find_network(
     model: str | os.PathLike | Network, preprocessing=None, trusted: bool = False
 ) -> Network:
-    """What is known of a network.
+    """Find a network.
 
     Parameters
     ----------
     model : str, path-like or Network
-        The id of an entry; ``"torchvision:NAME"`` or ``"timm:NAME"``, for which
-        those are imported; or the path of a file or folder. A network is its own
-        answer.
+        The id of an entry; ``"torchvision:NAME"`` or ``"timm:NAME"``, which import
+        these packages; or the path of a file or folder. A network is returned as it
+        is.
     preprocessing : Preprocessing or dict, optional
-        Of a file: what it expects of its input; see `network_file.find`.
+        The input that a network in a file expects; see `network_file.find`.
     trusted : bool
-        Whether the user vouches for it as it is now, if it is a file that can run
-        code.
+        Whether the user vouches for the present content, if it is a file that can
+        run code.
 
     Raises
     ------
     ValueError
-        When there is no such network; names those that there are.
+        When there is no such network. The message names the existing ones.
     ModelError
         When a file cannot be used.
     """
@@ -306,7 +306,7 @@ def family_names(family: str) -> tuple[str, ...]:
 
 
 def is_file_name(model: str) -> bool:
-    """Whether a model is meant as a file or folder: by its ending, or as a path."""
+    """Whether a model is a file or folder, judging by its extension or path."""
     if model.partition(":")[0] in FAMILIES:  # some names end so, too
         return False
     if "/" in model or "\\" in model:

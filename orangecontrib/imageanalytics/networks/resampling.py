@@ -1,7 +1,7 @@
-"""Scaling images: with the result of torch, without torch.
+"""Scale images with the same result as torch, but without it.
 
-Importing that takes longer than scaling a thousand images. Where there is no wheel of
-cykooz_resizer, Pillow does it in three times the time.
+Importing torch takes longer than scaling a thousand images. If there is no wheel of
+cykooz_resizer, Pillow is used, which takes three times as long.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PILLOW = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-# Names of the same filters there, and how many pixels they reach.
+# Names of the same filters in that package, and their radius in pixels.
 _FILTERS = {"bilinear": ("bilinear", 1), "bicubic": ("catmull_rom", 2)}
 _thread = threading.local()
 
@@ -84,10 +84,10 @@ def _has_resizer() -> bool:
 
 
 def _resized(image, size, box: Box, interpolation: str) -> Image.Image:
-    """First the rows, then the columns.
+    """Scale first the rows, then the columns.
 
-    So does torch, and Pillow did until version 13. Since numbers beyond black and white
-    are cut off in between, edges would look otherwise the other way round.
+    This is the order of torch, and of Pillow before version 13. Since numbers beyond
+    black and white are clipped in between, the other order would change edges.
     """
     left, top, right, bottom = box
     width, height = size

@@ -31,18 +31,19 @@ from orangecontrib.imageanalytics.networks.registry import (
 
 @dataclass(frozen=True)
 class NetworkReference:
-    """What stands for a network in pickles.
+    """A reference to a network, for pickles.
 
-    Two are equal if their networks have the same weights, wherever these are.
+    Two references are equal if their networks have the same weights, wherever these
+    are.
 
     Attributes
     ----------
     id : str
-        Where to find the network: as for `find_network`.
+        The argument of `find_network` that finds the network.
     fingerprint : str or None
-        Of its weights; None where it was never known.
+        Fingerprint of its weights; None if it was never known.
     about : tuple of (str, object)
-        Of weights in a file: as `Network.about`.
+        For weights in a file: the same as `Network.about`.
     """
 
     id: str = field(compare=False)
@@ -50,18 +51,18 @@ class NetworkReference:
     about: tuple[tuple[str, object], ...] = field(default=(), compare=False)
 
     def find(self, preprocessing: Preprocessing) -> Network:
-        """The network.
+        """Find the network.
 
         Parameters
         ----------
         preprocessing : Preprocessing
-            For the file of a network, beside which nothing may say it any more.
+            For the file of a network, whose description may no longer exist.
 
         Raises
         ------
         ValueError, ModelError
-            When there is no such network, or its weights are others by now or
-            have to be here to know that.
+            When there is no such network, when its weights have changed, or when
+            they must be on this computer to find that out.
         """
         of_file = None
         if is_file_name(self.id):
@@ -87,16 +88,16 @@ class EmbeddingSpec:
     Attributes
     ----------
     network : Network or NetworkReference
-        The latter in `portable` ones.
+        A reference in `portable` specifications.
     layer : str
         ``"penultimate"``, ``"logits"`` or the name of a stage.
     preprocessing : Preprocessing
-        From an image to the network's input; with its fit.
+        How an image becomes the network's input, including the fit.
     precision : str or None
-        Numbers to compute with, such as ``"float16"``; None: as suits the device,
-        which may be another one each time.
+        Numbers to compute with, such as ``"float16"``. None for the default of the
+        device, which may differ each time.
     intensity : "auto", "full" or (float, float)
-        Which numbers of images of more than 8 bits are black and white; see
+        Which values are black and white in images of more than 8 bits; see
         `images.intensity`.
     """
 
@@ -116,7 +117,7 @@ class EmbeddingSpec:
         precision: str | None = None,
         intensity: Intensity | None = None,
     ) -> EmbeddingSpec:
-        """Fill in what is not said.
+        """Make a specification, with defaults for missing arguments.
 
         Parameters
         ----------
@@ -125,17 +126,17 @@ class EmbeddingSpec:
         layer : str, optional
             By default the network's own.
         fit : {"crop", "stretch", "pad"}, optional
-            How images meet the square; by default as the network was trained.
+            How images fit into the square. By default, as the network was trained.
         precision : str, optional
-            By default as suits the device.
+            The default depends on the device.
         intensity : "auto", "full", (float, float) or text, optional
-            As `as_intensity` takes it; by default automatic.
+            As for `as_intensity`; by default automatic.
 
         Raises
         ------
         ValueError
-            When there is no such network, fit or intensity. Whether there is such a
-            layer or precision shows when the network is loaded.
+            When there is no such network, fit or intensity. Layer and precision are
+            checked when the network is loaded.
         ModelError
             When a file cannot be used.
         """
@@ -152,21 +153,21 @@ class EmbeddingSpec:
 
     @property
     def fit(self) -> str:
-        """How images meet the square that the network sees."""
+        """How images fit into the square that the network sees."""
         return self.preprocessing.fit
 
     def key(self, precision: str) -> bytes:
-        """Key of the vectors in the cache: all that they depend on but pixels.
+        """Key of the vectors in the cache: all that they depend on except pixels.
 
         Parameters
         ----------
         precision : str
-            That the vectors are computed with.
+            Precision with which the vectors are computed.
 
         Raises
         ------
         ModelError
-            When the weights have to be here to tell them from others, and are not.
+            When the weights are needed to identify them, but are not available.
         """
         fingerprint = self.network.fingerprint
         if fingerprint is None:
@@ -177,7 +178,7 @@ class EmbeddingSpec:
         return hashlib.sha256(repr(parts).encode()).digest()[:16]
 
     def portable(self) -> EmbeddingSpec:
-        """The same with a reference instead of the network, to be kept with columns."""
+        """The same with a reference instead of the network, for keeping in columns."""
         network = self.network
         reference = NetworkReference(network.id, network.fingerprint, network.about)
         return dataclasses.replace(self, network=reference)

@@ -1,4 +1,4 @@
-"""Waiting for what may take long, such that it can be stopped."""
+"""Wait for long work so that it can be stopped."""
 
 import threading
 
@@ -6,10 +6,10 @@ POLL = 0.1  # seconds between two looks at whether to stop
 
 
 class StoppableWork:
-    """Work in a thread of its own, for which a caller waits who may stop it.
+    """Work in a separate thread; the caller waits for it and may stop it.
 
-    Neither a server that falls silent nor another process that is downloading the
-    same file keeps the caller from stopping.
+    The caller can stop even if a server does not respond or another process is
+    downloading the same file.
     """
 
     def __init__(self):
@@ -19,12 +19,12 @@ class StoppableWork:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def wait(self, callback) -> None:
-        """Until the work is done; `callback` gets the fraction done.
+        """Wait until the work is done; `callback` gets the fraction done.
 
         Raises
         ------
         Exception
-            What ended the work, or what `callback` raises.
+            The error that ended the work, or one that `callback` raises.
         """
         self._thread.start()
         try:
@@ -38,7 +38,7 @@ class StoppableWork:
             raise self._error
 
     def work(self) -> None:
-        """What is done in the thread; should end soon after `stop` is set."""
+        """Do the work, in the thread; should end soon after `stop` is set."""
         raise NotImplementedError
 
     def _run(self):

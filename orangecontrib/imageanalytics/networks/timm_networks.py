@@ -1,4 +1,4 @@
-"""Any pretrained network of timm, by its name there.
+"""Any pretrained network of timm, by its name in timm.
 
 Importing this imports neither timm nor torch.
 """
@@ -68,7 +68,7 @@ class TimmNetwork(Network):
     def read_layer(self, model: nn.Module, layer: str) -> nn.Module:
         """As `Network.read_layer`.
 
-        A stage that timm names gives a map, shape (n, features, side, side),
+        A stage that timm names returns a map, shape (n, features, side, side),
         without the class token of a transformer.
         """
         from orangecontrib.imageanalytics.networks import layers
@@ -97,7 +97,7 @@ class TimmNetwork(Network):
         return stage_names or layers.find_stages(model, self.input_size)
 
     def build(self) -> nn.Module:
-        """As `Network.build`; if it can be, without memory for the weights."""
+        """As `Network.build`, without memory for the weights if that is possible."""
         import torch
 
         timm = import_timm()
@@ -117,9 +117,9 @@ class TimmNetwork(Network):
 def names() -> tuple[str, ...]:
     """Names of all networks, such as ``"timm:resnet18.a1_in1k"``.
 
-    With the name of the weights. Without those that cannot be used: that have no
-    public weights, or a download that cannot be checked, or look at anything but
-    squares in colour.
+    They include the names of the weights. Networks that cannot be used are left out:
+    those without public weights, with a download that cannot be checked, or with input
+    other than squares in colour.
 
     Raises
     ------
@@ -140,13 +140,13 @@ def find(name: str) -> TimmNetwork:
     Parameters
     ----------
     name : str
-        As timm has it: ``"resnet18.a1_in1k"``, or ``"resnet18"`` for timm's
+        Its name in timm: ``"resnet18.a1_in1k"``, or ``"resnet18"`` for timm's
         default weights.
 
     Raises
     ------
     ValueError
-        When timm has no such network or no such weights; names similar ones.
+        When timm has no such network or weights. The message names similar ones.
     ModelError
         When timm is not installed.
     """
@@ -175,7 +175,7 @@ def import_timm():
 
 
 def _with_default(architecture: str) -> str:
-    """The name with that of timm's default weights.
+    """The name, with the name of timm's default weights added.
 
     They are part of the id, since another version of timm may have others.
     """
@@ -230,12 +230,12 @@ def _network(name, config) -> TimmNetwork:
 
 
 def read_preprocessing(config: dict) -> Preprocessing:
-    """What timm says of the preparation of images.
+    """Read how timm prepares images for a network.
 
     Parameters
     ----------
     config : dict
-        As timm's ``pretrained_cfg``.
+        The ``pretrained_cfg`` of timm.
     """
     from timm.data import resolve_data_config
 
@@ -265,7 +265,7 @@ def _weights(name, config) -> HubWeights | DownloadedWeights:
 
 @functools.cache
 def _class_names(number: int) -> tuple[str, ...]:
-    """Names of the scores, of several synonyms the first."""
+    """Names of the scores, without all but the first synonym."""
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     subset = infer_imagenet_subset({"num_classes": number})

@@ -1,4 +1,4 @@
-"""Any classification network of torchvision, by its name there.
+"""Any classification network of torchvision, by its name in torchvision.
 
 Importing this does not import torchvision, which takes seconds.
 """
@@ -47,8 +47,8 @@ def find(name: str) -> TorchvisionNetwork:
     Parameters
     ----------
     name : str
-        As torchvision has it, with its default weights, or followed by a dot and
-        the name of others: ``"regnet_y_8gf.IMAGENET1K_V1"``.
+        Its name in torchvision. Weights other than the default ones follow after a
+        dot: ``"regnet_y_8gf.IMAGENET1K_V1"``.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def find(name: str) -> TorchvisionNetwork:
 
 
 def _choices(name) -> dict:
-    """Weights by their name there; not those of which a part was never trained."""
+    """Weights by their name in torchvision, without those not fully trained."""
     from torchvision import models
 
     choices = {weights.name: weights for weights in models.get_model_weights(name)}

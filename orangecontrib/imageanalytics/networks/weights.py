@@ -1,8 +1,8 @@
 """Weight files: where they come from, fetching them, and reading them safely.
 
-A weight file either lies inside an installed dependency or is downloaded once
-into the folder in which ``torch.hub`` keeps checkpoints, so that a file that
-torchvision has fetched already is used, and the other way round.
+A weight file is either inside an installed dependency, or it is downloaded once into
+the folder in which ``torch.hub`` keeps checkpoints. Downloads are thus shared with
+torchvision.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class PackagedWeights:
     package, file : str
         Import name of the package and the path of the file inside it.
     sha256 : str
-        Of the file, in hexadecimal.
+        SHA-256 of the file, in hexadecimal.
     licence : str
         SPDX identifier.
     source : str
-        Who trained them, as an address.
+        Address of those who trained them.
     """
 
     package: str
@@ -60,7 +60,7 @@ class PackagedWeights:
 
     @property
     def path(self) -> str:
-        """Where the file lies, or should.
+        """Where the file is or should be.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class DownloadedWeights:
         Address. As torchvision's, the file name ends in a hyphen and the first
         hexadecimal digits of the file's SHA-256.
     megabytes : float
-        Size of the download, in units of 10**6 bytes; nan where it is unknown.
+        Size of the download, in units of 10**6 bytes; nan if it is unknown.
     licence, source : str
         As for `PackagedWeights`.
     """
@@ -134,7 +134,7 @@ class DownloadedWeights:
 
     @property
     def path(self) -> str:
-        """Where the file lies, or will."""
+        """Where the file is or will be."""
         return os.path.join(checkpoints_folder(), self.file)
 
     def available(self) -> bool:
@@ -142,7 +142,7 @@ class DownloadedWeights:
         return os.path.isfile(self.path)
 
     def ensure(self, name: str, callback=None) -> str:
-        """Path of the file, which is downloaded first if need be.
+        """Path of the file, which is downloaded first if necessary.
 
         As `network.Weights.ensure`; a download that is stopped leaves no file.
         """
@@ -213,7 +213,7 @@ class _Download(StoppableWork):
                 os.remove(partial)
 
     def _receive(self, response, file) -> str:
-        """Write an answer to a file; its SHA-256."""
+        """Write an answer to a file and return its SHA-256."""
         size = float(response.headers.get("Content-Length", "nan"))
         if math.isnan(size):
             size = self._weights.megabytes * 1e6
@@ -234,8 +234,8 @@ class _Download(StoppableWork):
 def checkpoints_folder() -> str:
     """The folder in which ``torch.hub`` keeps downloaded checkpoints.
 
-    Found without importing torch, which takes seconds, unless it is loaded
-    already and may have been told another folder. Source of the rule:
+    It is found without importing torch, which takes seconds. If torch is loaded, it is
+    asked, since another folder may have been set. Source of the rule:
     ``torch.hub.get_dir``.
     """
     if "torch.hub" in sys.modules:
@@ -281,7 +281,7 @@ def read_checkpoint(path: str, sha256: str) -> dict:
 
 
 def sha256_of(file) -> str:
-    """In hexadecimal, of what is in an open binary file."""
+    """SHA-256 of the content of an open binary file, in hexadecimal."""
     digest = hashlib.sha256()
     while chunk := file.read(1 << 20):
         digest.update(chunk)
@@ -289,7 +289,7 @@ def sha256_of(file) -> str:
 
 
 def file_sha256(path: str) -> str:
-    """In hexadecimal, of a file; found once while its size and time stay the same.
+    """SHA-256 of a file, in hexadecimal; cached while its size and time are the same.
 
     Raises
     ------

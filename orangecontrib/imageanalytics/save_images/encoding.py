@@ -1,4 +1,4 @@
-"""From the file of an image to a file in another format or of another size."""
+"""Convert image files to another format or size."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Format:
     id : str
         Its name in settings and scripts.
     name : str
-        Its name for people.
+        Its name as shown to users.
     pillow : str
         Its name in Pillow.
     extension : str

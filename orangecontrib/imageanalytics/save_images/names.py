@@ -66,7 +66,7 @@ class Names:
     def new(self, folder: str, text: str, extension: str = "") -> str:
         """A safe name in a folder, with a number if it was given before."""
         stem = safe_name(text)
-        # Other texts may become the same name; counting anew for each takes for ever.
+        # Several texts may give the same name; counting from 1 each time is too slow.
         key = _as_compared(folder), _as_compared(stem)
         with self._lock:
             while True:

@@ -1,4 +1,4 @@
-"""Which image of a table is saved in which folder, and by which name."""
+"""Choose the folder and file name for each image of a table."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Item:
     subfolder : str
         Empty for the folder itself.
     text : str
-        The name is made from it.
+        The text from which the name is made.
     name : str
-        Of the file, with extension.
+        Name of the file, with extension.
     """
 
     row: int
@@ -52,7 +52,7 @@ class Plan:
     Attributes
     ----------
     items : dict of int to Item
-        By rows.
+        The images to save, by rows.
     missing : list of int
         Rows that name no image.
 
@@ -112,7 +112,7 @@ class Plan:
 
 
 def _texts(data: Table, names: str | Variable | None) -> list[str | None]:
-    """What names each row's file; None where nothing does."""
+    """The text that names each row's file; None if there is none."""
     if names is None:
         return [None] * len(data)
     if names not in data.domain:

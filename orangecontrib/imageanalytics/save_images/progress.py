@@ -1,4 +1,4 @@
-"""Telling a caller of long work how far it is."""
+"""Report the progress of long work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-#: Takes the number that is done and the number of all; what it raises ends the work.
+#: Takes the numbers of finished and of all items; an exception from it ends the work.
 Callback = Callable[[int, int], None]
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ TICK_SECONDS = 0.2  # between two looks at whether to stop
 
 
 def watched(items: list[T], callback: Callback | None) -> Iterator[T]:
-    """The items, with calls of `callback` several times a second meanwhile."""
+    """Yield the items, and call `callback` several times a second meanwhile."""
     last = time.monotonic()
     for n_done, item in enumerate(items):
         if callback is not None and time.monotonic() - last >= TICK_SECONDS:

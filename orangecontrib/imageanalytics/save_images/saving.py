@@ -1,4 +1,4 @@
-"""The work: each image is read, encoded and written; it can be stopped."""
+"""Read, encode and write images; the work can be stopped."""
 
 from __future__ import annotations
 

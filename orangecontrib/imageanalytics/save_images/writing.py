@@ -1,4 +1,4 @@
-"""Writing files, so that none that exists is lost and none is left half-written."""
+"""Write files without losing existing ones or leaving any half-written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write(
     rename: Callable[[], str] | None = None,
 ) -> str | None:
     """
-    Write a file under a temporary name, then give it its own.
+    Write a file under a temporary name, then rename it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The place from which older scripts import the functions on image sources."""
+"""Functions on image sources, for older scripts that import them from here."""
 
 from orangecontrib.imageanalytics.images.sources import (
     extract_image_path,

@@ -14,11 +14,11 @@ BACKGROUND = "#F4EFA0"
 PRIORITY = 1000
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Orange takes what is in braces for names that it knows, such as {DEVELOP_ROOT}.
+# Orange replaces names in braces, such as {DEVELOP_ROOT}.
 _HELP = os.path.join(_PACKAGE, "help", "index.html").translate(
     {ord("{"): "{{", ord("}"): "}}"}
 )
 WIDGET_HELP_PATH = ((_HELP, None),)
 
-# Here, since Orange imports this package at its start, whichever widgets are used.
+# Done here, since Orange always imports this package when it starts.
 embedding_columns.watch = watch_embedding

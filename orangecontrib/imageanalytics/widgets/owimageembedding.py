@@ -1,4 +1,4 @@
-"""Image Embedding: images become vectors with a pretrained network."""
+"""Image Embedding: turn images into vectors with a pretrained network."""
 
 from AnyQt.QtWidgets import QFormLayout
 from Orange.data import Table, Variable
@@ -10,28 +10,30 @@ from Orange.widgets.widget import Input, Msg, Output, OWWidget
 
 from orangecontrib.imageanalytics.images.sources import image_columns
 from orangecontrib.imageanalytics.networks.registry import DEFAULT, find_network
-from orangecontrib.imageanalytics.widgets.utils.checked_settings import one_of
-from orangecontrib.imageanalytics.widgets.utils.device_choice import (
+from orangecontrib.imageanalytics.widgets.embedding.device_choice import (
     DEVICES,
     DeviceChoice,
 )
-from orangecontrib.imageanalytics.widgets.utils.embedding_options import (
+from orangecontrib.imageanalytics.widgets.embedding.embedding_options import (
     EmbeddingOptions,
     OptionSettings,
 )
-from orangecontrib.imageanalytics.widgets.utils.embedding_run import (
+from orangecontrib.imageanalytics.widgets.embedding.embedding_run import (
     NOT_APPLIED,
     EmbeddingRunMixin,
 )
-from orangecontrib.imageanalytics.widgets.utils.embedding_settings import (
+from orangecontrib.imageanalytics.widgets.embedding.embedding_settings import (
     EmbeddingSettingsHandler,
     is_known,
     migrate,
 )
-from orangecontrib.imageanalytics.widgets.utils.embedding_task import Task
+from orangecontrib.imageanalytics.widgets.embedding.embedding_task import Task
+from orangecontrib.imageanalytics.widgets.embedding.network_chooser import (
+    NetworkChooser,
+)
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import one_of
 from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
-from orangecontrib.imageanalytics.widgets.utils.network_chooser import NetworkChooser
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
@@ -120,7 +122,7 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
         migrate(settings, version)
 
     def network_to_save(self) -> list[dict]:
-        """What a workflow has to say of a network that is not listed."""
+        """What a workflow has to save about a network that is not listed."""
         return self.network.to_save()
 
     # Layout -----------------------------------------------------------------------

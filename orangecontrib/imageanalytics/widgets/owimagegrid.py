@@ -1,4 +1,4 @@
-"""Image Grid: images on a grid, like ones side by side."""
+"""Image Grid: images on a grid, similar ones side by side."""
 
 import numpy as np
 from AnyQt.QtCore import QSize
@@ -13,33 +13,33 @@ from Orange.widgets.utils.itemmodels import DomainModel, VariableListModel
 from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.widgets.grid.gridlayout import (
+    LAYOUTS,
+    MAX_SIZE,
+    MIN_SIZE,
+    GridLayoutMixin,
+)
+from orangecontrib.imageanalytics.widgets.grid.gridlook import (
+    CROPPED,
+    WHOLE,
+    GridLookMixin,
+)
+from orangecontrib.imageanalytics.widgets.sheet.coloring import (
+    COLORABLE,
+)
+from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
+from orangecontrib.imageanalytics.widgets.sheet.imagesheet import OWImageSheet
+from orangecontrib.imageanalytics.widgets.sheet.selection import GroupSelection
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     all_between,
     between,
     one_of,
 )
-from orangecontrib.imageanalytics.widgets.utils.coloring import (
-    COLORABLE,
-)
-from orangecontrib.imageanalytics.widgets.utils.gridgeometry import GridGeometry
-from orangecontrib.imageanalytics.widgets.utils.gridlayout import (
-    LAYOUTS,
-    MAX_SIZE,
-    MIN_SIZE,
-    GridLayoutMixin,
-)
-from orangecontrib.imageanalytics.widgets.utils.gridlook import (
-    CROPPED,
-    WHOLE,
-    GridLookMixin,
-)
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
 )
-from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
-from orangecontrib.imageanalytics.widgets.utils.selection import GroupSelection
 
 NO_DATA = (
     "Connect Image Embedding, or another table with images and vectors.\n\n"
@@ -52,7 +52,7 @@ NO_FEATURES = (
 
 
 class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
-    """Shows images on a grid by their likeness; outputs the selected ones."""
+    """Shows images on a grid by similarity; outputs the selected ones."""
 
     name = "Image Grid"
     description = "Show images on a grid, similar ones side by side."
@@ -80,7 +80,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
         unexpected_error = Msg("The images could not be laid out: {}")
 
     class Information(OWImageSheet.Information):
-        stopped = Msg("Stopped. Start begins anew.")
+        stopped = Msg("Stopped. Press Start to begin again.")
 
     settingsHandler = CheckedDomainContextHandler()
     settings_version = 2
@@ -131,7 +131,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
             ("color_attr", "Color:", self.color_model, self._show_colors, "colors"),
         ):
             tip = f"The column with the images' {tip}"
-            self.add_combo(name, label, model, callback, tip)
+            self.options.add_columns(self, name, label, model, callback, tip)
         self.make_legend(box)
 
     def _make_buttons(self):
@@ -153,7 +153,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
 
     @Inputs.data
     def set_data(self, data: Table | None):
-        """Lay the images of another table out."""
+        """Lay out the images of another table."""
         self.closeContext()
         self.cancel()
         self.loader.refresh()
@@ -180,11 +180,11 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
 
     @Inputs.data_subset
     def set_data_subset(self, data: Table | None):
-        """Other images than those of the subset are pale."""
+        """Dim the images that are not in the subset."""
         self.data_subset = data
 
     def handleNewSignals(self):
-        """Dim what is not in the subset, when both inputs have come."""
+        """Dim images that are not in the subset, once both inputs have arrived."""
         self._show_subset()
 
     def _find_images(self):
@@ -311,7 +311,7 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
     # Report, settings, end ----------------------------------------------------------
 
     def send_report(self):
-        """Report how the grid was made, and the grid as it is seen."""
+        """Report how the grid was made, and the visible grid."""
         if self.data is None or self.imageAttr is None:
             return
         n_selected = int((self.view.selection.groups > 0).sum())

@@ -1,4 +1,4 @@
-"""Import Images: folders of images become a table."""
+"""Import Images: list the images in folders in a table."""
 
 import logging
 import os
@@ -22,20 +22,20 @@ from orangecontrib.imageanalytics.import_images import (
 from orangecontrib.imageanalytics.import_images.folders import Listing, folder_problem
 from orangecontrib.imageanalytics.import_images.table import file_name
 from orangecontrib.imageanalytics.import_images.watch import Changes, FolderWatch
-from orangecontrib.imageanalytics.widgets.utils import import_summary
+from orangecontrib.imageanalytics.widgets.folders import import_summary
+from orangecontrib.imageanalytics.widgets.folders.folder_choice import short_name
+from orangecontrib.imageanalytics.widgets.folders.folder_watcher import FolderWatcher
+from orangecontrib.imageanalytics.widgets.folders.folders_widget import OWFoldersBase
+from orangecontrib.imageanalytics.widgets.folders.name_pattern_choice import (
+    DEFAULT,
+    NamePatternChoice,
+)
+from orangecontrib.imageanalytics.widgets.folders.reading_status import ReadingStatus
+from orangecontrib.imageanalytics.widgets.folders.recent_folders import located
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedSettingsHandler,
     one_of,
 )
-from orangecontrib.imageanalytics.widgets.utils.folder_choice import short_name
-from orangecontrib.imageanalytics.widgets.utils.folder_watcher import FolderWatcher
-from orangecontrib.imageanalytics.widgets.utils.folders_widget import OWFoldersBase
-from orangecontrib.imageanalytics.widgets.utils.name_pattern_choice import (
-    DEFAULT,
-    NamePatternChoice,
-)
-from orangecontrib.imageanalytics.widgets.utils.reading_status import ReadingStatus
-from orangecontrib.imageanalytics.widgets.utils.recent_folders import located
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
@@ -55,7 +55,7 @@ PAGES = (
 PAGES_TIP = """\
 <p>How files with several pages, planes, channels or frames are listed.</p>
 <p>First: one row. Its image is the first page or frame; of a stack it is the plane in
-the middle, with all of its channels in colour. All as rows: a row for each.</p>"""
+the middle, with all of its channels in color. All as rows: a row for each.</p>"""
 WATCH = (
     ("Off", "off"),
     ("Show what is new", "show"),
@@ -74,7 +74,7 @@ CANCELLED = "Cancelled. Press Reload to read the folder."
 
 @dataclass
 class Found:
-    """What the thread has found."""
+    """The result of the thread."""
 
     folders: list[RecentPath]
     listing: Listing
@@ -233,7 +233,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         self.status.show_progress(0, "Looking for files…")
 
     def _remake(self):
-        """Make the table anew from what is known of the images."""
+        """Make the table again from what is known about the images."""
         if self._listing is None:
             self.load()
         else:
@@ -252,7 +252,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         self.start(task, self._importer, pattern, *arguments)
 
     def stop(self):
-        """Stop reading; the output is empty then."""
+        """Stop reading; the output is then empty."""
         if self.task is None:
             return
         self._interrupt()
@@ -352,7 +352,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
             self.load_news()
 
     def load_news(self):
-        """Take what has changed in the folders; only new files are read."""
+        """Take over changes in the folders; only new files are read."""
         if self._news is not None:
             changes, self._news = self._news, None
             self._watcher.take(changes)
@@ -400,7 +400,7 @@ def _problems(errors: list[OSError]) -> str:
 
 
 class OWImportImagesDropHandler(FilesDropHandler):
-    """Makes folders dropped on the canvas an Import Images."""
+    """Makes an Import Images widget of folders dropped on the canvas."""
 
     WIDGET = OWImportImages
 

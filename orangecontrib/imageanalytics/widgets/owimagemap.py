@@ -11,51 +11,51 @@ from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, column_intensity
 from orangecontrib.imageanalytics.images.sources import image_columns
-from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
-    CheckedDomainContextHandler,
-    between,
-)
-from orangecontrib.imageanalytics.widgets.utils.coloring import (
-    Coloring,
-    row_coloring,
-)
-from orangecontrib.imageanalytics.widgets.utils.hovercard import card_text
-from orangecontrib.imageanalytics.widgets.utils.imageactions import (
-    CANNOT_COPY,
-    CANNOT_OPEN,
-    ImageActions,
-)
-from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
-from orangecontrib.imageanalytics.widgets.utils.imagecompare import ImageCompare
-from orangecontrib.imageanalytics.widgets.utils.imagepreview import ImagePreview
-from orangecontrib.imageanalytics.widgets.utils.mapcontrols import (
+from orangecontrib.imageanalytics.widgets.map.mapcontrols import (
     MAX_EDGE,
     MIN_EDGE,
     MapControlsMixin,
 )
-from orangecontrib.imageanalytics.widgets.utils.mapdata import MapData, numeric_columns
-from orangecontrib.imageanalytics.widgets.utils.mapgraph import ImageMapGraph
-from orangecontrib.imageanalytics.widgets.utils.mapselection import (
+from orangecontrib.imageanalytics.widgets.map.mapdata import MapData, numeric_columns
+from orangecontrib.imageanalytics.widgets.map.mapgraph import ImageMapGraph
+from orangecontrib.imageanalytics.widgets.map.mapselection import (
     MapSelectionMixin,
     MapSubsetMixin,
 )
-from orangecontrib.imageanalytics.widgets.utils.projections import (
+from orangecontrib.imageanalytics.widgets.map.projections import (
     projections,
     proposed_axes,
 )
-from orangecontrib.imageanalytics.widgets.utils.rowdetails import (
+from orangecontrib.imageanalytics.widgets.preview.imagecompare import ImageCompare
+from orangecontrib.imageanalytics.widgets.preview.imagepreview import ImagePreview
+from orangecontrib.imageanalytics.widgets.preview.rowdetails import (
     row_details,
     row_values,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import (
+from orangecontrib.imageanalytics.widgets.sheet.coloring import (
+    Coloring,
+    row_coloring,
+)
+from orangecontrib.imageanalytics.widgets.sheet.hovercard import card_text
+from orangecontrib.imageanalytics.widgets.sheet.imageactions import (
+    CANNOT_COPY,
+    CANNOT_OPEN,
+    ImageActions,
+)
+from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     ThumbnailModel,
     row_labels,
 )
-from orangecontrib.imageanalytics.widgets.utils.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.utils.unshown import (
+from orangecontrib.imageanalytics.widgets.sheet.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.sheet.unshown import (
     NO_IMAGES_SHOWN,
     UnshownWarning,
 )
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    between,
+)
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 
 _NONE = np.zeros(0, dtype=int)
 CHAIN = (
@@ -135,7 +135,7 @@ class OWImageMap(
     @OWDataProjectionWidget.Inputs.data
     @check_sql_input
     def set_data(self, data: Table | None):
-        """Show another table; of the same images at the same places, the selection."""
+        """Show another table; keep the selection if images and places are the same."""
         # Not the inherited one, which compares tables number by number.
         before, selection = self.map_data, self.selection
         self.closeContext()
@@ -154,7 +154,7 @@ class OWImageMap(
         self._invalidated = True
 
     def check_data(self):
-        """Take only data with images and numbers; say what else is needed."""
+        """Accept only data with images and numbers; otherwise say what is needed."""
         super().check_data()
         if not self.data:
             self.data = None
@@ -187,7 +187,7 @@ class OWImageMap(
             self.valid_data = self.map_data.valid
 
     def setup_plot(self):
-        """Show the data anew."""
+        """Show the data again."""
         self._say_what_is_wrong()
         self._show_images()
         self._find_colors()
@@ -276,7 +276,7 @@ class OWImageMap(
         return row_labels(self.data, variables, self._image_rows())
 
     def _describe(self, image: int) -> str:
-        """What is known of an image, as rich text."""
+        """What is known about an image, as rich text."""
         variables = (self.attr_label, self.attr_color, *self.axes)
         values = row_values(self.data, int(self._image_rows()[image]), variables)
         return card_text(values, self.image_model.description(image))
@@ -322,7 +322,7 @@ class OWImageMap(
     # Report, end --------------------------------------------------------------------
 
     def send_report(self):
-        """Report the columns, and the map as it is seen."""
+        """Report the columns and the visible map."""
         if self.data is None:
             return
         n_selected = len(self.graph.get_selection())
@@ -340,7 +340,7 @@ class OWImageMap(
 
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None):
-        """A size that the slider does not have is brought into its range."""
+        """Bring a size that the slider does not have into its range."""
         size = stored.get("image_size")
         if isinstance(size, int | float):
             stored["image_size"] = int(max(MIN_EDGE, min(size, MAX_EDGE)))

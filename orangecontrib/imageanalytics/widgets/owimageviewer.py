@@ -1,4 +1,4 @@
-"""Image Viewer: a sheet of the images in a table, to look at and to pick from."""
+"""Image Viewer: a sheet of the images in a table, from which some can be selected."""
 
 from typing import ClassVar
 
@@ -13,30 +13,30 @@ from Orange.widgets.widget import Input, Output
 from orangewidget.widget import Msg
 
 from orangecontrib.imageanalytics.images.sources import column_sources
+from orangecontrib.imageanalytics.widgets.preview.rowdetails import row_values
+from orangecontrib.imageanalytics.widgets.sheet.coloring import COLORABLE, row_coloring
+from orangecontrib.imageanalytics.widgets.sheet.flowgeometry import FlowGeometry
+from orangecontrib.imageanalytics.widgets.sheet.imagesheet import OWImageSheet
+from orangecontrib.imageanalytics.widgets.sheet.legend import MISSING_NAME
+from orangecontrib.imageanalytics.widgets.sheet.roworder import ordered_rows
+from orangecontrib.imageanalytics.widgets.sheet.selecteditems import (
+    Cell,
+    numbered_cells,
+    places_of,
+    selected_items,
+)
+from orangecontrib.imageanalytics.widgets.sheet.selection import ExtendedSelection
+from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import row_labels
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     between,
 )
-from orangecontrib.imageanalytics.widgets.utils.coloring import COLORABLE, row_coloring
-from orangecontrib.imageanalytics.widgets.utils.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
     likely_image_columns,
     proposed_label,
 )
-from orangecontrib.imageanalytics.widgets.utils.imagesheet import OWImageSheet
-from orangecontrib.imageanalytics.widgets.utils.legend import MISSING_NAME
-from orangecontrib.imageanalytics.widgets.utils.rowdetails import row_values
-from orangecontrib.imageanalytics.widgets.utils.roworder import ordered_rows
-from orangecontrib.imageanalytics.widgets.utils.selecteditems import (
-    Cell,
-    numbered_cells,
-    places_of,
-    selected_items,
-)
-from orangecontrib.imageanalytics.widgets.utils.selection import ExtendedSelection
-from orangecontrib.imageanalytics.widgets.utils.thumbnailmodel import row_labels
 from orangecontrib.imageanalytics.widgets.utils.variablescombo import VariablesCombo
 
 # How contexts in saved workflows mark a text column.
@@ -153,7 +153,7 @@ class OWImageViewer(OWImageSheet):
         self.options.add_row("", check, TIPS["descending"])
 
     def _add_combo(self, name, label, model, callback) -> None:
-        self.add_combo(name, label, model, callback, TIPS[name])
+        self.options.add_columns(self, name, label, model, callback, TIPS[name])
 
     def sizeHint(self):
         """Room for a good number of images."""
@@ -237,7 +237,7 @@ class OWImageViewer(OWImageSheet):
         return "" if self._rows else EMPTY_COLUMN.format(self.image_attr.name)
 
     def _set_order(self) -> list[int]:
-        """Put the rows into their order; how many there are in each group."""
+        """Put the rows into their order; return how many there are in each group."""
         rows = [row for row, source in enumerate(self._sources) if source is not None]
         cells = numbered_cells(self.data, self.image_attr, rows)
         self._rows, self._groups, counts = ordered_rows(
@@ -251,7 +251,7 @@ class OWImageViewer(OWImageSheet):
         self.view.set_labels(len(self.title_attrs), labels)
 
     def shown_values(self, row: int) -> list[tuple[str, str]]:
-        """Labels, and what images are coloured, grouped and sorted by."""
+        """The labels, and the columns for colours, groups and order."""
         variables = (self.color_attr, self.group_attr, self.sort_attr)
         return row_values(self.data, self._rows[row], (*self.title_attrs, *variables))
 
@@ -327,7 +327,7 @@ class OWImageViewer(OWImageSheet):
 
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None) -> None:
-        """A size that the slider does not have is brought into its range."""
+        """Bring a size that the slider does not have into its range."""
         size = stored.get("imageSize")
         if isinstance(size, int | float):
             stored["imageSize"] = int(
@@ -338,7 +338,7 @@ class OWImageViewer(OWImageSheet):
 
     @classmethod
     def migrate_context(cls, context, version) -> None:
-        """Contexts whose column was not a text column are of no use; one label only."""
+        """Reject contexts whose column is not a text column, and convert the label."""
         if version is None or version < 2:
             image_attr = context.values.get("image_attr")
             if image_attr is None or image_attr[1] != STORED_TEXT:

@@ -11,13 +11,8 @@ from Orange.widgets.widget import Input, Msg, OWWidget
 from orangecontrib.imageanalytics.images.sources import image_columns
 from orangecontrib.imageanalytics.networks.registry import NETWORKS
 from orangecontrib.imageanalytics.save_images import FORMATS, find_format
-from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
-    CheckedDomainContextHandler,
-    between,
-    one_of,
-)
-from orangecontrib.imageanalytics.widgets.utils.column_options import ColumnOptions
-from orangecontrib.imageanalytics.widgets.utils.file_options import (
+from orangecontrib.imageanalytics.widgets.saving.column_options import ColumnOptions
+from orangecontrib.imageanalytics.widgets.saving.file_options import (
     ASK,
     EXISTING,
     FITS,
@@ -25,11 +20,16 @@ from orangecontrib.imageanalytics.widgets.utils.file_options import (
     SIZE,
     FileOptions,
 )
+from orangecontrib.imageanalytics.widgets.saving.old_save_settings import migrate
+from orangecontrib.imageanalytics.widgets.saving.saving_folder import SavingFolder
+from orangecontrib.imageanalytics.widgets.saving.saving_run import SavingRunMixin
+from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
+    CheckedDomainContextHandler,
+    between,
+    one_of,
+)
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
-from orangecontrib.imageanalytics.widgets.utils.old_save_settings import migrate
 from orangecontrib.imageanalytics.widgets.utils.option_boxes import AlignedForms
-from orangecontrib.imageanalytics.widgets.utils.saving_folder import SavingFolder
-from orangecontrib.imageanalytics.widgets.utils.saving_run import SavingRunMixin
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
@@ -244,7 +244,7 @@ class OWSaveImages(OWWidget, SavingRunMixin):
             return
         self._timer.stop()
         asks = self.existing == ASK
-        # After an answer, the user knows what has become of existing files.
+        # After an answer, the user knows what happened to existing files.
         hint = None if asks and by_hand else "Press Save to be asked." if asks else ""
         self.run(self.data, self.dirname, self._options(), asks and by_hand, hint)
 

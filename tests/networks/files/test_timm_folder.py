@@ -157,7 +157,7 @@ def test_labels_that_are_of_no_use(folder):
         ({"num_classes": 5}, "label_names of 3 classes, but num_classes is 5"),
         ({"num_classes": 5, "label_names": None}, "fc.weight (3 x 512 instead of 5"),
         ({"model_args": []}, "model_args must be a dictionary"),
-        ({"model_args": {"in_chans": 1}}, "not for images in colour"),
+        ({"model_args": {"in_chans": 1}}, "not for images in color"),
         ({"model_args": {"checkpoint_path": "/tmp/x"}}, "'checkpoint_path' in model_"),
         ({"model_args": {"pretrained": True}}, "'pretrained' in model_args is refused"),
         ({"model_args": {"pretrained_cfg_overlay": "x"}}, "is refused"),

@@ -139,7 +139,7 @@ class XpmImage(LazyImage):
         places = np.searchsorted(codes[order], pixels).clip(max=len(codes) - 1)
         found = order[places]
         if (codes[found] != pixels).any():
-            raise ValueError("a pixel of no colour")
+            raise ValueError("a pixel of no color")
         image = colours[found].astype(np.uint8).reshape(height, width, 4)
         return Image.fromarray(image)
 
@@ -189,6 +189,6 @@ def _number(digits: str) -> tuple[int, int, int]:
     """The first two hexadecimal digits of each component."""
     length, rest = divmod(len(digits), 3)
     if rest or not length:
-        raise ValueError(f"no colour: {digits}")
+        raise ValueError(f"no color: {digits}")
     parts = (digits[place : place + length] for place in range(0, 3 * length, length))
     return tuple(int((part * 2)[:2], 16) for part in parts)

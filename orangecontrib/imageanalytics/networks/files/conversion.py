@@ -1,6 +1,6 @@
-"""Files of other libraries made into networks of OpenVINO, in a process of their own.
+"""Convert files of other libraries to OpenVINO networks, in a separate process.
 
-Some of what reads them there ends the whole process when a file is damaged.
+Some of OpenVINO's readers end the whole process when a file is damaged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SECONDS = 300
 
 
 def read_network(path: str, kind: Kind):
-    """The network in a file or folder, as OpenVINO has it.
+    """Read the network in a file or folder with OpenVINO.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def read_network(path: str, kind: Kind):
     Raises
     ------
     RuntimeError
-        When OpenVINO refuses it; says why.
+        When OpenVINO refuses it. The message says why.
     ModelError
         When it is damaged. The message is the reason alone.
     """
@@ -56,15 +56,15 @@ def read_network(path: str, kind: Kind):
 
 
 def convert(path: str, frontend: str, target: str) -> str:
-    """Run in the other process.
+    """Convert a file; runs in the other process.
 
     Parameters
     ----------
     path : str
     frontend : str
-        What reads it, as OpenVINO calls that.
+        OpenVINO's name of the reader.
     target : str
-        The file to be written, beside which its weights will be.
+        The file to write. The weights are written beside it.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Where the file of a network is, and what tells its content from others."""
+"""The place of a network's file, and the fingerprint of its content."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class FileWeights:
     Attributes
     ----------
     file : str
-        Its absolute path, maybe on another computer.
+        Its absolute path, possibly on another computer.
     architecture : str
-        What network the weights are for, if the file does not say so. The same
-        weights can be read as another network.
+        The network that the weights are for, if the file does not say so. The same
+        weights may also fit another network.
     """
 
     file: str
@@ -42,7 +42,7 @@ class FileWeights:
 
     @property
     def path(self) -> str:
-        """The given path, or that of a file of the same name in torch's own folder."""
+        """The given path, or that of a file of the same name in torch's folder."""
         if not os.path.exists(self.file) and os.path.exists(self._fallback):
             return self._fallback
         return self.file
@@ -54,12 +54,12 @@ class FileWeights:
 
     @property
     def origin(self) -> str:
-        """Where it comes from, in words."""
+        """The origin of the file, in words."""
         return f"file {self.path}"
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the content when it was first asked for, and the architecture.
+        """SHA-256 of the content when this was first called, and the architecture.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class FileWeights:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """Of the content when it was first asked for; raises as `fingerprint`."""
+        """SHA-256 of the content when this was first called; see `fingerprint`."""
         return self._sha256_now()
 
     def check_unchanged(self) -> None:
@@ -78,7 +78,7 @@ class FileWeights:
         Raises
         ------
         ModelError
-            When the content is another one than that of `sha256`.
+            When the content has changed since `sha256` was computed.
         """
         expected = self.sha256
         try:
@@ -129,7 +129,7 @@ class FileWeights:
 
 
 def _content_hash(path: str) -> str:
-    """Of a file, and of all others that belong to the network."""
+    """SHA-256 of a file and all others that belong to the network."""
     kind = find_kind(path)
     try:
         parts = find_parts(path, kind)

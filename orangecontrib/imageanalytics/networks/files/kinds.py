@@ -1,7 +1,7 @@
-"""What kind of network a file or a folder holds, found without loading it.
+"""Find out what kind of network a file or folder holds, without loading it.
 
-Kinds differ in what opening them can do. Data are read freely; what can run code is
-opened only after the user has vouched for that very file.
+Kinds differ in what opening them can do. Plain data are read freely; a file that can
+run code is opened only after the user has vouched for that very file.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ _BY_ENDING = {
 
 
 def find_kind(path: str) -> Kind:
-    """What a file or folder holds, by its extension and the names of its parts.
+    """Find the kind of a file or folder by its extension and the names of its parts.
 
     Parameters
     ----------
     path : str
-        Of the file or folder.
+        Path of the file or folder.
 
     Raises
     ------
     ModelError
-        When it cannot be used as a network; says why and what to do.
+        When it cannot be used as a network. The message says why and what to do.
     """
     name = os.path.basename(path)
     check_ordinary(path)
@@ -88,31 +88,31 @@ def find_kind(path: str) -> Kind:
 
 
 def check_ordinary(path: str) -> None:
-    """Refuse what is no place for a network: a pipe or device may never end.
+    """Refuse anything but files and folders: a pipe or device may never end.
 
     Raises
     ------
     ModelError
-        When there is something by that name which is neither a file nor a folder.
+        When the path exists and is neither a file nor a folder.
     """
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise ModelError(f"{path} is neither a file nor a folder.")
 
 
 def find_parts(path: str, kind: Kind) -> list[str]:
-    """Paths of all files that decide what the network is, in a fixed order.
+    """Paths of all files that define the network, in a fixed order.
 
     Parameters
     ----------
     path : str
-        Of the file or folder.
+        Path of the file or folder.
     kind : Kind
         From `find_kind`.
 
     Raises
     ------
     ModelError
-        When an ONNX file is damaged or names other files than those in its folder.
+        When an ONNX file is damaged or names files outside its folder.
         The message is the reason alone.
     OSError
         When a file or folder cannot be read.
@@ -169,9 +169,9 @@ def _find_folder_kind(path: str) -> Kind:
 
 
 def _find_pickle_kind(path: str) -> Kind:
-    """What PyTorch has saved: a program, TorchScript, or else weights.
+    """The kind of a file saved by PyTorch: a program, TorchScript, or else weights.
 
-    A file that hides its parts from this gains nothing: torch reads weights with
+    A file gains nothing by hiding its parts: torch reads weights with
     ``weights_only=True``, which refuses the other kinds.
     """
     try:

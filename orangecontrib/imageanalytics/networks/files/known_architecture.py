@@ -1,7 +1,7 @@
-"""Weights of an architecture of torchvision or timm, in a file of the user's own.
+"""Weights of an architecture of torchvision or timm, in the user's own file.
 
-These networks have all that those have whose weights are downloaded: stages, a
-penultimate layer and logits, on every processor. Nothing here imports torch.
+Like networks with downloaded weights, these have stages, a penultimate layer and
+logits, and run on every processor. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from orangecontrib.imageanalytics.networks.torchvision_networks import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# The further classifiers of two networks, which only training needs.
+# Additional classifiers of two networks, which are only needed for training.
 AUXILIARY = {"inception_v3": ("AuxLogits.",), "googlenet": ("aux1.", "aux2.")}
 
 
@@ -105,7 +105,7 @@ class TimmFile(TimmNetwork):
 
     @property
     def about(self) -> tuple[tuple[str, object], ...]:
-        """As `Network.about`; a folder says itself what it holds."""
+        """As `Network.about`; empty for a folder, which describes itself."""
         return _about(self) if self.weights.architecture else ()
 
     def load(self, path: str) -> nn.Module:
@@ -128,7 +128,7 @@ class TimmFile(TimmNetwork):
         return model.to(memory_format=torch.channels_last)
 
     def build(self) -> nn.Module:
-        """As `Network.build`; if it can be, without memory for the weights."""
+        """As `Network.build`, without memory for the weights if that is possible."""
         with _explaining(self):
             try:
                 return self._create("meta")
@@ -276,7 +276,7 @@ def _timm_defaults(config: dict, where: str) -> dict:
     try:
         channels, height, width = config["input_size"]
         if channels != 3 or height != width:
-            raise ModelError("its images are not squares in colour")
+            raise ModelError("its images are not squares in color")
         return _as_values(timm_networks.read_preprocessing(config))
     except Exception as error:  # of whatever kind: a folder's may say anything
         raise ModelError(
@@ -286,7 +286,7 @@ def _timm_defaults(config: dict, where: str) -> dict:
 
 
 def _as_values(preprocessing: Preprocessing) -> dict:
-    """The same as it could be written down."""
+    """The same in the form of a written description."""
     values = {
         "size": preprocessing.size,
         "resize": preprocessing.resize,
@@ -307,7 +307,7 @@ def _prepare(values, defaults, given, where) -> Preparation:
 
 
 def _facts(weights: FileWeights, preparation: Preparation) -> dict:
-    """What any network has that is in a file."""
+    """The attributes that all networks in files have."""
     return {
         "id": weights.file,
         "name": ntpath.basename(weights.file),
@@ -321,7 +321,7 @@ def _facts(weights: FileWeights, preparation: Preparation) -> dict:
 
 @contextlib.contextmanager
 def _explaining(network) -> Iterator[None]:
-    """Say which network cannot be built: some sizes of images do not suit it."""
+    """Say which network cannot be built, for instance for some sizes of images."""
     try:
         yield
     except ModelError:

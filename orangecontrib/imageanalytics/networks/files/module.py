@@ -1,4 +1,4 @@
-"""A network that has only an output, as a module of torch."""
+"""A network of which only the output can be read, as a torch module."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 # Numbers of images for which a traced network may be made.
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-# Of the greatest number of a vector.
+# As a fraction of the greatest number in a vector.
 MIXED = 0.1
 MAX_REASON = 160
 
 
 class OutputModule(nn.Module):
-    """A network from a file, which may only take so many images at once.
+    """A network from a file, which may only take a certain number of images at once.
 
     Safe to run in several threads at once. It has no submodules for torch, since
     those from files take neither ``eval()`` nor hooks.
@@ -30,14 +30,15 @@ class OutputModule(nn.Module):
     Parameters
     ----------
     run : callable
-        From a batch to its output.
+        Takes a batch and returns its output.
     shape : sequence
-        Of the batches that `run` takes; 0 and what is no int stand for any length.
+        Shape of the batches that `run` takes; 0 or anything but an int stands for
+        any length.
     fewest, most : int, optional
-        Images that `run` takes; fewer are filled up, more come in pieces. By
-        default as `shape` has it.
+        Number of images that `run` takes. Smaller batches are filled up, larger
+        ones are split. By default, the number in `shape`.
     move : callable, optional
-        Given a device, returns `run` there; None when it stays on the CPU.
+        Takes a device and returns `run` for it. None if it stays on the CPU.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class OutputModule(nn.Module):
         return output
 
     def as_openvino(self):
-        """The network for OpenVINO, if that reads it; see `OpenVinoModule`."""
+        """The network for OpenVINO, if OpenVINO can read it; see `OpenVinoModule`."""
         return None
 
     def _apply(self, fn, recurse=True):
@@ -97,14 +98,14 @@ class OutputModule(nn.Module):
 
 
 def check_output(model: OutputModule, network: NetworkFile) -> None:
-    """Try one image and then two; find how many a traced network takes.
+    """Try one image, then two, and find how many a traced network takes.
 
     Parameters
     ----------
     model : OutputModule
         Its `fewest` and `most` are set if it only takes a certain number of images.
     network : NetworkFile
-        What its description says.
+        The network with its description.
 
     Raises
     ------
@@ -138,12 +139,12 @@ def check_shape(image: Sequence[int], size: int) -> None:
     image : sequence of int
         Channels, height and width that a network takes; 0 for any.
     size : int
-        Side of the square that it sees, by its description.
+        Side of the square that it sees, according to its description.
 
     Raises
     ------
     ModelError
-        When it takes others. The message is the reason alone.
+        When it takes images of another shape. The message is the reason alone.
     """
     wanted = (3, size, size)
     if any(takes and takes != has for takes, has in zip(image, wanted, strict=True)):
@@ -160,7 +161,7 @@ def _try(model, n, size) -> Tensor:
 
 
 def _check_mixing(model, size) -> None:
-    """Whether the vector of an image depends on what it comes with."""
+    """Check that the vector of an image does not depend on the rest of the batch."""
     images = torch.randn((2, 3, size, size), generator=torch.Generator().manual_seed(0))
     images[1] = 2 * images[1] + 1  # far from the first also on average
     alone, beside = _vector(model, images[:1]), _vector(model, images)
@@ -174,13 +175,13 @@ def _check_mixing(model, size) -> None:
 
 
 def _vector(model, images) -> Tensor:
-    """Of the first of some images."""
+    """The vector of the first image."""
     with torch.inference_mode():
         return model(images)[0].double()
 
 
 def _differ(a, b) -> bool:
-    """Whether vectors differ by much more than what bfloat16 and int8 round off."""
+    """Whether vectors differ by much more than the rounding of bfloat16 and int8."""
     return bool((a - b).abs().max() > MIXED * a.abs().max())
 
 
@@ -208,7 +209,7 @@ def _check_output(output, given, n_classes):
 
 
 def describe(value) -> str:
-    """What a network takes or gives, for messages."""
+    """Describe the input or output of a network, for messages."""
     if isinstance(value, Tensor):
         shape = " x ".join(map(str, value.shape)) or "none"
         return f"a tensor of {str(value.dtype).removeprefix('torch.')}, shape {shape}"
@@ -218,13 +219,13 @@ def describe(value) -> str:
 
 
 def short_reason(error) -> str:
-    """What an exception of another library says, in one line."""
+    """The message of another library's exception, in one line."""
     text = first_line(error)
     return text if len(text) <= MAX_REASON else text[:MAX_REASON] + "..."
 
 
 def _reason(error) -> str:
-    """What torch says in the end: of an error in TorchScript, the last line."""
+    """Torch's own reason; for an error in TorchScript, this is the last line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     says = [line for line in lines if line.startswith("RuntimeError: ")]
     return says[-1].removeprefix("RuntimeError: ") if says else short_reason(error)

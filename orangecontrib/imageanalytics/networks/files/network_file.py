@@ -1,7 +1,7 @@
-"""A network of the user's own, in a file or folder.
+"""The user's own network, in a file or folder.
 
-What is data is opened freely. What can run code is opened only after the user has
-vouched for that very file; see `trust`. Nothing here imports torch.
+Plain data are opened freely. A file that can run code is opened only after the user
+has vouched for that very file; see `trust`. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class NetworkFile(Network):
             trust.vouch(self.weights.sha256, self.weights.path)
 
     def load(self, path: str) -> nn.Module:
-        """As `Network.load`; also when the network does not turn images into vectors.
+        """As `Network.load`; also raises if the network does not return vectors.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class NetworkFile(Network):
                 f"{path} is damaged, or was made by a newer version of PyTorch: "
                 f"{module.short_reason(error)}"
             ) from error
-        # Else its vectors would be kept as those of the file as it was.
+        # Otherwise its vectors would be cached as those of the unchanged file.
         self.weights.check_unchanged()
         return model
 
@@ -115,7 +115,7 @@ class NetworkFile(Network):
         return model
 
     def _open_code(self, path: str, sha256: str) -> OutputModule:
-        """What is checked is what is opened: the file is read only once."""
+        """Read the file only once, so that the checked content is what is opened."""
         with open(path, "rb") as file:
             content = file.read()
         if trust.check_vouched(path, content) != sha256:
@@ -143,11 +143,11 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
     Parameters
     ----------
     path : str
-        Of any kind that `Kind` lists. When there is none, one of the same name in
-        the folder of torch's checkpoints is used.
+        A file of any kind that `Kind` lists. If it does not exist, a file of the same
+        name in the folder of torch's checkpoints is used.
     preprocessing : Preprocessing or dict, optional
         How images are prepared; a dict has the keys that `preparation` describes.
-        By default as a JSON or TOML file of the same name beside it says.
+        The default is in a JSON or TOML file of the same name beside it.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def _find_preparation(found, kind, preprocessing) -> Preparation:
 
 
 def _read_values(found, given) -> tuple[dict | None, str]:
-    """The description of a network, None if there is none, and where it stands."""
+    """The description of a network (None if there is none) and its place."""
     if given is not None:
         where = f"Preparation for {os.path.basename(found)}"
         check_values(given, where)

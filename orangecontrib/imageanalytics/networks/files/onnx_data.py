@@ -1,7 +1,7 @@
-"""Finds which other files an ONNX file keeps its weights in.
+"""Find the other files in which an ONNX file keeps its weights.
 
-onnxruntime before 1.23 reads whatever files it names, wherever they are. Source of
-the numbers of fields: ``onnx.proto`` of ONNX 1.20.
+onnxruntime before 1.23 reads any file that an ONNX file names, wherever it is. Source
+of the field numbers: ``onnx.proto`` of ONNX 1.20.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIELDS = {
     "tensor": {13: "entry"},
 }
 KEY, VALUE = 1, 2  # of an entry
-# Of what is longer, protobuf may only read a part, and so find other fields.
+# Protobuf may read only a part of longer messages, and so find other fields.
 MAX_TAG, MAX_LENGTH = 2**32 - 1, 2**31 - 1
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # types of fields
 
@@ -43,12 +43,12 @@ def find_external_data(content: bytes) -> tuple[str, ...]:
     Parameters
     ----------
     content : bytes
-        Of the ONNX file.
+        Content of the ONNX file.
 
     Raises
     ------
     ModelError
-        When it is damaged, or names what cannot be a file in its folder.
+        When it is damaged, or names something that cannot be a file in its folder.
     """
     try:
         names = set(_find_locations(memoryview(content), "model"))
@@ -68,20 +68,20 @@ def find_external_data(content: bytes) -> tuple[str, ...]:
 
 
 def check_external_data(names: Iterable[str], folder: str) -> None:
-    """Refuse what only looks like files in a folder.
+    """Refuse names that are not those of real files in a folder.
 
     Parameters
     ----------
     names : iterable of str
-        As `find_external_data` gives them.
+        The result of `find_external_data`.
     folder : str
-        Of the ONNX file.
+        Folder of the ONNX file.
 
     Raises
     ------
     ModelError
-        When one is missing, is no regular file, or is reached through a link that
-        leaves the folder.
+        When a file is missing, is not a regular file, or is reached through a link
+        that leaves the folder.
     """
     real_folder = os.path.join(os.path.realpath(folder), "")
     for name in names:
@@ -108,7 +108,7 @@ def _find_locations(message: memoryview, kind: str) -> Iterator[str]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Numbers and contents of the fields that are not mere numbers."""
+    """Numbers and contents of the fields that hold more than a number."""
     position = 0
     while position < len(message):
         tag, position = _read_varint(message, position)

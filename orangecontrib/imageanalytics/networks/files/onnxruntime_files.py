@@ -1,4 +1,4 @@
-"""ONNX networks that OpenVINO does not know, in onnxruntime if it is installed."""
+"""Run ONNX networks that OpenVINO does not support with onnxruntime, if installed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ DTYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
 
 
 def load_onnx(path: str) -> OutputModule:
-    """The network in a file.
+    """Load the network in a file.
 
     Raises
     ------
     ModelError
-        When onnxruntime is not installed or does not know it either, or it does not
-        take images. The message is the reason alone.
+        When onnxruntime is not installed or does not support it either, or when it
+        does not take images. The message is the reason alone.
     """
     try:
         import onnxruntime
@@ -31,7 +31,7 @@ def load_onnx(path: str) -> OutputModule:
     # Batches run in several threads instead.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # Not its other format, in which files beside it could be named in other ways.
+    # Its other format is excluded, since it could name files in other ways.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         session = onnxruntime.InferenceSession(
@@ -61,7 +61,7 @@ def _module(session) -> OutputModule:
         try:
             outputs = session.run(None, {image.name: x.to(dtype).numpy()})
         except Exception as error:  # as above
-            # What the engine knows how to handle when memory is short.
+            # The error that the engine handles when memory is short.
             raise RuntimeError(short_reason(error)) from error
         return [
             torch.from_numpy(output) if hasattr(output, "dtype") else output

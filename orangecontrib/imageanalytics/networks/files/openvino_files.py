@@ -1,6 +1,6 @@
-"""Networks that are data alone, as OpenVINO reads them.
+"""Read networks that are plain data with OpenVINO.
 
-It runs no code that is in them: an operation that it does not know is refused.
+OpenVINO runs no code from these files: it refuses operations that it does not know.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orangecontrib.imageanalytics.networks.openvino_library import library
 
 REAL, WHOLE = ("f32", "f16", "bf16", "f64"), ("u8", "i8")
 CHANNELS = 3
-# How OpenVINO, in this and earlier versions, says what it does not know.
+# OpenVINO's messages about unknown operations, in this and earlier versions.
 UNKNOWN = (
     "(?:No conversion rule found for operations?"
     "|does not support the following ONNX operations): (.+)"
@@ -34,7 +34,7 @@ MOST_BYTES = 4 << 30  # of one result
 
 
 class UnknownOperationError(ModelError):
-    """OpenVINO does not know what a network computes."""
+    """A network uses an operation that OpenVINO does not know."""
 
 
 class OpenVinoModule(OutputModule):
@@ -43,8 +43,8 @@ class OpenVinoModule(OutputModule):
     Attributes
     ----------
     openvino_model : openvino.Model
-        From float32 images, shape (n, 3, size, size), to what the network gives,
-        float32.
+        Takes float32 images, shape (n, 3, size, size), and returns the output of the
+        network, float32.
     takes_whole_numbers : bool
         Whether it computes with whole numbers, to which its input is rounded.
     """
@@ -62,13 +62,13 @@ class OpenVinoModule(OutputModule):
         self._thread = threading.local()
 
     def as_openvino(self):
-        """From one float32 image, shape (1, 3, size, size), to what the network gives.
+        """The model for one float32 image, shape (1, 3, size, size).
 
         Returns
         -------
         openvino.Model or None
-            The output is pooled as `layers.pool` does it. None if it only takes
-            several images.
+            Its output is pooled like in `layers.pool`. None if it only takes several
+            images.
         """
         if self.most != 1:
             return None
@@ -84,19 +84,19 @@ class OpenVinoModule(OutputModule):
 
 
 def load_openvino(path: str, kind: Kind, size: int) -> OpenVinoModule:
-    """The network in a file or folder.
+    """Load the network in a file or folder.
 
     Parameters
     ----------
     path : str
     kind : Kind
     size : int
-        Side of the square that it sees, by its description, in pixels.
+        Side of the square that it sees, according to its description, in pixels.
 
     Raises
     ------
     UnknownOperationError
-        When it computes something that OpenVINO does not know.
+        When it uses an operation that OpenVINO does not know.
     ModelError
         When it is damaged, or does not take such images. The message is the reason
         alone.
@@ -130,7 +130,7 @@ def _read(path, kind):
 
 
 def _last_line(text: str) -> str:
-    """OpenVINO says first where in its code something happened."""
+    """The last line of OpenVINO's message; the others tell the place in its code."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return short_reason(lines[-1] if lines else text)
 
@@ -140,7 +140,7 @@ def _shape(port):
 
 
 def _fix_shape(model, kind: Kind, size: int) -> bool:
-    """Let the network take one image at a time, if it can.
+    """Set the network to take one image at a time, if possible.
 
     Returns
     -------
@@ -166,12 +166,12 @@ def _fix_shape(model, kind: Kind, size: int) -> bool:
 
 
 def _lengths(shape) -> list[int]:
-    """With zeros for those that are not fixed."""
+    """The lengths of a shape, with zeros for those that are not fixed."""
     return [length.get_length() if length.is_static else 0 for length in shape]
 
 
 def _check_memory(model) -> None:
-    """What a file says of its shapes would be asked for when it is compiled."""
+    """Check shapes first, since compiling allocates what they ask for."""
     for operation in model.get_ops():
         for output in operation.outputs():
             shape = _shape(output)
@@ -185,7 +185,7 @@ def _check_memory(model) -> None:
 
 
 def _has_channels_last(shape, kind: Kind) -> bool:
-    """By which length is three; where that is not said, as TensorFlow has it."""
+    """Whether channels come last: where a length is 3, or else TensorFlow's order."""
     first, last = (_is_three(shape[axis]) for axis in (1, 3))
     if first != last:
         return last
@@ -197,7 +197,7 @@ def _is_three(dimension) -> bool:
 
 
 def _normalised(model, is_last: bool):
-    """The same from float32, n x 3 x size x size, to float32."""
+    """The same model with float32 input, n x 3 x size x size, and float32 output."""
     openvino = library()
     from openvino.preprocess import PrePostProcessor
 
@@ -218,7 +218,7 @@ def _normalised(model, is_last: bool):
 
 
 def _pooled(model):
-    """The same with means over the positions of its output; see `layers.pool`."""
+    """The same model with its output averaged over positions; see `layers.pool`."""
     openvino = library()
     from openvino import opset13
 

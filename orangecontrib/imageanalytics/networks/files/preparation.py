@@ -1,7 +1,7 @@
-"""The description of a network, as its owner writes it.
+"""The description of a network, written by its owner.
 
-In a file NAME.json or NAME.toml beside NAME.onnx, or in a dictionary with the same
-keys::
+It is in a file NAME.json or NAME.toml beside NAME.onnx, or in a dictionary with the
+same keys::
 
     {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
@@ -43,7 +43,7 @@ It needs the keys architecture and classes (their names or their number); for ex
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is written beside the file of a network.
+    """The description beside the file of a network.
 
     Attributes
     ----------
@@ -65,17 +65,17 @@ def read_preparation(path: str) -> dict | None:
     Parameters
     ----------
     path : str
-        Of the network.
+        Path of the network.
 
     Returns
     -------
     dict or None
-        Not checked, see `prepare`; None when there is no such file.
+        Not checked; see `prepare`. None if there is no such file.
 
     Raises
     ------
     ModelError
-        When there are both files, or one cannot be read.
+        When both files exist, or one cannot be read.
     """
     files = find_preparation(path)
     if len(files) > 1:
@@ -87,18 +87,18 @@ def read_preparation(path: str) -> dict | None:
 
 
 def find_preparation(path: str) -> list[str]:
-    """Paths of the files beside that of a network that say how to prepare images."""
+    """Paths of the files beside a network that say how to prepare images."""
     stem = stem_of(path)
     return [stem + end for end in (".json", ".toml") if os.path.isfile(stem + end)]
 
 
 def stem_of(path: str) -> str:
-    """The path of a network without the ending, which names of folders do not have."""
+    """The path of a network without extension; folders have none."""
     return path if os.path.isdir(path) else os.path.splitext(path)[0]
 
 
 def parse(file: str) -> dict:
-    """What stands in a JSON or TOML file, not checked.
+    """Read the keys of a JSON or TOML file without checking them.
 
     Raises
     ------
@@ -146,13 +146,13 @@ def prepare(values: dict, where: str) -> Preparation:
         ``fit`` (crop, stretch or pad) and ``classes``, a list of names or their
         number.
     where : str
-        In which file or dialog, for messages.
+        Name of the file or dialog, for messages.
 
     Raises
     ------
     ModelError
-        When anything is missing, unknown or cannot be meant; names `where`, the
-        key and the reason.
+        When a key is missing or unknown, or a value makes no sense. The message
+        names `where`, the key and the reason.
     """
     check_values(values, where)
     if missing := [key for key in REQUIRED if key not in values]:
@@ -207,14 +207,14 @@ def check_values(values: dict, where: str) -> None:
 
 
 def complete(values: dict, defaults: dict) -> dict:
-    """What is written down, completed by what an architecture expects.
+    """Complete a description with what an architecture expects.
 
     Parameters
     ----------
     values : dict
         Checked by `check_values`.
     defaults : dict
-        With the same keys; ``mean`` and ``std`` are of RGB on the scale 0 to 1.
+        Has the same keys; ``mean`` and ``std`` are for RGB on the scale 0 to 1.
     """
     defaults = dict(defaults)
     if "size" in values:  # then the images were scaled in another way, too
@@ -226,7 +226,7 @@ def complete(values: dict, defaults: dict) -> dict:
 
 
 def _find_contradiction(values) -> str:
-    """What cannot be meant in values that are of the right types; may be empty."""
+    """The contradiction in values of the right types, in words; may be empty."""
     top = values.get("range", 1)
     for key in ("mean", "std"):
         value = values[key]

@@ -26,19 +26,19 @@ LOGGERS = (
 
 
 def open_program(content: bytes) -> OutputModule:
-    """The network in a file that ``torch.export.save`` has written.
+    """Open a network that ``torch.export.save`` has written.
 
     Parameters
     ----------
     content : bytes
-        For which the user has vouched.
+        Content for which the user has vouched.
 
     Raises
     ------
     ModelError
         When it does not take images. The message is the reason alone.
     Exception
-        Any that torch raises about what is damaged.
+        Any error that torch raises about damaged files.
     """
     # torch reads one program at a time.
     # It logs what it then raises, and that a program is of an older version.
@@ -60,9 +60,9 @@ def open_program(content: bytes) -> OutputModule:
 
 
 def open_script(content: bytes) -> OutputModule:
-    """The network in a file of TorchScript; as `open_program`."""
-    # Nothing that users could do about. Not with catch_warnings, which would change
-    # what other threads do about theirs.
+    """Open a TorchScript network, like `open_program`."""
+    # Users can do nothing about it. catch_warnings would change the warnings of
+    # other threads, too.
     for category in (FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", r"`torch\.jit\.load` is ", category)
     # A network may switch gradients while it is read; this switches them back.

@@ -32,12 +32,12 @@ COUNTERS = "num_batches_tracked"  # which old files lack, and only training need
 
 
 def read_state(path: str) -> dict[str, Tensor]:
-    """Tensors of a file by name, without what is wrapped around them.
+    """Read the tensors of a file by name, without what is wrapped around them.
 
     Parameters
     ----------
     path : str
-        Of a file ``.safetensors``, or of one that ``torch.save`` has written.
+        Path of a ``.safetensors`` file, or of one that ``torch.save`` has written.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def _read_safetensors(path: str) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     try:
-        # Not mapped into memory: who cuts the file short would end the program.
+        # Not mapped into memory: truncating the file would crash the program.
         with open(path, "rb") as file:
             return load(file.read())
     except OSError as error:
@@ -112,24 +112,24 @@ def _unwrap(state) -> dict[str, Tensor]:
 def fit_state(
     state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str
 ) -> dict[str, Tensor]:
-    """The weights of one network by the names and in the types that it has.
+    """Fit weights to the names and types of a network.
 
-    Names may have something in front, such as ``"module."``.
+    Names may have a prefix, such as ``"module."``.
 
     Parameters
     ----------
     state : mapping of str to torch.Tensor
         From `read_state`.
     expected : mapping of str to torch.Tensor
-        State dict of the network; the values are not looked at.
+        State dict of the network. The values are not used.
     where : str
-        Which file is to fit which network, for messages.
+        Names of the file and the network, for messages.
 
     Raises
     ------
     ModelError
-        When the names or shapes differ; names what is missing, unknown or of another
-        shape.
+        When names or shapes differ. The message lists what is missing, unknown or of
+        another shape.
     """
     prefix = _find_prefix(state, expected, where)
     found = {
@@ -156,7 +156,7 @@ def fit_state(
 
 
 def _find_prefix(state, expected, where) -> str:
-    """What stands in front of nearly all names."""
+    """The prefix of nearly all names."""
     counts: Counter[str] = Counter()
     for key in state:
         starts = [0, *(match.end() for match in re.finditer(r"\.", key))]

@@ -47,20 +47,20 @@ MOST = 10**5  # of a number among them
 
 
 def find(path: str, folder: str, given, values: dict, where: str):
-    """The network in a folder.
+    """Find the network in a folder.
 
     Parameters
     ----------
     path : str
-        Of the folder, maybe on another computer.
+        Path of the folder, possibly on another computer.
     folder : str
-        Where it lies here.
+        Path of the folder on this computer.
     given : Preprocessing or None
-        Instead of what ``config.json`` says about images.
+        Replaces what ``config.json`` says about images.
     values : dict
-        What is written down besides, which has precedence; see `preparation`.
+        A separate description, which takes precedence; see `preparation`.
     where : str
-        Where that is written down, for messages.
+        Place of that description, for messages.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def _find_classes(config, details, file) -> int | list[str]:
     described = [texts.get(name, name) if _is_text(name) else "" for name in names]
     # Of several words for one thing the first.
     short = [text.partition(",")[0] if _is_text(text) else "" for text in described]
-    # Not in columns what could not be read there.
+    # Names that would be unreadable in columns are left out.
     return next((texts for texts in (short, names) if are_names(texts)), number)
 
 
@@ -124,7 +124,7 @@ def _read_arguments(arguments, file) -> tuple[tuple[str, object], ...]:
         if name.startswith(REFUSED) or not _is_plain(value):
             raise ModelError(f"{file}: the argument '{name}' in model_args is refused.")
     if arguments.get("in_chans", 3) != 3:
-        raise ModelError(f"{file}: its network is not for images in colour.")
+        raise ModelError(f"{file}: its network is not for images in color.")
     return tuple(
         (name, _frozen(value))
         for name, value in arguments.items()

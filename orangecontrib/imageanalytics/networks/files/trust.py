@@ -1,4 +1,4 @@
-"""Files that can run code: which of them the user has vouched for, on this computer.
+"""Remember which files that can run code the user has vouched for on this computer.
 
 A file is known by the SHA-256 of its content, so the user is asked again about one that
 was changed. The answers are kept in a JSON file in Orange's data folder, and never in
@@ -25,7 +25,7 @@ FILE = "trusted-networks.json"
 MOST_BYTES = 10**7
 LOCK_SECONDS = 10
 
-# Those of this run, for when the file cannot be written.
+# The answers of this run, in case the file cannot be written.
 _vouched: set[str] = set()
 
 
@@ -35,9 +35,9 @@ def vouch(sha256: str, path: str) -> None:
     Parameters
     ----------
     sha256 : str
-        Of its content, in hexadecimal.
+        SHA-256 of its content, in hexadecimal.
     path : str
-        Where it is now, for people who read the list.
+        Its present path, for people who read the list.
     """
     _vouched.add(sha256)
     if sha256 in _read():
@@ -58,9 +58,9 @@ def check_vouched(path: str, content: bytes) -> str:
     Parameters
     ----------
     path : str
-        Of a file.
+        Path of a file.
     content : bytes
-        What was read from it and is about to be opened.
+        Its content, which is about to be opened.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def _path() -> str:
 
 
 def _read() -> dict[str, dict]:
-    """What is remembered, by SHA-256; nothing if the file cannot be relied on."""
+    """The saved answers, by SHA-256; none if the file cannot be trusted."""
     try:
         with open(_path(), "rb") as file:
             reason = _find_other_writers(os.fstat(file.fileno()))
@@ -108,7 +108,7 @@ def _read() -> dict[str, dict]:
 
 
 def _find_other_writers(status: os.stat_result) -> str:
-    """Who else can have written a file, in words; empty if nobody can."""
+    """Who else may have written a file, in words; empty if nobody."""
     if os.name == "nt":  # there are no such bits, and the folder is the user's own
         return ""
     if _is_foreign(status):

@@ -3,6 +3,7 @@
 from AnyQt.QtCore import QEvent, QObject
 from AnyQt.QtWidgets import QFormLayout, QWidget
 from Orange.widgets import gui
+from Orange.widgets.widget import OWWidget
 
 
 class AlignedForms(QObject):
@@ -96,3 +97,34 @@ class OptionBoxes(AlignedForms):
             field.setToolTip(tip)
         if tip and label:
             self._form.labelForField(field).setToolTip(tip)
+
+    def add_columns(
+        self, widget: OWWidget, name: str, label: str, model, callback, tip: str = ""
+    ) -> None:
+        """
+        Add a list of columns to choose from to the last box.
+
+        Parameters
+        ----------
+        widget : OWWidget
+        name : str
+            The widget's setting.
+        label : str
+            What is written before the list.
+        model : VariableListModel
+            The columns.
+        callback : callable
+            Called when the user has chosen.
+        tip : str, optional
+            What the column is for.
+        """
+        combo = gui.comboBox(
+            None,
+            widget,
+            name,
+            callback=callback,
+            contentsLength=12,
+            searchable=True,
+            model=model,
+        )
+        self.add_row(label, combo, tip)

@@ -1,0 +1,1 @@
+"""Windows that show images at full size."""

@@ -1,0 +1,213 @@
+"""What the widgets that show a sheet of images have in common."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from AnyQt.QtCore import QModelIndex
+from AnyQt.QtWidgets import QMenu, QWidget
+from Orange.data import Table, Variable
+from Orange.widgets.settings import Setting
+from Orange.widgets.widget import Msg, OWWidget
+from orangewidget.report.report import get_html_img
+
+from orangecontrib.imageanalytics.contact_sheet import ContactSheet
+from orangecontrib.imageanalytics.images.intensity import (
+    AUTOMATIC,
+    Intensity,
+    column_intensity,
+)
+from orangecontrib.imageanalytics.widgets.preview.imagecompare import ImageCompare
+from orangecontrib.imageanalytics.widgets.preview.imagepreview import ImagePreview
+from orangecontrib.imageanalytics.widgets.preview.rowdetails import row_details
+from orangecontrib.imageanalytics.widgets.sheet.coloring import Coloring
+from orangecontrib.imageanalytics.widgets.sheet.geometry import Geometry
+from orangecontrib.imageanalytics.widgets.sheet.hovercard import HoverCard, card_text
+from orangecontrib.imageanalytics.widgets.sheet.imageactions import (
+    CANNOT_COPY,
+    CANNOT_OPEN,
+    ImageActions,
+)
+from orangecontrib.imageanalytics.widgets.sheet.legend import Legend
+from orangecontrib.imageanalytics.widgets.sheet.selection import Selection
+from orangecontrib.imageanalytics.widgets.sheet.sheet_export import SheetExport
+from orangecontrib.imageanalytics.widgets.sheet.sheetcontents import contact_sheet
+from orangecontrib.imageanalytics.widgets.sheet.sheetview import SheetView
+from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import ThumbnailModel
+from orangecontrib.imageanalytics.widgets.sheet.thumbnails import ThumbnailLoader
+from orangecontrib.imageanalytics.widgets.sheet.unshown import (
+    NO_IMAGES_SHOWN,
+    UnshownWarning,
+)
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
+from orangecontrib.imageanalytics.widgets.utils.option_boxes import OptionBoxes
+
+#: Images in cells of so many points are not shown larger under the mouse.
+LARGE = 260
+
+
+class OWImageSheet(OWWidget, openclass=True):
+    """
+    Base of widgets whose main area is a sheet of images.
+
+    It has the view with its loader, the preview, the window to compare, the menu, what
+    saves and prints the sheet, and the messages about images that cannot be shown,
+    opened or copied. A widget has its table in the attribute `data`.
+    """
+
+    class Warning(OWWidget.Warning):
+        no_images_shown = Msg(NO_IMAGES_SHOWN)
+        cannot_open = Msg(CANNOT_OPEN)
+        cannot_copy = Msg(CANNOT_COPY)
+
+    class Error(OWWidget.Error):
+        no_image_attr = Msg(NO_IMAGE_COLUMN)
+
+    graph_name = "sheet"
+
+    #: Whether the preview lists the values of the image.
+    show_details: bool = Setting(True)
+
+    def __init__(self):
+        super().__init__()
+        self.coloring: Coloring | None = None
+        self.options = OptionBoxes(self.controlArea)
+
+    def make_view(
+        self, geometry: Geometry, selection: Callable[[SheetView], Selection]
+    ) -> SheetView:
+        """
+        Put the view into the main area, with all that belongs to it.
+
+        Parameters
+        ----------
+        geometry : Geometry
+            Where its cells are.
+        selection : callable
+            As for `SheetView`.
+
+        Returns
+        -------
+        SheetView
+            The attribute `view`.
+        """
+        self.loader = ThumbnailLoader(self)
+        self.unshown = UnshownWarning(self.loader, self.Warning)
+        self.view = SheetView(geometry, selection)
+        self.view.setModel(ThumbnailModel(self.loader, self))
+        self.mainArea.layout().addWidget(self.view)
+        self.compare = ImageCompare(self.view)
+        self.preview = ImagePreview(self.view, self.compare)
+        self.preview.set_details_shown(bool(self.show_details))
+        self.preview.details_toggled.connect(self._on_details_toggled)
+        self.image_actions = ImageActions(
+            self.view, self.preview, self.compare, self.Warning
+        )
+        self.export = SheetExport(self, self.contact_sheet)
+        self.hover_card = HoverCard(self.view)
+        self.view.hovered.connect(self._on_hovered)
+        self.view.model().modelReset.connect(self.hover_card.forget)
+        return self.view
+
+    def _on_details_toggled(self, shown: bool) -> None:
+        self.show_details = shown
+
+    def set_details_of(self, data: Table | None, rows: Sequence[int]) -> None:
+        """Say of which rows of a table the images are, to list the values there."""
+        self.view.model().set_details(row_details(data, rows))
+
+    def contact_sheet(self) -> ContactSheet | None:
+        """The whole sheet as plain data; None if there are no images."""
+        named = self.data is not None and self.data.name not in ("", "untitled")
+        title = self.data.name if named else self.captionTitle
+        return contact_sheet(self.view, title, self.coloring)
+
+    def save_graph(self) -> None:
+        """Save the whole sheet, or what is in sight."""
+        self.export.save()
+
+    def make_legend(self, box: QWidget) -> None:
+        """Put the legend of the colours into a box."""
+        self.legend = Legend(box)
+        self.legend.clicked.connect(self._select_value)
+        box.layout().addWidget(self.legend)
+
+    def show_coloring(self, coloring: Coloring | None) -> None:
+        """Draw frames in the colours of rows, and say what they mean."""
+        self.coloring = coloring
+        self.view.set_colors(None if coloring is None else coloring.rgb)
+        self.legend.set_coloring(coloring)
+        self.count_selected()
+
+    def count_selected(self) -> None:
+        """Tell in the legend how many images of each colour are selected."""
+        if self.coloring is not None:
+            selected = np.zeros(len(self.coloring), dtype=bool)
+            selected[self.view.selected_rows()] = True
+            self.legend.set_selected(selected)
+
+    def _select_value(self, value: int, modifiers) -> None:
+        self.view.select(self.coloring.rows_of(value), modifiers)
+
+    def _on_hovered(self, row: int) -> None:
+        """Show the image under the mouse large, if it is not large already."""
+        view = self.view
+        large = min(view.sheet_geometry.image_size()) >= LARGE
+        thumbnail = view.model().thumbnail(row) if row >= 0 else None
+        view.has_tooltips = large or thumbnail is None
+        if view.has_tooltips:
+            self.hover_card.leave()
+            return
+        rect = view.visualRect(view.model().index(row, 0))
+        rect.moveTopLeft(view.viewport().mapToGlobal(rect.topLeft()))
+        text = card_text(self.shown_values(row), view.model().description(row))
+        self.hover_card.show_soon(thumbnail, text, rect, self.loader.intensity)
+
+    def shown_values(self, row: int) -> list[tuple[str, str]]:
+        """Names and values of the variables by which a row of the view is shown."""
+        raise NotImplementedError
+
+    @property
+    def sheet(self):
+        """The visible part of the view, without its bars."""
+        return self.view.viewport()
+
+    def context_menu(self, index: QModelIndex) -> QMenu:
+        """What can be done with an image; see `ImageActions.menu`."""
+        return self.image_actions.menu(index)
+
+    def show_images_of(
+        self, column: Variable | None, sources: Iterable[str | None]
+    ) -> None:
+        """
+        Say whose images are shown from now on, before they are.
+
+        Parameters
+        ----------
+        column : Variable or None
+            The column that they are in.
+        sources : iterable of (str or None)
+            Where they are from.
+        """
+        self.unshown.expect(column, sources)
+        self.Warning.cannot_open.clear()
+        self.Warning.cannot_copy.clear()
+
+    @staticmethod
+    def intensity_of(column: Variable | None) -> Intensity:
+        """As Image Embedding has seen the images in a column."""
+        return AUTOMATIC if column is None else column_intensity(column)
+
+    def report_sheet(self) -> None:
+        """Add what is seen of the sheet to the report."""
+        if self.view.count():
+            self.report_html += get_html_img(self.sheet)
+
+    def onDeleteWidget(self) -> None:
+        """Stop loading and writing."""
+        self.export.shutdown()
+        self.preview.shutdown()
+        self.compare.shutdown()
+        self.loader.close()
+        self.image_actions.close()
+        self.hover_card.shutdown()
+        super().onDeleteWidget()
