@@ -82,11 +82,22 @@ class SavingTest:
 
     def hold(self):
         """Make saving wait for the event that is returned."""
-        gate = threading.Event()
+        gate, self.held = threading.Event(), threading.Event()
+        held = self.held
 
         def slow(encoding, content, page):
+            held.set()
             gate.wait(60)
             return ENCODE(encoding, content, page)
 
         self.monkeypatch.setattr(Encoding, "__call__", slow)
         return gate
+
+    def begin_to_save(self):
+        """Press Save; returns the future of the run when it is held."""
+        self.widget.bt_save.click()
+        future = self.widget.task.future
+        self.process_events(
+            lambda: self.widget.saving is not None and self.held.is_set(), 60_000
+        )
+        return future

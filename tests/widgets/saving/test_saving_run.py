@@ -12,17 +12,12 @@ from orangecontrib.imageanalytics.widgets.saving import saving_run
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import SkippedDialog
 
 
-def no_images_are_being_saved():
-    return not any(t.name.startswith("saving") for t in threading.enumerate())
-
-
 class TestThread(SavingTest, WidgetTest):
     def test_stop_and_go_on(self):
         gate = self.hold()
         self.give(self.data)
         self.choose_folder()
-        self.widget.bt_save.click()
-        self.process_events(lambda: self.widget.saving is not None, 30_000)
+        self.begin_to_save()
         assert self.widget.bt_save.text() == "Stop"
         assert not self.widget.status.bar.isHidden()
         self.widget.bt_save.click()
@@ -46,14 +41,13 @@ class TestThread(SavingTest, WidgetTest):
             self.give(self.data)
             self.choose_folder()
             gate = self.hold()
-            self.widget.bt_save.click()
-            self.process_events(lambda: self.widget.saving is not None, 30_000)
+            run = self.begin_to_save()
             self.widget.bt_save.click()
             assert self.widget.bt_save.text() == "Go On"
             change()
             gate.set()
-            # The images that were being saved end before the gate is a new one.
-            self.process_events(no_images_are_being_saved, 30_000)
+            # Images that are being saved would wait at the next gate.
+            self.process_events(run.done, 60_000)
             self.settle()
             assert self.widget.bt_save.text() == "Save"
             assert self.widget.saving is None
@@ -63,13 +57,12 @@ class TestThread(SavingTest, WidgetTest):
         gate = self.hold()
         self.give(self.data)
         self.choose_folder()
-        self.widget.bt_save.click()
-        self.process_events(lambda: self.widget.saving is not None, 30_000)
+        run = self.begin_to_save()
         self.give(None)
         assert self.widget.task is None
         assert self.status().startswith("Connect")
         gate.set()
-        self.process_events(no_images_are_being_saved, 30_000)
+        self.process_events(run.done, 60_000)
         self.settle()
         assert self.status().startswith("Connect")
 
@@ -77,8 +70,7 @@ class TestThread(SavingTest, WidgetTest):
         gate = self.hold()
         self.give(self.data)
         self.choose_folder()
-        self.widget.bt_save.click()
-        self.process_events(lambda: self.widget.saving is not None, 30_000)
+        self.begin_to_save()
         self.monkeypatch.setattr(
             module, "end_task", lambda widget: widget.cancel() or gate.set()
         )
