@@ -4,12 +4,17 @@ PYTHON ?= python3
 PHOTOS ?= $(HOME)/Pictures
 export QT_QPA_PLATFORM ?= offscreen
 
-.PHONY: check test lint docs bench
+.PHONY: check test test-slow lint docs bench
 
-check: lint test
+check: lint test test-slow
+
+PYTEST = $(VENV)/bin/python -m pytest -n auto --dist worksteal
 
 test: $(VENV)/ready
-	$(VENV)/bin/python -m pytest -n auto --dist worksteal
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/ready
+	$(PYTEST) -m slow
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

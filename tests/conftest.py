@@ -1,6 +1,7 @@
 """Images and folders that many tests use; all are made here."""
 
 import os
+import threading
 
 import pytest
 from helpers import make_image
@@ -44,9 +45,12 @@ def nothing_compiled(fresh_cache, tmp_path, monkeypatch):
 def forward(monkeypatch):
     """Numbers of images that went through a network, a batch each.
 
-    Only what the network has answered counts: a thread of the test before may still
-    come with a batch of a run that was stopped.
+    Threads of the test before, whose run was stopped, end first: they may still come
+    with a batch.
     """
+    for thread in threading.enumerate():
+        if thread.name.startswith("embedding"):
+            thread.join(60)
     batches = []
     call = OpenVinoRunner.__call__
 

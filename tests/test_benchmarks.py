@@ -5,9 +5,12 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+@pytest.mark.slow
 def test_gpu_on_the_cpu(fresh_cache):
     script = os.path.join(ROOT, "benchmarks", "gpu.py")
     # One whose weights are installed, and one whose weights are drawn.

@@ -113,6 +113,7 @@ def test_efficientnet_lite(name, layer, fresh_cache):
     assert_alike(EmbeddingSpec.choose(name, layer))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layer"),
     [

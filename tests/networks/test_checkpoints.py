@@ -32,6 +32,7 @@ def test_vector_length(network):
     assert vectors.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     [n for n in NETWORKS if n not in PACKAGED and "vgg" not in n.id],
@@ -61,6 +62,7 @@ def build_with_random_norms(network):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
 def test_fused_batch_norms_change_nothing(network):
     if "vgg" in network.id:

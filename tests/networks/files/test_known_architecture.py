@@ -122,6 +122,7 @@ def test_changed_after_it_was_chosen(resnet, tmp_path):
         load_backbone(network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "options"),
     [
