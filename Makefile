@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 PHOTOS ?= $(HOME)/Pictures
 export QT_QPA_PLATFORM ?= offscreen
+# Threads of libraries that wait leave the processor to other tests.
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: check test test-slow lint docs bench
 

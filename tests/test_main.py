@@ -367,11 +367,14 @@ def not_a_folder(folder):
 
 
 @pytest.fixture
-def filled_cache(photos, out, monkeypatch, capsys):
+def filled_cache(photos, out, monkeypatch, capsys, nothing_compiled):
     """Something in each part of the cache; their folders by name."""
+    nothing_compiled.mkdir()
+    for ending in ("json", "bin"):
+        (nothing_compiled / f"network.{ending}").write_text("{}")
     monkeypatch.setattr(engine_cache, "PATIENT_SECONDS", 0.05)
     monkeypatch.setattr(http_cache, "BUSY_SECONDS", 0.05)
-    assert run("embed", photos, "-o", out) == 0
+    assert run("embed", photos, "-o", out, "--engine", "torch") == 0
     http_cache.open_cache("", 1_000_000).close()
     capsys.readouterr()
     parts = {"vectors": image_embedder, "web images": http_cache, "networks": compiled}

@@ -3,6 +3,7 @@
 Widgets and their settings are found, not listed.
 """
 
+import gc
 import math
 
 import numpy as np
@@ -82,6 +83,11 @@ class TestBadSettings(WidgetTest):
     def fixtures(self, photos, slot_errors):
         self.photos = photos
         self.slot_errors = slot_errors
+        self.n_checked = 0
+        # Of so many widgets, some would be collected in a thread that is not Qt's.
+        gc.disable()
+        yield
+        gc.enable()
 
     def test_all_at_once(self):
         for cls in widget_classes():
@@ -157,6 +163,9 @@ class TestBadSettings(WidgetTest):
         packed = cls.settingsHandler.pack_data(widget)
         widget.onDeleteWidget()
         self.open(cls, packed).onDeleteWidget()
+        self.n_checked += 1
+        if self.n_checked % 25 == 0:
+            gc.collect()
 
 
 def test_no_setting_hides_what_qt_has():
