@@ -102,7 +102,7 @@ def test_encodings(encoding):
 
 
 def test_compressed(tmp_path):
-    content = gzip.compress(drawing())
+    content = gzip.compress(drawing(), mtime=0)
     path = tmp_path / "a.svgz"
     path.write_bytes(content)
     assert read_header(str(path)) == Header("SVG", 20, 10)
@@ -133,7 +133,7 @@ def test_prefixed_and_without_namespace():
         b"<html><svg/></html>",
         b"<?xml version='1.0'?><note/>",
         b"<",
-        gzip.compress(b"text"),
+        gzip.compress(b"text", mtime=0),
         b"\x1f\x8b",
     ],
 )
