@@ -78,6 +78,7 @@ def bad_contexts(cls, value, domain):
     return contexts
 
 
+@pytest.mark.slow
 class TestBadSettings(WidgetTest):
     @pytest.fixture(autouse=True)
     def fixtures(self, photos, slot_errors):
