@@ -197,8 +197,6 @@ class _Work:
             if is_remote(job.source):
                 address, _ = split_page(job.source)
                 content = self.downloads.fetch(address, job.cancelled)
-                if content is None:
-                    return
             else:
                 changed = stamp(job.source)
                 if self._unchanged(job, changed):
