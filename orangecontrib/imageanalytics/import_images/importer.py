@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from Orange.data import Table
 
+from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.import_images.folders import (
     Listing,
     absolute_folders,
@@ -20,7 +21,7 @@ from orangecontrib.imageanalytics.import_images.headers import (
     page_meta_data,
 )
 from orangecontrib.imageanalytics.import_images.name_patterns import NamePattern
-from orangecontrib.imageanalytics.import_images.table import file_name, image_table
+from orangecontrib.imageanalytics.import_images.table import image_table
 
 CATEGORIES = ("path", "top", "none")
 PAGES = ("first", "all")

@@ -14,13 +14,13 @@ from Orange.widgets.utils.widgetpreview import WidgetPreview
 from Orange.widgets.widget import Msg, Output
 from orangewidget.workflow.drophandler import FilesDropHandler
 
+from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.import_images import (
     ImportImages,
     NamePattern,
     PatternError,
 )
 from orangecontrib.imageanalytics.import_images.folders import Listing, folder_problem
-from orangecontrib.imageanalytics.import_images.table import file_name
 from orangecontrib.imageanalytics.import_images.watch import Changes, FolderWatch
 from orangecontrib.imageanalytics.widgets.folders import import_summary
 from orangecontrib.imageanalytics.widgets.folders.folder_choice import short_name
