@@ -16,7 +16,9 @@ from orangecontrib.imageanalytics.images import sources
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     file_name,
+    file_stamp,
     image_columns,
+    is_file,
     is_remote,
     opened,
     page_source,
@@ -104,6 +106,12 @@ def test_is_remote():
     assert not is_remote("/http/a.png")
     assert not is_remote("data:image/png,xx")
     assert not is_remote("httpx://h/a")
+
+
+def test_is_file():
+    assert is_file("/a/b.png")
+    assert not is_file("http://a/b.png")
+    assert not is_file("data:image/png,x")
 
 
 def test_image_columns_marked_ones_first(table):
@@ -311,6 +319,8 @@ def test_stamp(tmp_path):
     size, changed = stamp(str(path))
     assert size == 7 and changed == os.stat(path).st_mtime_ns
     assert stamp(f"{path}#page=2") == (size, changed)
+    assert file_stamp(str(path)) == (size, changed)
+    assert file_stamp(f"{path}#page=2") is None
     for source in ("none", "http://h/a", "data:,x", "\0"):
         assert stamp(source) is None
 

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 
+from orangecontrib.imageanalytics.images.sources import file_stamp
 from orangecontrib.imageanalytics.import_images.folders import Listing, list_folders
 from orangecontrib.imageanalytics.import_images.headers import (
     ImgData,
@@ -125,7 +126,7 @@ class FolderWatch:
     def _find(self, path: str, waiting: dict[str, Stamp]) -> list | None:
         """What is known about a file; it is read if it has changed and is complete."""
         known = self._known.get(path)
-        stamp = _stamp(path)
+        stamp = file_stamp(path)
         if stamp is None:
             # It has just been removed, or cannot be reached.
             return known
@@ -186,11 +187,3 @@ def _count(changes: Changes, before: Files) -> None:
 
 def _first_page(path: str) -> list[ImgData | ImgDataError]:
     return [image_meta_data(path)]
-
-
-def _stamp(path: str) -> Stamp | None:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_size, status.st_mtime_ns

@@ -11,8 +11,7 @@ from orangecontrib.imageanalytics.errors import Cancelled, ImageError
 from orangecontrib.imageanalytics.image_grid import ImageGrid
 from orangecontrib.imageanalytics.images.decode import read_header
 from orangecontrib.imageanalytics.images.sources import (
-    is_data,
-    is_remote,
+    is_file,
     split_page,
 )
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
@@ -172,7 +171,7 @@ def typical_aspect(sources: Sequence[str], report) -> float:
     float
         From 1 / `MAX_ASPECT` to `MAX_ASPECT`; 1 if there are no files.
     """
-    files = [s for s in sources if not is_remote(s) and not is_data(s)]
+    files = [source for source in sources if is_file(source)]
     aspects = []
     for source in files[:: max(1, len(files) // N_SAMPLED)][:N_SAMPLED]:
         report()
