@@ -8,8 +8,7 @@ from orangecontrib.imageanalytics.import_images.folders import Listing, list_fol
 from orangecontrib.imageanalytics.import_images.headers import (
     ImgData,
     ImgDataError,
-    image_meta_data,
-    page_meta_data,
+    meta_data_reader,
 )
 
 Stamp = tuple[int, int]  # bytes, and nanoseconds of the last change
@@ -77,7 +76,7 @@ class FolderWatch:
     ):
         self.cancelled = False
         self._subfolders = subfolders
-        self._read = page_meta_data if pages == "all" else _first_page
+        self._read = meta_data_reader(pages)
         self._listing = listing
         # Filled by the first look: with many images that takes a while.
         self._taken: Files | None = None
@@ -183,7 +182,3 @@ def _count(changes: Changes, before: Files) -> None:
         changes.n_changed += min(n_old, n_new)
         changes.n_new += max(n_new - n_old, 0)
         changes.n_removed += max(n_old - n_new, 0)
-
-
-def _first_page(path: str) -> list[ImgData | ImgDataError]:
-    return [image_meta_data(path)]
