@@ -36,6 +36,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedSettingsHandler,
     one_of,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import setting_combo
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
@@ -204,17 +205,8 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         )
 
     def _add_choice(self, form, label, choices, setting, tip, chosen) -> QComboBox:
-        def choose(index):
-            value = choices[index][1]
-            if value != getattr(self, setting):
-                setattr(self, setting, value)
-                chosen()
-
-        combo = QComboBox(toolTip=tip)
-        for text, value in choices:
-            combo.addItem(text, value)
-        combo.setCurrentIndex(combo.findData(getattr(self, setting)))
-        combo.activated.connect(choose)
+        combo = setting_combo(self, setting, choices, chosen)
+        combo.setToolTip(tip)
         form.addRow(label, combo)
         return combo
 
