@@ -329,7 +329,6 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
     def _stop_watching(self):
         self._watcher.stop()
         self._show_changes(None)
-        self.Warning.unreachable.clear()
 
     def _show_changes(self, changes: Changes | None):
         self._news = changes or None
