@@ -186,7 +186,7 @@ def test_print(widget, until, tmp_path):
     entries = widget.contact_sheet.entries * 200
     widget.contact_sheet = ContactSheet("Sheet", entries, edge=200)
     printer.setFromTo(2, 3)
-    widget.export.print_on(printer)
+    widget.export.print_on(printer, widget.contact_sheet)
     until(lambda: not widget.export.busy)
     assert messages(widget) == []
     content = (tmp_path / "printed.pdf").read_bytes()
