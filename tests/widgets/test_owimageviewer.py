@@ -22,6 +22,7 @@ from orangewidget.settings import Context
 from PIL import Image
 from scipy import sparse
 
+from orangecontrib.imageanalytics.images.sources import is_file
 from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
 from orangecontrib.imageanalytics.widgets.sheet import imageactions, thumbnails
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
@@ -668,8 +669,6 @@ class TestOWImageViewer(WidgetTest):
         opened, result = [], [True]
 
         class Desktop:
-            is_file = staticmethod(imageactions.desktop.is_file)
-
             @staticmethod
             def open_image(source):
                 opened.append(source)
@@ -801,6 +800,6 @@ class TestDeepImages(WidgetTest):
         assert greys[1] < 6
 
     def test_the_file_of_a_page(self):
-        assert desktop.is_file(f"{self.path}#page=3")
+        assert is_file(f"{self.path}#page=3")
         url = desktop._file_url(f"{self.path}#page=3")
         assert url.toLocalFile() == self.path
