@@ -648,7 +648,7 @@ class TestOWImageViewer(WidgetTest):
         index = self.view.model().index(row)
         flag = QItemSelectionModel.SelectionFlag.ClearAndSelect
         self.view.selectionModel().setCurrentIndex(index, flag)
-        actions = self.widget.context_menu(index).actions()
+        actions = self.widget.image_actions.menu(index).actions()
         return {action.text(): action for action in actions if action.text()}
 
     def test_context_menu(self):
@@ -695,7 +695,7 @@ class TestOWImageViewer(WidgetTest):
         self.menu(1)["Copy Path"].trigger()
         assert clipboard.text() == os.path.join(self.folder, "b.png")
         self.view.select_rows([0, 4])
-        actions = self.widget.context_menu(self.view.model().index(4)).actions()
+        actions = self.widget.image_actions.menu(self.view.model().index(4)).actions()
         next(action for action in actions if action.text() == "Copy Path").trigger()
         assert [os.path.basename(path) for path in clipboard.text().split("\n")] == [
             "a.png",
