@@ -23,6 +23,7 @@ from PIL import Image
 from scipy import sparse
 
 from orangecontrib.imageanalytics.images.sources import is_file
+from orangecontrib.imageanalytics.widgets import owimageviewer
 from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
 from orangecontrib.imageanalytics.widgets.sheet import imageactions, thumbnails
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
@@ -413,6 +414,9 @@ class TestOWImageViewer(WidgetTest):
         combo = self.widget.controls.sort_attr
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(thumbnails, "stamp", lambda path: pytest.fail("read again"))
+            patch.setattr(
+                owimageviewer, "numbered_cells", lambda *a: pytest.fail("read again")
+            )
             simulate.combobox_activate_item(combo, "name")
             self.process_events(lambda: self.widget.loader.idle)
         sources = [thumbnail.source for thumbnail in loaded]
