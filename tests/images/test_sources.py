@@ -35,6 +35,12 @@ def marked(variable, **attributes):
     return variable
 
 
+def test_is_file():
+    assert is_file("/a/b.png")
+    assert not is_file("http://a/b.png")
+    assert not is_file("data:image/png,x")
+
+
 @pytest.fixture
 def table():
     domain = Domain(
@@ -106,12 +112,6 @@ def test_is_remote():
     assert not is_remote("/http/a.png")
     assert not is_remote("data:image/png,xx")
     assert not is_remote("httpx://h/a")
-
-
-def test_is_file():
-    assert is_file("/a/b.png")
-    assert not is_file("http://a/b.png")
-    assert not is_file("data:image/png,x")
 
 
 def test_image_columns_marked_ones_first(table):

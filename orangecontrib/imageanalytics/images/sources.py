@@ -42,7 +42,7 @@ def is_data(source: str) -> bool:
 
 
 def is_file(source: str) -> bool:
-    """Whether a source is the path of a file, rather than a URL."""
+    """Whether the source is the path of a file, rather than a URL."""
     return not (is_remote(source) or is_data(source))
 
 

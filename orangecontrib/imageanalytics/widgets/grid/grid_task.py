@@ -10,10 +10,7 @@ from Orange.data import Table
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError
 from orangecontrib.imageanalytics.image_grid import ImageGrid
 from orangecontrib.imageanalytics.images.decode import read_header
-from orangecontrib.imageanalytics.images.sources import (
-    is_file,
-    split_page,
-)
+from orangecontrib.imageanalytics.images.sources import is_file, split_page
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
 
 #: Images whose headers are read to find out which shape most of them have.
