@@ -45,6 +45,7 @@ from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     between,
+    limit,
 )
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 
@@ -322,11 +323,7 @@ class OWImageMap(
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None):
         """Bring a size that the slider does not have into its range."""
-        size = stored.get("image_size")
-        if isinstance(size, int | float):
-            stored["image_size"] = int(max(MIN_EDGE, min(size, MAX_EDGE)))
-        else:
-            stored.pop("image_size", None)
+        limit(stored, "image_size", MIN_EDGE, MAX_EDGE)
 
     def onDeleteWidget(self):
         """Stop loading."""
