@@ -36,6 +36,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedSettingsHandler,
     one_of,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import combo_of
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
@@ -210,9 +211,8 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
                 setattr(self, setting, value)
                 chosen()
 
-        combo = QComboBox(toolTip=tip)
-        for text, value in choices:
-            combo.addItem(text, value)
+        combo = combo_of(choices)
+        combo.setToolTip(tip)
         combo.setCurrentIndex(combo.findData(getattr(self, setting)))
         combo.activated.connect(choose)
         form.addRow(label, combo)

@@ -17,6 +17,7 @@ from Orange.widgets.widget import OWWidget
 
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
 from orangecontrib.imageanalytics.save_images import FORMATS, find_format
+from orangecontrib.imageanalytics.widgets.utils.form_parts import combo_of
 
 SIZE = "size"  # of one's own, rather than a network's
 FITS = (
@@ -103,10 +104,8 @@ class FileOptions(QWidget):
         form.addRow(self.scale_check, _row(self.scale_combo, *sizes))
 
     def _combo(self, attribute, choices) -> QComboBox:
-        combo = QComboBox()
+        combo = combo_of(choices)
         combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
-        for text, value in choices:
-            combo.addItem(text, value)
         combo.setCurrentIndex(combo.findData(getattr(self._owner, attribute)))
 
         def chosen(index):
