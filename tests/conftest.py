@@ -42,7 +42,7 @@ def nothing_compiled(fresh_cache, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def forward(monkeypatch):
+def counted(monkeypatch):
     """Numbers of images that went through a network, a batch each.
 
     Threads of the test before, whose run was stopped, end first: they may still come
@@ -95,19 +95,3 @@ def embedder():
     with ImageEmbedder("squeezenet", device="cpu") as embedder:
         embedder.load()
         yield embedder
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """Numbers of images that went through a network, a batch each."""
-    from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
-
-    batches = []
-    call = OpenVinoRunner.__call__
-
-    def count(runner, squares, cancelled):
-        batches.append(len(squares))
-        return call(runner, squares, cancelled)
-
-    monkeypatch.setattr(OpenVinoRunner, "__call__", count)
-    return batches

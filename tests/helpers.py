@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import io
 import threading
+import time
 import warnings
 import zipfile
 
@@ -21,6 +22,14 @@ PATIENCE = 120_000
 #: A second, in seconds of a machine that has other things to do; without being
 #: heard, what is stopped would go on for more than twice that.
 SOON = 30
+
+
+def wait_until(condition):
+    """Wait for something that another thread, or another process, does."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def make_image(seed: int, size=(64, 48)) -> Image.Image:

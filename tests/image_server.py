@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 
 import pytest
 
@@ -22,13 +21,6 @@ def messages(caplog):
 
 IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 HELD = 60  # seconds that a server keeps a client waiting at most
-
-
-def wait_until(condition):
-    end = time.monotonic() + HELD
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -5,6 +5,7 @@ import io
 import os
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -165,3 +166,12 @@ def load(path, trusted=False, **values):
 def run(backbone, x):
     with torch.inference_mode():
         return backbone(x.to(memory_format=torch.channels_last))
+
+
+def check_many_threads(backbone, x, expected):
+    """Several threads run the network at the same time, each many times."""
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: run(backbone, x), range(80)))
+    assert len(results) == 80
+    for result in results:
+        torch.testing.assert_close(result, expected)

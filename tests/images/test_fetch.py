@@ -6,6 +6,7 @@ import time
 import tracemalloc
 
 import pytest
+from helpers import wait_until
 from image_server import (
     HELD,
     IMAGE,
@@ -15,7 +16,6 @@ from image_server import (
     reason,
     run,
     slowly,
-    wait_until,
 )
 
 from orangecontrib.imageanalytics.errors import ImageError

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from helpers import wait_until
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import drawing, helper
@@ -32,13 +33,6 @@ def reason(function, *arguments, seconds=20):
 
 def pid():
     return helper.call("os:getpid", seconds=20)
-
-
-def wait_until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def sleeping(begun, seconds=120):

@@ -6,7 +6,8 @@ import sys
 import threading
 
 import pytest
-from image_server import HELD, IMAGE, Server, forever, messages, run, wait_until
+from helpers import wait_until
+from image_server import HELD, IMAGE, Server, forever, messages, run
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import http_cache

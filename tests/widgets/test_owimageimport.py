@@ -1,7 +1,6 @@
 import os
 import shutil
 import threading
-import time
 from unittest.mock import patch
 
 import pytest
@@ -41,19 +40,14 @@ class SlowImport:
 
 class TestOWImportImages(WidgetTest):
     @pytest.fixture(autouse=True)
-    def folders(self, photos, tmp_path):
+    def fixtures(self, photos, tmp_path, until):
+        self.wait_for = until
         self.photos = str(tmp_path / "photos")
         self.tmp = tmp_path
 
     def setUp(self):
         super().setUp()
         self.widget = self.create_widget(OWImportImages)
-
-    def wait_for(self, condition, timeout=20):
-        end = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < end, f"not so within {timeout} s"
-            QTest.qWait(5)
 
     def choose(self, combo, value):
         combo.setCurrentIndex(combo.findData(value))

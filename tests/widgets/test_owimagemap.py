@@ -334,6 +334,7 @@ class TestData(ImageMapTest):
         simulate.combobox_activate_item(self.widget.controls.attr_label, "kind")
         simulate.combobox_activate_item(self.widget.controls.attr_color, "n2")
         self.widget.controls.image_size.setValue(100)
+        self.widget.preview.toggle_details()
         self.widget.graph.select_by_indices([2, 4], NO)
         self.widget.graph.select_by_indices([7], SHIFT)
         settings = self.widget.settingsHandler.pack_data(self.widget)
@@ -343,6 +344,7 @@ class TestData(ImageMapTest):
         assert other.attr_label.name == "kind"
         assert other.attr_color.name == "n2"
         assert other.image_size == 100
+        assert other.preview.details.isHidden()
         other.graph.reset_button_clicked()
         assert other.graph.images.places.edge() == pytest.approx(100)
         groups = self.get_output(other.Outputs.selected_data, widget=other)

@@ -190,7 +190,7 @@ def test_save_a_cluster(installed, open_workflow, tmp_path, monkeypatch):
     assert saved == {path.name: path.read_bytes() for path in photos}
 
 
-def test_predict_another_folder(installed, open_workflow, fresh_cache, forward):
+def test_predict_another_folder(installed, open_workflow, fresh_cache, counted):
     widgets = open_workflow(installed / "6-predict-another-folder.ows")
     assert not no_messages(widgets)
     assert widgets["Known photos"].folder == str(installed / "photos")
@@ -202,7 +202,7 @@ def test_predict_another_folder(installed, open_workflow, fresh_cache, forward):
     assert viewer.title_attrs == [predicted]
     assert list(predicted.values) == KINDS
     assert {str(row["image name"]): str(row[predicted]) for row in photos} == NEW_PHOTOS
-    assert sum(forward) == N_PHOTOS + len(NEW_PHOTOS)
+    assert sum(counted) == N_PHOTOS + len(NEW_PHOTOS)
 
 
 def test_map_of_photos(installed, open_workflow):

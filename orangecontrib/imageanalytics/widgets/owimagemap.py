@@ -9,7 +9,6 @@ from Orange.widgets.visualize.utils.widget import OWDataProjectionWidget
 from Orange.widgets.widget import Msg
 from orangewidget.report.report import get_html_img
 
-from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, column_intensity
 from orangecontrib.imageanalytics.images.sources import image_columns
 from orangecontrib.imageanalytics.widgets.map.mapcontrols import (
     MAX_EDGE,
@@ -26,8 +25,6 @@ from orangecontrib.imageanalytics.widgets.map.projections import (
     projections,
     proposed_axes,
 )
-from orangecontrib.imageanalytics.widgets.preview.imagecompare import ImageCompare
-from orangecontrib.imageanalytics.widgets.preview.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.preview.rowdetails import (
     row_details,
     row_values,
@@ -37,23 +34,18 @@ from orangecontrib.imageanalytics.widgets.sheet.coloring import (
     row_coloring,
 )
 from orangecontrib.imageanalytics.widgets.sheet.hovercard import card_text
-from orangecontrib.imageanalytics.widgets.sheet.imageactions import (
-    CANNOT_COPY,
-    CANNOT_OPEN,
-    ImageActions,
+from orangecontrib.imageanalytics.widgets.sheet.imagewindows import (
+    ImageWarnings,
+    ImageWindowsMixin,
 )
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     ThumbnailModel,
     row_labels,
 )
-from orangecontrib.imageanalytics.widgets.sheet.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.sheet.unshown import (
-    NO_IMAGES_SHOWN,
-    UnshownWarning,
-)
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     between,
+    limit,
 )
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 
@@ -71,7 +63,11 @@ NO_PLACES = "No row has a number in both '{}' and '{}'. Choose other axes."
 
 
 class OWImageMap(
-    MapControlsMixin, MapSelectionMixin, MapSubsetMixin, OWDataProjectionWidget
+    MapControlsMixin,
+    MapSelectionMixin,
+    MapSubsetMixin,
+    ImageWindowsMixin,
+    OWDataProjectionWidget,
 ):
     """Shows images at the points of two numeric columns; outputs the selected ones."""
 
@@ -81,12 +77,9 @@ class OWImageMap(
     icon = "icons/ImageMap-symbolic.svg"
     priority = 170
 
-    class Warning(OWDataProjectionWidget.Warning):
+    class Warning(ImageWarnings, OWDataProjectionWidget.Warning):
         no_places = Msg(NO_PLACES)
         no_images = Msg("Column '{}' is empty: there are only dots to show.")
-        no_images_shown = Msg(NO_IMAGES_SHOWN)
-        cannot_open = Msg(CANNOT_OPEN)
-        cannot_copy = Msg(CANNOT_COPY)
 
     class Error(OWDataProjectionWidget.Error):
         no_image_attr = Msg(NO_IMAGE_COLUMN)
@@ -115,18 +108,13 @@ class OWImageMap(
     embedding_variables_names = None
 
     def __init__(self):
-        self.loader = ThumbnailLoader(self)
-        self.unshown = UnshownWarning(self.loader, self.Warning)
+        self.make_loader()
         self.image_model = ThumbnailModel(self.loader, self)
         self.map_data: MapData | None = None
         self.coloring: Coloring | None = None  # of the points
         self._pending_selection = self.selection
         super().__init__()
-        self.compare = ImageCompare(self.view)
-        self.preview = ImagePreview(self.view, self.compare)
-        self.image_actions = ImageActions(
-            self.view, self.preview, self.compare, self.Warning
-        )
+        self.make_windows()
         self.graph.images.places.set_edge(self.image_size)
         self.view.set_message(NO_DATA)
 
@@ -235,8 +223,6 @@ class OWImageMap(
         for message in (
             self.Warning.no_places,
             self.Warning.no_images,
-            self.Warning.cannot_open,
-            self.Warning.cannot_copy,
             self.Information.left_out,
             self.Information.no_projection,
         ):
@@ -257,14 +243,10 @@ class OWImageMap(
             self.Information.no_projection(*names)
 
     def _show_images(self):
-        attr, shown = self.image_attr, self.map_data
-        sources = [] if shown is None else shown.sources
-        self.unshown.expect(attr, sources)
+        sources = [] if self.map_data is None else self.map_data.sources
+        self.show_images_of(self.image_attr, sources)
         self.image_model.set_images(
-            sources,
-            self._labels(),
-            # As Image Embedding has seen them.
-            AUTOMATIC if attr is None else column_intensity(attr),
+            sources, self._labels(), self.intensity_of(self.image_attr)
         )
         self.image_model.set_details(row_details(self.data, self._image_rows()))
 
@@ -341,19 +323,12 @@ class OWImageMap(
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None):
         """Bring a size that the slider does not have into its range."""
-        size = stored.get("image_size")
-        if isinstance(size, int | float):
-            stored["image_size"] = int(max(MIN_EDGE, min(size, MAX_EDGE)))
-        else:
-            stored.pop("image_size", None)
+        limit(stored, "image_size", MIN_EDGE, MAX_EDGE)
 
     def onDeleteWidget(self):
         """Stop loading."""
-        self.preview.shutdown()
-        self.compare.shutdown()
-        self.image_actions.close()
         self.view.shutdown()
-        self.loader.close()
+        self.close_windows()
         super().onDeleteWidget()
 
 

@@ -30,6 +30,7 @@ from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import row_labels
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     between,
+    limit,
 )
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
@@ -331,13 +332,7 @@ class OWImageViewer(OWImageSheet):
     @classmethod
     def migrate_settings(cls, stored: dict, version: int | None) -> None:
         """Bring a size that the slider does not have into its range."""
-        size = stored.get("imageSize")
-        if isinstance(size, int | float):
-            stored["imageSize"] = int(
-                max(FlowGeometry.smallest, min(size, FlowGeometry.largest))
-            )
-        else:
-            stored.pop("imageSize", None)
+        limit(stored, "imageSize", FlowGeometry.smallest, FlowGeometry.largest)
 
     @classmethod
     def migrate_context(cls, context, version) -> None:

@@ -12,6 +12,7 @@ from network_files import (
     TFLITE,
     TFLITE_BYTES,
     WRITTEN,
+    check_many_threads,
     load,
     make_onnx,
     make_openvino,
@@ -119,20 +120,7 @@ def test_bytes(tmp_path):
 def test_many_threads(tmp_path):
     backbone = load(make_onnx(tmp_path / "a.onnx"))
     x = torch.randn(8, 3, SIZE, SIZE)
-    results = []
-
-    def work():
-        for _ in range(20):
-            results.append(run(backbone, x))
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(results) == 80
-    for result in results:
-        torch.testing.assert_close(result, x.mean((2, 3)))
+    check_many_threads(backbone, x, x.mean((2, 3)))
 
 
 # -- Run by the engine -----------------------------------------------------------

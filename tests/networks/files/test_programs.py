@@ -1,5 +1,4 @@
 import os
-import threading
 import warnings
 
 import pytest
@@ -8,6 +7,7 @@ from helpers import make_harmful_file
 from network_files import (
     SIZE,
     WRITTEN,
+    check_many_threads,
     export,
     make_network,
     run,
@@ -83,21 +83,7 @@ def test_dynamic_between_limits(tmp_path):
 def test_many_threads(made, kind):
     backbone = load(made[kind])
     x = torch.randn(8, 3, SIZE, SIZE)
-    expected = run(backbone, x)
-    results = []
-
-    def work():
-        for _ in range(20):
-            results.append(run(backbone, x))
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(results) == 80
-    for result in results:
-        torch.testing.assert_close(result, expected)
+    check_many_threads(backbone, x, run(backbone, x))
 
 
 @pytest.mark.parametrize("kind", ["program", "traced"])

@@ -14,6 +14,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedSettingsHandler,
     all_between,
     between,
+    limit,
     one_of,
 )
 
@@ -155,3 +156,18 @@ class TestSettings(GuiTest):
 def test_checks_may_raise(value):
     with pytest.raises(TypeError):
         between(1, 2)(value)
+
+
+@pytest.mark.parametrize(
+    "stored, limited",
+    [
+        ({"size": 7}, {"size": 10}),
+        ({"size": 12.5, "other": 1}, {"size": 12, "other": 1}),
+        ({"size": 10**6}, {"size": 20}),
+        ({"size": "12", "other": 1}, {"other": 1}),
+        ({}, {}),
+    ],
+)
+def test_limit(stored, limited):
+    limit(stored, "size", 10, 20)
+    assert stored == limited

@@ -1,7 +1,9 @@
 """The choice of the processor that runs the network."""
 
 from AnyQt.QtCore import Signal
-from AnyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
+from AnyQt.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from orangecontrib.imageanalytics.widgets.utils.form_parts import combo_of
 
 DEVICES = (("Automatic", "auto"), ("GPU", "gpu"), ("CPU", "cpu"))
 
@@ -21,9 +23,8 @@ class DeviceChoice(QWidget):
     def __init__(self, device: str):
         super().__init__()
         self._used = ""
-        self.combo = QComboBox(toolTip="The processor that runs the network")
-        for text, value in DEVICES:
-            self.combo.addItem(text, value)
+        self.combo = combo_of(DEVICES)
+        self.combo.setToolTip("The processor that runs the network")
         self.combo.setCurrentIndex(self.combo.findData(device))
         self.combo.activated.connect(
             lambda index: self.chosen.emit(self.combo.itemData(index))

@@ -2,7 +2,7 @@
 
 from AnyQt.QtCore import Signal
 from AnyQt.QtGui import QDoubleValidator
-from AnyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QWidget
+from AnyQt.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from orangecontrib.imageanalytics.images.intensity import (
     AUTOMATIC,
@@ -12,7 +12,7 @@ from orangecontrib.imageanalytics.images.intensity import (
     intensity_text,
 )
 from orangecontrib.imageanalytics.widgets.embedding.option_control import OptionControl
-from orangecontrib.imageanalytics.widgets.utils.form_parts import error_color
+from orangecontrib.imageanalytics.widgets.utils.form_parts import combo_of, error_color
 
 CHOICES = (("Automatic", AUTOMATIC), ("Full range", FULL), ("From … to …", ""))
 DEFAULT_RANGE = 0.0, 4095.0
@@ -44,9 +44,8 @@ class IntensityChoice(OptionControl, QWidget):
     def __init__(self, parent=None):
         super().__init__(parent)
         self._intensity: Intensity = AUTOMATIC
-        self.combo = QComboBox(toolTip=TIP)
-        for text, value in CHOICES:
-            self.combo.addItem(text, value)
+        self.combo = combo_of(CHOICES)
+        self.combo.setToolTip(TIP)
         self.combo.activated.connect(self._choose)
         self.ends = [self._make_field(name) for name in ("black", "white")]
         self._to = QLabel("to")

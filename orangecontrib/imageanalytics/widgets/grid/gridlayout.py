@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from AnyQt.QtCore import Qt, QTimer
-from AnyQt.QtWidgets import QComboBox, QPushButton
+from AnyQt.QtWidgets import QPushButton
 from Orange.widgets import gui
 from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
 from Orange.widgets.utils.localization import pl
@@ -18,6 +18,7 @@ from orangecontrib.imageanalytics.widgets.grid.grid_task import (
     fitting_size,
     image_rooms,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import combo_of
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 log = logging.getLogger(__name__)
@@ -50,9 +51,7 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
 
     def _make_grid_box(self):
         self.options.add_box("Grid")
-        self.layout_combo = QComboBox()
-        for text, value in LAYOUTS:
-            self.layout_combo.addItem(text, value)
+        self.layout_combo = combo_of(LAYOUTS)
         self.layout_combo.setCurrentIndex(
             self.layout_combo.findData(self.layout_method)
         )

@@ -1,30 +1,21 @@
 """The common base of widgets that show a sheet of images."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from AnyQt.QtWidgets import QWidget
-from Orange.data import Table, Variable
-from Orange.widgets.settings import Setting
+from Orange.data import Table
 from Orange.widgets.widget import Msg, OWWidget
 from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.contact_sheet import ContactSheet
-from orangecontrib.imageanalytics.images.intensity import (
-    AUTOMATIC,
-    Intensity,
-    column_intensity,
-)
-from orangecontrib.imageanalytics.widgets.preview.imagecompare import ImageCompare
-from orangecontrib.imageanalytics.widgets.preview.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.preview.rowdetails import row_details
 from orangecontrib.imageanalytics.widgets.sheet.coloring import Coloring
 from orangecontrib.imageanalytics.widgets.sheet.geometry import Geometry
 from orangecontrib.imageanalytics.widgets.sheet.hovercard import HoverCard, card_text
-from orangecontrib.imageanalytics.widgets.sheet.imageactions import (
-    CANNOT_COPY,
-    CANNOT_OPEN,
-    ImageActions,
+from orangecontrib.imageanalytics.widgets.sheet.imagewindows import (
+    ImageWarnings,
+    ImageWindowsMixin,
 )
 from orangecontrib.imageanalytics.widgets.sheet.legend import Legend
 from orangecontrib.imageanalytics.widgets.sheet.selection import Selection
@@ -32,11 +23,6 @@ from orangecontrib.imageanalytics.widgets.sheet.sheet_export import SheetExport
 from orangecontrib.imageanalytics.widgets.sheet.sheetcontents import contact_sheet
 from orangecontrib.imageanalytics.widgets.sheet.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import ThumbnailModel
-from orangecontrib.imageanalytics.widgets.sheet.thumbnails import ThumbnailLoader
-from orangecontrib.imageanalytics.widgets.sheet.unshown import (
-    NO_IMAGES_SHOWN,
-    UnshownWarning,
-)
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.option_boxes import OptionBoxes
 
@@ -44,7 +30,7 @@ from orangecontrib.imageanalytics.widgets.utils.option_boxes import OptionBoxes
 LARGE = 260
 
 
-class OWImageSheet(OWWidget, openclass=True):
+class OWImageSheet(ImageWindowsMixin, OWWidget, openclass=True):
     """
     Base of widgets whose main area is a sheet of images.
 
@@ -53,18 +39,13 @@ class OWImageSheet(OWWidget, openclass=True):
     opened or copied. A widget has its table in the attribute `data`.
     """
 
-    class Warning(OWWidget.Warning):
-        no_images_shown = Msg(NO_IMAGES_SHOWN)
-        cannot_open = Msg(CANNOT_OPEN)
-        cannot_copy = Msg(CANNOT_COPY)
+    class Warning(ImageWarnings, OWWidget.Warning):
+        pass
 
     class Error(OWWidget.Error):
         no_image_attr = Msg(NO_IMAGE_COLUMN)
 
     graph_name = "sheet"
-
-    #: Whether the preview lists the values of the image.
-    show_details: bool = Setting(True)
 
     def __init__(self):
         super().__init__()
@@ -89,26 +70,16 @@ class OWImageSheet(OWWidget, openclass=True):
         SheetView
             The attribute `view`.
         """
-        self.loader = ThumbnailLoader(self)
-        self.unshown = UnshownWarning(self.loader, self.Warning)
+        self.make_loader()
         self.view = SheetView(geometry, selection)
         self.view.setModel(ThumbnailModel(self.loader, self))
         self.mainArea.layout().addWidget(self.view)
-        self.compare = ImageCompare(self.view)
-        self.preview = ImagePreview(self.view, self.compare)
-        self.preview.set_details_shown(bool(self.show_details))
-        self.preview.details_toggled.connect(self._on_details_toggled)
-        self.image_actions = ImageActions(
-            self.view, self.preview, self.compare, self.Warning
-        )
+        self.make_windows()
         self.export = SheetExport(self, self.contact_sheet)
         self.hover_card = HoverCard(self.view)
         self.view.hovered.connect(self._on_hovered)
         self.view.model().modelReset.connect(self.hover_card.forget)
         return self.view
-
-    def _on_details_toggled(self, shown: bool) -> None:
-        self.show_details = shown
 
     def set_details_of(self, data: Table | None, rows: Sequence[int]) -> None:
         """Set the rows of a table to which the images belong, to list their values."""
@@ -170,28 +141,6 @@ class OWImageSheet(OWWidget, openclass=True):
         """The visible part of the view, without its bars."""
         return self.view.viewport()
 
-    def show_images_of(
-        self, column: Variable | None, sources: Iterable[str | None]
-    ) -> None:
-        """
-        Say whose images are shown from now on, before they are.
-
-        Parameters
-        ----------
-        column : Variable or None
-            The column that they are in.
-        sources : iterable of (str or None)
-            Where they are from.
-        """
-        self.unshown.expect(column, sources)
-        self.Warning.cannot_open.clear()
-        self.Warning.cannot_copy.clear()
-
-    @staticmethod
-    def intensity_of(column: Variable | None) -> Intensity:
-        """The intensity range with which Image Embedding has seen a column's images."""
-        return AUTOMATIC if column is None else column_intensity(column)
-
     def report_sheet(self) -> None:
         """Add the visible part of the sheet to the report."""
         if self.view.count():
@@ -200,9 +149,6 @@ class OWImageSheet(OWWidget, openclass=True):
     def onDeleteWidget(self) -> None:
         """Stop loading and writing."""
         self.export.shutdown()
-        self.preview.shutdown()
-        self.compare.shutdown()
-        self.loader.close()
-        self.image_actions.close()
+        self.close_windows()
         self.hover_card.shutdown()
         super().onDeleteWidget()

@@ -55,6 +55,26 @@ def all_between(least, most) -> Callable[[object], bool]:
     return lambda rows: all(least <= value <= most for row in rows for value in row)
 
 
+def limit(stored: dict, name: str, least: int, most: int) -> None:
+    """
+    Bring a saved whole number into a range, or drop what is no number.
+
+    Parameters
+    ----------
+    stored : dict
+        Saved settings, which are changed.
+    name : str
+        Name of the setting; it may be missing.
+    least, most : int
+        The range, limits included.
+    """
+    number = stored.get(name)
+    if isinstance(number, int | float):
+        stored[name] = int(max(least, min(number, most)))
+    else:
+        stored.pop(name, None)
+
+
 class CheckedSettings:
     """A mixin for handlers of settings; see the module."""
 
