@@ -124,29 +124,17 @@ class TimmFile(TimmNetwork):
         except ModelError as misfit:
             model = self._load_by_timm(state, misfit)
         self.weights.check_unchanged()
-        model.eval().requires_grad_(False)
+        model.requires_grad_(False)
         return model.to(memory_format=torch.channels_last)
 
     def build(self) -> nn.Module:
-        """As `Network.build`, without memory for the weights if that is possible."""
+        """As `TimmNetwork.build`."""
         with _explaining(self):
-            try:
-                return self._create("meta")
-            except (NotImplementedError, RuntimeError):  # computes while it is built
-                return self._create("cpu")
+            return super().build()
 
-    def _create(self, device: str, **more) -> nn.Module:
-        import torch
-
-        timm = timm_networks.import_timm()
-        with torch.device(device):
-            model = timm.create_model(
-                self._timm_name,
-                num_classes=self.n_classes,
-                **dict(self.arguments),
-                **more,
-            )
-        return model.eval()
+    def _create(self, device: str, **options) -> nn.Module:
+        own = {"num_classes": self.n_classes, **dict(self.arguments)}
+        return super()._create(device, **own, **options)
 
     def _load_by_timm(self, state, misfit) -> nn.Module:
         """Weights that timm knows by other names, as those of who made them."""
@@ -157,11 +145,9 @@ class TimmFile(TimmNetwork):
             "source": "",
         }
         try:
-            model = self._create("cpu", pretrained=True, pretrained_cfg_overlay=overlay)
+            return self._create_pretrained(overlay)
         except Exception:  # whatever timm's filters raise on others' tensors
             raise misfit from None
-        model.pretrained_cfg.pop("state_dict", None)
-        return model
 
     @staticmethod
     def _weight_file(path: str) -> str:
