@@ -27,7 +27,7 @@ from AnyQt.QtWidgets import (
     QTreeWidget,
     QWidget,
 )
-from screenshots import PHOTOS, ROOT, clean_settings, light_palette, start
+from screenshots import PHOTOS, ROOT, by_tsne, clean_settings, light_palette, start
 
 #: Mode: size of its screen in pixels, and what is set for it.
 MODES = {
@@ -39,7 +39,6 @@ MODES = {
 LONGER = 0.4  # by which part texts get longer in other languages
 WAIT_MS = 120_000
 SETTLE_MS = 400
-WIDGETS = "orangecontrib.imageanalytics.widgets"
 
 
 def main():
@@ -127,20 +126,6 @@ class Looks:
         with ImageEmbedder(model="squeezenet") as embedder:
             vectors, *_ = embedder(images, col="image")
         return images, vectors
-
-    def _places(self):
-        """The images with their places by t-SNE."""
-        from Orange.data import ContinuousVariable, Domain
-        from Orange.projection import TSNE
-
-        domain = self.vectors.domain
-        names = [a for a in domain.attributes if re.fullmatch(r"n\d+", a.name)]
-        places = TSNE(random_state=0)(self.vectors.transform(Domain(names)))
-        axes = ContinuousVariable("t-SNE-x"), ContinuousVariable("t-SNE-y")
-        data = self.vectors.transform(Domain(axes, domain.class_vars, domain.metas))
-        with data.unlocked(data.X):
-            data.X = places.embedding.X
-        return data
 
     def wanted(self, name: str) -> bool:
         """Whether one or more screenshots whose names begin so are asked for."""
@@ -242,7 +227,7 @@ class Looks:
         widget.view.select_rows([1, 3, 4])
         widget.compare.open()
         self.shoot(widget.compare, f"{name}-compare", lambda: widget.compare.idle)
-        menu = widget.context_menu(widget.view.currentIndex())
+        menu = widget.image_actions.menu(widget.view.currentIndex())
         self.shoot(menu, f"{name}-menu")
         menu.close()
         widget._on_hovered(2)
@@ -279,7 +264,7 @@ class Looks:
 
         if not self.wanted("map"):
             return
-        states = self._states(self._places()) | {"sizes": self.images}
+        states = self._states(by_tsne(self.vectors)) | {"sizes": self.images}
         domain = self.images.domain
         only_image = Domain((), domain.class_vars, [domain["image"]])
         states["no-numbers"] = self.images.transform(only_image)

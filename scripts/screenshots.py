@@ -4,6 +4,7 @@ xvfb-run -s "-screen 0 1600x1000x24" python scripts/screenshots.py
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -144,18 +145,9 @@ def take_grid(data):
 
 def take_map(data):
     """Write the screenshot of a map of all photos by t-SNE, the cats selected."""
-    from Orange.data import ContinuousVariable, Domain
-    from Orange.projection import TSNE
-
     from orangecontrib.imageanalytics.widgets.owimagemap import OWImageMap
 
-    domain = data.domain
-    vectors = [a for a in domain.attributes if a.name[1:].isdigit()]
-    places = TSNE(perplexity=5, random_state=0)(data.transform(Domain(vectors)))
-    axes = ContinuousVariable("t-SNE-x"), ContinuousVariable("t-SNE-y")
-    data = data.transform(Domain(axes, domain.class_vars, domain.metas))
-    with data.unlocked(data.X):
-        data.X = places.embedding.X
+    data = by_tsne(data, perplexity=5)
     widget = OWImageMap()
     widget.show()
     widget.resize(900, 640)
@@ -167,6 +159,21 @@ def take_map(data):
     widget.legend.clicked.emit(value, Qt.NoModifier)
     take(widget, "image-map", (900, 640))
     widget.onDeleteWidget()
+
+
+def by_tsne(data, **options):
+    """Images with vectors, with their places by t-SNE instead of these."""
+    from Orange.data import ContinuousVariable, Domain
+    from Orange.projection import TSNE
+
+    domain = data.domain
+    vectors = [a for a in domain.attributes if re.fullmatch(r"n\d+", a.name)]
+    places = TSNE(random_state=0, **options)(data.transform(Domain(vectors)))
+    axes = ContinuousVariable("t-SNE-x"), ContinuousVariable("t-SNE-y")
+    data = data.transform(Domain(axes, domain.class_vars, domain.metas))
+    with data.unlocked(data.X):
+        data.X = places.embedding.X
+    return data
 
 
 def take_save_images(data):

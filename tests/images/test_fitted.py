@@ -4,7 +4,20 @@ import pytest
 from helpers import make_image
 
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images.fitted import read_fitted
+from orangecontrib.imageanalytics.images.fitted import fitted_size, read_fitted
+
+
+@pytest.mark.parametrize(
+    "size, box, expected",
+    [
+        ((200, 100), (50, 50), (50, 25)),
+        ((100, 200), (50, 80), (40, 80)),
+        ((10, 5), (50, 50), (50, 25)),
+        ((10000, 1), (50, 50), (50, 1)),
+    ],
+)
+def test_fitted_size(size, box, expected):
+    assert fitted_size(size, box) == expected
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from orangecontrib.imageanalytics.images import sources
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     file_name,
+    file_stamp,
     image_columns,
+    is_file,
     is_remote,
     opened,
     page_source,
@@ -31,6 +33,12 @@ from orangecontrib.imageanalytics.utils import image_utils
 def marked(variable, **attributes):
     variable.attributes.update(attributes)
     return variable
+
+
+def test_is_file():
+    assert is_file("/a/b.png")
+    assert not is_file("http://a/b.png")
+    assert not is_file("data:image/png,x")
 
 
 @pytest.fixture
@@ -311,6 +319,8 @@ def test_stamp(tmp_path):
     size, changed = stamp(str(path))
     assert size == 7 and changed == os.stat(path).st_mtime_ns
     assert stamp(f"{path}#page=2") == (size, changed)
+    assert file_stamp(str(path)) == (size, changed)
+    assert file_stamp(f"{path}#page=2") is None
     for source in ("none", "http://h/a", "data:,x", "\0"):
         assert stamp(source) is None
 

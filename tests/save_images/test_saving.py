@@ -13,6 +13,7 @@ from saved_files import PIXEL, Enough, fill, pixels_of, read, table, tree
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import drawing
 from orangecontrib.imageanalytics.images.decode import decode
+from orangecontrib.imageanalytics.images.fetch import Fetcher
 from orangecontrib.imageanalytics.save_images import (
     Encoding,
     Saving,
@@ -242,6 +243,8 @@ def test_columns(photos, out):
 
 
 class FakeFetcher:
+    fetch = Fetcher.fetch
+
     def __enter__(self):
         return self
 

@@ -6,7 +6,26 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.images.decode import content_header, decode
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
+from orangecontrib.imageanalytics.images.lazy_image import Size
 from orangecontrib.imageanalytics.images.sources import opened
+
+
+def fitted_size(size: Size, box: Size) -> Size:
+    """
+    Size of an image that is made as large as fits into a box.
+
+    Parameters
+    ----------
+    size, box : (int, int)
+        Width and height of the image, and of the box.
+
+    Returns
+    -------
+    (int, int)
+        Width and height, at least 1.
+    """
+    scale = min(box[0] / size[0], box[1] / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def read_fitted(
@@ -41,11 +60,9 @@ def read_fitted(
     """
     with opened(source, content) as (readable, page):
         header = content_header(readable, page)
-        scale = min(1.0, edge / max(header.width, header.height))
-        wanted = (
-            max(1, round(header.width * scale)),
-            max(1, round(header.height * scale)),
-        )
+        wanted = header.width, header.height
+        if max(wanted) > edge:
+            wanted = fitted_size(wanted, (edge, edge))
         image = decode(readable, wanted, page, intensity)
     if image.size != wanted and max(image.size) > edge:
         image = image.resize(wanted, Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -41,6 +41,11 @@ def is_data(source: str) -> bool:
     return _DATA.match(source) is not None
 
 
+def is_file(source: str) -> bool:
+    """Whether the source is the path of a file, rather than a URL."""
+    return not (is_remote(source) or is_data(source))
+
+
 def page_source(source: str, page: int) -> str:
     """The source of one page of an image, counted from 1."""
     return f"{source}#page={page}"
@@ -346,10 +351,13 @@ def opened(
 
 def stamp(source: str) -> tuple[int, int] | None:
     """Size in bytes and time of change, in ns, of a file; None for what is not one."""
-    if is_remote(source) or is_data(source):
-        return None
+    return file_stamp(split_page(source)[0]) if is_file(source) else None
+
+
+def file_stamp(path: str) -> tuple[int, int] | None:
+    """As `stamp`, for a path without a page; None if there is no such file."""
     try:
-        status = os.stat(split_page(source)[0])
+        status = os.stat(path)
     except (OSError, ValueError):
         return None
     return status.st_size, status.st_mtime_ns

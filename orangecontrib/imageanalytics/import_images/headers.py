@@ -2,6 +2,7 @@
 
 import os
 from collections import namedtuple
+from collections.abc import Callable
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.decode import read_header, read_pages
@@ -92,3 +93,20 @@ def page_meta_data(path: str) -> list[ImgData | ImgDataError]:
         page.page = name
         found.append(page)
     return found or [image]
+
+
+def meta_data_reader(pages: str) -> Callable[[str], list[ImgData | ImgDataError]]:
+    """
+    What reads the header of a file for its rows in a table.
+
+    Parameters
+    ----------
+    pages : {"first", "all"}
+        As for `ImportImages`.
+
+    Returns
+    -------
+    callable
+        Takes the path of a file; returns one entry for each row.
+    """
+    return page_meta_data if pages == "all" else lambda path: [image_meta_data(path)]

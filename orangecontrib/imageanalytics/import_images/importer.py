@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from Orange.data import Table
 
+from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.import_images.folders import (
     Listing,
     absolute_folders,
@@ -16,11 +17,10 @@ from orangecontrib.imageanalytics.import_images.folders import (
 from orangecontrib.imageanalytics.import_images.headers import (
     ImgData,
     ImgDataError,
-    image_meta_data,
-    page_meta_data,
+    meta_data_reader,
 )
 from orangecontrib.imageanalytics.import_images.name_patterns import NamePattern
-from orangecontrib.imageanalytics.import_images.table import file_name, image_table
+from orangecontrib.imageanalytics.import_images.table import image_table
 
 CATEGORIES = ("path", "top", "none")
 PAGES = ("first", "all")
@@ -276,7 +276,7 @@ class ImportImages:
         """
         matches = matcher(patterns, self.case_insensitive)
         total = len(filescanner) if isinstance(filescanner, Sized) else None
-        read = page_meta_data if self.pages == "all" else lambda p: [image_meta_data(p)]
+        read = meta_data_reader(self.pages)
         images: list[ImgData | ImgDataError] = []
         n_files = n_reported = first = 0
         for path in filescanner:

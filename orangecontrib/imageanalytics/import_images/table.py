@@ -12,7 +12,7 @@ from Orange.data import (
     Table,
 )
 
-from orangecontrib.imageanalytics.images.sources import split_page
+from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.import_images.headers import ImgData, ImgDataError
 
 IMG_ATTR_NAME = "image"
@@ -128,11 +128,6 @@ def _categorical(
     places: dict[str | None, float] = {value: i for i, value in enumerate(values)}
     places[None] = np.nan
     return DiscreteVariable(name, values=values), [places[text] for text in texts]
-
-
-def file_name(path: str) -> str:
-    """The name of an image's file, with its extension but without its page."""
-    return os.path.basename(split_page(path)[0])
 
 
 def _relative(paths: Iterable[str], start_dir: str | None) -> list[str]:

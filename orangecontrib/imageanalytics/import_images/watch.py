@@ -3,12 +3,12 @@
 import os
 from dataclasses import dataclass, field
 
+from orangecontrib.imageanalytics.images.sources import file_stamp
 from orangecontrib.imageanalytics.import_images.folders import Listing, list_folders
 from orangecontrib.imageanalytics.import_images.headers import (
     ImgData,
     ImgDataError,
-    image_meta_data,
-    page_meta_data,
+    meta_data_reader,
 )
 
 Stamp = tuple[int, int]  # bytes, and nanoseconds of the last change
@@ -76,7 +76,7 @@ class FolderWatch:
     ):
         self.cancelled = False
         self._subfolders = subfolders
-        self._read = page_meta_data if pages == "all" else _first_page
+        self._read = meta_data_reader(pages)
         self._listing = listing
         # Filled by the first look: with many images that takes a while.
         self._taken: Files | None = None
@@ -125,7 +125,7 @@ class FolderWatch:
     def _find(self, path: str, waiting: dict[str, Stamp]) -> list | None:
         """What is known about a file; it is read if it has changed and is complete."""
         known = self._known.get(path)
-        stamp = _stamp(path)
+        stamp = file_stamp(path)
         if stamp is None:
             # It has just been removed, or cannot be reached.
             return known
@@ -182,15 +182,3 @@ def _count(changes: Changes, before: Files) -> None:
         changes.n_changed += min(n_old, n_new)
         changes.n_new += max(n_new - n_old, 0)
         changes.n_removed += max(n_old - n_new, 0)
-
-
-def _first_page(path: str) -> list[ImgData | ImgDataError]:
-    return [image_meta_data(path)]
-
-
-def _stamp(path: str) -> Stamp | None:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_size, status.st_mtime_ns

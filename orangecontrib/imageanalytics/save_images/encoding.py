@@ -15,6 +15,7 @@ from orangecontrib.imageanalytics.images.decode import (
     content_header,
     decode,
 )
+from orangecontrib.imageanalytics.images.fitted import fitted_size
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 
 FITS = ("keep", "stretch", "crop")
@@ -170,8 +171,7 @@ class Encoding:
             return width, height
         if self.fit != "keep":
             return self.size
-        factor = min(self.size[0] / width, self.size[1] / height)
-        return max(1, round(width * factor)), max(1, round(height * factor))
+        return fitted_size((width, height), self.size)
 
     def _check(self, size: tuple[int, int]):
         format = find_format(self.format)

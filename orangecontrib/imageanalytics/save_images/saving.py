@@ -252,7 +252,7 @@ class Saving:
             return _Outcome(item.source, path, existed=True)
         content = None
         if is_remote(item.source):
-            content = _fetch(item.source, fetcher, stopped)
+            content = fetcher.fetch(split_page(item.source)[0], stopped)
         if stopped.is_set():
             return None
         with opened(item.source, content) as (readable, page):
@@ -338,11 +338,3 @@ def _image_column(data: Table, column: str | Variable | None) -> str | Variable:
     if not columns:
         raise ValueError("The data has no column that could name images.")
     return columns[0]
-
-
-def _fetch(source: str, fetcher: Fetcher, stopped) -> bytes | None:
-    for _, result in fetcher.fetch_all([split_page(source)[0]], stopped):
-        if isinstance(result, ImageError):
-            raise result
-        return result
-    return None

@@ -14,13 +14,13 @@ from Orange.widgets.utils.widgetpreview import WidgetPreview
 from Orange.widgets.widget import Msg, Output
 from orangewidget.workflow.drophandler import FilesDropHandler
 
+from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.import_images import (
     ImportImages,
     NamePattern,
     PatternError,
 )
 from orangecontrib.imageanalytics.import_images.folders import Listing, folder_problem
-from orangecontrib.imageanalytics.import_images.table import file_name
 from orangecontrib.imageanalytics.import_images.watch import Changes, FolderWatch
 from orangecontrib.imageanalytics.widgets.folders import import_summary
 from orangecontrib.imageanalytics.widgets.folders.folder_choice import short_name
@@ -36,6 +36,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedSettingsHandler,
     one_of,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import setting_combo
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
@@ -204,17 +205,8 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         )
 
     def _add_choice(self, form, label, choices, setting, tip, chosen) -> QComboBox:
-        def choose(index):
-            value = choices[index][1]
-            if value != getattr(self, setting):
-                setattr(self, setting, value)
-                chosen()
-
-        combo = QComboBox(toolTip=tip)
-        for text, value in choices:
-            combo.addItem(text, value)
-        combo.setCurrentIndex(combo.findData(getattr(self, setting)))
-        combo.activated.connect(choose)
+        combo = setting_combo(self, setting, choices, chosen)
+        combo.setToolTip(tip)
         form.addRow(label, combo)
         return combo
 
@@ -337,7 +329,6 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
     def _stop_watching(self):
         self._watcher.stop()
         self._show_changes(None)
-        self.Warning.unreachable.clear()
 
     def _show_changes(self, changes: Changes | None):
         self._news = changes or None

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from AnyQt.QtGui import QColor, QPalette
 from AnyQt.QtWidgets import QComboBox, QLabel, QLineEdit
@@ -7,6 +9,7 @@ from orangecanvas import styles
 from orangecontrib.imageanalytics.widgets.utils.form_parts import (
     FittingStack,
     error_color,
+    setting_combo,
     show_placeholder,
 )
 
@@ -51,3 +54,16 @@ class TestFormParts(GuiTest):
         stack.setCurrentIndex(1)
         assert stack.sizeHint() == small.sizeHint()
         assert stack.minimumSizeHint() == small.minimumSizeHint()
+
+    def test_a_combo_of_a_setting(self):
+        owner, chosen = SimpleNamespace(pages="all"), []
+        combo = setting_combo(
+            owner,
+            "pages",
+            (("First", "first"), ("All", "all")),
+            lambda: chosen.append(owner.pages),
+        )
+        assert combo.currentText() == "All"
+        for index in (1, 0, 0):
+            combo.activated.emit(index)
+        assert chosen == ["first"]

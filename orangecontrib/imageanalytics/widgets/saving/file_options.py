@@ -17,6 +17,7 @@ from Orange.widgets.widget import OWWidget
 
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
 from orangecontrib.imageanalytics.save_images import FORMATS, find_format
+from orangecontrib.imageanalytics.widgets.utils.form_parts import setting_combo
 
 SIZE = "size"  # of one's own, rather than a network's
 FITS = (
@@ -103,18 +104,8 @@ class FileOptions(QWidget):
         form.addRow(self.scale_check, _row(self.scale_combo, *sizes))
 
     def _combo(self, attribute, choices) -> QComboBox:
-        combo = QComboBox()
+        combo = setting_combo(self._owner, attribute, choices, self._change)
         combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
-        for text, value in choices:
-            combo.addItem(text, value)
-        combo.setCurrentIndex(combo.findData(getattr(self._owner, attribute)))
-
-        def chosen(index):
-            if combo.itemData(index) != getattr(self._owner, attribute):
-                setattr(self._owner, attribute, combo.itemData(index))
-                self._change()
-
-        combo.activated.connect(chosen)
         return combo
 
     def _spin(self, attribute, low, high) -> QSpinBox:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.decode import content_header, decode
+from orangecontrib.imageanalytics.images.fitted import fitted_size
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.images.sources import (
     is_remote,
@@ -103,11 +104,10 @@ def fitted(size: tuple[int, int], box: Box) -> tuple[int, int]:
     (int, int)
         Width and height, at least 1.
     """
+    if box is not None:
+        return fitted_size(size, box)
     width, height = size
-    if box is None:
-        scale = min(1.0, math.sqrt(MAX_SHOWN_PIXELS / (width * height)))
-    else:
-        scale = min(box[0] / width, box[1] / height)
+    scale = min(1.0, math.sqrt(MAX_SHOWN_PIXELS / (width * height)))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
@@ -197,8 +197,6 @@ class _Work:
             if is_remote(job.source):
                 address, _ = split_page(job.source)
                 content = self.downloads.fetch(address, job.cancelled)
-                if content is None:
-                    return
             else:
                 changed = stamp(job.source)
                 if self._unchanged(job, changed):

@@ -1,5 +1,7 @@
 """Parts of forms that look the same in all windows."""
 
+from collections.abc import Callable
+
 from AnyQt.QtCore import Qt
 from AnyQt.QtGui import QPalette
 from AnyQt.QtWidgets import (
@@ -88,6 +90,35 @@ def combo_of(choices) -> QComboBox:
     combo = QComboBox()
     for text, value in choices:
         combo.addItem(text, value)
+    return combo
+
+
+def setting_combo(
+    owner, setting: str, choices, chosen: Callable[[], None]
+) -> QComboBox:
+    """
+    The choice of a setting, of pairs of a text and a value.
+
+    Parameters
+    ----------
+    owner : OWWidget
+        Has the setting.
+    setting : str
+        Its name.
+    choices : iterable of (str, object)
+    chosen : callable
+        Called after the user has chosen another value.
+    """
+    combo = combo_of(choices)
+    combo.setCurrentIndex(combo.findData(getattr(owner, setting)))
+
+    def choose(index):
+        value = combo.itemData(index)
+        if value != getattr(owner, setting):
+            setattr(owner, setting, value)
+            chosen()
+
+    combo.activated.connect(choose)
     return combo
 
 

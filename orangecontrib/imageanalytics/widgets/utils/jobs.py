@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.fetch import Fetcher
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 
@@ -151,14 +150,10 @@ class Downloads:
         with self._lock:
             self._close_outdated()
 
-    def fetch(self, url: str, cancelled: threading.Event) -> bytes | None:
-        """The content at an address, or None if that was cancelled."""
+    def fetch(self, url: str, cancelled: threading.Event) -> bytes:
+        """As `Fetcher.fetch`."""
         with self._borrowed() as fetcher:
-            for _, result in fetcher.fetch_all([url], cancelled):
-                if isinstance(result, ImageError):
-                    raise result
-                return result
-        return None
+            return fetcher.fetch(url, cancelled)
 
     @contextlib.contextmanager
     def _borrowed(self) -> Iterator[Fetcher]:
