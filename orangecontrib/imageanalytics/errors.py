@@ -49,7 +49,12 @@ class Cancelled(ImageAnalyticsError):
     """The work was stopped on request; what was finished is kept."""
 
 
+def message_lines(error: BaseException) -> list[str]:
+    """The lines of another library's error message, without empty ones."""
+    return [line.strip() for line in str(error).splitlines() if line.strip()]
+
+
 def first_line(error: BaseException) -> str:
     """The first line of another library's error message, or the type of the error."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = message_lines(error)
     return lines[0] if lines else type(error).__name__

@@ -251,11 +251,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
         # SqueezeNet's columns are called n0 ... by default, as in earlier versions.
         self._name_classes = layer == LOGITS
         self._embedder = Embedder(
-            self._spec,
-            device,
-            batch_size,
-            use_cache=cache,
-            engine=engine,
+            self._spec, device, batch_size, use_cache=cache, engine=engine
         )
         self._running: set[threading.Event] = set()
 

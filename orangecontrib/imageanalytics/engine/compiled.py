@@ -25,6 +25,7 @@ import numpy as np
 from orangecontrib.imageanalytics.cache_folder import user_cache
 from orangecontrib.imageanalytics.errors import first_line
 from orangecontrib.imageanalytics.networks.openvino_library import library
+from orangecontrib.imageanalytics.networks.quiet import ignore_deprecation
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 log = logging.getLogger(__name__)
@@ -207,8 +208,7 @@ def _trace(module, example):
     # Users can do nothing about it. catch_warnings would change the warnings of
     # other threads, too.
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
-    for category in (FutureWarning, DeprecationWarning):
-        warnings.filterwarnings("ignore", r"`torch\.jit\.trace", category)
+    ignore_deprecation(r"`torch\.jit\.trace")
     with torch.no_grad():
         # Not checked by tracing twice: the result is compared in any case.
         return torch.jit.trace(module, example, check_trace=False)

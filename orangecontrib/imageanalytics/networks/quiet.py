@@ -1,7 +1,8 @@
-"""Hide log messages of other packages about which users can do nothing."""
+"""Hide messages of other packages about which users can do nothing."""
 
 import logging
 import threading
+import warnings
 
 
 class QuietHere:
@@ -27,3 +28,17 @@ class QuietHere:
 
     def _is_elsewhere(self, _record) -> bool:
         return threading.get_ident() != self._thread
+
+
+def ignore_deprecation(message: str) -> None:
+    """Hide a warning about what will be removed, from now on.
+
+    ``warnings.catch_warnings`` would change the warnings of other threads, too.
+
+    Parameters
+    ----------
+    message : str
+        Regular expression for its beginning.
+    """
+    for category in (FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", message, category)

@@ -13,6 +13,11 @@ from orangecontrib.imageanalytics.networks.checkpoints import (
     PackagedNetwork,
     PackagedSqueezeNet,
 )
+from orangecontrib.imageanalytics.networks.files.kinds import (
+    BY_ENDING,
+    KERAS,
+    PICKLES,
+)
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.torchvision_networks import (
@@ -232,10 +237,7 @@ DEFAULT = NETWORKS[0].id
 # Where to look for networks that are not above.
 FAMILIES = {"torchvision": torchvision_networks, "timm": timm_networks}
 # Those that cannot be used, too: they are refused with the reason.
-FILE_ENDINGS = frozenset(
-    {".onnx", ".tflite", ".xml", ".pb", ".keras", ".h5", ".hdf5"}
-    | {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pt2"}
-)
+FILE_ENDINGS = frozenset({*BY_ENDING, *PICKLES, *KERAS, ".pb"})
 
 # These only ran on the server of earlier versions; their weights are not public.
 SERVER_ONLY = ("painters", "deeploc", "openface")

@@ -46,23 +46,16 @@ class TimmNetwork(Network):
         """
         import torch
 
-        timm = import_timm()
         # Read here and not by timm, some versions of which unpickle whatever there
         # is.
         state = _read_state(self, path)
         try:
-            model = timm.create_model(
-                self._timm_name,
-                pretrained=True,
-                pretrained_cfg_overlay={"state_dict": state},
-            )
+            model = self._create_pretrained({"state_dict": state})
         except Exception as error:  # whatever timm's filters raise on others' tensors
             raise ModelError(
                 f"{self.name}: the weights in {path} are not for this network: {error}"
             ) from error
-        # timm keeps a copy there, as large as the network.
-        model.pretrained_cfg.pop("state_dict", None)
-        model.eval().requires_grad_(False)
+        model.requires_grad_(False)
         return model.to(memory_format=torch.channels_last)
 
     def read_layer(self, model: nn.Module, layer: str) -> nn.Module:
@@ -98,15 +91,24 @@ class TimmNetwork(Network):
 
     def build(self) -> nn.Module:
         """As `Network.build`, without memory for the weights if that is possible."""
+        try:
+            return self._create("meta")
+        except (NotImplementedError, RuntimeError):  # computes while it is built
+            return self._create("cpu")
+
+    def _create(self, device: str, **options) -> nn.Module:
         import torch
 
         timm = import_timm()
-        try:
-            with torch.device("meta"):
-                model = timm.create_model(self._timm_name)
-        except (NotImplementedError, RuntimeError):  # computes while it is built
-            model = timm.create_model(self._timm_name)
-        return model.eval()
+        with torch.device(device):
+            return timm.create_model(self._timm_name, **options).eval()
+
+    def _create_pretrained(self, overlay: dict) -> nn.Module:
+        """Create the network with the ``state_dict`` in an overlay of its config."""
+        model = self._create("cpu", pretrained=True, pretrained_cfg_overlay=overlay)
+        # timm keeps a copy there, as large as the network.
+        model.pretrained_cfg.pop("state_dict", None)
+        return model
 
     @property
     def _timm_name(self) -> str:

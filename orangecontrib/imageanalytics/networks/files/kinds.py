@@ -48,7 +48,7 @@ class Kind(enum.Enum):
         return self in (Kind.WEIGHTS, Kind.TIMM)
 
 
-_BY_ENDING = {
+BY_ENDING = {
     ".onnx": Kind.ONNX,
     ".tflite": Kind.TFLITE,
     ".xml": Kind.OPENVINO,
@@ -75,15 +75,15 @@ def find_kind(path: str) -> Kind:
     if os.path.isdir(path):
         return _find_folder_kind(path)
     ending = os.path.splitext(path)[1].lower()
-    if ending in _BY_ENDING:
-        return _BY_ENDING[ending]
+    if ending in BY_ENDING:
+        return BY_ENDING[ending]
     if ending in PICKLES:
         return _find_pickle_kind(path)
     if ending in KERAS:
         raise ModelError(f"{path} is a Keras file, which can hold code. {AS_ONNX}")
     if name == SAVED_MODEL_FILE:
         raise ModelError(f"{path} is part of a network: choose its folder.")
-    known = ", ".join(dict.fromkeys((*_BY_ENDING, *PICKLES)))
+    known = ", ".join(dict.fromkeys((*BY_ENDING, *PICKLES)))
     raise ModelError(f"{path} is not the file of a network; such files end in {known}.")
 
 

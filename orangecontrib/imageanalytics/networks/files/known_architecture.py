@@ -6,11 +6,9 @@ logits, and run on every processor. Nothing here imports torch.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import ntpath
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,8 +38,8 @@ AUXILIARY = {"inception_v3": ("AuxLogits.",), "googlenet": ("aux1.", "aux2.")}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchvisionFile(TorchvisionNetwork):
-    """A file with weights of an architecture of torchvision.
+class _KnownArchitecture:
+    """What the networks below have in common; it comes before the class of `Network`.
 
     Attributes
     ----------
@@ -55,8 +53,43 @@ class TorchvisionFile(TorchvisionNetwork):
 
     @property
     def about(self) -> tuple[tuple[str, object], ...]:
-        """As `Network.about`."""
-        return _about(self)
+        """As `Network.about`; empty for a folder, which describes itself."""
+        if not self.weights.architecture:
+            return ()
+        return (
+            ("architecture", self.architecture),
+            ("classes", self.n_classes),
+            ("size", self.input_size),
+        )
+
+    def build(self, *device: str) -> nn.Module:
+        """As `Network.build`; some cannot be built for all sizes of images.
+
+        Raises
+        ------
+        ModelError
+            When it cannot be built.
+        """
+        try:
+            return super().build(*device)
+        except ModelError:
+            raise
+        except Exception as error:  # of whatever kind: arguments may be anyone's
+            raise ModelError(
+                f"{self.weights.path}: {self.architecture} cannot be built for "
+                f"images of {self.input_size} pixels: {first_line(error)}"
+            ) from error
+
+    def _misfit(self, path: str) -> str:
+        """The beginning of messages about weights that are not for this network."""
+        n = self.n_classes
+        classes = "1 class" if n == 1 else f"{n} classes"
+        return f"{path} does not fit {self.architecture} with {classes}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchvisionFile(_KnownArchitecture, TorchvisionNetwork):
+    """A file with weights of an architecture of torchvision."""
 
     def load(self, path: str) -> nn.Module:
         """As `Network.load`."""
@@ -65,15 +98,10 @@ class TorchvisionFile(TorchvisionNetwork):
         model = self.build()
         state = self.adapt(state_dicts.read_state(path))
         expected = model.state_dict()
-        state = state_dicts.fit_state(state, expected, _where(self, path))
+        state = state_dicts.fit_state(state, expected, self._misfit(path))
         model.load_state_dict(state, assign=True)
         self.weights.check_unchanged()
         return model.requires_grad_(False)
-
-    def build(self, device: str = "meta") -> nn.Module:
-        """As `CheckpointNetwork.build`."""
-        with _explaining(self):
-            return super().build(device)
 
     def adapt(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """As `CheckpointNetwork.adapt`."""
@@ -87,26 +115,16 @@ class TorchvisionFile(TorchvisionNetwork):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimmFile(TimmNetwork):
+class TimmFile(_KnownArchitecture, TimmNetwork):
     """A file with weights of an architecture of timm.
 
     Attributes
     ----------
-    architecture : str
-        With the prefix.
-    n_classes : int
     arguments : tuple of (str, object)
         Further ones of the architecture.
     """
 
-    architecture: str
-    n_classes: int
     arguments: tuple[tuple[str, object], ...] = ()
-
-    @property
-    def about(self) -> tuple[tuple[str, object], ...]:
-        """As `Network.about`; empty for a folder, which describes itself."""
-        return _about(self) if self.weights.architecture else ()
 
     def load(self, path: str) -> nn.Module:
         """As `Network.load`."""
@@ -118,35 +136,18 @@ class TimmFile(TimmNetwork):
         # Before memory is asked for: the numbers may be anyone's.
         expected = self.build().state_dict()
         try:
-            state = state_dicts.fit_state(state, expected, _where(self, path))
+            state = state_dicts.fit_state(state, expected, self._misfit(path))
             model = self._create("cpu")
             model.load_state_dict(state)
         except ModelError as misfit:
             model = self._load_by_timm(state, misfit)
         self.weights.check_unchanged()
-        model.eval().requires_grad_(False)
+        model.requires_grad_(False)
         return model.to(memory_format=torch.channels_last)
 
-    def build(self) -> nn.Module:
-        """As `Network.build`, without memory for the weights if that is possible."""
-        with _explaining(self):
-            try:
-                return self._create("meta")
-            except (NotImplementedError, RuntimeError):  # computes while it is built
-                return self._create("cpu")
-
-    def _create(self, device: str, **more) -> nn.Module:
-        import torch
-
-        timm = timm_networks.import_timm()
-        with torch.device(device):
-            model = timm.create_model(
-                self._timm_name,
-                num_classes=self.n_classes,
-                **dict(self.arguments),
-                **more,
-            )
-        return model.eval()
+    def _create(self, device: str, **options) -> nn.Module:
+        own = {"num_classes": self.n_classes, **dict(self.arguments)}
+        return super()._create(device, **own, **options)
 
     def _load_by_timm(self, state, misfit) -> nn.Module:
         """Weights that timm knows by other names, as those of who made them."""
@@ -157,11 +158,9 @@ class TimmFile(TimmNetwork):
             "source": "",
         }
         try:
-            model = self._create("cpu", pretrained=True, pretrained_cfg_overlay=overlay)
+            return self._create_pretrained(overlay)
         except Exception:  # whatever timm's filters raise on others' tensors
             raise misfit from None
-        model.pretrained_cfg.pop("state_dict", None)
-        return model
 
     @staticmethod
     def _weight_file(path: str) -> str:
@@ -317,31 +316,3 @@ def _facts(weights: FileWeights, preparation: Preparation) -> dict:
         "preprocessing": preparation.preprocessing,
         "classes": preparation.classes,
     }
-
-
-@contextlib.contextmanager
-def _explaining(network) -> Iterator[None]:
-    """Say which network cannot be built, for instance for some sizes of images."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except Exception as error:  # of whatever kind: arguments may be anyone's
-        raise ModelError(
-            f"{network.weights.path}: {network.architecture} cannot be built for "
-            f"images of {network.input_size} pixels: {first_line(error)}"
-        ) from error
-
-
-def _about(network) -> tuple[tuple[str, object], ...]:
-    return (
-        ("architecture", network.architecture),
-        ("classes", network.n_classes),
-        ("size", network.input_size),
-    )
-
-
-def _where(network, path: str) -> str:
-    n = network.n_classes
-    classes = "1 class" if n == 1 else f"{n} classes"
-    return f"{path} does not fit {network.architecture} with {classes}"

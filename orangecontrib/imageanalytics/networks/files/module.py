@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from orangecontrib.imageanalytics.errors import ModelError, first_line
+from orangecontrib.imageanalytics.errors import (
+    ModelError,
+    first_line,
+    message_lines,
+)
 from orangecontrib.imageanalytics.networks import layers
 
 if TYPE_CHECKING:
@@ -218,6 +222,11 @@ def describe(value) -> str:
     return f"a {type(value).__name__}"
 
 
+def not_images(takes: str) -> ModelError:
+    """Make the error for a network whose only input is described by `takes`."""
+    return ModelError(f"takes {takes}, not images (float, n x 3 x size x size)")
+
+
 def short_reason(error) -> str:
     """The message of another library's exception, in one line."""
     text = first_line(error)
@@ -226,6 +235,6 @@ def short_reason(error) -> str:
 
 def _reason(error) -> str:
     """Torch's own reason; for an error in TorchScript, this is the last line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = message_lines(error)
     says = [line for line in lines if line.startswith("RuntimeError: ")]
     return says[-1].removeprefix("RuntimeError: ") if says else short_reason(error)

@@ -7,6 +7,7 @@ import torch
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.files.module import (
     OutputModule,
+    not_images,
     short_reason,
 )
 
@@ -52,10 +53,7 @@ def _module(session) -> OutputModule:
     dtype = DTYPES.get(image.type)
     if dtype is None or len(image.shape) != 4:
         shape = " x ".join(map(str, image.shape))
-        raise ModelError(
-            f"takes {image.type} of shape {shape}, not images (float, n x 3 x size x "
-            "size)"
-        )
+        raise not_images(f"{image.type} of shape {shape}")
 
     def run(x):
         try:

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.errors import ModelError, message_lines
 from orangecontrib.imageanalytics.networks.files.conversion import read_network
 from orangecontrib.imageanalytics.networks.files.kinds import Kind
 from orangecontrib.imageanalytics.networks.files.module import (
     OutputModule,
     check_shape,
+    not_images,
     short_reason,
 )
 from orangecontrib.imageanalytics.networks.openvino_library import library
@@ -121,18 +122,17 @@ def _read(path, kind):
     except ModelError:
         raise
     except Exception as error:  # OpenVINO's own have no base of their own
-        text = str(error)
-        if names := re.search(UNKNOWN, text):
+        if names := re.search(UNKNOWN, str(error)):
             raise UnknownOperationError(
                 f"uses operations that OpenVINO does not know: {names[1][:200].strip()}"
             ) from error
-        raise ModelError(f"cannot be read by OpenVINO: {_last_line(text)}") from error
+        raise ModelError(f"cannot be read by OpenVINO: {_last_line(error)}") from error
 
 
-def _last_line(text: str) -> str:
+def _last_line(error: Exception) -> str:
     """The last line of OpenVINO's message; the others tell the place in its code."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return short_reason(lines[-1] if lines else text)
+    lines = message_lines(error)
+    return short_reason(lines[-1] if lines else error)
 
 
 def _shape(port):
@@ -150,10 +150,7 @@ def _fix_shape(model, kind: Kind, size: int) -> bool:
     shape = _shape(model.input())
     type_name = model.input().get_element_type().get_type_name()
     if shape.rank.is_dynamic or len(shape) != 4 or type_name not in REAL + WHOLE:
-        raise ModelError(
-            f"takes {type_name} of shape {shape}, not images (float, n x 3 x size x "
-            "size)"
-        )
+        raise not_images(f"{type_name} of shape {shape}")
     is_last = _has_channels_last(shape, kind)
     n, *image = _lengths(shape)
     check_shape((image[-1], *image[:-1]) if is_last else image, size)
@@ -214,7 +211,7 @@ def _normalised(model, is_last: bool):
     try:
         return steps.build()
     except RuntimeError as error:
-        raise ModelError(f"does not take images: {_last_line(str(error))}") from error
+        raise ModelError(f"does not take images: {_last_line(error)}") from error
 
 
 def _pooled(model):

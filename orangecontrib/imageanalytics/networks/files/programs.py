@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import io
 import threading
-import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from orangecontrib.imageanalytics.errors import ModelError
-from orangecontrib.imageanalytics.networks.files.module import OutputModule, describe
-from orangecontrib.imageanalytics.networks.quiet import QuietHere
+from orangecontrib.imageanalytics.networks.files.module import (
+    OutputModule,
+    describe,
+    not_images,
+)
+from orangecontrib.imageanalytics.networks.quiet import QuietHere, ignore_deprecation
 
 _LOADING = threading.Lock()
 LOGGERS = (
@@ -47,24 +51,19 @@ def open_program(content: bytes) -> OutputModule:
         module = program.module()
     shape, dtype = _find_input(program)
 
-    def run_by(module):
-        return lambda x: module(x.to(dtype))
-
     def move(device):
         from torch.export.passes import move_to_device_pass
 
         moved = move_to_device_pass(program, str(device))
-        return run_by(moved.module())
+        return _run_by(moved.module(), dtype)
 
-    return OutputModule(run_by(module), shape, *_find_limits(program, shape[0]), move)
+    limits = _find_limits(program, shape[0])
+    return OutputModule(_run_by(module, dtype), shape, *limits, move)
 
 
 def open_script(content: bytes) -> OutputModule:
     """Open a TorchScript network, like `open_program`."""
-    # Users can do nothing about it. catch_warnings would change the warnings of
-    # other threads, too.
-    for category in (FutureWarning, DeprecationWarning):
-        warnings.filterwarnings("ignore", r"`torch\.jit\.load` is ", category)
+    ignore_deprecation(r"`torch\.jit\.load` is ")
     # A network may switch gradients while it is read; this switches them back.
     with torch.no_grad():
         module = torch.jit.load(io.BytesIO(content), map_location="cpu").eval()
@@ -72,11 +71,13 @@ def open_script(content: bytes) -> OutputModule:
         parameter.requires_grad_(False)
     dtypes = [p.dtype for p in module.parameters() if p.is_floating_point()]
     dtype = dtypes[0] if dtypes else torch.float32
+    return OutputModule(
+        _run_by(module, dtype), move=lambda device: _run_by(module.to(device), dtype)
+    )
 
-    def run_by(module):
-        return lambda x: module(x.to(dtype))
 
-    return OutputModule(run_by(module), move=lambda device: run_by(module.to(device)))
+def _run_by(module, dtype: torch.dtype) -> Callable[[Tensor], object]:
+    return lambda x: module(x.to(dtype))
 
 
 def _find_input(program):
@@ -88,9 +89,7 @@ def _find_input(program):
         raise ModelError(f"takes {len(names)} inputs, not images alone")
     (value,) = values
     if value.ndim != 4 or not value.dtype.is_floating_point:
-        raise ModelError(
-            f"takes {describe(value)}, not images (float, n x 3 x size x size)"
-        )
+        raise not_images(describe(value))
     return value.shape, value.dtype
 
 
