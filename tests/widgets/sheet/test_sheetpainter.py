@@ -7,7 +7,7 @@ from PIL import Image
 from orangecontrib.imageanalytics.widgets.sheet import sheetpainter
 from orangecontrib.imageanalytics.widgets.sheet.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
-from orangecontrib.imageanalytics.widgets.sheet.mosaic import tile_of
+from orangecontrib.imageanalytics.widgets.sheet.mosaic import MIN_FRAMED, tile_of
 from orangecontrib.imageanalytics.widgets.sheet.selection import (
     ExtendedSelection,
     GroupSelection,
@@ -254,6 +254,23 @@ def test_small_cells_are_painted_together(monkeypatch):
     assert color_at(view, cell(view, 19).center()) == BLUE
     view.set_message("Please wait")
     assert color_at(view, cell(view, 19).center()) != BLUE
+    view.model().loader.close()
+
+
+def test_selected_small_images_differ_from_those_of_a_like_color():
+    view = make_view(GridGeometry(), GroupSelection, 1_000)
+    assert min(view.sheet_geometry.steps) > MIN_FRAMED
+    for row in (17, 18):
+        put(view, row, plain(GREEN))
+    highlight = view.palette().highlight().color().getRgb()[:3]
+    view.set_colors(np.array([highlight] * 1_000, dtype=np.uint8))
+    view.select_rows([17])
+    assert color_at(view, cell(view, 18).center()) == GREEN
+    mixed = np.add(GREEN, highlight) / 2
+    seen = color_at(view, cell(view, 17).center())
+    np.testing.assert_allclose(seen, mixed, atol=1)
+    view.set_colors(None)
+    assert color_at(view, cell(view, 17).center()) == GREEN
     view.model().loader.close()
 
 
