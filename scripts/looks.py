@@ -288,7 +288,7 @@ class Looks:
         widget.view.select_rows([1, 3, 4])
         widget.compare.open()
         self.shoot(widget.compare, f"{name}-compare", lambda: widget.compare.idle)
-        menu = widget.context_menu(widget.view.currentIndex())
+        menu = widget.image_actions.menu(widget.view.currentIndex())
         self.shoot(menu, f"{name}-menu")
         menu.close()
         widget._on_hovered(2)

@@ -17,6 +17,7 @@ from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     file_name,
     image_columns,
+    is_file,
     is_remote,
     opened,
     page_source,
@@ -31,6 +32,12 @@ from orangecontrib.imageanalytics.utils import image_utils
 def marked(variable, **attributes):
     variable.attributes.update(attributes)
     return variable
+
+
+def test_is_file():
+    assert is_file("/a/b.png")
+    assert not is_file("http://a/b.png")
+    assert not is_file("data:image/png,x")
 
 
 @pytest.fixture

@@ -368,7 +368,9 @@ class TestOWImageGrid(WidgetTest):
         self.send(self.data())
         self.show()
         index = self.view.model().index(self.row_of("3.png"))
-        names = [action.text() for action in self.widget.context_menu(index).actions()]
+        names = [
+            action.text() for action in self.widget.image_actions.menu(index).actions()
+        ]
         assert "Copy Image" in names and "Show in Folder" in names
 
     def test_empty_states_say_what_to_do(self):

@@ -22,6 +22,8 @@ from orangewidget.settings import Context
 from PIL import Image
 from scipy import sparse
 
+from orangecontrib.imageanalytics.images.sources import is_file
+from orangecontrib.imageanalytics.widgets import owimageviewer
 from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
 from orangecontrib.imageanalytics.widgets.sheet import imageactions, thumbnails
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
@@ -412,6 +414,9 @@ class TestOWImageViewer(WidgetTest):
         combo = self.widget.controls.sort_attr
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(thumbnails, "stamp", lambda path: pytest.fail("read again"))
+            patch.setattr(
+                owimageviewer, "numbered_cells", lambda *a: pytest.fail("read again")
+            )
             simulate.combobox_activate_item(combo, "name")
             self.process_events(lambda: self.widget.loader.idle)
         sources = [thumbnail.source for thumbnail in loaded]
@@ -647,7 +652,7 @@ class TestOWImageViewer(WidgetTest):
         index = self.view.model().index(row)
         flag = QItemSelectionModel.SelectionFlag.ClearAndSelect
         self.view.selectionModel().setCurrentIndex(index, flag)
-        actions = self.widget.context_menu(index).actions()
+        actions = self.widget.image_actions.menu(index).actions()
         return {action.text(): action for action in actions if action.text()}
 
     def test_context_menu(self):
@@ -668,8 +673,6 @@ class TestOWImageViewer(WidgetTest):
         opened, result = [], [True]
 
         class Desktop:
-            is_file = staticmethod(imageactions.desktop.is_file)
-
             @staticmethod
             def open_image(source):
                 opened.append(source)
@@ -696,7 +699,7 @@ class TestOWImageViewer(WidgetTest):
         self.menu(1)["Copy Path"].trigger()
         assert clipboard.text() == os.path.join(self.folder, "b.png")
         self.view.select_rows([0, 4])
-        actions = self.widget.context_menu(self.view.model().index(4)).actions()
+        actions = self.widget.image_actions.menu(self.view.model().index(4)).actions()
         next(action for action in actions if action.text() == "Copy Path").trigger()
         assert [os.path.basename(path) for path in clipboard.text().split("\n")] == [
             "a.png",
@@ -801,6 +804,6 @@ class TestDeepImages(WidgetTest):
         assert greys[1] < 6
 
     def test_the_file_of_a_page(self):
-        assert desktop.is_file(f"{self.path}#page=3")
+        assert is_file(f"{self.path}#page=3")
         url = desktop._file_url(f"{self.path}#page=3")
         assert url.toLocalFile() == self.path

@@ -41,6 +41,11 @@ def is_data(source: str) -> bool:
     return _DATA.match(source) is not None
 
 
+def is_file(source: str) -> bool:
+    """Whether the source is the path of a file, rather than a URL."""
+    return not (is_remote(source) or is_data(source))
+
+
 def page_source(source: str, page: int) -> str:
     """The source of one page of an image, counted from 1."""
     return f"{source}#page={page}"
@@ -346,7 +351,7 @@ def opened(
 
 def stamp(source: str) -> tuple[int, int] | None:
     """Size in bytes and time of change, in ns, of a file; None for what is not one."""
-    if is_remote(source) or is_data(source):
+    if not is_file(source):
         return None
     try:
         status = os.stat(split_page(source)[0])

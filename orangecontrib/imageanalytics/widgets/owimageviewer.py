@@ -95,7 +95,9 @@ class OWImageViewer(OWImageSheet):
         super().__init__()
         self.data: Table | None = None
         self._sources: list[str | None] = []
-        # Rows of the data with an image, in the order of the view, and their cells.
+        # Rows of the data with an image, in its order, and what their cells hold.
+        self._cell_of: dict[int, Cell] = {}
+        # The same rows and cells, in the order of the view.
         self._rows: list[int] = []
         self._cells: list[Cell] = []
         self._groups: list[str | None] = []
@@ -203,6 +205,8 @@ class OWImageViewer(OWImageSheet):
         self._sources = []
         if self.data is not None:
             self._sources = column_sources(self.data, self.image_attr)
+        rows = [row for row, source in enumerate(self._sources) if source is not None]
+        self._cell_of = numbered_cells(self.data, self.image_attr, rows)
         self.show_images_of(self.image_attr, self._sources)
         self._show_in_order()
         if self._sources and not self._rows:
@@ -238,12 +242,11 @@ class OWImageViewer(OWImageSheet):
 
     def _set_order(self) -> list[int]:
         """Put the rows into their order; return how many there are in each group."""
-        rows = [row for row, source in enumerate(self._sources) if source is not None]
-        cells = numbered_cells(self.data, self.image_attr, rows)
+        rows = list(self._cell_of)
         self._rows, self._groups, counts = ordered_rows(
             self.data, rows, self.sort_attr, self.descending, self.group_attr
         )
-        self._cells = [cells[row] for row in self._rows]
+        self._cells = [self._cell_of[row] for row in self._rows]
         return counts
 
     def _show_labels(self) -> None:

@@ -209,6 +209,19 @@ def test_strip_is_toggled_by_key_and_button(preview, until):
     assert preview.details.isHidden() and toggled == [False, True]
 
 
+def test_values_are_not_read_while_the_image_is_moved(preview, view, until):
+    read = []
+    view.model().set_details(lambda row: read.append(row) or [])
+    opened(preview, until)
+    preview.canvas.set_zoom(2.0)
+    until(lambda: preview.idle)
+    assert read
+    read.clear()
+    preview.canvas.zoom_by(2.0)
+    QTest.keyClick(preview, Keys.Key_Right, Held.ShiftModifier)
+    assert read == [] and "400%" in preview.bar.texts()[1]
+
+
 def test_compare_button_and_key(preview, view, until):
     opened(preview, until)
     assert not button(preview, "Compare").isEnabled()

@@ -115,14 +115,14 @@ class _SheetTests:
         view, compare = self.widget.view, self.widget.compare
         for count, can in ((1, False), (3, True), (5, False)):
             self.select(count)
-            actions = self.widget.context_menu(view.model().index(0)).actions()
+            actions = self.widget.image_actions.menu(view.model().index(0)).actions()
             (action,) = [a for a in actions if a.text() == "Compare"]
             assert action.isEnabled() is can
             QTest.keyClick(view, Keys.Key_C)
             assert compare.isVisible() is can
             compare.close()
         self.select(2)
-        actions = self.widget.context_menu(view.model().index(0)).actions()
+        actions = self.widget.image_actions.menu(view.model().index(0)).actions()
         next(a for a in actions if a.text() == "Compare").trigger()
         names = [pane.name for pane in compare.panes]
         assert names == [self.source(0), self.source(1)]
@@ -180,7 +180,7 @@ class _SheetTests:
         view = self.widget.view
         self.process_events(lambda: view.model().thumbnail(1) is not None)
         expected = view.model().source(1)
-        actions = self.widget.context_menu(view.model().index(1)).actions()
+        actions = self.widget.image_actions.menu(view.model().index(1)).actions()
         self.send_signal(self.widget.Inputs.data, None)
         named = {action.text(): action for action in actions}
         QApplication.clipboard().clear()

@@ -82,6 +82,15 @@ def test_save_image_writes_the_whole_sheet(
     assert len(set(extensions)) == len(extensions)
 
 
+def test_the_sheet_is_made_once(widget, choose, until):
+    made = []
+    export = SheetExport(widget, lambda: made.append(1) or widget.contact_sheet)
+    choose("a.html")
+    export.save()
+    until(lambda: not export.busy)
+    assert made == [1]
+
+
 def test_other_formats_show_what_is_in_sight(widget, choose, tmp_path):
     choose("a.png")
     widget.save_graph()
@@ -186,7 +195,7 @@ def test_print(widget, until, tmp_path):
     entries = widget.contact_sheet.entries * 200
     widget.contact_sheet = ContactSheet("Sheet", entries, edge=200)
     printer.setFromTo(2, 3)
-    widget.export.print_on(printer)
+    widget.export.print_on(printer, widget.contact_sheet)
     until(lambda: not widget.export.busy)
     assert messages(widget) == []
     content = (tmp_path / "printed.pdf").read_bytes()

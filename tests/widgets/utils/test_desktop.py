@@ -38,9 +38,3 @@ def test_show_in_folder(opened, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     desktop.show_in_folder(os.path.join("sub", "a.png"))
     assert opened() == (f"file://{tmp_path}/sub",)
-
-
-def test_is_file():
-    assert desktop.is_file("/a/b.png")
-    assert not desktop.is_file("http://a/b.png")
-    assert not desktop.is_file("data:image/png,x")

@@ -10,11 +10,7 @@ from Orange.data import Table
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError
 from orangecontrib.imageanalytics.image_grid import ImageGrid
 from orangecontrib.imageanalytics.images.decode import read_header
-from orangecontrib.imageanalytics.images.sources import (
-    is_data,
-    is_remote,
-    split_page,
-)
+from orangecontrib.imageanalytics.images.sources import is_file, split_page
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
 
 #: Images whose headers are read to find out which shape most of them have.
@@ -172,7 +168,7 @@ def typical_aspect(sources: Sequence[str], report) -> float:
     float
         From 1 / `MAX_ASPECT` to `MAX_ASPECT`; 1 if there are no files.
     """
-    files = [s for s in sources if not is_remote(s) and not is_data(s)]
+    files = [source for source in sources if is_file(source)]
     aspects = []
     for source in files[:: max(1, len(files) // N_SAMPLED)][:N_SAMPLED]:
         report()

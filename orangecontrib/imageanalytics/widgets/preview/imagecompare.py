@@ -97,7 +97,7 @@ class ImageCompare(ImageWindow):
         )
         self._details_button.setChecked(True)
         self._differing_button = add(
-            "Differing", "D", "List only values that differ", self._filter, True
+            "Differing", "D", "List only values that differ", self._update_texts, True
         )
 
     def can_open(self) -> bool:
@@ -164,7 +164,7 @@ class ImageCompare(ImageWindow):
         for pane in self.panes:
             if pane is not changed:
                 pane.canvas.set_view(changed.canvas.view())
-        self._update_texts()
+            pane.update_texts()
         self._request_timer.start()
 
     # Loading
@@ -225,9 +225,6 @@ class ImageCompare(ImageWindow):
         self.table.setVisible(shown)
         self._details_button.setChecked(shown)
 
-    def _filter(self) -> None:
-        self._update_texts()
-
     # Events
 
     def resizeEvent(self, event) -> None:
@@ -248,7 +245,7 @@ class ImageCompare(ImageWindow):
         key = event.key()
         if key == Qt.Key.Key_D and not event.modifiers():
             self._differing_button.toggle()
-            self._filter()
+            self._update_texts()
         elif not self.main_canvas().pan_key(key):
             super().keyPressEvent(event)
 

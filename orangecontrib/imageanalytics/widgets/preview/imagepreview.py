@@ -113,6 +113,7 @@ class ImagePreview(ImageWindow):
         self.details.setVisible(shown)
         self._details_button.setChecked(shown)
         self._update_texts()
+        self._update_details()
 
     def toggle_details(self) -> None:
         """Hide the strip, or show it again, and tell about it."""
@@ -149,6 +150,7 @@ class ImagePreview(ImageWindow):
         self.canvas.show_image(index.data(SourceRole), index.data(ThumbnailRole))
         self.canvas.set_view(WHOLE)
         self._update_texts()
+        self._update_details()
         self._request_timer.start()
 
     def _on_view_changed(self) -> None:
@@ -157,6 +159,7 @@ class ImagePreview(ImageWindow):
 
     def _on_loaded(self, thumbnails: list[Thumbnail]) -> None:
         self._update_texts()
+        self._update_details()
         if not self.canvas.view().is_whole:
             # Only now the size may be known, and with it what is in sight.
             self._request_timer.start()
@@ -174,9 +177,13 @@ class ImagePreview(ImageWindow):
                 del facts[0]
         self.bar.set_texts(shown_source(source), "    ".join(facts))
         self._compare_button.setEnabled(self._compare.can_open())
-        if not self.details.isHidden():
-            values = index.data(DetailsRole) or []
-            self.details.show_details([*file_details(source, thumbnail), *values])
+
+    def _update_details(self) -> None:
+        """List the values; reading them takes too long for each move of the image."""
+        index = self._view.currentIndex()
+        if index.isValid() and not self.details.isHidden():
+            of_file = file_details(index.data(SourceRole), self.canvas.thumbnail())
+            self.details.show_details([*of_file, *(index.data(DetailsRole) or [])])
 
     def resizeEvent(self, event) -> None:
         """Load the image in its new size, once that is settled."""

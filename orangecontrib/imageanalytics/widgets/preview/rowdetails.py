@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.embedding_columns import EmbeddingFeature
-from orangecontrib.imageanalytics.images.sources import file_name, is_remote, split_page
+from orangecontrib.imageanalytics.images.sources import (
+    file_name,
+    is_file,
+    is_remote,
+    split_page,
+)
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     readable_bytes,
     readable_pixels,
@@ -17,7 +22,6 @@ from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     shown_source,
 )
 from orangecontrib.imageanalytics.widgets.sheet.thumbnails import Thumbnail
-from orangecontrib.imageanalytics.widgets.utils.desktop import is_file
 
 #: Of a vector, and of other features, this many numbers are listed.
 MAX_VECTOR, MAX_FEATURES = 24, 300

@@ -1,6 +1,6 @@
 """Draw an image in a cell: whole or cropped, framed, not loaded yet, or broken."""
 
-from AnyQt.QtCore import QPointF, QRect, QRectF, QSize, Qt
+from AnyQt.QtCore import QPointF, QRect, QRectF, Qt
 from AnyQt.QtGui import QColor, QPainter, QPainterPath, QPalette, QPen
 
 from orangecontrib.imageanalytics.widgets.sheet.thumbnails import Thumbnail
@@ -42,15 +42,19 @@ def image_rect(rect: QRect, width: int, height: int, ratio: float) -> QRectF:
     )
 
 
-def paint_image(
-    painter: QPainter, rect: QRect, thumbnail: Thumbnail, box: QSize
-) -> None:
-    """Draw a thumbnail in the middle, pixel by pixel where it has the right size."""
-    room = QRect(rect.topLeft(), box)
-    room.moveCenter(rect.center())
+def paint_image(painter: QPainter, rect: QRect, thumbnail: Thumbnail) -> QRectF:
+    """
+    Draw a thumbnail in the middle, pixel by pixel where it has the right size.
+
+    Returns
+    -------
+    QRectF
+        Where it is.
+    """
     image, ratio = thumbnail.image, painter.device().devicePixelRatioF()
-    target = image_rect(room, image.width(), image.height(), ratio)
+    target = image_rect(rect, image.width(), image.height(), ratio)
     painter.drawImage(target, image, QRectF(image.rect()))
+    return target
 
 
 def paint_cropped(painter: QPainter, rect: QRect, thumbnail: Thumbnail) -> None:

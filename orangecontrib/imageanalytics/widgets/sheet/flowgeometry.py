@@ -145,8 +145,7 @@ class FlowGeometry(Geometry):
 
     def is_visible(self, row: int) -> bool:
         """Whether a row is not below a heading that is collapsed."""
-        section = np.searchsorted(self._section_starts, row, side="right") - 1
-        return not self._collapsed[section]
+        return not self._collapsed[self.section_of(row)]
 
     def rows_in(self, rect: Rect) -> np.ndarray:
         """The rows whose cells a rectangle touches, in order."""

@@ -3,7 +3,7 @@
 from AnyQt.QtCore import QModelIndex, QObject, QPoint, Qt
 from AnyQt.QtWidgets import QApplication, QMenu
 
-from orangecontrib.imageanalytics.images.sources import is_data
+from orangecontrib.imageanalytics.images.sources import is_data, is_file
 from orangecontrib.imageanalytics.widgets.preview.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.preview.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.sheet.sheetview import SheetView
@@ -77,7 +77,7 @@ class ImageActions(QObject):
         source, thumbnail = model.source(row), model.thumbnail(row)
         # What is not an image might be a program, and opening would start it.
         shown = thumbnail is not None and thumbnail.image is not None
-        is_file = desktop.is_file(source)
+        in_file = is_file(source)
         menu = QMenu(self._view)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for text, slot, enabled in (
@@ -88,11 +88,11 @@ class ImageActions(QObject):
                 lambda: self._open(source),
                 shown and not is_data(source),
             ),
-            ("Show in Folder", lambda: desktop.show_in_folder(source), is_file),
+            ("Show in Folder", lambda: desktop.show_in_folder(source), in_file),
             (None, None, None),
             ("Copy Image", lambda: self._copy(source), shown),
             (
-                f"Copy {'Path' if is_file else 'Address'}",
+                f"Copy {'Path' if in_file else 'Address'}",
                 lambda: QApplication.clipboard().setText("\n".join(paths)),
                 True,
             ),

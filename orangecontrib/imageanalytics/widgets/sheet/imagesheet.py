@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from AnyQt.QtCore import QModelIndex
-from AnyQt.QtWidgets import QMenu, QWidget
+from AnyQt.QtWidgets import QWidget
 from Orange.data import Table, Variable
 from Orange.widgets.settings import Setting
 from Orange.widgets.widget import Msg, OWWidget
@@ -170,10 +169,6 @@ class OWImageSheet(OWWidget, openclass=True):
     def sheet(self):
         """The visible part of the view, without its bars."""
         return self.view.viewport()
-
-    def context_menu(self, index: QModelIndex) -> QMenu:
-        """The menu of an image; see `ImageActions.menu`."""
-        return self.image_actions.menu(index)
 
     def show_images_of(
         self, column: Variable | None, sources: Iterable[str | None]

@@ -14,6 +14,7 @@ from AnyQt.QtWidgets import (
     QWidget,
 )
 
+from orangecontrib.imageanalytics.widgets.sheet.cellpainting import faded
 from orangecontrib.imageanalytics.widgets.sheet.coloring import MISSING, Coloring
 from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
 from orangecontrib.imageanalytics.widgets.utils.two_texts import DETAILS, TwoTexts
@@ -292,9 +293,8 @@ class _ValueDelegate(TwoTexts):
         states = QStyle.StateFlag
         option = QStyleOptionViewItem(option)
         if option.state & (states.State_MouseOver | states.State_HasFocus):
-            color = option.palette.color(QPalette.ColorRole.Highlight)
-            color.setAlphaF(0.2)
-            painter.fillRect(option.rect, color)
+            highlight = option.palette.color(QPalette.ColorRole.Highlight)
+            painter.fillRect(option.rect, faded(highlight, 0.2))
         # Styles mark these in other ways, or not at all.
         option.state &= ~(states.State_MouseOver | states.State_HasFocus)
         super().paint(painter, option, index)

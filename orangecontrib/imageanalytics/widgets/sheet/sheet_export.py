@@ -1,6 +1,5 @@
 """A widget's whole sheet as PDF, as HTML or on paper, made in a thread."""
 
-import functools
 import logging
 from collections.abc import Callable
 from typing import ClassVar
@@ -9,6 +8,7 @@ from AnyQt.QtCore import QObject, Qt
 from AnyQt.QtGui import QKeySequence
 from AnyQt.QtWidgets import QAction, QDialog, QMenu, QProgressDialog
 from Orange.widgets.utils.concurrent import ConcurrentMixin, TaskState
+from Orange.widgets.utils.localization import pl
 from Orange.widgets.widget import OWWidget
 from orangewidget.io import PdfFormat
 from orangewidget.utils import saveplot
@@ -16,6 +16,7 @@ from orangewidget.widget import Msg
 
 from orangecontrib.imageanalytics.contact_sheet import (
     ContactSheet,
+    Progress,
     Written,
     write_html,
 )
@@ -43,27 +44,34 @@ class SheetFormat:
     ----------
     export : SheetExport
         Writes it.
+    sheet : ContactSheet
+        The sheet.
     write : callable
-        Takes a sheet, a path, whether to overwrite, and a callback for the progress.
+        Takes the sheet, a path, whether to overwrite, and a callback for the progress.
     extension, description : str
     """
 
     PRIORITY = 40  # before the formats for what is in sight
 
     def __init__(
-        self, export: "SheetExport", write: Callable, extension: str, description: str
+        self,
+        export: "SheetExport",
+        sheet: ContactSheet,
+        write: Callable,
+        extension: str,
+        description: str,
     ):
-        self._export, self._write = export, write
+        self._export, self._sheet, self._write = export, sheet, write
         self.EXTENSIONS = (extension,)
         self.DESCRIPTION = description
 
     def write(self, path: str, _) -> None:
         """Begin to write; the file's name was agreed to in Orange's dialog."""
-        self._export.start(path, functools.partial(_written, self._write, path))
 
+        def write(sheet: ContactSheet, callback: Progress) -> Written:
+            return self._write(sheet, path, True, callback)
 
-def _written(write, path, sheet, callback) -> Written:
-    return write(sheet, path, True, callback)
+        self._export.start(self._sheet, path, write)
 
 
 class SheetExport(QObject, ConcurrentMixin):
@@ -107,10 +115,13 @@ class SheetExport(QObject, ConcurrentMixin):
         """Save the whole sheet, or an image of the visible part, for Save Image."""
         widget = self._widget
         formats = [format for format in widget.graph_writers if format is not PdfFormat]
-        if self._make_sheet() is not None:
+        sheet = self._make_sheet()
+        if sheet is not None:
             formats += [
-                SheetFormat(self, write_pdf, ".pdf", "PDF, the whole sheet"),
-                SheetFormat(self, write_html, ".html", "Web page, the whole sheet"),
+                SheetFormat(self, sheet, write_pdf, ".pdf", "PDF, the whole sheet"),
+                SheetFormat(
+                    self, sheet, write_html, ".html", "Web page, the whole sheet"
+                ),
             ]
         saveplot.save_plot(getattr(widget, widget.graph_name), formats)
 
@@ -124,31 +135,29 @@ class SheetExport(QObject, ConcurrentMixin):
         printer.setPageLayout(page_layout(sheet))
         dialog = QPrintDialog(printer, self._widget)
         if dialog.exec() == QDialog.DialogCode.Accepted:
-            self.print_on(printer)
+            self.print_on(printer, sheet)
 
-    def print_on(self, printer: "QPrinter") -> None:
-        """Print the sheet on a printer, as far as its page range goes."""
+    def print_on(self, printer: "QPrinter", sheet: ContactSheet) -> None:
+        """Print a sheet on a printer, as far as its page range goes."""
         pages = (printer.fromPage(), printer.toPage()) if printer.toPage() else None
 
-        def write(sheet, callback) -> Written:
+        def write(sheet: ContactSheet, callback: Progress) -> Written:
             return print_sheet(sheet, printer, callback, pages)
 
-        self.start(printer.printerName() or "The sheet", write)
+        self.start(sheet, printer.printerName() or "The sheet", write)
 
-    def start(self, name: str, write: Callable) -> None:
+    def start(self, sheet: ContactSheet, name: str, write: Callable) -> None:
         """
-        Make the sheet, and write it in the thread.
+        Write a sheet in the thread.
 
         Parameters
         ----------
+        sheet : ContactSheet
         name : str
             Of the file or the printer, for messages.
         write : callable
             Takes the sheet and a callback for the progress; gives `Written`.
         """
-        sheet = self._make_sheet()
-        if sheet is None:
-            return
         for message in self.MESSAGES:
             getattr(self._widget.Warning, message).clear()
         self._close_dialog()
@@ -188,7 +197,7 @@ class SheetExport(QObject, ConcurrentMixin):
         failures = written.failures
         if failures:
             source, reason = failures[0]
-            count = f"{len(failures):,} {'image' if len(failures) == 1 else 'images'}"
+            count = f"{len(failures):,} {pl(len(failures), 'image')}"
             self._widget.Warning.left_off_sheet(count, f"{reason}\n{source}")
 
     def on_exception(self, ex: Exception) -> None:

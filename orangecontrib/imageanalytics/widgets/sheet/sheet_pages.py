@@ -20,6 +20,7 @@ from AnyQt.QtGui import (
     QPdfWriter,
     QPen,
 )
+from Orange.widgets.utils.localization import pl
 from PIL import Image
 
 from orangecontrib.imageanalytics.contact_sheet import (
@@ -327,7 +328,7 @@ class _Printing:
     def _draw_head(self) -> None:
         count, height = len(self._sheet.entries), self._line_height(TITLE)
         self._text(TITLE, QRectF(0, 0, self._width, height), self._sheet.title)
-        text = f"{count:,} {'image' if count == 1 else 'images'}"
+        text = f"{count:,} {pl(count, 'image')}"
         self._text(TEXT, QRectF(0, height, self._width, self._line_height(TEXT)), text)
         if not self._legend:
             return

@@ -4,6 +4,7 @@ import numpy as np
 
 from orangecontrib.imageanalytics.contact_sheet import ContactSheet, Entry, Key
 from orangecontrib.imageanalytics.widgets.sheet.coloring import MISSING, Coloring
+from orangecontrib.imageanalytics.widgets.sheet.legend import MISSING_NAME
 from orangecontrib.imageanalytics.widgets.sheet.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     shortened,
@@ -95,7 +96,7 @@ def _legend(coloring: Coloring | None, rows: np.ndarray) -> list[Key]:
         ]
     if MISSING in counts:
         missing = coloring.color_of(MISSING).name()
-        keys.append(Key("(missing)", missing, counts[MISSING]))
+        keys.append(Key(MISSING_NAME, missing, counts[MISSING]))
     return keys
 
 

@@ -13,7 +13,6 @@ from AnyQt.QtGui import (
 
 from orangecontrib.imageanalytics.widgets.sheet.cellpainting import (
     faded,
-    image_rect,
     paint_broken,
     paint_cropped,
     paint_frame,
@@ -159,9 +158,7 @@ class SheetPainter:
         elif self._look.crop:
             paint_cropped(painter, room, thumbnail)
         else:
-            paint_image(painter, room, thumbnail, room.size())
-            image, ratio = thumbnail.image, painter.device().devicePixelRatioF()
-            return image_rect(room, image.width(), image.height(), ratio)
+            return paint_image(painter, room, thumbnail)
         return QRectF(room)
 
     def _paint_labels(self, painter, row: int, image: QRect, selected) -> None:
@@ -184,9 +181,8 @@ class SheetPainter:
     # Cells all at once
 
     def _paint_mosaic(self, painter: QPainter, exposed: QRect) -> None:
-        view, geometry, ratio = self._view, self._geometry, painter.device()
-        ratio = ratio.devicePixelRatioF()
-        offset = view.offset()
+        view, geometry, offset = self._view, self._geometry, self._view.offset()
+        ratio = painter.device().devicePixelRatioF()
         area = exposed.translated(offset)
         block = geometry.block((area.x(), area.y(), area.width(), area.height()))
         rows = geometry.rows_of(block)

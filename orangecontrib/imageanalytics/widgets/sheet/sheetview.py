@@ -148,7 +148,6 @@ class SheetView(EventsMixin, PlacesMixin, LookMixin, QAbstractItemView):
         self.horizontalScrollBar().setValue(0)
         self.verticalScrollBar().setValue(0)
         self._remember_place()
-        self.loading.start()
         self.current_changed.emit(self.currentIndex())
 
     def _ensure_current(self) -> None:

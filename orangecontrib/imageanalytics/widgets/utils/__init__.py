@@ -1,1 +1,1 @@
-"""Parts that several widgets share: thumbnails, their view and the preview."""
+"""Small helpers that several widgets share."""

@@ -6,16 +6,7 @@ import sys
 from AnyQt.QtCore import QDir, QProcess, QUrl
 from AnyQt.QtGui import QDesktopServices
 
-from orangecontrib.imageanalytics.images.sources import (
-    is_data,
-    is_remote,
-    split_page,
-)
-
-
-def is_file(source: str) -> bool:
-    """Whether a source is the path of a file, rather than a URL."""
-    return not (is_remote(source) or is_data(source))
+from orangecontrib.imageanalytics.images.sources import is_file, split_page
 
 
 def open_image(source: str) -> bool:
