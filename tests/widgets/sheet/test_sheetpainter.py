@@ -48,6 +48,13 @@ def grid():
     view.model().loader.close()
 
 
+@pytest.fixture
+def small():
+    view = make_view(GridGeometry(), GroupSelection, 1_000)
+    yield view
+    view.model().loader.close()
+
+
 def put(view, row, image):
     """Have an image shown as if it had been loaded."""
     shown = to_qimage(image)
@@ -257,21 +264,19 @@ def test_small_cells_are_painted_together(monkeypatch):
     view.model().loader.close()
 
 
-def test_selected_small_images_differ_from_those_of_a_like_color():
-    view = make_view(GridGeometry(), GroupSelection, 1_000)
-    assert min(view.sheet_geometry.steps) > MIN_FRAMED
+def test_selected_small_images_differ_from_those_of_a_like_color(small):
+    assert min(small.sheet_geometry.steps) > MIN_FRAMED
     for row in (17, 18):
-        put(view, row, plain(GREEN))
-    highlight = view.palette().highlight().color().getRgb()[:3]
-    view.set_colors(np.array([highlight] * 1_000, dtype=np.uint8))
-    view.select_rows([17])
-    assert color_at(view, cell(view, 18).center()) == GREEN
+        put(small, row, plain(GREEN))
+    highlight = small.palette().highlight().color().getRgb()[:3]
+    small.set_colors(np.array([highlight] * 1_000, dtype=np.uint8))
+    small.select_rows([17])
+    assert color_at(small, cell(small, 18).center()) == GREEN
     mixed = np.add(GREEN, highlight) / 2
-    seen = color_at(view, cell(view, 17).center())
+    seen = color_at(small, cell(small, 17).center())
     np.testing.assert_allclose(seen, mixed, atol=1)
-    view.set_colors(None)
-    assert color_at(view, cell(view, 17).center()) == GREEN
-    view.model().loader.close()
+    small.set_colors(None)
+    assert color_at(small, cell(small, 17).center()) == GREEN
 
 
 def test_a_part_of_a_mosaic_looks_like_the_whole():
