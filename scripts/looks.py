@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
 from AnyQt.QtGui import QStandardItemModel
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import (
@@ -146,6 +147,9 @@ class Looks:
         if self.mode == "long":  # what has come meanwhile
             self._translate(window)
         QTest.qWait(SETTLE_MS)
+        # What has become visible is loaded from now on only.
+        if not QTest.qWaitFor(is_ready, WAIT_MS):
+            raise TimeoutError(name)
         folder = os.path.join(self.out, self.mode)
         os.makedirs(folder, exist_ok=True)
         window.grab().save(os.path.join(folder, f"{name}.png"))
@@ -156,6 +160,7 @@ class Looks:
         """Take Import Images."""
         from Orange.widgets.utils.filedialogs import RecentPath  # noqa: TID251
 
+        from orangecontrib.imageanalytics.import_images.watch import Changes
         from orangecontrib.imageanalytics.widgets.owimageimport import OWImportImages
 
         if not self.wanted("import"):
@@ -168,6 +173,15 @@ class Looks:
             self.shoot(widget, f"import-{name}", lambda: widget.task is None)
             discard(widget)
 
+        def shoot_watch():
+            path = [RecentPath.create(self.folder, [])]
+            settings = {"recent_paths": path, "n_folders": 1, "watch": "show"}
+            widget = made(OWImportImages, settings)
+            QTest.qWaitFor(lambda: widget.task is None, WAIT_MS)
+            widget._show_changes(Changes(widget._listing, {}, 12, 3, 1))
+            self.shoot(widget, "import-watch")
+            discard(widget)
+
         one = os.path.join(self.folder, sorted(os.listdir(self.folder))[0])
         shoot("empty")
         shoot("data", self.folder)
@@ -176,6 +190,7 @@ class Looks:
         shoot("pattern-error", one, category_from="name", name_pattern="{classs}_*")
         shoot("no-images", empty)
         shoot("error", os.path.join(empty, "photos that were moved"))
+        shoot_watch()
 
     def take_image_embedding(self):
         """Take Image Embedding."""
@@ -190,6 +205,8 @@ class Looks:
             widget = made(OWImageEmbedding, {"embedder": "squeezenet"} | settings)
             widget.set_images(data)
             self.shoot(widget, f"embedding-{name}", lambda: widget.task is None)
+            if name == "download":
+                self._take_questions(widget)
             discard(widget)
 
         shoot("empty", None)
@@ -198,6 +215,20 @@ class Looks:
         shoot("skipped", self._states(self.images)["lost"])
         shoot("download", self.images, embedder="vgg16")
         shoot("error", self.images, embedder="timm:not_a_network")
+
+    def _take_questions(self, widget):
+        from orangecontrib.imageanalytics.errors import TrustNeededError
+
+        consent = widget.consent
+        QTest.qWaitFor(lambda: widget.network.facts is not None, WAIT_MS)
+        consent.ask_to_download(widget.network.facts)
+        self.shoot(consent._question, "embedding-download-question")
+        consent.close()
+        file = "/home/ana/Networks from the lab/mushrooms-2024.pt2"
+        needed = TrustNeededError(file, "", 48_300_000, 1.7e9)
+        consent.ask_to_trust(needed, by_workflow=True)
+        self.shoot(consent._question, "embedding-trust-question")
+        consent.close()
 
     def take_image_viewer(self):
         """Take Image Viewer, with the windows that it opens."""
@@ -218,6 +249,21 @@ class Looks:
         widget.view.select_rows([1, 3, 4])
         self.shoot(widget, "viewer-groups", is_loaded(widget))
         self._take_preview(widget, "viewer")
+        discard(widget)
+        self._take_many_labels(made(OWImageViewer, {}))
+
+    def _take_many_labels(self, widget):
+        domain = self.images.domain
+        widget.set_data(self.images)
+        widget.labels_combo.choose([*domain.metas[:1], domain["width"], domain["size"]])
+        widget.labels_combo.changed.emit()
+        widget.group_attr, widget.color_attr = domain.class_var, domain["width"]
+        widget.collapsed_groups = {domain.class_var.values[0]}
+        widget._show_in_order()
+        self.shoot(widget, "viewer-collapsed", is_loaded(widget))
+        widget.view.select_rows(range(4))
+        widget.compare.open()
+        self.shoot(widget.compare, "viewer-compare-four", lambda: widget.compare.idle)
         discard(widget)
 
     def _take_preview(self, widget, name: str):
@@ -240,7 +286,9 @@ class Looks:
 
         if not self.wanted("grid"):
             return
-        states = self._states(self.vectors) | {"no-vectors": self.images}
+        many = self.vectors[np.resize(np.arange(len(self.vectors)), 1000)]
+        states = self._states(self.vectors)
+        states |= {"no-vectors": self.images, "small": many}
         for name, data in states.items():
             widget = made(OWImageGrid, {})
             widget.set_data(data)
@@ -251,7 +299,7 @@ class Looks:
 
             widget.show()
             QTest.qWaitFor(ready, WAIT_MS)
-            if name == "data":
+            if name in ("data", "small"):
                 widget.view.select_rows([3, 4, 30])
             self.shoot(widget, f"grid-{name}", ready)
             discard(widget)
@@ -273,6 +321,9 @@ class Looks:
             widget.set_data(data)
             widget.handleNewSignals()
             self.shoot(widget, f"map-{name}", is_loaded(widget))
+            if name == "data":
+                widget.graph.view_box.scaleBy((0.3, 0.3))
+                self.shoot(widget, "map-zoomed", is_loaded(widget))
             discard(widget)
 
     def take_save_images(self, folder: str):

@@ -5,6 +5,7 @@ import pytest
 from AnyQt.QtCore import QSize, Qt
 from AnyQt.QtGui import QColor
 from AnyQt.QtTest import QSignalSpy, QTest
+from AnyQt.QtWidgets import QStyleOptionViewItem
 from Orange.data import ContinuousVariable, DiscreteVariable, TimeVariable
 
 from orangecontrib.imageanalytics.widgets.sheet.coloring import MISSING, Coloring
@@ -47,6 +48,26 @@ def test_selected_rows(legend):
     assert legend.rows() == [("ants", "3 of 3"), ("bees", "2 of 2")]
     legend.set_coloring(coloring)
     assert legend.rows() == [("ants", "3"), ("bees", "2")]
+
+
+def test_short_names_remain_whole_beside_counts_of_selected_rows(legend):
+    variable = DiscreteVariable("kind", values=["longsleeve"])
+    legend.set_coloring(Coloring(variable, np.zeros(120)))
+    legend.set_selected(np.arange(120) < 10)
+    legend.resize(legend.sizeHint())
+    assert legend.rows() == [("longsleeve", "10 of 120")]
+    index = legend._values.model().index(0, 0)
+    wanted = legend._values.itemDelegate().sizeHint(option_of(legend._values), index)
+    assert wanted.width() <= legend._values.viewport().width()
+
+
+def option_of(view):
+    option = QStyleOptionViewItem()
+    option.initFrom(view)
+    option.font, option.fontMetrics = view.font(), view.fontMetrics()
+    option.decorationSize = view.iconSize()
+    option.widget = view
+    return option
 
 
 def test_nothing_to_explain(legend):

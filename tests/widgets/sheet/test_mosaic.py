@@ -73,6 +73,17 @@ def test_frames():
     assert (large[2:-2, 2:10] == RED).all()
 
 
+def test_tints():
+    tints = np.array([[BLUE, 0]], dtype=np.uint32)
+    pixels = mosaic_of([[0, 0]], 8, r0=tile_of(halves()))(tints=tints)
+    assert (pixels[:, :4] == 0xFF7F007F).all()
+    assert (pixels[:, 8:12] == RED).all()
+    # What is not loaded yet stays translucent.
+    coming = mosaic_of([[1, 1]], 8)(tints=tints)
+    assert (coming[:, :8] == COMING & 0xFF000000 | 0x4040BF).all()
+    assert (coming[:, 8:] == COMING).all()
+
+
 def test_pale():
     alpha = np.array([[51, 255]], dtype=np.uint8)
     pixels = mosaic_of([[0, 0]], 4, r0=tile_of(halves()))(alpha=alpha)

@@ -7,7 +7,7 @@ from PIL import Image
 from orangecontrib.imageanalytics.widgets.sheet import sheetpainter
 from orangecontrib.imageanalytics.widgets.sheet.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
-from orangecontrib.imageanalytics.widgets.sheet.mosaic import tile_of
+from orangecontrib.imageanalytics.widgets.sheet.mosaic import MIN_FRAMED, tile_of
 from orangecontrib.imageanalytics.widgets.sheet.selection import (
     ExtendedSelection,
     GroupSelection,
@@ -44,6 +44,13 @@ def flow():
 @pytest.fixture
 def grid():
     view = make_view(GridGeometry(), GroupSelection, 4)
+    yield view
+    view.model().loader.close()
+
+
+@pytest.fixture
+def small():
+    view = make_view(GridGeometry(), GroupSelection, 1_000)
     yield view
     view.model().loader.close()
 
@@ -255,6 +262,21 @@ def test_small_cells_are_painted_together(monkeypatch):
     view.set_message("Please wait")
     assert color_at(view, cell(view, 19).center()) != BLUE
     view.model().loader.close()
+
+
+def test_selected_small_images_differ_from_those_of_a_like_color(small):
+    assert min(small.sheet_geometry.steps) > MIN_FRAMED
+    for row in (17, 18):
+        put(small, row, plain(GREEN))
+    highlight = small.palette().highlight().color().getRgb()[:3]
+    small.set_colors(np.array([highlight] * 1_000, dtype=np.uint8))
+    small.select_rows([17])
+    assert color_at(small, cell(small, 18).center()) == GREEN
+    mixed = np.add(GREEN, highlight) / 2
+    seen = color_at(small, cell(small, 17).center())
+    np.testing.assert_allclose(seen, mixed, atol=1)
+    small.set_colors(None)
+    assert color_at(small, cell(small, 17).center()) == GREEN
 
 
 def test_a_part_of_a_mosaic_looks_like_the_whole():

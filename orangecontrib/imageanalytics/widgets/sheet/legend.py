@@ -23,7 +23,7 @@ IndexRole = DETAILS + 1
 #: In lines of text: how high the gradient is, how many values are always in sight,
 #: and how many are before the list scrolls.
 GRADIENT_LINES, MIN_LINES, MAX_LINES = 6, 4, 24
-WIDTH = 24  # in letters
+WIDTH = 30  # in letters: a short name and how many of its images are selected
 MISSING_NAME = "(missing)"
 
 

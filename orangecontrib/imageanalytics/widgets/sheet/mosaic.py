@@ -17,6 +17,7 @@ MAX_EDGE = 24
 MIN_FRAMED = 6
 OPAQUE = np.uint32(0xFF000000)
 RGB = np.uint32(0x00FFFFFF)
+HALF = np.uint32(0x007F7F7F)
 # Grey that is seen on light and on dark ground: to be loaded, and not to be loaded.
 COMING, BROKEN = 0x20808080, 0x80808080
 
@@ -93,6 +94,7 @@ class Mosaic:
         y_edges: np.ndarray,
         frames: np.ndarray,
         alpha: np.ndarray,
+        tints: np.ndarray | None = None,
     ) -> np.ndarray:
         """
         Lay tiles side by side.
@@ -107,6 +109,8 @@ class Mosaic:
             Colours of the frames of cells; 0 for none.
         alpha : numpy.ndarray of uint8, shape (lines, columns)
             How opaque the cells are.
+        tints : numpy.ndarray of uint32, shape (lines, columns), optional
+            Colours that are mixed half and half with those of cells; 0 for none.
 
         Returns
         -------
@@ -123,6 +127,8 @@ class Mosaic:
         places = lines[down.numbers]
         places += (down.within(edge) * edge)[:, None]
         pixels = self._tiles.ravel().take(places)
+        if tints is not None and tints.any():
+            self._add_tints(pixels, tints[:, across.numbers][down.numbers])
         if frames.any():
             self._add_frames(pixels, frames[:, across.numbers], across, down)
         if (alpha < 255).any():
@@ -142,6 +148,12 @@ class Mosaic:
     def _level(cell: int) -> int:
         enough = [level for level, edge in enumerate(LEVELS) if edge >= cell]
         return enough[-1] if enough else 0
+
+    @staticmethod
+    def _add_tints(pixels, colors) -> None:
+        """Mix colours into pixels, which keep their opacity."""
+        halves = (pixels >> np.uint32(1) & HALF) + (colors >> np.uint32(1) & HALF)
+        np.copyto(pixels, pixels & OPAQUE | halves, where=colors > 0)
 
     @staticmethod
     def _add_frames(pixels, colors, across, down) -> None:

@@ -192,12 +192,15 @@ class SheetPainter:
         x_edges, y_edges = geometry.edges()
         x_edges = x_edges[columns.start : columns.stop + 1] - offset.x()
         y_edges = y_edges[lines.start : lines.stop + 1] - offset.y()
+        frames, marks = self._frames(rows), self._marks(rows)
         pixels = view.loading.mosaic.pixels(
             rows,
             np.rint(x_edges * ratio).astype(int),
             np.rint(y_edges * ratio).astype(int),
-            self._frames(rows),
+            np.where(marks > 0, marks, frames),
             np.where(self._pale(rows), round(255 * DIMMED), 255).astype(np.uint8),
+            # Among colored frames, another frame does not stand out.
+            marks if self._look.colors is not None else None,
         )
         height, width = pixels.shape
         image = QImage(
@@ -214,12 +217,17 @@ class SheetPainter:
         there = rows >= 0
         if self._look.colors is not None:
             frames[there] = packed(self._look.colors[rows[there]])
-        colors = self._view.selection.colors()[1:]
-        rgb = packed([color.getRgb()[:3] for color in colors])
-        marks = np.zeros(rows.shape, dtype=int)
-        marks[there] = self._view.selection.marks(rows[there])
-        frames[marks > 0] = rgb[marks[marks > 0] - 1]
         return frames
+
+    def _marks(self, rows: np.ndarray) -> np.ndarray:
+        """Colours of the selection; 0 for cells that are not selected."""
+        there, selection = rows >= 0, self._view.selection
+        colors = [color.getRgb()[:3] for color in selection.colors()[1:]]
+        marks = np.zeros(rows.shape, dtype=np.uint32)
+        marks[there] = np.append(np.uint32(0), packed(colors))[
+            selection.marks(rows[there])
+        ]
+        return marks
 
     def _paint_current_tile(self, painter: QPainter) -> None:
         current = self._view.currentIndex()
