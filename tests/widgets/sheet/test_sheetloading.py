@@ -204,11 +204,14 @@ def test_small_images_that_may_have_changed_are_loaded_again(make_view, renders,
     until(lambda: len(renders) == 2 * COUNT and has_settled(view))
 
 
-def test_small_images_that_were_loaded_are_painted_at_once(
-    make_view, until, monkeypatch
-):
+def test_zooming_out_paints_what_was_loaded(make_view, renders, until, monkeypatch):
     view = make_view(thumbnails.CACHE_BYTES)
     until(lambda: view.loading.mosaic.known.all() and has_settled(view))
+    enlarge(view, 4)
+    view.model().set_images([str(row) for row in range(COUNT)])
+    until(lambda: len(current_rows(view)) == COUNT and has_settled(view))
+    assert not view.loading.mosaic.known.any()
+    renders.clear()
     known = []
     paint = SheetPainter.paint
 
@@ -217,5 +220,6 @@ def test_small_images_that_were_loaded_are_painted_at_once(
         paint(self, painter, exposed)
 
     monkeypatch.setattr(SheetPainter, "paint", noting_paint)
-    view.model().set_images([str(row) for row in range(COUNT)])
+    view.resize(200, 200)
     until(lambda: known and known[-1])
+    assert not renders
