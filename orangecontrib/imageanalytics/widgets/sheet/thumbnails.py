@@ -248,7 +248,7 @@ class ThumbnailCache:
         return len(self._entries)
 
     def capacity(self, box: tuple[int, int]) -> int:
-        """Number of thumbnails that fill a box, of which there is always room for 1."""
+        """How many thumbnails fit that are as large as a box; at least 1."""
         width, height = box
         return max(1, self._max_bytes // (ENTRY_BYTES + 4 * width * height))
 
