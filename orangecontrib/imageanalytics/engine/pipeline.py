@@ -139,9 +139,7 @@ class Pipeline:
                 remote.setdefault(url, []).append(index)
         arriving = self._arriving(remote) if remote else iter(())
         local = self._local(indices)
-        while batch := list(
-            itertools.islice(local, min(size, -(-left // n_threads)))
-        ):
+        while batch := list(itertools.islice(local, min(size, -(-left // n_threads)))):
             left -= len(batch)
             yield batch
         most_bytes = FETCHED_BYTES // (2 * n_threads)

@@ -42,6 +42,11 @@ from orangecontrib.imageanalytics.images.members import (
     member_data,
     split_member,
 )
+from orangecontrib.imageanalytics.images.sources import (
+    is_remote,
+    is_url,
+    read_local,
+)
 from orangecontrib.imageanalytics.images.stores import is_store, read
 
 log = logging.getLogger(__name__)
@@ -212,6 +217,8 @@ class Fetcher:
         finished.put((ticket, result))
 
     def _download(self, url: str, deadline: float) -> bytes:
+        if not is_remote(url) and is_url(url):
+            return read_local(url, self._max_bytes)  # from a copy made meanwhile
         found = split_member(url)
         if found is not None:
             return self._member(*found, deadline)

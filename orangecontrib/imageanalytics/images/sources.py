@@ -2,9 +2,8 @@
 
 A source is the path of a file, an http, https, ftp or data URL, or an address in a
 store such as ``s3://`` (see `stores`). The addresses of local files (``file:``) become
-paths as soon as they are resolved. ``#member=NAME&bytes=START-END`` at the end stands for
-a file in a tar file (see `members`), and ``#page=3`` for a page, plane or channel of the
-file.
+paths as soon as they are resolved. ``#member=NAME&bytes=START-END`` at the end stands
+for a file in a tar file (see `members`), and ``#page=3`` for a page, plane or channel.
 """
 
 import base64
