@@ -93,7 +93,11 @@ def test_names(shard, name, format):
 
 def test_only_files():
     link, hard, folder = (tarfile.TarInfo(name) for name in ("l.jpg", "h.jpg", "d.jpg"))
-    link.type, hard.type, folder.type = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
+    link.type, hard.type, folder.type = (
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        tarfile.DIRTYPE,
+    )
     link.linkname = hard.linkname = "/etc/passwd"
     sparse = tarfile.TarInfo("s.jpg")
     sparse.type = tarfile.GNUTYPE_SPARSE

@@ -168,9 +168,7 @@ def _filesystem(address: str):
         found = _filesystems.get(key)
         if found is None:
             options = _defaults(kind, fsspec.config.conf) | options
-            found = kind(
-                **options, use_listings_cache=False, skip_instance_cache=True
-            )
+            found = kind(**options, use_listings_cache=False, skip_instance_cache=True)
             _filesystems[key] = found
     return found, kind._strip_protocol(address)
 
