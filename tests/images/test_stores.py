@@ -119,7 +119,9 @@ def test_every_store_is_known_to_fsspec():
     assert set(stores.PACKAGES) - {"abfss", "tos"} <= set(known_implementations)
 
 
-@pytest.mark.parametrize("key", ["in/a b.jpg", "č#%20?&=+.jpg", "a[1]*.jpg", "x//y.jpg"])
+@pytest.mark.parametrize(
+    "key", ["in/a b.jpg", "č#%20?&=+.jpg", "a[1]*.jpg", "x//y.jpg"]
+)
 def test_read(s3_server, key):
     address = s3_server.put(key, b"content")
     assert read(address, MEGABYTE) == b"content"
@@ -305,7 +307,9 @@ def test_one_filesystem_for_all_threads(s3_server):
 
 
 def test_own_configuration_of_fsspec(s3_server, monkeypatch):
-    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 7}})
+    monkeypatch.setitem(
+        fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 7}}
+    )
     filesystem, _ = stores.filesystem("s3://photos/a")
     assert filesystem.config_kwargs == {"read_timeout": 7}
 
@@ -375,7 +379,7 @@ def test_embedding(s3_server, tmp_path, embedder, monkeypatch):
     image.attributes.update(type="image", origin="s3://photos/in")
     metas = np.array(values, dtype=object)[:, None]
     table = Table.from_numpy(Domain([], metas=[image]), np.empty((7, 0)), metas=metas)
-    embedded, skipped, n_skipped = embedder(table, col="image")
+    embedded, _, n_skipped = embedder(table, col="image")
     assert (len(embedded), n_skipped) == (5, 2)
     assert embedder.failures["s3://photos/in/missing.jpg"] == "file not found"
     assert "busy" in embedder.failures["s3://photos/in/busy.jpg"]

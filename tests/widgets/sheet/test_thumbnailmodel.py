@@ -75,6 +75,9 @@ def test_match(model, start, typed, found):
 def test_shown_source():
     assert shown_source("/a/b.png") == "/a/b.png"
     assert shown_source("data:image/png;base64,AAAA") == "data:image/png;base64,…"
+    member = "s3://b/x.tar#member=in/a%20b.jpg&bytes=0-99"
+    assert shown_source(member) == "s3://b/x.tar: in/a b.jpg"
+    assert shown_source(member + "#page=2") == "s3://b/x.tar: in/a b.jpg#page=2"
 
 
 def test_shortened():
