@@ -176,9 +176,11 @@ def test_in_a_store(s3_server):
     with Fetcher() as fetcher:
         assert fetcher.fetch(sources[4]) == jpeg(2)
         assert len(s3_server.requests) == 1
-        s3_server.put("in/a.tar", make_shard([("other.jpg", jpeg(1))]))
-        with pytest.raises(ImageError, match="has changed"):
-            fetcher.fetch(sources[0])
+        for content in (make_shard([("other.jpg", jpeg(1))]), b"short", b""):
+            s3_server.put("in/a.tar", content)
+            for source in sources:
+                with pytest.raises(ImageError, match="has changed"):
+                    fetcher.fetch(source)
 
 
 def test_copy_of_a_shard_in_a_store(s3_server, tmp_path):
