@@ -37,6 +37,11 @@ class QueuedImage:
     cached: bool = False
     precision: str = ""
     reason: str | None = None
+    transient: bool = False
+
+    def fail(self, error: ImageError) -> None:
+        """Note why it has no vector."""
+        self.reason, self.transient = str(error), error.transient
 
 
 class BatchEmbedder:
@@ -148,7 +153,7 @@ class _NotingFailure:
 
     def __exit__(self, _kind, error, _traceback):
         if isinstance(error, ImageError):
-            self._image.reason = str(error)
+            self._image.fail(error)
         elif isinstance(error, MemoryError):
             self._image.reason = "too large for this computer's memory"
         else:

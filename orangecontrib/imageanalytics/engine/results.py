@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,12 +35,15 @@ class Embedded:
     failures : dict of str to str
         For each source without a vector, the reason.
     statistics : Statistics
+    transient : set of str
+        Those of `failures` that another attempt might not have.
     """
 
     vectors: np.ndarray
     rows: np.ndarray
     failures: dict[str, str]
     statistics: Statistics
+    transient: set[str] = field(default_factory=set)
 
     def per_source(self) -> list[np.ndarray | None]:
         """The vector of each source, shape (n_features,), or None."""
@@ -85,6 +88,7 @@ class Collector:
         del numbers[None]
         self.sources: list[str] = list(numbers)
         self._failures = failures
+        self._transient: set[str] = set()
         self._states = np.zeros(len(self), np.uint8)
         self._vectors = np.empty((len(self), 0), np.float32)
         self._n_done = 0
@@ -112,9 +116,12 @@ class Collector:
         self._vectors[number] = vector
         self._settle(number, _CACHED if cached else _COMPUTED)
 
-    def fail(self, number: int, reason: str) -> None:
-        """Set the reason why an image has no vector."""
-        self._failures[self.sources[number]] = reason
+    def fail(self, number: int, reason: str, transient: bool = False) -> None:
+        """Set the reason why an image has no vector, and whether it may pass."""
+        source = self.sources[number]
+        self._failures[source] = reason
+        if transient:
+            self._transient.add(source)
         self._settle(number, _FAILED)
 
     def share(self, number: int, other: int) -> bool:
@@ -127,7 +134,8 @@ class Collector:
         """
         state = self._states[other]
         if state == _FAILED:
-            self.fail(number, self._failures[self.sources[other]])
+            first = self.sources[other]
+            self.fail(number, self._failures[first], first in self._transient)
         else:
             self.take(number, self._vectors[other], cached=state == _CACHED)
         return state != _FAILED
@@ -156,4 +164,6 @@ class Collector:
             seconds=seconds,
             device=device,
         )
-        return Embedded(self._vectors, rows, self._failures, statistics)
+        return Embedded(
+            self._vectors, rows, self._failures, statistics, self._transient
+        )

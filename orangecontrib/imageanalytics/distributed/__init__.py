@@ -1,0 +1,1 @@
+"""Millions of images, embedded by several processes or computers."""
