@@ -3,19 +3,23 @@
 from orangecontrib.imageanalytics.vector_files.description import (
     KEY,
     ORIGIN,
+    ROWS_PER_GROUP,
     class_names,
     describe,
     description_of,
     spec_of,
     vector_schema,
 )
+from orangecontrib.imageanalytics.vector_files.reading import read_dataset
 
 __all__ = [
     "KEY",
     "ORIGIN",
+    "ROWS_PER_GROUP",
     "class_names",
     "describe",
     "description_of",
+    "read_dataset",
     "spec_of",
     "vector_schema",
 ]
