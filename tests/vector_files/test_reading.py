@@ -593,7 +593,7 @@ def test_what_is_known_from_footers(folder):
     assert (dataset.n_rows, dataset.n_failed, dataset.n_files) == (30, 2, 3)
     assert dataset.n_features == N_FEATURES
     assert dataset.spec == SPEC.portable()
-    assert dataset.has_categories
+    assert dataset.count_categories() == 2
 
 
 def test_the_memory_is_estimated_well(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.embedding_columns import EmbedImages
@@ -27,6 +27,7 @@ from orangecontrib.imageanalytics.vector_files.files import (
     require_pyarrow,
 )
 from orangecontrib.imageanalytics.vector_files.in_threads import in_threads
+from orangecontrib.imageanalytics.vector_files.origins import find_origin
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 VECTOR, ERROR = "vector", "error"
 # Reading from a disk takes the processor's time, from a server mostly patience.
 THREADS_LOCAL, THREADS_REMOTE = 4, 16
+#: Row groups in which categories are counted before they are loaded
+MOST_GROUPS_COUNTED = 200
 # Bytes of a Python object of text, besides its letters, and of a number.
 _TEXT_BYTES, _NUMBER_BYTES = 49, 24
 
@@ -225,22 +228,31 @@ class VectorDataset:
         """As above."""
         return len(self.parts)
 
-    @property
+    @cached_property
     def n_rows(self) -> int:
         """As above."""
         return int(sum(part.rows.sum() for part in self.parts))
 
-    @property
+    @cached_property
     def n_failed(self) -> int | None:
         """As above."""
         if any((part.errors < 0).any() for part in self.parts):
             return None
         return int(sum(part.errors.sum() for part in self.parts))
 
-    @property
-    def has_categories(self) -> bool:
-        """Whether there is a column of categories; it may be empty."""
-        return CATEGORY in self.schema.names
+    def count_categories(self) -> int | None:
+        """Number of categories; None if that would take long to find out."""
+        import pyarrow.compute as pc
+
+        groups = list(self.groups())
+        if len(groups) > MOST_GROUPS_COUNTED or is_url(self.path):
+            return None
+        names: set = set()
+        if CATEGORY in self.schema.names:
+            for group in groups:
+                table = self.fragment(group).to_table(columns=[CATEGORY])
+                names.update(pc.unique(table[CATEGORY]).to_pylist())
+        return len(names - {None})
 
     @property
     def compute(self) -> EmbedImages | None:
@@ -250,6 +262,23 @@ class VectorDataset:
     def origins(self) -> set[str]:
         """The folders or addresses to which paths are relative; "" for none."""
         return {origin_of(schema) for schema in self._schemas}
+
+    def find_images(self) -> str:
+        """The folder or address of the images, as far as it is one for all of them.
+
+        A local folder is looked for near the dataset if it was moved. Empty if the
+        paths are complete.
+        """
+        origins = self.origins()
+        if len(origins) > 1:
+            return ""
+        (origin,) = origins
+        if is_url(self.path):
+            return origin
+        is_folder = os.path.isdir(self.path)
+        return find_origin(
+            origin, self.path if is_folder else os.path.dirname(self.path)
+        )
 
     def groups(self) -> Iterator[Group]:
         """All groups of rows, in their order."""
@@ -275,13 +304,17 @@ class VectorDataset:
         n_rows : int
         with_vectors : bool
         """
-        n_others = len(self.schema.names) - (VECTOR in self.schema.names)
-        text = sum(part.text_bytes for part in self.parts) / max(self.n_rows, 1)
-        # Of the path, a second column has the name of the file.
-        row = 8 + n_others * (8 + _NUMBER_BYTES) + 2 * (_TEXT_BYTES + text)
+        row = self._bytes_of_others
         if with_vectors:
             row += 8 * self.n_features  # the numbers are float64
         return round(n_rows * row)
+
+    @cached_property
+    def _bytes_of_others(self) -> float:
+        n_columns = len(self.schema.names) - (VECTOR in self.schema.names)
+        text = sum(part.text_bytes for part in self.parts) / max(self.n_rows, 1)
+        # Of the path, a second column has the name of the file.
+        return 8 + n_columns * (8 + _NUMBER_BYTES) + 2 * (_TEXT_BYTES + text)
 
 
 def origin_of(schema: pa.Schema) -> str:

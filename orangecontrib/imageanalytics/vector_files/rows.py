@@ -37,9 +37,8 @@ from orangecontrib.imageanalytics.vector_files.dataset import (
     VectorDataset,
     origin_of,
 )
-from orangecontrib.imageanalytics.vector_files.files import is_url, unreadable
+from orangecontrib.imageanalytics.vector_files.files import unreadable
 from orangecontrib.imageanalytics.vector_files.in_threads import in_threads
-from orangecontrib.imageanalytics.vector_files.origins import find_origin
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -290,23 +289,13 @@ class RowReader:
 
     def _mark(self, column: ImageColumn) -> None:
         """Say where the images are, and with which intensities they were seen."""
-        if origin := self._find_origin():
+        given = self._images
+        origin = self._dataset.find_images() if given is None else os.fspath(given)
+        if origin:
             column.attributes["origin"] = origin
         spec = self._dataset.spec
         if spec is not None and spec.intensity != AUTOMATIC:
             column.attributes[ATTRIBUTE] = intensity_text(spec.intensity)
-
-    def _find_origin(self) -> str:
-        if self._images is not None:
-            return os.fspath(self._images)
-        if self._whole_paths:
-            return ""
-        (origin,) = self._dataset.origins()
-        path = self._dataset.path
-        if is_url(path):
-            return origin
-        folder = path if os.path.isdir(path) else os.path.dirname(path)
-        return find_origin(origin, folder)
 
     def _make_table(self, columns: list[Column], X, n_rows: int) -> Table:
         category, metas = None, []
