@@ -1,5 +1,6 @@
 """Parquet files of vectors, which describe how their vectors were computed."""
 
+from orangecontrib.imageanalytics.vector_files.dataset import VectorDataset
 from orangecontrib.imageanalytics.vector_files.description import (
     KEY,
     ORIGIN,
@@ -16,6 +17,7 @@ __all__ = [
     "KEY",
     "ORIGIN",
     "ROWS_PER_GROUP",
+    "VectorDataset",
     "class_names",
     "describe",
     "description_of",
