@@ -249,8 +249,8 @@ class Looks:
         shoot("lost", os.path.join(saved, "more.parquet"))
         shoot("not-loaded", file, auto_load=False)
         with (
-            mock.patch.object(loading_task, "free_memory", lambda: 10**6),
-            mock.patch(f"{OWLoadVectors.__module__}.free_memory", lambda: 10**6),
+            mock.patch.object(loading_task, "free_memory", lambda: 10**5),
+            mock.patch(f"{OWLoadVectors.__module__}.free_memory", lambda: 10**5),
         ):
             shoot("no-room", file)
         with open(os.path.join(saved, "part-3.parquet"), "wb") as broken:

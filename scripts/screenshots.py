@@ -208,7 +208,7 @@ def take_load_vectors(data):
         widget = OWLoadVectors.__new__(OWLoadVectors, stored_settings=settings)
         widget.__init__()
         assert QTest.qWaitFor(lambda: widget.task is None, 60_000)
-        widget._images_label.setText("/home/ana/photos")
+        widget.contents.show_images_folder("/home/ana/photos")
         take(widget, "load-vectors")
         widget.onDeleteWidget()
 

@@ -391,6 +391,14 @@ def test_vectors_as_other_programs_write_them(tmp_path, kind):
     np.testing.assert_array_equal(read_dataset(tmp_path).X, vectors)
 
 
+def test_numbers_that_are_none(tmp_path):
+    """What Image Embedding passes on is passed on."""
+    vectors = [[1.0, np.inf], [np.nan, None]]
+    pq.write_table(pa.table({"vector": vectors}), tmp_path / "a.parquet")
+    X = read_dataset(tmp_path).X
+    assert X[0, 1] == np.inf and np.isnan(X[1]).all()
+
+
 def test_a_category_that_is_missing(tmp_path):
     write_part(tmp_path / "a.parquet", categories=("cat", None))
     table = read_dataset(tmp_path)

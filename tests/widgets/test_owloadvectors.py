@@ -67,15 +67,12 @@ class TestOWLoadVectors(WidgetTest):
         return [int(path[2:-4]) for path in self.output().get_column("image")]
 
     def contents(self):
-        form = self.widget.contents_form
-        rows = (
-            (form.itemAt(row, form.LabelRole), form.itemAt(row, form.FieldRole))
-            for row in range(form.rowCount())
-        )
+        form = self.widget.contents.form
         return {
-            label.widget().text(): field.widget().text()
-            for label, field in rows
-            if field.widget() is not None
+            form.itemAt(row, form.LabelRole).widget().text(): (
+                form.itemAt(row, form.FieldRole).widget().text()
+            )
+            for row in range(form.rowCount())
         }
 
     def status(self):
@@ -371,7 +368,8 @@ class TestOWLoadVectors(WidgetTest):
         assert widget.Warning.images_missing.is_shown()
         elsewhere = str(self.tmp / "elsewhere")
         with patch.object(QFileDialog, "getExistingDirectory", lambda *_: elsewhere):
-            widget.choose_images()
+            widget.contents.change_button.click()
+        assert widget.contents.images_field.text() == elsewhere
         assert self.output().domain["image"].attributes["origin"] == elsewhere
         assert not widget.Warning.active
         packed = widget.settingsHandler.pack_data(widget)

@@ -311,14 +311,16 @@ class RowReader:
         for index, (_, values) in enumerate(metas):
             M[:, index] = values
         domain = Domain([], category, _with_unique_names(metas))
-        if X is None:
-            return Table.from_numpy(domain, np.empty((n_rows, 0)), y, M)
-        dataset = self._dataset
-        variables = vector_variables(
-            domain, X.shape[1], dataset.compute, dataset.class_names
-        )
-        domain = Domain(variables, category, domain.metas)
-        return Table.from_numpy(domain, X[:n_rows], y, M)
+        table = Table.from_numpy(domain, np.empty((n_rows, 0)), y, M)
+        if X is not None:
+            dataset = self._dataset
+            variables = vector_variables(
+                domain, X.shape[1], dataset.compute, dataset.class_names
+            )
+            with table.unlocked_reference():
+                table.X = X[:n_rows]
+            table.domain = Domain(variables, category, domain.metas)
+        return table
 
 
 def _with_unique_names(metas) -> list:

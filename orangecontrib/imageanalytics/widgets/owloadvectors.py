@@ -4,7 +4,7 @@ import logging
 import os
 
 from AnyQt.QtCore import QTimer, QUrl
-from AnyQt.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton
+from AnyQt.QtWidgets import QFileDialog
 from Orange.data import Table
 from Orange.widgets import gui
 from Orange.widgets.settings import Setting
@@ -17,7 +17,6 @@ from orangewidget.workflow.drophandler import SingleFileDropHandler
 
 from orangecontrib.imageanalytics.errors import DatasetError, ImageAnalyticsError
 from orangecontrib.imageanalytics.vector_files.reading import free_memory
-from orangecontrib.imageanalytics.widgets.folders.folder_choice import short_name
 from orangecontrib.imageanalytics.widgets.folders.folders_widget import OWFoldersBase
 from orangecontrib.imageanalytics.widgets.folders.reading_status import ReadingStatus
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
@@ -25,13 +24,13 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     between,
     one_of,
 )
-from orangecontrib.imageanalytics.widgets.utils.form_parts import text_label, wrap
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
     SkippedDialog,
     without_links,
 )
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 from orangecontrib.imageanalytics.widgets.vectors import texts
+from orangecontrib.imageanalytics.widgets.vectors.contents import Contents
 from orangecontrib.imageanalytics.widgets.vectors.loading_task import (
     Found,
     Request,
@@ -135,23 +134,9 @@ class OWLoadVectors(OWFoldersBase, ConcurrentWidgetMixin):
 
     def _make_contents_box(self):
         self.contents_box = gui.vBox(self.controlArea, "Contents")
-        self.contents_form = QFormLayout()
-        self.contents_box.layout().addLayout(self.contents_form)
-
-    def _make_images_row(self, folder: str) -> QHBoxLayout:
-        """Where the images are, and a button to say that they are elsewhere."""
-        self._images_label = text_label(folder)
-        wrap(self._images_label)
-        button = QPushButton(
-            "Change…",
-            autoDefault=False,
-            toolTip="Choose the folder of the images, if they were moved",
-            clicked=self.choose_images,
-        )
-        row = QHBoxLayout()
-        row.addWidget(self._images_label, 1)
-        row.addWidget(button, 0)
-        return row
+        self.contents = Contents()
+        self.contents.change_asked.connect(self.choose_images)
+        self.contents_box.layout().addWidget(self.contents)
 
     def _make_rows_box(self):
         self.rows_choice = RowsChoice(self.rows, self.sample_size)
@@ -186,7 +171,7 @@ class OWLoadVectors(OWFoldersBase, ConcurrentWidgetMixin):
         )
         if folder:
             self.images_folder = folder
-            self._images_label.setText(folder)
+            self.contents.show_images_folder(folder)
             self.commit.deferred()
 
     def canDropUrl(self, url: QUrl) -> bool:
@@ -254,16 +239,7 @@ class OWLoadVectors(OWFoldersBase, ConcurrentWidgetMixin):
 
     def _show_found(self, found: Found | None):
         self.found = found
-        while self.contents_form.rowCount():
-            self.contents_form.removeRow(0)
-        if found is not None:
-            for name, value in texts.contents(found):
-                self.contents_form.addRow(f"{name}:", text_label(value))
-            if found.images:
-                folder = self.images_folder or found.images
-                self.contents_form.addRow(
-                    "Folder of images:", self._make_images_row(folder)
-                )
+        self.contents.show_found(found, self.images_folder)
         self.contents_box.setVisible(found is not None)
         dataset = None if found is None else found.dataset
         self.rows_choice.show_dataset(dataset, free_memory())
@@ -308,7 +284,6 @@ class OWLoadVectors(OWFoldersBase, ConcurrentWidgetMixin):
         dataset = self.found.dataset
         if dataset.n_features and dataset.spec is None:
             self.Information.unknown_embedding()
-        loaded.table.name = short_name(self.folder)
         self._send(texts.summary(loaded), loaded.table, loaded.skipped)
 
     def _warn_of(self, problems: dict[str, DatasetError]):
