@@ -59,3 +59,8 @@ def write_part(
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, row_group_size=group)
     return str(path)
+
+
+def numbers_of(table) -> list[int]:
+    """The numbers of the images in a table."""
+    return [int(path[2:-4]) for path in table.get_column("image")]

@@ -26,5 +26,11 @@ def test_folders_that_were_moved_with_the_vectors(folder, origin, expected):
 
 
 def test_what_stays(folder):
-    for origin in ("", "http://a.org/photos", str(folder / "photos"), "/home/me/gone"):
+    for origin in (
+        "",
+        "http://a.org/photos",
+        "s3://photos",
+        str(folder / "photos"),
+        "/home/me/gone",
+    ):
         assert find_origin(origin, str(folder / "vectors")) == origin

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from orangecontrib.imageanalytics.images.sources import is_file
+from orangecontrib.imageanalytics.vector_files.files import is_url
 
 _SEPARATORS = re.compile(r"[/\\]+")
 
@@ -27,7 +27,7 @@ def find_origin(origin: str, folder: str) -> str:
         `origin`, if it exists or no other folder is found. Otherwise, the folder of
         the same name in `folder` or in a folder above it.
     """
-    if not origin or not is_file(origin) or os.path.isdir(origin):
+    if not origin or is_url(origin) or os.path.isdir(origin):
         return origin
     names = [name for name in _SEPARATORS.split(origin) if name]
     folder = os.path.abspath(folder)
