@@ -1,5 +1,6 @@
 """Which files are read, and what is said about those that cannot be."""
 
+import fsspec
 import pytest
 from vector_parts import (
     numbers_of,
@@ -51,14 +52,12 @@ def test_nothing_is_there(tmp_path):
 
 
 def test_address(folder):
-    pytest.importorskip("fsspec")
     table = read_dataset(f"file://{folder}")
     assert numbers_of(table) == list(range(30))
     assert numbers_of(read_dataset(f"file://{folder}/part-1.parquet"))[0] == 10
 
 
 def test_memory_address(folder):
-    fsspec = pytest.importorskip("fsspec")
     memory = fsspec.filesystem("memory")
     memory.put(f"{folder}/", "/load-vectors/", recursive=True)
     try:
@@ -78,7 +77,6 @@ def test_memory_address(folder):
     [("memory://gone", "no file or folder"), ("nonesuch://x", "nonesuch")],
 )
 def test_address_of_nothing(address, reason):
-    pytest.importorskip("fsspec")
     with pytest.raises(DatasetError, match=reason):
         read_dataset(address)
 
@@ -97,3 +95,17 @@ def test_without_pyarrow(folder, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(ImageAnalyticsError, match="pip install"):
         read_dataset(folder)
+
+
+def test_listings_are_not_remembered(monkeypatch):
+    """Some file systems would not see files that were written since."""
+    options = {}
+
+    def url_to_fs(_address, **given):
+        options.update(given)
+        return fsspec.filesystem("memory"), "/gone"
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", url_to_fs)
+    with pytest.raises(DatasetError, match="no file or folder"):
+        read_dataset("s3://bucket/gone")
+    assert options == {"use_listings_cache": False}

@@ -120,7 +120,8 @@ def _find_remote(path: str) -> Place:
     import pyarrow.fs
 
     try:
-        filesystem, root = fsspec.core.url_to_fs(path)
+        # Others may have written there since it was listed.
+        filesystem, root = fsspec.core.url_to_fs(path, use_listings_cache=False)
         is_file = filesystem.isfile(root)
         found = [root] if is_file else sorted(filesystem.find(root))
     except Exception as error:  # each file system has its own
