@@ -45,6 +45,10 @@ class TrustNeededError(ModelError):
         self.modified = modified
 
 
+class DatasetError(ImageAnalyticsError):
+    """A file or folder of vectors cannot be used; the message names it."""
+
+
 class Cancelled(ImageAnalyticsError):
     """The work was stopped on request; what was finished is kept."""
 
