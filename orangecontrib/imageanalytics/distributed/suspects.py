@@ -1,0 +1,71 @@
+"""Search for the image that kills the processes which read it.
+
+A part that was running whenever its worker died is cut into pieces, these again, and so
+on, until an image is alone. All others are embedded on the way. The pieces are tasks
+as the parts are, each with a file of its own, which are joined in the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from orangecontrib.imageanalytics.distributed.listing import Part
+
+PIECES_AT_ONCE = 10
+
+
+@dataclass
+class Suspect:
+    """
+    A part that is being searched.
+
+    Parameters
+    ----------
+    part : Part
+
+    Attributes
+    ----------
+    starts : list of int
+        First rows of the pieces that are embedded.
+    killers : list of int
+        Rows of the images that kill.
+    """
+
+    part: Part
+    starts: list[int] = field(default_factory=list)
+    killers: list[int] = field(default_factory=list)
+    _pending: set[tuple[int, int]] = field(default_factory=set)
+
+    def split(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """
+        Cut rows that killed their worker into smaller pieces.
+
+        Parameters
+        ----------
+        start, stop : int
+            The rows of the part, or of a piece from an earlier call.
+
+        Returns
+        -------
+        list of (int, int)
+            First and last row (exclusive) of the pieces to embed next; none if only
+            one image was left, which is then in `killers`.
+        """
+        self._pending.discard((start, stop))
+        if stop - start == 1:
+            self.killers.append(start)
+            return []
+        step = -(-(stop - start) // PIECES_AT_ONCE)
+        pieces = [(at, min(at + step, stop)) for at in range(start, stop, step)]
+        self._pending.update(pieces)
+        return pieces
+
+    def take(self, start: int, stop: int) -> None:
+        """A piece has been embedded."""
+        self._pending.discard((start, stop))
+        self.starts.append(start)
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether each row is in a piece, or known to kill."""
+        return not self._pending
