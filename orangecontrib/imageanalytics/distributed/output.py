@@ -278,16 +278,15 @@ class Output:
         Raises
         ------
         OSError
-            When it cannot be written.
+            When it cannot be written. The message names it, and the reason.
         """
-        if self.is_local:
-            with self._renamed(self.path(name)) as partial:
+        path = self.path(name)
+        try:
+            with self._renamed(path) if self.is_local else self._sent(path) as partial:
                 yield partial
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            partial = os.path.join(folder, "partial")
-            yield partial
-            self._upload(partial, self.path(name))
+        except OSError as error:
+            message = f"{self._shown(path)} cannot be written: {_reason(error)}"
+            raise OSError(message) from error
 
     @contextlib.contextmanager
     def _renamed(self, path: str) -> Iterator[str]:
@@ -302,6 +301,13 @@ class Output:
             with contextlib.suppress(OSError):
                 os.remove(partial)
             raise
+
+    @contextlib.contextmanager
+    def _sent(self, path: str) -> Iterator[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            partial = os.path.join(folder, "partial")
+            yield partial
+            self._upload(partial, path)
 
     def _upload(self, partial: str, path: str) -> None:
         if self._is_whole:
