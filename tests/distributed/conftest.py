@@ -1,30 +1,16 @@
 """Clusters of real processes, and images for them."""
 
-import logging
-
 import pytest
 from dask_cluster import Crash, Slow
 from helpers import make_image
 
-distributed = pytest.importorskip("distributed")
+from orangecontrib.imageanalytics.distributed.clusters import connected
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A client of two worker processes; a task may lose three of them."""
-    import dask
-
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 2}),
-        distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        ) as processes,
-        distributed.Client(processes, set_as_default=False) as client,
-    ):
+    """A client of two worker processes."""
+    with connected(None, workers=2) as client:
         yield client
 
 

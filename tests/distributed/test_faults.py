@@ -133,7 +133,7 @@ def test_the_scheduler_is_lost(cluster, images, tmp_path):
     out = tmp_path / "out"
     with own_processes(tmp_path) as (scheduler, file):
         kill = Once(lambda progress: progress.parts >= 1, scheduler.kill)
-        with pytest.raises(JobError, match="scheduler was lost.*run the same again"):
+        with pytest.raises(JobError, match=r"scheduler was lost.*run the same again"):
             embed_dataset(
                 tmp_path / "images", out, cluster=file, part_size=1, callback=kill
             )
@@ -148,7 +148,7 @@ def test_there_is_no_scheduler(images, tmp_path, monkeypatch):
     from orangecontrib.imageanalytics.distributed import clusters
 
     monkeypatch.setattr(clusters, "CONNECT_SECONDS", 0.5)
-    with pytest.raises(JobError, match="no Dask scheduler answers at tcp://127.0.0.1"):
+    with pytest.raises(JobError, match="no Dask scheduler answers at tcp://127"):
         embed_dataset(
             tmp_path / "images", tmp_path / "out", cluster="tcp://127.0.0.1:9"
         )
