@@ -11,11 +11,13 @@ import dask_cluster
 import numpy as np
 import pyarrow.dataset
 import pytest
-from dask_cluster import own_processes
+from dask_cluster import limit_files, own_processes
 from helpers import wait_until
 
 from orangecontrib.imageanalytics.distributed import JobError, embed_dataset
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+pytestmark = pytest.mark.slow
 
 # The workers cannot import it.
 cloudpickle.register_pickle_by_value(dask_cluster)
@@ -152,12 +154,6 @@ def test_there_is_no_scheduler(images, tmp_path, monkeypatch):
         embed_dataset(
             tmp_path / "images", tmp_path / "out", cluster="tcp://127.0.0.1:9"
         )
-
-
-def limit_files(size):
-    """Let a process write files of so many bytes; later writes raise errors."""
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
 
 def test_a_full_disk(cluster, images, tmp_path):

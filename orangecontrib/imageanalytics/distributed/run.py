@@ -145,7 +145,8 @@ class Run:
         )
 
     def _most_tasks(self) -> int:
-        self._tally.n_workers = len(self._client.nthreads())
+        with contextlib.suppress(OSError):  # the scheduler may be lost
+            self._tally.n_workers = len(self._client.nthreads())
         return PARTS_PER_WORKER * max(1, self._tally.n_workers)
 
     # Tasks --------------------------------------------------------------------------
