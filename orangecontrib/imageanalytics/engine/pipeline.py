@@ -51,6 +51,11 @@ class Pipeline:
         done. An exception that it raises stops the run.
     cancelled : threading.Event
         Stops the run when set.
+    failures : dict of str to str
+        Filled with sources and why they have no vector.
+    with_sizes : bool
+        Whether to find the size of each image, in pixels. Each is then opened, also
+        if its vector is in the cache.
     """
 
     runner: Runner
@@ -59,6 +64,7 @@ class Pipeline:
     callback: Callable[[float], None]
     cancelled: threading.Event
     failures: dict[str, str] = field(default_factory=dict)
+    with_sizes: bool = False
 
     def __call__(self, sources: list[str | None]) -> Embedded:
         """Embed sources, which are paths or URLs, or None if missing.
@@ -69,7 +75,7 @@ class Pipeline:
             When stopped by `cancelled`; finished vectors are in the cache.
         """
         start = time.perf_counter()
-        self._results = Collector(sources, self.failures)
+        self._results = Collector(sources, self.failures, self.with_sizes)
         self._sources = self._results.sources
         self._known = KnownVectors(self.cache, self.space, self._sources)
         self._twins = Twins()
@@ -86,7 +92,7 @@ class Pipeline:
 
     def _look_up_files(self):
         """Take the cached vectors of files that have not changed."""
-        if self.cache is None:
+        if self.cache is None or self.with_sizes:
             return
         everything = range(len(self._sources))
         for start in range(0, len(everything), _FILES_AT_ONCE):
@@ -99,7 +105,9 @@ class Pipeline:
         if not len(indices):
             return
         n_threads = min(workers() * self.runner.threads_per_stream, len(indices))
-        embed = BatchEmbedder(self.runner, self._known, self._twins, self.cancelled)
+        embed = BatchEmbedder(
+            self.runner, self._known, self._twins, self.cancelled, self.with_sizes
+        )
         pool = ThreadPoolExecutor(
             n_threads, "embedding", initializer=self._start_thread
         )
@@ -215,6 +223,8 @@ class Pipeline:
             else:
                 self._settle_twin(image.index, first, image.digest)
             return
+        if image.size is not None:
+            self._results.measure(image.index, image.size)
         if image.vector is None:
             self._results.fail(image.index, image.reason, image.transient)
         else:
