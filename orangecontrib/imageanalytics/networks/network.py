@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 PENULTIMATE, LOGITS = "penultimate", "logits"
+#: Before the name of a layer: its map, before it is averaged to a vector.
+MAP_OF = "map of "
 
 
 class Weights(Protocol):
