@@ -53,13 +53,20 @@ class Positions(nn.Module):
         self.classifier = classifier
 
     def forward(self, x: Tensor) -> Tensor:
-        """Vectors of all positions, line by line, shape (n, side * side * features)."""
+        """The side of the map, then the vectors of all positions, line by line.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (n, 1 + side * side * features). `split_positions` takes it apart.
+        """
         output = _as_positions(self.model(x), self.n_channels)
         if self.rectified:
             output = functional.relu(output)
         if self.classifier is not None:
             output = self.classifier(output)
-        return output.flatten(1)
+        side = torch.full_like(output[:, :1, 0], math.isqrt(output.shape[1]))
+        return torch.cat([side, output.flatten(1)], 1)
 
 
 def _as_positions(output: Tensor, n_channels: int) -> Tensor | None:
@@ -108,7 +115,7 @@ def find_positions(pooled: Pooled, size: int, name: str) -> Positions:
             f"{name}: its vectors are not the mean over the positions of a map"
         )
     with torch.inference_mode():
-        positions = found(other).view(1, -1, expected.shape[1])
+        positions = found(other)[:, 1:].view(1, -1, expected.shape[1])
     if not _equal(positions.mean(1), expected):
         raise NotAveragedError(f"{name}: the mean of its map is not its vector")
     return found
