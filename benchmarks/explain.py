@@ -1,18 +1,20 @@
 """Whether explanations point at the place that decides, where that place is known.
 
-    python benchmarks/explain.py FOLDER --backgrounds FOLDER [--images 200]
-        [--methods activation occlusion] [--part 0.4] [--deletion 50]
+    python benchmarks/explain.py FOLDER [--backgrounds FOLDER] [--images 200]
+        [--methods activation occlusion] [--part 0.4] [--deletion 20]
 
-FOLDER has a subfolder for each class, the other one has photos of other things. One
-half of each is for training: Logistic Regression on the vectors of the default network
-learns the classes, and the photos as one more. The images to explain are composed: a
-thing of a known class is pasted at a random place of a photo, both from the other half.
+FOLDER has a subfolder for each class. Its photos are pasted at random places on other
+ones: textures of scikit-image, or the photos of another folder. One half of both is
+for training: Logistic Regression on the vectors of the default network learns the
+classes from composed images, and the empty backgrounds as one more. Images composed of
+the other half are explained.
 
-Shown are, for each method: the share of images in which the peak of the heat map for
-the class of the thing is inside the thing, with its standard error, and what a random
-place would reach; the share of the heat that is inside; seconds for an image; and the
-mean probability of the class while the hottest parts are replaced one after the other,
-and while random parts are (the lower, the better the map).
+Shown are the share of these images that the model puts into the right class; then, for
+each method, the share of all images in which the peak of the heat map for their class
+is inside the thing, with its standard error, and what a random place would reach; the
+share of the heat that is inside; seconds for an image; and the mean probability of the
+class while the hottest parts are replaced one after the other, and while random parts
+are (the lower, the better the map).
 """
 
 import argparse
@@ -32,7 +34,9 @@ from orangecontrib.imageanalytics.import_images import ImportImages
 
 SEED = 0
 SIDE = 448  # pixels of a composed image
-NOTHING = "background"  # name of the class of other photos
+NOTHING = "background"  # name of the class of empty ones
+TRAINING = 300  # images
+N_TEXTURES = 24  # of each kind
 CELLS, STEPS = 14, 14  # in which images are taken apart, and in how many steps
 COLUMNS = "{:12s} {:>17s} {:>8s} {:>12s} {:>9s} {:>20s}"
 
@@ -40,26 +44,56 @@ COLUMNS = "{:12s} {:>17s} {:>8s} {:>12s} {:>9s} {:>20s}"
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="things: a subfolder for each class")
-    parser.add_argument("--backgrounds", required=True, help="photos of other things")
+    parser.add_argument("--backgrounds", help="folder of photos of other things")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--part", type=float, default=0.4, help="of the side: a thing")
-    parser.add_argument("--deletion", type=int, default=50, help="images taken apart")
+    parser.add_argument("--deletion", type=int, default=20, help="images taken apart")
     methods = "activation", "occlusion"
     parser.add_argument("--methods", nargs="+", choices=methods, default=methods)
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
-    things, classes = read_things(options.folder)
-    photos = sorted(read_files(options.backgrounds))
     random = np.random.default_rng(SEED)
-    random.shuffle(things)
-    random.shuffle(photos)
-    known = [*things[::2], *((photo, NOTHING) for photo in photos[::2])]
-    model = train(known, [*classes, NOTHING])
+    things, classes = read_things(options.folder)
     with tempfile.TemporaryDirectory() as folder:
-        composed = compose(things[1::2], photos[1::2], options, random, folder)
-        print(COLUMNS.format(*"method peak chance inside seconds deleted".split()))
+        if options.backgrounds:
+            photos = sorted(read_files(options.backgrounds))
+        else:
+            photos = make_textures(random, folder)
+        random.shuffle(things)
+        random.shuffle(photos)
+        known, unknown = (
+            compose(things[half::2], photos[half::2], count, options.part, random, path)
+            for half, count in ((0, TRAINING), (1, options.images))
+            if (path := tempfile.mkdtemp(dir=folder))
+        )
+        labelled = [(path, name) for path, name, _ in known]
+        empty = [(photo, NOTHING) for photo in photos[::2]]
+        model = train(labelled + empty, [*classes, NOTHING])
+        print(f"Images in the right class: {accuracy(model, unknown):.0%}")
+        print(
+            COLUMNS.format(
+                *["method", "peak", "chance", "inside", "seconds", "deleted"]
+            )
+        )
         for method in options.methods:
-            show(method, model, composed, options.deletion, random)
+            show(method, model, unknown, options.deletion, random)
+
+
+def make_textures(random, folder):
+    """Parts of photos of brick, grass and gravel, in different colors."""
+    from skimage import data
+
+    paths = []
+    for name in ("brick", "grass", "gravel"):
+        texture = getattr(data, name)()
+        for number in range(N_TEXTURES):
+            side = int(random.integers(180, 500))
+            top, left = random.integers(0, len(texture) - side + 1, 2)
+            part = texture[top : top + side, left : left + side, None]
+            pixels = np.clip(part * random.uniform(0.6, 1.1, 3), 0, 255)
+            paths.append(os.path.join(folder, f"{name} {number}.png"))
+            Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
+    return paths
 
 
 def read_files(folder):
@@ -100,7 +134,14 @@ def train(labelled, classes):
     return LogisticRegressionLearner()(embedded)
 
 
-def compose(things, photos, options, random, folder):
+def accuracy(model, composed):
+    """The share of images that a model puts into the right class."""
+    classes = list(model.domain.class_var.values)
+    table = table_of([(path, name) for path, name, _ in composed], classes)
+    return float(np.mean(model(table) == table.Y))
+
+
+def compose(things, photos, count, part, random, folder):
     """Paste things on photos.
 
     Returns
@@ -109,10 +150,10 @@ def compose(things, photos, options, random, folder):
         Path, class and place: left, top, right, bottom in pixels.
     """
     composed = []
-    for number in range(options.images):
+    for number in range(count):
         path, name = things[number % len(things)]
         image = square(photos[number % len(photos)], SIDE)
-        thing = fitted(path, round(options.part * SIDE))
+        thing = fitted(path, round(part * SIDE))
         left = int(random.integers(SIDE - thing.width + 1))
         top = int(random.integers(SIDE - thing.height + 1))
         image.paste(thing, (left, top))

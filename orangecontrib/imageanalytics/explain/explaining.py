@@ -76,6 +76,14 @@ class Explaining:
         By row; filled during `run`.
     failures : dict of int to str
         By row: why an image could not be explained; filled during `run`.
+    column : str
+        Name of the column with the images.
+    sources : list of (str or None)
+        Path or URL for each row.
+    classes : tuple of str
+        Names of the classes of the model; empty if it has none.
+    result_name : str
+        What `Explanation.result` is.
     method : str or None
         The method that is used; None until it is known.
     reason : str
@@ -105,7 +113,9 @@ class Explaining:
         if method not in METHODS:
             raise ValueError(f"'{method}' should be one of: {', '.join(METHODS)}")
         if (model is None) == (like is None):
-            raise ValueError("either a model is needed, or an image to be compared with")
+            raise ValueError(
+                "either a model is needed, or an image to be compared with"
+            )
         self.table = table
         self.explanations: dict[int, Explanation] = {}
         self.failures: dict[int, str] = {}
@@ -121,7 +131,8 @@ class Explaining:
             column = column or explained.compute.column
         else:
             self._spec = _spec_of(table, network)
-        self.sources = _sources(table, column)
+        self.column = _column(table, column)
+        self.sources = column_sources(table, self.column)
         if like is not None and self.sources[like] is None:
             raise ValueError("there is no image in the row to be compared with")
         # Networks of models are never downloaded unasked.
@@ -133,12 +144,12 @@ class Explaining:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes of the model; empty if it has none."""
+        """As above."""
         return self._question.classes if self._question is not None else ()
 
     @property
     def result_name(self) -> str:
-        """What `Explanation.result` is."""
+        """As above."""
         if self._like is not None:
             return "similarity"
         return "probability" if self.classes else "prediction"
@@ -214,7 +225,9 @@ class Explaining:
         layer = MAP_OF + self._spec.layer
         passes = self._load(dataclasses.replace(self._spec, layer=layer), stack, tick)
         if self._like is not None:
-            self._compare(lambda seen: passes.positions(seen.square).mean(axis=0), passes)
+            self._compare(
+                lambda seen: passes.positions(seen.square).mean(axis=0), passes
+            )
         return Activation(passes, self._question)
 
     def _occlusion(self, stack, tick) -> Method:
@@ -319,13 +332,19 @@ def _spec_of(table: Table, network) -> EmbeddingSpec:
     return EmbeddingSpec.choose(DEFAULT if network is None else network)
 
 
-def _sources(table: Table, column) -> list[str | None]:
+def _column(table: Table, column: str | Variable | None) -> str:
+    """Name of the column with the images."""
     if column is None:
         columns = image_columns(table)
         if not columns:
-            raise ValueError("The table has no column that could name images")
+            raise ValueError("the table has no column that could name images")
         column = columns[0]
-    return column_sources(table, column)
+    if column not in table.domain:
+        raise ValueError(
+            f"the images have no column '{column}', from which the model's vectors "
+            "are computed"
+        )
+    return table.domain[column].name
 
 
 def explain_images(

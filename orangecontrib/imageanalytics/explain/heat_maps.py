@@ -10,7 +10,7 @@ import numpy as np
 MIDDLE = 0.5
 #: Width of the rim on each side, as a fraction of the width or height of the image.
 RIM = 0.125
-# Points in each direction at which heat is counted, when it is shared out.
+# Points in each direction at which heat is counted and its greatest value is found.
 _POINTS = 160
 
 
@@ -36,7 +36,7 @@ class HeatMap:
     size: tuple[int, int]
 
     def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Values at a grid of places, between those of the cells by linear steps.
+        """Values at a grid of places: a smooth surface (cubic B-spline) over the cells.
 
         Parameters
         ----------
@@ -79,8 +79,9 @@ class HeatMap:
             float32, shape as that of `on_image`; all 0 if nothing supports it.
         """
         heat = np.maximum(self.on_image(width, height), 0)
-        most = max(0.0, float(self.values.max(initial=0)))
-        return np.minimum(heat / most, 1) if most > 0 else heat
+        points = _centres(_POINTS)
+        most = float(self.at(points, points).max())
+        return np.minimum(heat / most, 1) if most > 0 else np.zeros_like(heat)
 
     def peak(self) -> tuple[float, float]:
         """The hottest place: x and y as fractions of the width and height."""
@@ -128,13 +129,16 @@ def _centres(count: int) -> np.ndarray:
 def _weights(places: np.ndarray, count: int) -> np.ndarray:
     """How much each of the cells in a row counts at places between 0 and 1.
 
+    A cubic B-spline: the cells of a map overlap, since each sees more than its own part
+    of the image. Beyond the square there is nothing.
+
     Returns
     -------
     numpy.ndarray
         Shape (n places, count).
     """
-    centred = np.clip(places * count - 0.5, 0, count - 1)
-    distance = np.abs(centred[:, None] - np.arange(count))
-    weights = np.maximum(0, 1 - distance)
+    distance = np.abs(places[:, None] * count - 0.5 - np.arange(count))
+    near = (4 - 6 * distance**2 + 3 * distance**3) / 6
+    weights = np.where(distance < 1, near, np.maximum(0, 2 - distance) ** 3 / 6)
     weights[(places < 0) | (places > 1)] = 0
     return weights

@@ -57,9 +57,7 @@ class Windows:
         columns = [s for s in spans if _meets(s, left, right, size)]
         lines = [s for s in spans if _meets(s, top, bottom, size)]
         self._windows = [(line, column) for line in lines for column in columns]
-        blurred = Image.fromarray(square).filter(
-            ImageFilter.GaussianBlur(_BLUR * size)
-        )
+        blurred = Image.fromarray(square).filter(ImageFilter.GaussianBlur(_BLUR * size))
         self._hidden = np.asarray(blurred)
 
     def __len__(self) -> int:

@@ -1,9 +1,10 @@
 """What is shown in addition to images: labels, colours, headings, a message."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from AnyQt.QtGui import QImage
 
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     Labels,
@@ -32,6 +33,10 @@ class Look:
         How many images each of them has.
     message : str
         Stands in the middle; with it, the images are pale.
+    overlay : callable or None
+        Gives, for a row, what is laid over its whole image: a QImage or None.
+    opacity : float
+        Of the overlay, from 0 to 1.
     """
 
     colors: np.ndarray | None = None
@@ -41,6 +46,8 @@ class Look:
     collapsed: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     counts: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     message: str = ""
+    overlay: Callable[[int], QImage | None] | None = None
+    opacity: float = 1.0
 
 
 class LookMixin:
@@ -81,6 +88,13 @@ class LookMixin:
         """
         self.look.colors = colors
         self._measure()
+
+    def set_overlay(
+        self, overlay: Callable[[int], QImage | None] | None, opacity: float = 1.0
+    ) -> None:
+        """Lay something over images; see `Look`. Cropped images have none."""
+        self.look.overlay, self.look.opacity = overlay, opacity
+        self.viewport().update()
 
     def set_dimmed(self, dimmed: np.ndarray | None) -> None:
         """Make rows pale where an array of bool is true; None is for none of them."""
