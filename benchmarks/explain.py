@@ -1,13 +1,14 @@
 """Whether explanations point at the place that decides, where that place is known.
 
     python benchmarks/explain.py FOLDER [--backgrounds FOLDER] [--images 200]
-        [--methods activation occlusion] [--part 0.4] [--deletion 20]
+        [--methods activation occlusion] [--part 0.4] [--deletion 20] [--classes]
 
 FOLDER has a subfolder for each class. Its photos are pasted at random places on other
 ones: textures of scikit-image, or the photos of another folder. One half of both is
-for training: Logistic Regression on the vectors of the default network learns the
-classes from composed images, and the empty backgrounds as one more. Images composed of
-the other half are explained.
+for training: Logistic Regression on the vectors of the default network learns from
+composed images and from the empty backgrounds whether there is a thing; with --classes,
+which class it has, which is much more difficult. Images composed of the other half are
+explained.
 
 Shown are the share of these images that the model puts into the right class; then, for
 each method, the share of all images in which the peak of the heat map for their class
@@ -19,6 +20,7 @@ are (the lower, the better the map).
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 import warnings
@@ -34,6 +36,7 @@ from orangecontrib.imageanalytics.import_images import ImportImages
 
 SEED = 0
 SIDE = 448  # pixels of a composed image
+THING = "thing"
 NOTHING = "background"  # name of the class of empty ones
 TRAINING = 300  # images
 N_TEXTURES = 24  # of each kind
@@ -48,12 +51,15 @@ def main():
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--part", type=float, default=0.4, help="of the side: a thing")
     parser.add_argument("--deletion", type=int, default=20, help="images taken apart")
+    parser.add_argument("--classes", action="store_true", help="tell things apart")
     methods = "activation", "occlusion"
     parser.add_argument("--methods", nargs="+", choices=methods, default=methods)
     options = parser.parse_args()
-    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.simplefilter("ignore")  # of Orange and scikit-learn
     random = np.random.default_rng(SEED)
     things, classes = read_things(options.folder)
+    if not options.classes:
+        things, classes = [(path, THING) for path, _ in things], [THING]
     with tempfile.TemporaryDirectory() as folder:
         if options.backgrounds:
             photos = sorted(read_files(options.backgrounds))
@@ -76,6 +82,7 @@ def main():
             )
         )
         for method in options.methods:
+            sys.stdout.flush()
             show(method, model, unknown, options.deletion, random)
 
 

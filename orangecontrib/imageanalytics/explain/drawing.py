@@ -63,15 +63,19 @@ def colors_of(heat: np.ndarray) -> np.ndarray:
     return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
 
 
-def overlay_of(heat: np.ndarray) -> np.ndarray:
+def overlay_of(heat_map: HeatMap, width: int, height: int) -> np.ndarray:
     """What is laid over a photo, at full strength.
+
+    Parts that the network does not see stay as they are.
 
     Returns
     -------
     numpy.ndarray
         uint8, shape (height, width, 4): red, green, blue, opacity.
     """
-    opacity = np.rint(255 * (_COLD + (1 - _COLD) * heat)).astype(np.uint8)
+    heat = heat_map.heat(width, height)
+    opacity = (_COLD + (1 - _COLD) * heat) * heat_map.seen(width, height)
+    opacity = np.rint(255 * opacity).astype(np.uint8)
     return np.concatenate([colors_of(heat), opacity[..., None]], axis=-1)
 
 
@@ -88,7 +92,7 @@ def overlaid(
     strength : float
         From 0, only the photo, to 1.
     """
-    layer = overlay_of(heat_map.heat(*image.size)).astype(float)
+    layer = overlay_of(heat_map, *image.size).astype(float)
     opacity = strength * layer[..., 3:] / 255
     pixels = np.asarray(image) * (1 - opacity) + layer[..., :3] * opacity
     return Image.fromarray(np.rint(pixels).astype(np.uint8))

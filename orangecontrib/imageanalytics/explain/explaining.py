@@ -113,9 +113,7 @@ class Explaining:
         if method not in METHODS:
             raise ValueError(f"'{method}' should be one of: {', '.join(METHODS)}")
         if (model is None) == (like is None):
-            raise ValueError(
-                "either a model is needed, or an image to be compared with"
-            )
+            raise ValueError("either a model or an image to compare with is needed")
         self.table = table
         self.explanations: dict[int, Explanation] = {}
         self.failures: dict[int, str] = {}

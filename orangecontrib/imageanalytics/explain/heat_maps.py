@@ -83,14 +83,19 @@ class HeatMap:
         most = float(self.at(points, points).max())
         return np.minimum(heat / most, 1) if most > 0 else np.zeros_like(heat)
 
+    def seen(self, width: int, height: int) -> np.ndarray:
+        """Which pixels of the whole image the network sees; bool, (height, width)."""
+        columns = self._inside(_centres(width), 0)
+        lines = self._inside(_centres(height), 1)
+        return np.outer(lines, columns)
+
     def peak(self) -> tuple[float, float]:
         """The hottest place: x and y as fractions of the width and height."""
         points = _centres(_POINTS)
-        seen = self.at(points, points)
-        # Nothing is there outside of the square, where it may yet be the greatest.
-        seen[:, ~self._inside(points, 0)] = -np.inf
-        seen[~self._inside(points, 1)] = -np.inf
-        y, x = np.unravel_index(np.argmax(seen), seen.shape)
+        # Where nothing is seen, the value is 0, which may be the greatest.
+        seen = self.seen(_POINTS, _POINTS)
+        values = np.where(seen, self.at(points, points), -np.inf)
+        y, x = np.unravel_index(np.argmax(values), values.shape)
         return float(points[x]), float(points[y])
 
     def _inside(self, points: np.ndarray, axis: int) -> np.ndarray:

@@ -163,8 +163,9 @@ class Occlusion(Method):
         vectors = self._vectors(windows, tick)
         others = self._question.results(row, vectors, target)
         drops = np.nan_to_num(result - others)
-        self._sums[row] = self._sums.get(row, 0) + windows.values(drops)
-        values = self._sums[row] / (number + 1)
+        weight = LEVELS[number].weight
+        self._sums[row] = self._sums.get(row, 0) + weight * windows.values(drops)
+        values = self._sums[row] / sum(level.weight for level in LEVELS[: number + 1])
         if number + 1 == self.n_steps:
             del self._sums[row], self._answers[row]
         return Explanation(

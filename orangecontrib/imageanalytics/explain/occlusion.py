@@ -25,14 +25,18 @@ class Level(NamedTuple):
         Side of a window, as a fraction of that of the square.
     count : int
         Number of windows in each direction; they overlap.
+    weight : float
+        How much it counts in the mean over levels.
     """
 
     part: float
     count: int
+    weight: float = 1.0
 
 
-#: Coarse first.
-LEVELS = (Level(0.4, 5), Level(0.25, 8), Level(0.18, 12))
+#: Coarse first. A fine one tells best where something is, a coarse one also sees what
+#: is as large as its windows. The weights are those of the best maps in the benchmark.
+LEVELS = (Level(0.4, 5, 0.1), Level(0.25, 8, 0.3), Level(0.18, 12, 1.0))
 # Standard deviation of the blur with which parts are hidden, as a fraction of the side.
 _BLUR = 0.08
 

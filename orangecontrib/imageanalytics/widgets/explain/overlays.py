@@ -16,7 +16,7 @@ def overlay_image(heat_map: HeatMap, longest: int = LONGEST) -> QImage:
     """What is laid over an image, with its proportions."""
     scale = longest / max(heat_map.size)
     width, height = (max(1, round(scale * side)) for side in heat_map.size)
-    pixels = np.ascontiguousarray(overlay_of(heat_map.heat(width, height)))
+    pixels = np.ascontiguousarray(overlay_of(heat_map, width, height))
     image = QImage(
         pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888
     )
