@@ -51,7 +51,8 @@ def compose(kind: str, on: str, random) -> Image.Image:
     thing.thumbnail((THING, THING))
     if random.random() < 0.5:
         thing = thing.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    thing = thing.point(lambda value, factor=random.uniform(0.8, 1.2): value * factor)
+    factor = random.uniform(0.8, 1.2)
+    thing = thing.point(lambda value: value * factor)
     mask = Image.new("L", thing.size)
     ImageDraw.Draw(mask).ellipse((2, 2, thing.width - 3, thing.height - 3), fill=255)
     image = background(on, random)

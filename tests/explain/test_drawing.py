@@ -31,7 +31,8 @@ def test_overlaid():
     photo = Image.new("RGB", (90, 90), (200, 0, 0))
     assert np.array_equal(overlaid(photo, SPOT, 0), photo)
     pixels = np.asarray(overlaid(photo, SPOT, 1))
-    assert np.abs(pixels[45, 45] - colors_of(np.ones(()))).max() < 5
+    hottest = colors_of(np.ones(())).astype(int)
+    assert np.abs(pixels[45, 45] - hottest).max() < 20
     assert pixels[0, 0, 0] > 100  # the photo is seen
 
 
