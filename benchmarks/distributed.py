@@ -1,0 +1,380 @@
+"""A Dask cluster: its speed, what a part costs, and memory.
+
+    python benchmarks/distributed.py FOLDER [--model efficientnet-lite0]
+        [--images 1000] [--workers 2] [--parts 50] [--rounds 5]
+    python benchmarks/distributed.py --rows 1000000
+
+FOLDER: the photos in it are copied, and made different by a few bytes after the end of
+the image.
+
+*Speed*: worker processes with one thread each, and one process with as many threads.
+Both embed the same copies in turn, several times; the ratio is of medians. The start,
+in which processes begin and load the network, is measured with a single image for each
+worker, and subtracted.
+
+*Parts*: the same images in many parts and in few. The difference is what a part takes
+beyond its images: tasks, threads, and the file.
+
+*Memory*: the peaks of client, scheduler and worker at 1,000 rows and at --rows, each in
+processes of their own. The list is a real one, but the images do not exist, and
+instead of a network there is a stand-in, so that only what a run keeps counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+# This folder is on the path, where this file would be taken for Dask's package.
+sys.path[:] = [
+    folder
+    for folder in sys.path
+    if os.path.abspath(folder) != os.path.dirname(os.path.abspath(__file__))
+]
+
+FEW_ROWS, ROWS_IN_PART = 1000, 1000
+N_FEATURES = 8
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass
+class Times:
+    """Seconds of a run: by the clock, and of all processors together."""
+
+    clock: float
+    processors: float
+
+    def __sub__(self, other: Times) -> Times:
+        return Times(self.clock - other.clock, self.processors - other.processors)
+
+
+# Photos -------------------------------------------------------------------------------
+
+
+def copies(photos, count, folder):
+    """Copies of photos that all have different bytes, and their paths."""
+    paths = []
+    for index, photo in zip(range(count), itertools.cycle(photos), strict=False):
+        with open(photo, "rb") as source:
+            content = source.read()
+        paths.append(os.path.join(folder, f"{index}{os.path.splitext(photo)[1]}"))
+        with open(paths[-1], "wb") as target:
+            target.write(content + index.to_bytes(4, "big"))
+    return paths
+
+
+# Threads ------------------------------------------------------------------------------
+
+
+def time_threads(paths, model, n_threads):
+    """Times of the start and of the images, in a process with some threads."""
+    with ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
+        return pool.submit(_in_threads, paths, model, n_threads).result()
+
+
+def _in_threads(paths, model, n_threads):
+    from orangecontrib.imageanalytics.engine.device import limit_workers
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+    limit_workers(n_threads)
+    with ImageEmbedder(model, "cpu", cache=False) as embedder, timed() as start:
+        embedder(paths[:n_threads])
+        with timed() as images:
+            vectors = embedder(paths)
+    assert all(vector is not None for vector in vectors)
+    return start - images, images
+
+
+@contextlib.contextmanager
+def timed():
+    """Yield `Times`, which are known afterwards."""
+    times = Times(0.0, 0.0)
+    clock, processors = time.perf_counter(), time.process_time()
+    yield times
+    times.clock = time.perf_counter() - clock
+    times.processors = time.process_time() - processors
+
+
+# Worker processes ---------------------------------------------------------------------
+
+
+class Workers:
+    """Processes on this computer that embed with one thread each.
+
+    Parameters
+    ----------
+    n_workers : int
+    model : str
+    """
+
+    def __init__(self, n_workers, model):
+        self.n_workers, self._model = n_workers, model
+
+    def __enter__(self):
+        from distributed import Client, LocalCluster
+
+        self._cluster = LocalCluster(
+            n_workers=self.n_workers, threads_per_worker=1, dashboard_address=None
+        )
+        self._client = Client(self._cluster)
+        return self
+
+    def __exit__(self, *_):
+        self._client.close()
+        self._cluster.close()
+
+    def time(self, paths, n_parts):
+        """Times of a run."""
+        from orangecontrib.imageanalytics.distributed import embed_dataset
+
+        before = self._processor_seconds()
+        with tempfile.TemporaryDirectory() as folder, timed() as times:
+            summary = embed_dataset(
+                paths,
+                os.path.join(folder, "vectors"),
+                self._model,
+                cluster=self._client,
+                device="cpu",
+                part_size=-(-len(paths) // n_parts),
+            )
+        assert summary.images == len(paths) and not summary.failed
+        times.processors += self._processor_seconds() - before
+        return times
+
+    def time_start(self, paths):
+        """Times of a run with an image for each worker."""
+        return self.time(paths[: self.n_workers], self.n_workers)
+
+    def _processor_seconds(self):
+        return sum(self._client.run(time.process_time).values())
+
+
+def measure_speed(paths, model, workers, n_rounds):
+    """Print the speed of threads and of workers."""
+    n = workers.n_workers
+    names = {"threads": f"{n} threads of a process", "workers": f"{n} workers"}
+    starts = {name: [] for name in names}
+    runs = {name: [] for name in names}
+    for _ in range(n_rounds):
+        start, images = time_threads(paths, model, n)
+        starts["threads"].append(start)
+        runs["threads"].append(images)
+        start = workers.time_start(paths)
+        starts["workers"].append(start)
+        runs["workers"].append(workers.time(paths, 2 * n) - start)
+    print(f"\nSpeed: {model}, {len(paths)} images, median of {n_rounds} rounds")
+    clocks = {}
+    for name, times in runs.items():
+        speeds = [len(paths) / run.clock for run in times]
+        clocks[name] = statistics.median(speeds)
+        milliseconds = _median("processors", times) / len(paths) * 1000
+        print(
+            f"  {names[name]:24s} {clocks[name]:7.1f} images/s "
+            f"({min(speeds):.1f} to {max(speeds):.1f}), "
+            f"{milliseconds:.1f} ms of a processor for each image; "
+            f"start {_median('clock', starts[name]):.1f} s"
+        )
+    ratio = clocks["workers"] / clocks["threads"]
+    each = [
+        threads.clock / run.clock
+        for threads, run in zip(runs["threads"], runs["workers"], strict=True)
+    ]
+    print(
+        f"  workers are {ratio:.2f} times as fast as threads "
+        f"(in single rounds {min(each):.2f} to {max(each):.2f})"
+    )
+
+
+def measure_parts(paths, workers, n_parts, n_rounds):
+    """Print what a part takes beyond its images."""
+    n = workers.n_workers
+    costs = []
+    for _ in range(n_rounds):
+        few, many = workers.time(paths, n), workers.time(paths, n_parts)
+        extra = many - few
+        costs.append(Times(extra.clock * n, extra.processors))
+    n_more = n_parts - n
+    clock, processors = (
+        _median(kind, costs) / n_more * 1000 for kind in ("clock", "processors")
+    )
+    print(
+        f"\nParts: {len(paths)} images in {n_parts} parts and in {n}, "
+        f"median of {n_rounds} rounds\n"
+        f"  a part takes {clock:.0f} ms of a worker beyond its images, "
+        f"{processors:.0f} ms of processors"
+    )
+
+
+def _median(kind, times):
+    return statistics.median(getattr(each, kind) for each in times)
+
+
+# Memory -------------------------------------------------------------------------------
+
+
+class StandIn:
+    """In place of `Embedder`: vectors of ones, for images that need not exist."""
+
+    def __init__(self, spec, *_arguments, **_options):
+        self.spec = spec
+
+    def runner(self, squares, _cancelled):
+        import numpy as np
+
+        return np.ones((len(squares), N_FEATURES), np.float32), "float32"
+
+    def __call__(self, sources, callback, with_sizes):
+        import numpy as np
+
+        from orangecontrib.imageanalytics.engine.results import Embedded
+
+        callback(1.0)
+        n_rows = len(sources)
+        return Embedded(
+            vectors=np.ones((n_rows, N_FEATURES), np.float32),
+            rows=np.arange(n_rows),
+            failures={},
+            statistics=None,
+            sizes=np.ones((n_rows, 2), np.int32) if with_sizes else None,
+        )
+
+    def close(self):
+        pass
+
+
+def use_stand_in():
+    """Replace the network in a worker process."""
+    from orangecontrib.imageanalytics.distributed import worker
+
+    worker.Embedder = StandIn
+
+
+def peak():
+    """Most bytes that this process has taken."""
+    if sys.platform == "linux":  # the other counts the process that began this one
+        with open("/proc/self/status") as status:
+            (line,) = [line for line in status if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+
+
+@contextlib.contextmanager
+def cluster_processes(folder):
+    """A scheduler and a worker, each in a process of its own; yield their address."""
+    address = os.path.join(folder, "scheduler.json")
+    options = ["--scheduler-file", address, "--no-dashboard"]
+    local = ["--host", "127.0.0.1"]
+    commands = [
+        ["scheduler", *options, *local, "--port", "0"],
+        ["worker", *options, *local, "--nworkers", "1", "--nthreads", "1"],
+    ]
+    with contextlib.ExitStack() as stack:
+        for command in commands:
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "dask", *command],
+                    cwd=folder,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            stack.callback(process.terminate)
+        while not os.path.exists(address):
+            time.sleep(0.1)
+        yield address
+
+
+def _client(list_file, output, address):
+    """Seconds of a run, and the peaks of client, scheduler and worker."""
+    from distributed import Client
+
+    from orangecontrib.imageanalytics.distributed import embed_dataset
+
+    with Client(scheduler_file=address) as client:
+        client.wait_for_workers(1)
+        client.run(use_stand_in)
+        summary = embed_dataset(
+            list_file, output, cluster=client, part_size=ROWS_IN_PART
+        )
+        assert not summary.failed
+        peaks = peak(), client.run_on_scheduler(peak), *client.run(peak).values()
+    return summary.seconds, peaks
+
+
+def peaks_of(n_rows):
+    """Seconds and peaks of a run with some rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        list_file = os.path.join(folder, "images.txt")
+        with open(list_file, "w") as file:
+            for index in range(n_rows):
+                file.write(f"/images/of/a/large/collection/{index:08}.jpg\n")
+        output = os.path.join(folder, "vectors")
+        with (
+            cluster_processes(folder) as address,
+            ProcessPoolExecutor(1, mp_context=SPAWN) as pool,
+        ):
+            return pool.submit(_client, list_file, output, address).result()
+
+
+def measure_memory(n_rows):
+    """Print how memory grows with the number of rows."""
+    seconds_few, few = peaks_of(FEW_ROWS)
+    seconds, many = peaks_of(n_rows)
+    n_parts = -(-n_rows // ROWS_IN_PART)
+    print(f"\nMemory: {FEW_ROWS} and {n_rows} rows, {ROWS_IN_PART} in a part")
+    for name, before, after in zip(
+        ("client", "scheduler", "worker"), few, many, strict=True
+    ):
+        print(
+            f"  {name:10s} {before / 2**20:5.0f} MB and {after / 2**20:5.0f} MB: "
+            f"{(after - before) / 2**20:+.0f} MB"
+        )
+    rate = (n_parts - 1) / max(seconds - seconds_few, 1e-9)
+    print(f"  {rate:.0f} parts/s with one worker and no network")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", nargs="?", help="with photos; without: only memory")
+    parser.add_argument("--model", default="efficientnet-lite0")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--parts", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, help="for memory (without FOLDER: 1000000)")
+    arguments = parser.parse_args()
+    if arguments.folder is not None:
+        measure_photos(arguments)
+    elif arguments.rows is None:
+        arguments.rows = 1_000_000
+    if arguments.rows is not None:
+        measure_memory(arguments.rows)
+
+
+def measure_photos(arguments):
+    from orangecontrib.imageanalytics.import_images import scan
+
+    photos = list(scan(os.path.abspath(arguments.folder)))
+    if not photos:
+        sys.exit(f"No photos in {arguments.folder}")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = copies(photos, arguments.images, folder)
+        with Workers(arguments.workers, arguments.model) as workers:
+            measure_speed(paths, arguments.model, workers, arguments.rounds)
+            measure_parts(paths, workers, arguments.parts, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
