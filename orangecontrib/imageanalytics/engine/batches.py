@@ -38,6 +38,11 @@ class QueuedImage:
     precision: str = ""
     reason: str | None = None
     size: tuple[int, int] | None = None
+    transient: bool = False
+
+    def fail(self, error: ImageError) -> None:
+        """Note why it has no vector."""
+        self.reason, self.transient = str(error), error.transient
 
 
 class BatchEmbedder:
@@ -156,7 +161,7 @@ class _NotingFailure:
 
     def __exit__(self, _kind, error, _traceback):
         if isinstance(error, ImageError):
-            self._image.reason = str(error)
+            self._image.fail(error)
         elif isinstance(error, MemoryError):
             self._image.reason = "too large for this computer's memory"
         else:

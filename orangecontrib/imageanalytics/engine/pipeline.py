@@ -29,8 +29,9 @@ from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import helper
 from orangecontrib.imageanalytics.images.sources import is_remote, split_page
 
-# Downloaded images are held in memory until they are decoded: a batch has no more.
-MOST_FETCHED = 4
+# Downloaded images are held in memory until they are decoded: so many bytes, shared by
+# all batches.
+FETCHED_BYTES = 1 << 28
 _FILES_AT_ONCE = 500  # that are looked up between two looks at whether to stop
 
 
@@ -145,15 +146,25 @@ class Pipeline:
                 url, _page = split_page(self._sources[index])
                 remote.setdefault(url, []).append(index)
         arriving = self._arriving(remote) if remote else iter(())
-        for images, most in (
-            (self._local(indices), size),
-            (arriving, min(size, MOST_FETCHED)),
-        ):
-            while batch := list(
-                itertools.islice(images, min(most, -(-left // n_threads)))
-            ):
+        local = self._local(indices)
+        while batch := list(itertools.islice(local, min(size, -(-left // n_threads)))):
+            left -= len(batch)
+            yield batch
+        most_bytes = FETCHED_BYTES // (2 * n_threads)
+        batch, n_bytes = [], 0
+        for image in arriving:
+            if image is not None:
+                batch.append(image)
+                n_bytes += len(image.content or b"")
+            full = len(batch) >= min(size, -(-left // n_threads))
+            # A thread without work need not wait for a full one.
+            idle = image is None and len(self._pending) < n_threads
+            if batch and (full or idle or n_bytes >= most_bytes):
                 left -= len(batch)
                 yield batch
+                batch, n_bytes = [], 0
+        if batch:
+            yield batch
 
     def _local(self, indices) -> Iterator[QueuedImage]:
         for index in map(int, indices):
@@ -161,8 +172,11 @@ class Pipeline:
             if not is_remote(source):
                 yield QueuedImage(index, source)
 
-    def _arriving(self, remote: dict[str, list[int]]) -> Iterator[QueuedImage]:
-        """Download in the background from now on; yield what has arrived."""
+    def _arriving(self, remote: dict[str, list[int]]) -> Iterator[QueuedImage | None]:
+        """Download in the background from now on; yield what has arrived.
+
+        While nothing arrives, yield None from time to time.
+        """
         is_cached = self.cache is not None
         downloads = Downloads(list(remote), self.cancelled, is_cached)
 
@@ -170,12 +184,13 @@ class Pipeline:
             for answer in downloads:
                 if answer is None:
                     self._collect(0)
+                    yield None
                     continue
                 url, content = answer
                 for index in remote.pop(url):
                     image = QueuedImage(index, self._sources[index])
                     if isinstance(content, ImageError):
-                        image.reason = str(content)
+                        image.fail(content)
                     else:
                         image.content = content
                     yield image
@@ -211,7 +226,7 @@ class Pipeline:
         if image.size is not None:
             self._results.measure(image.index, image.size)
         if image.vector is None:
-            self._results.fail(image.index, image.reason)
+            self._results.fail(image.index, image.reason, image.transient)
         else:
             self._results.take(image.index, image.vector, image.cached)
             if not image.cached:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Embedded:
     sizes : numpy.ndarray or None
         int32, shape (n sources, 2): width and height in pixels, 0 where they are not
         known. None if they were not requested.
+    transient : set of str
+        Those of `failures` that another attempt might not have.
     """
 
     vectors: np.ndarray
@@ -45,6 +47,7 @@ class Embedded:
     failures: dict[str, str]
     statistics: Statistics
     sizes: np.ndarray | None = None
+    transient: set[str] = field(default_factory=set)
 
     def per_source(self) -> list[np.ndarray | None]:
         """The vector of each source, shape (n_features,), or None."""
@@ -96,6 +99,7 @@ class Collector:
         del numbers[None]
         self.sources: list[str] = list(numbers)
         self._failures = failures
+        self._transient: set[str] = set()
         self._states = np.zeros(len(self), np.uint8)
         self._vectors = np.empty((len(self), 0), np.float32)
         # The last place is where the missing sources, as -1, point.
@@ -125,9 +129,12 @@ class Collector:
         self._vectors[number] = vector
         self._settle(number, _CACHED if cached else _COMPUTED)
 
-    def fail(self, number: int, reason: str) -> None:
-        """Set the reason why an image has no vector."""
-        self._failures[self.sources[number]] = reason
+    def fail(self, number: int, reason: str, transient: bool = False) -> None:
+        """Set the reason why an image has no vector, and whether it may pass."""
+        source = self.sources[number]
+        self._failures[source] = reason
+        if transient:
+            self._transient.add(source)
         self._settle(number, _FAILED)
 
     def measure(self, number: int, size: tuple[int, int]) -> None:
@@ -146,7 +153,8 @@ class Collector:
         if self._sizes is not None:
             self._sizes[number] = self._sizes[other]
         if state == _FAILED:
-            self.fail(number, self._failures[self.sources[other]])
+            first = self.sources[other]
+            self.fail(number, self._failures[first], first in self._transient)
         else:
             self.take(number, self._vectors[other], cached=state == _CACHED)
         return state != _FAILED
@@ -176,4 +184,6 @@ class Collector:
             seconds=seconds,
             device=device,
         )
-        return Embedded(self._vectors, rows, self._failures, statistics, sizes)
+        return Embedded(
+            self._vectors, rows, self._failures, statistics, sizes, self._transient
+        )

@@ -7,7 +7,12 @@ from AnyQt.QtCore import QAbstractListModel, QModelIndex, Qt
 from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
-from orangecontrib.imageanalytics.images.sources import is_data
+from orangecontrib.imageanalytics.images.members import split_member
+from orangecontrib.imageanalytics.images.sources import (
+    is_data,
+    page_source,
+    split_page,
+)
 from orangecontrib.imageanalytics.widgets.sheet.thumbnails import (
     Box,
     Thumbnail,
@@ -212,9 +217,17 @@ class ThumbnailModel(QAbstractListModel):
 
 
 def shown_source(source: str) -> str:
-    """A source as a person would write it: data URLs without the data."""
+    """A source as a person would write it.
+
+    Data URLs are without the data, and files in tar files without their places.
+    """
     if is_data(source):
         return source.partition(",")[0] + ",…"
+    address, page = split_page(source)
+    if (found := split_member(address)) is not None:
+        shard, member = found
+        shown = f"{shard}: {member.name}"
+        return shown if page is None else page_source(shown, page)
     return source
 
 
