@@ -15,9 +15,9 @@ worker, and subtracted.
 *Parts*: the same images in many parts and in few. The difference is what a part takes
 beyond its images: tasks, threads, and the file.
 
-*Memory*: the peaks of client, scheduler and worker at 1,000 rows and at --rows, each in
-processes of their own. The list is a real one, but the images do not exist, and
-instead of a network there is a stand-in, so that only what a run keeps counts.
+*Memory*: the peaks of client, scheduler and worker, in a process each, at 1,000 rows
+and at --rows. The list is a real one, but the images do not exist, and instead of a
+network there is a stand-in, so that only what a run keeps counts.
 """
 
 from __future__ import annotations
@@ -296,25 +296,15 @@ def cluster_processes(folder):
         yield address
 
 
-def _client(list_file, output, address):
-    """Seconds of a run, and the peaks of client, scheduler and worker."""
+def peaks_of(n_rows):
+    """Seconds of a run with some rows, and the peaks of client, scheduler and worker.
+
+    The client is this process, so that its peak is also that of earlier runs.
+    """
     from distributed import Client
 
     from orangecontrib.imageanalytics.distributed import embed_dataset
 
-    with Client(scheduler_file=address) as client:
-        client.wait_for_workers(1)
-        client.run(use_stand_in)
-        summary = embed_dataset(
-            list_file, output, cluster=client, part_size=ROWS_IN_PART
-        )
-        assert not summary.failed
-        peaks = peak(), client.run_on_scheduler(peak), *client.run(peak).values()
-    return summary.seconds, peaks
-
-
-def peaks_of(n_rows):
-    """Seconds and peaks of a run with some rows."""
     with tempfile.TemporaryDirectory() as folder:
         list_file = os.path.join(folder, "images.txt")
         with open(list_file, "w") as file:
@@ -323,9 +313,16 @@ def peaks_of(n_rows):
         output = os.path.join(folder, "vectors")
         with (
             cluster_processes(folder) as address,
-            ProcessPoolExecutor(1, mp_context=SPAWN) as pool,
+            Client(scheduler_file=address) as client,
         ):
-            return pool.submit(_client, list_file, output, address).result()
+            client.wait_for_workers(1)
+            client.run(use_stand_in)
+            summary = embed_dataset(
+                list_file, output, cluster=client, part_size=ROWS_IN_PART
+            )
+            assert summary.images == n_rows and not summary.failed
+            scheduler, workers = client.run_on_scheduler(peak), client.run(peak)
+    return summary.seconds, (peak(), scheduler, *workers.values())
 
 
 def measure_memory(n_rows):
@@ -355,12 +352,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, help="for memory (without FOLDER: 1000000)")
     arguments = parser.parse_args()
+    if arguments.rows is None and arguments.folder is None:
+        arguments.rows = 1_000_000
+    if arguments.rows is not None:  # before anything else takes memory here
+        measure_memory(arguments.rows)
     if arguments.folder is not None:
         measure_photos(arguments)
-    elif arguments.rows is None:
-        arguments.rows = 1_000_000
-    if arguments.rows is not None:
-        measure_memory(arguments.rows)
 
 
 def measure_photos(arguments):

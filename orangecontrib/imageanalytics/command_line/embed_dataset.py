@@ -125,7 +125,9 @@ def embed_dataset(options: argparse.Namespace) -> int:
             sys.stderr,
         )
         return STOPPED
-    for path, reason in [*summary.problems, *summary.examples]:
+    for problem in summary.problems:
+        tell(f"warning: {in_one_line(problem)}", sys.stderr)
+    for path, reason in summary.examples:
         tell(f"skipped: {in_one_line(path)}: {reason}", sys.stderr)
     tell(_text(options, summary))
     nothing = summary.images and summary.failed == summary.images
@@ -205,4 +207,5 @@ def _counts(progress) -> str:
     parts = str(progress.parts + progress.parts_before)
     if progress.total_parts:
         parts += f" of {progress.total_parts}"
-    return f"{parts} parts, {progress.failed} failed"
+    text = f"{parts} parts, {progress.failed} failed"
+    return text if progress.workers else f"{text}, waiting for workers"

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 20
 PROCESSORS_PER_WORKER = 4  # in one process, more threads wait for Python's lock
-# Dask gives a task up when it was running on more dying workers than this.
-ALLOWED_FAILURES = 2
+_CONFIG = {
+    # Dask gives a task up when more workers have died with it.
+    "distributed.scheduler.allowed-failures": 2,
+    # A process that dies is started again. If that took longer, nobody would.
+    "distributed.deploy.lost-worker-timeout": "1 day",
+}
 
 
 def import_distributed():
@@ -104,7 +108,7 @@ def _processes(workers: int | None) -> Iterator[Client]:
     n_workers = workers or default_workers()
     threads = max(1, processors() // n_workers)
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_FAILURES}),
+        dask.config.set(_CONFIG),
         LocalCluster(
             n_workers=n_workers,
             threads_per_worker=threads,

@@ -23,7 +23,8 @@ from orangecontrib.imageanalytics.vector_files import KEY
 
 JOB_FILE = "_job.json"
 PIECES = "_pieces"
-# Key of the schema's metadata under which a part tells which images it is about.
+# Key of a part's metadata. Its value is JSON: the digest of the part's list of images,
+# and the result (see `part_files.PartResult`).
 PART_KEY = b"orangecontrib.imageanalytics.part"
 # They show a file only when all of it has arrived.
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory"}
@@ -138,19 +139,37 @@ class Output:
             return dict(zip(numbers, pool.map(self._digest, numbers), strict=True))
 
     def _digest(self, number: int) -> str:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        path = self.path(part_name(number))
+        name = part_name(number)
         try:
-            with self._fs.open(path, "rb") as file:
-                metadata = pq.read_schema(file).metadata or {}
-        except (OSError, pa.ArrowException) as error:
+            about = self.about(name)
+        except Exception as error:  # each file system has its own
             raise JobError(
-                f"{self._shown(path)} cannot be read: {first_line(error)}. "
+                f"{self._shown(self.path(name))} cannot be read: {_reason(error)}. "
                 "Delete it to compute it again."
             ) from error
-        return metadata.get(PART_KEY, b"").decode(errors="replace")
+        return about.get("digest", "")
+
+    def about(self, name: str) -> dict:
+        """
+        What the file of a part or of a piece tells about itself.
+
+        Returns
+        -------
+        dict
+            With the digest of its list of images, and the result; empty if it was
+            written by another program.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such file.
+        """
+        import pyarrow.parquet as pq
+
+        with self.opened(name) as file:
+            metadata = pq.read_metadata(file).metadata or {}
+        about = json.loads(metadata.get(PART_KEY, b"{}"))
+        return about if isinstance(about, dict) else {}
 
     def first_difference(self, part: Part) -> str:
         """
@@ -278,16 +297,15 @@ class Output:
         Raises
         ------
         OSError
-            When it cannot be written.
+            When it cannot be written. The message names it, and the reason.
         """
-        if self.is_local:
-            with self._renamed(self.path(name)) as partial:
+        path = self.path(name)
+        try:
+            with self._renamed(path) if self.is_local else self._sent(path) as partial:
                 yield partial
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            partial = os.path.join(folder, "partial")
-            yield partial
-            self._upload(partial, self.path(name))
+        except OSError as error:
+            message = f"{self._shown(path)} cannot be written: {_reason(error)}"
+            raise OSError(message) from error
 
     @contextlib.contextmanager
     def _renamed(self, path: str) -> Iterator[str]:
@@ -302,6 +320,13 @@ class Output:
             with contextlib.suppress(OSError):
                 os.remove(partial)
             raise
+
+    @contextlib.contextmanager
+    def _sent(self, path: str) -> Iterator[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            partial = os.path.join(folder, "partial")
+            yield partial
+            self._upload(partial, path)
 
     def _upload(self, partial: str, path: str) -> None:
         if self._is_whole:
@@ -321,6 +346,19 @@ class Output:
     def make_pieces_folder(self) -> None:
         """Make the folder for the pieces of parts."""
         self._fs.makedirs(self.path(PIECES), exist_ok=True)
+
+    def note_attempt(self, name: str) -> int:
+        """
+        Note that a piece is about to be embedded, in a file that outlives the process.
+
+        Returns
+        -------
+        int
+            How many attempts had been noted before.
+        """
+        before = self._fs.glob(self.path(f"{name}.attempt-*"))
+        self._fs.touch(self.path(f"{name}.attempt-{len(before)}"))
+        return len(before)
 
     @contextlib.contextmanager
     def _explained(self, what: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,25 @@ class PartResult:
     n_failed: int = 0
     reasons: Counter = field(default_factory=Counter)
     examples: list[tuple[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict:
+        """The values, as JSON can hold them."""
+        return {
+            "images": self.n_images,
+            "failed": self.n_failed,
+            "reasons": dict(self.reasons),
+            "examples": [list(example) for example in self.examples],
+        }
+
+    @classmethod
+    def from_json(cls, values: dict) -> PartResult:
+        """The result that `to_json` has described."""
+        return cls(
+            n_images=values["images"],
+            n_failed=values["failed"],
+            reasons=Counter(values["reasons"]),
+            examples=[tuple(example) for example in values["examples"]],
+        )
 
     def add(self, other: PartResult) -> None:
         """Add what another result counts."""
@@ -76,10 +96,8 @@ class PartWriter:
     """
 
     def __init__(self, path: str, n_features: int, description: dict, digest: str):
-        schema = vector_schema(n_features, description)
-        metadata = {**schema.metadata, PART_KEY: digest.encode()}
-        self._schema = schema.with_metadata(metadata)
-        self._path = path
+        self._schema = vector_schema(n_features, description)
+        self._path, self._digest = path, digest
         self.result = PartResult()
 
     def __enter__(self) -> PartWriter:
@@ -94,6 +112,8 @@ class PartWriter:
         return self
 
     def __exit__(self, *_) -> None:
+        about = {"digest": self._digest, **self.result.to_json()}
+        self._writer.add_key_value_metadata({PART_KEY: json.dumps(about).encode()})
         self._writer.close()
 
     def write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ class Progress:
         are not counted.
     seconds : float
         Since the first part was handed out.
+    workers : int
+        Worker processes that are there now.
     """
 
     parts: int = 0
@@ -38,6 +41,7 @@ class Progress:
     total_parts: int | None = None
     total_images: int | None = None
     seconds: float = 0.0
+    workers: int = 0
 
     @property
     def images_per_second(self) -> float:
@@ -83,8 +87,8 @@ class Summary:
         How many images have no vector for which reason, the most frequent first.
     examples : list of (str, str)
         A few images without vectors, with the reasons.
-    problems : list of (str, str)
-        Folders and files of the list that could not be read, with the reasons.
+    problems : list of str
+        What could not be listed, such as folders without permission, as sentences.
     seconds : float
     """
 
@@ -95,7 +99,7 @@ class Summary:
     parts_before: int
     reasons: dict[str, int]
     examples: list[tuple[str, str]]
-    problems: list[tuple[str, str]]
+    problems: list[str]
     seconds: float
 
     @property
@@ -117,6 +121,7 @@ class Tally:
     parts_before: int = 0
     result: PartResult = field(default_factory=PartResult)
     n_parts: int = 0
+    n_workers: int = 0
 
     def __post_init__(self):
         self._start = time.monotonic()
@@ -144,21 +149,23 @@ class Tally:
 
     def count(self, listing: Listing, stop: threading.Event) -> None:
         """Count the whole job, in another thread, since listing may take long."""
-        threading.Thread(target=self._count, args=(listing, stop), daemon=True).start()
+        # A listing notes its problems, and the run goes through it at the same time.
+        arguments = copy.copy(listing), stop
+        threading.Thread(target=self._count, args=arguments, daemon=True).start()
 
     def _count(self, listing, stop):
         n_parts = n_images = 0
+        has_shards = False
         try:
             for part in listing.parts():
                 if stop.is_set():
                     return
                 n_parts += 1
                 n_images += len(part.sources)
-                has_shards = part.shard is not None
+                has_shards = has_shards or part.shard is not None
         except (ImageAnalyticsError, OSError):  # which the run itself will meet
             return
-        if n_parts:
-            self._total = n_parts, None if has_shards else n_images
+        self._total = n_parts, None if has_shards else n_images
 
     def progress(self) -> Progress:
         """How far the run is."""
@@ -171,6 +178,7 @@ class Tally:
             total_parts=total_parts,
             total_images=total_images,
             seconds=self.seconds,
+            workers=self.n_workers,
         )
 
     @property

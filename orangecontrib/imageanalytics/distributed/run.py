@@ -11,6 +11,7 @@ import functools
 import queue
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ TICK_SECONDS = 0.5
 # One is computed while the next waits at the worker.
 PARTS_PER_WORKER = 2
 LOST_SECONDS = 15  # without the scheduler, until the run gives up
+RESULT_SECONDS = 10
+
+_UNKNOWN = object()
 
 
 @dataclass
@@ -76,6 +80,8 @@ class Run:
             f"image-embedding-{self._token}", job, output.address, options
         )
         self._tasks: dict[str, _Task] = {}
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._n_submitted = 0
         self._done: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._tally = Tally(len(finished))
 
@@ -116,16 +122,22 @@ class Run:
 
     def _work(self) -> None:
         parts = self._missing()
-        is_more = True
-        while is_more or self._tasks:
-            while is_more and len(self._tasks) < self._most_tasks():
-                part = next(parts, None)
-                is_more = part is not None
-                if is_more:
-                    self._begin_part(part)
-                    self._tick()
+        while self._fill(parts) or self._tasks:
             self._collect()
             self._tick()
+
+    def _fill(self, parts: Iterator[Part]) -> bool:
+        """Hand out tasks as long as workers can take some; whether more may follow."""
+        while len(self._tasks) < self._most_tasks():
+            if self._waiting:
+                self._waiting.popleft()()
+                continue
+            part = next(parts, None)
+            if part is None:
+                return False
+            self._begin_part(part)
+            self._tick()
+        return True
 
     def _missing(self) -> Iterator[Part]:
         return (
@@ -133,17 +145,23 @@ class Run:
         )
 
     def _most_tasks(self) -> int:
-        return PARTS_PER_WORKER * max(1, len(self._client.nthreads()))
+        self._tally.n_workers = len(self._client.nthreads())
+        return PARTS_PER_WORKER * max(1, self._tally.n_workers)
 
     # Tasks --------------------------------------------------------------------------
 
     def _submit(self, label, function, part, *arguments, take, on_death=None) -> None:
-        key = f"{label}-{self._token}"
+        # No two tasks have the same key: Dask counts deaths by keys.
+        self._n_submitted += 1
+        key = f"{label}-{self._token}{self._n_submitted:08x}"
         future = self._client.submit(
             function, self._plugin.name, part, *arguments, key=key, pure=False
         )
         self._tasks[key] = _Task(part, future, take, on_death)
         self._tally.begin(key)
+        self._call_when_done(future)
+
+    def _call_when_done(self, future: Future) -> None:
         future.add_done_callback(lambda future: self._done.put(future.key))
 
     def _begin_part(self, part: Part) -> None:
@@ -170,27 +188,29 @@ class Run:
 
     def _split(self, suspect: Suspect, start: int, stop: int) -> None:
         for piece in suspect.split(start, stop):
-            self._submit(
-                f"{_label(suspect.part)}.{piece[0]}.{piece[1]}",
-                worker.embed_part,
-                suspect.part,
-                *piece,
-                take=functools.partial(self._take_piece, suspect, piece),
-                on_death=functools.partial(self._split, suspect, *piece),
-            )
-        self._join_if_solved(suspect)
+            self._waiting.append(functools.partial(self._begin_piece, suspect, piece))
 
-    def _take_piece(self, suspect: Suspect, piece: tuple[int, int], _result) -> None:
-        suspect.take(*piece)
-        self._join_if_solved(suspect)
+    def _begin_piece(self, suspect: Suspect, piece: tuple[int, int]) -> None:
+        start, stop = piece
+        self._submit(
+            f"{_label(suspect.part)}.{start}.{stop}",
+            worker.embed_part,
+            suspect.part,
+            *piece,
+            take=functools.partial(self._take_piece, suspect, piece),
+            on_death=functools.partial(self._split, suspect, *piece),
+        )
 
-    def _join_if_solved(self, suspect: Suspect) -> None:
+    def _take_piece(self, suspect, piece, result: PartResult | None) -> None:
+        if result is None:
+            suspect.give_up(piece[0])
+        else:
+            suspect.take(*piece)
         if suspect.is_solved:
-            part = suspect.part
             self._submit(
-                f"join-{_label(part)}",
+                f"join-{_label(suspect.part)}",
                 worker.join_pieces,
-                part,
+                suspect.part,
                 tuple(suspect.starts),
                 tuple(suspect.killers),
                 take=self._tally.add_part,
@@ -206,17 +226,28 @@ class Run:
             pass
 
     def _take(self, key: str) -> None:
-        task = self._tasks.pop(key, None)
-        if task is None:
-            return
-        self._tally.end(key)
-        future = task.future
-        if future.status == "finished":
-            task.take(future.result())
-        elif future.status == "error":
-            self._take_error(task, future.exception())
-        else:  # cancelled or lost
+        task = self._tasks[key]
+        status = task.future.status
+        if status == "cancelled":
             raise self._lost()
+        if status == "error":
+            self._drop(key)
+            self._take_error(task, task.future.exception())
+            return
+        result = _UNKNOWN
+        if status == "finished":
+            # The worker that knows it may have died since.
+            with contextlib.suppress(TimeoutError, OSError, KilledWorker):
+                result = task.future.result(timeout=RESULT_SECONDS)
+        if result is _UNKNOWN:
+            self._call_when_done(task.future)
+            return
+        self._drop(key)
+        task.take(result)
+
+    def _drop(self, key: str) -> None:
+        del self._tasks[key]
+        self._tally.end(key)
 
     def _take_error(self, task: _Task, error: BaseException) -> None:
         if isinstance(error, KilledWorker) and task.on_death is not None:

@@ -48,13 +48,11 @@ class Suspect:
         Returns
         -------
         list of (int, int)
-            First and last row (exclusive) of the pieces to embed next; none if only
-            one image was left, which is then in `killers`.
+            First and last row (exclusive) of the pieces to embed next. A single row
+            is tried again: a worker decides whether its image kills, since Dask also
+            counts tasks that were waiting at a worker that died.
         """
         self._pending.discard((start, stop))
-        if stop - start == 1:
-            self.killers.append(start)
-            return []
         step = -(-(stop - start) // PIECES_AT_ONCE)
         pieces = [(at, min(at + step, stop)) for at in range(start, stop, step)]
         self._pending.update(pieces)
@@ -64,6 +62,11 @@ class Suspect:
         """A piece has been embedded."""
         self._pending.discard((start, stop))
         self.starts.append(start)
+
+    def give_up(self, start: int) -> None:
+        """The image in this row kills whatever process reads it."""
+        self._pending.discard((start, start + 1))
+        self.killers.append(start)
 
     @property
     def is_solved(self) -> bool:

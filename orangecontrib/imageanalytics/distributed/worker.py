@@ -7,7 +7,7 @@ little memory and finish soon.
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import os
 import threading
 import time
@@ -27,12 +27,20 @@ from orangecontrib.imageanalytics.distributed.output import (
 from orangecontrib.imageanalytics.distributed.part_files import PartResult, PartWriter
 from orangecontrib.imageanalytics.engine import device
 from orangecontrib.imageanalytics.engine.embedder import Embedder
-from orangecontrib.imageanalytics.errors import Cancelled, ImageError
+from orangecontrib.imageanalytics.engine.results import Embedded
+from orangecontrib.imageanalytics.errors import Cancelled
+from orangecontrib.imageanalytics.images.shards import ShardError, local_copy
 from orangecontrib.imageanalytics.networks.registry import find_network, is_file_name
 
 ROWS_AT_ONCE = 10_000  # that are embedded before they are written
 REPORT_SECONDS = 1.0
-# What a row says whose image stops the worker process.
+WAIT_SECONDS = 60  # for the plugin, in a worker that has just started
+# Between attempts to read images from a store that does not answer. Each attempt
+# consists of several, seconds apart.
+PAUSES = (5.0, 30.0)
+# An image alone kills so many processes before it is given up.
+ATTEMPTS = 3
+# What a row says whose image kills the process.
 KILLS = "the process that read this image was killed"
 
 
@@ -83,13 +91,14 @@ class EmbeddingPlugin(WorkerPlugin):
     def setup(self, worker) -> None:
         """Called by Dask, in each worker process."""
         self.worker = worker
-        self.lock = threading.Lock()
         self._embedder = None
+        self.lock = threading.Lock()  # last: with it, the plugin is ready
 
     def teardown(self, worker) -> None:
         """Called by Dask when the job ends or the worker stops."""
-        if self._embedder is not None:
-            self._embedder.close()
+        embedder, self._embedder = self._embedder, None
+        if embedder is not None:
+            embedder.close()
 
     def load(self) -> tuple[Embedder, int]:
         """
@@ -143,52 +152,169 @@ class EmbeddingPlugin(WorkerPlugin):
             found.network.vouch()
         return found
 
-    def check_wanted(self, key: str) -> None:
+    def is_wanted(self, key: str) -> bool:
+        """Whether anybody waits for the result of a task."""
+        task = self.worker.state.tasks.get(key)
+        return task is not None and task.state not in _UNWANTED
+
+    def report(self, key: str, n_images: int) -> None:
+        """Tell the client how many images of a task are done."""
+        message = {"key": key, "n_images": n_images}
+        self.worker.loop.add_callback(self.worker.log_event, self.name, message)
+
+
+_UNWANTED = ("cancelled", "released", "forgotten")
+
+
+class _Task:
+    """
+    A running task: what it belongs to, whether it is wanted, and how far it is.
+
+    Parameters
+    ----------
+    plugin_name : str
+    part : Part
+    """
+
+    def __init__(self, plugin_name: str, part: Part):
+        self._worker = get_worker()
+        self._key = self._worker.get_current_task()
+        self.plugin = self._find_plugin(plugin_name)
+        self.output = Output(self.plugin.address)
+        self.part = part
+        self.cancelled = threading.Event()
+        self._ended = threading.Event()
+        self._n_done = self._n_now = 0
+        self._reported = 0.0
+
+    def _find_plugin(self, name: str) -> EmbeddingPlugin:
+        """The plugin, which a worker that has just started may not have yet."""
+        end = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < end:
+            plugin = self._worker.plugins.get(name)
+            if hasattr(plugin, "lock"):
+                return plugin
+            time.sleep(0.05)
+        raise RuntimeError(f"the worker {self._worker.address} did not get its plugin")
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """While no other task of this process works; `cancelled` is set when needed.
+
+        Raises
+        ------
+        Cancelled
+            When nobody waits for the result.
+        """
+        threading.Thread(target=self._watch, daemon=True).start()
+        try:
+            with self.plugin.lock:
+                self.check_wanted()
+                yield
+        finally:
+            self._ended.set()
+
+    def _watch(self):
+        while not self._ended.wait(0.3):
+            if not self.plugin.is_wanted(self._key):
+                self.cancelled.set()
+                return
+
+    def check_wanted(self) -> None:
         """
         Raises
         ------
         Cancelled
-            When nobody waits for this task any more.
+            When nobody waits for the result.
         """
-        task = self.worker.state.tasks.get(key)
-        if task is None or task.state in ("cancelled", "released", "forgotten"):
+        if self.cancelled.is_set():
             raise Cancelled
 
-    def report(self, key: str, n_images: int) -> None:
-        """Tell how many images of a task are done."""
-        self.worker.loop.add_callback(
-            self.worker.log_event, self.name, {"key": key, "n_images": n_images}
-        )
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[PartWriter]:
+        """Write a file of the output."""
+        _, n_features = self.plugin.load()
+        description = self.plugin.job.describe()["embedding"]
+        with (
+            self.output.complete(name) as path,
+            PartWriter(path, n_features, description, self.part.digest()) as writer,
+        ):
+            yield writer
 
+    def embed(self, sources: Sequence[str | None]) -> Embedded:
+        """Embed rows, and those again that a busy store has not given."""
+        embedder, _ = self.plugin.load()
+        self._n_now = len(sources)
+        embedded = embedder(sources, self._report, self.cancelled, with_sizes=True)
+        for pause in PAUSES:
+            if not embedded.transient:
+                break
+            self.cancelled.wait(pause)
+            self.check_wanted()
+            again = sorted(embedded.transient)
+            _merge(
+                sources,
+                embedded,
+                again,
+                embedder(again, None, self.cancelled, with_sizes=True),
+            )
+        if len(embedded.transient) > len(sources) // 2:
+            source = min(embedded.transient)
+            raise OSError(f"{source}: {embedded.failures[source]}")
+        self._n_done += len(sources)
+        return embedded
 
-@dataclass
-class _Watch:
-    """Stops a task that nobody waits for, and reports its progress."""
-
-    plugin: EmbeddingPlugin
-    key: str
-    n_before: int = 0
-    n_now: int = 0
-    _reported: float = 0.0
-
-    def __call__(self, fraction: float) -> None:
-        self.plugin.check_wanted(self.key)
+    def _report(self, fraction: float) -> None:
         now = time.monotonic()
         if now - self._reported > REPORT_SECONDS:
             self._reported = now
-            self.plugin.report(self.key, self.n_before + round(fraction * self.n_now))
+            self.plugin.report(self._key, self._n_done + round(fraction * self._n_now))
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[tuple]:
+        """Sources and categories of consecutive rows, some at a time.
+
+        Raises
+        ------
+        ShardError
+            When the shard is damaged from here on.
+        """
+        row = 0
+        for sources, categories in members_of(self.part, ROWS_AT_ONCE):
+            first = max(0, start - row)
+            last = None if stop is None else max(0, stop - row)
+            row += len(sources)
+            if sources[first:last]:
+                yield sources[first:last], categories[first:last]
+
+    def copied(self):
+        """Have a local copy of the shard, in a context."""
+        if self.part.shard is None:
+            return contextlib.nullcontext()
+        return local_copy(self.part.shard, cancelled=self.cancelled)
 
 
-def _here(name: str) -> tuple[EmbeddingPlugin, Output, str]:
-    """The plugin in this process, its output, and the key of the running task."""
-    worker = get_worker()
-    plugin = worker.plugins[name]
-    return plugin, Output(plugin.address), worker.get_current_task()
+def _merge(sources, embedded: Embedded, again: list[str], later: Embedded) -> None:
+    """Put the results of another attempt into those of the first."""
+    n_before = len(embedded.vectors)
+    if len(later.vectors):
+        vectors = embedded.vectors.reshape(n_before, later.vectors.shape[1])
+        embedded.vectors = np.concatenate([vectors, later.vectors])
+    numbers = {source: number for number, source in enumerate(again)}
+    for row, source in enumerate(sources):
+        number = numbers.get(source)
+        if number is None:
+            continue
+        if later.rows[number] >= 0:
+            embedded.rows[row] = n_before + later.rows[number]
+            embedded.failures.pop(source, None)
+        embedded.sizes[row] = later.sizes[number]
+    embedded.failures.update(later.failures)
+    embedded.transient = later.transient
 
 
 def embed_part(
     plugin_name: str, part: Part, start: int = 0, stop: int | None = None
-) -> PartResult:
+) -> PartResult | None:
     """
     Embed a part, or a piece of it, and write its file.
 
@@ -201,46 +327,54 @@ def embed_part(
 
     Returns
     -------
-    PartResult
+    PartResult or None
+        None for a single image that has killed each process which read it.
 
     Raises
     ------
     ModelError, ValueError
         When the network cannot be used.
     OSError
-        When the file cannot be written.
+        When the file cannot be written, or a store does not answer.
     Cancelled
         When nobody waits for the result.
     """
-    plugin, output, key = _here(plugin_name)
-    is_piece = start > 0 or stop is not None
-    name = part_name(part.number)
-    if is_piece:
-        output.make_pieces_folder()
-        name = piece_name(part.number, start)
-    watch = _Watch(plugin, key)
-    with plugin.lock:
-        watch(0)
-        embedder, n_features = plugin.load()
-        with (
-            output.complete(name) as path,
-            _writer(plugin, path, n_features, part) as writer,
-        ):
+    task = _Task(plugin_name, part)
+    name = part_name(part.number) if stop is None else piece_name(part.number, start)
+    with task.alone():
+        # Dask asks again if the worker that knew the result was lost.
+        with contextlib.suppress(FileNotFoundError):
+            return PartResult.from_json(task.output.about(name))
+        if stop is not None:
+            task.output.make_pieces_folder()
+        task.plugin.load()  # if this kills, it is not the image
+        if stop == start + 1 and task.output.note_attempt(name) >= ATTEMPTS:
+            return None
+        with task.writing(name) as writer:
             try:
-                for sources, categories in _chunks(part, start, stop):
-                    watch.n_now = len(sources)
-                    embedded = embedder(sources, watch, with_sizes=True)
-                    writer.write(sources, categories, embedded)
-                    watch.n_before += len(sources)
-            except ImageError as error:  # the shard is damaged from here on
+                with task.copied():
+                    for sources, categories in task.rows(start, stop):
+                        writer.write(sources, categories, task.embed(sources))
+            except ShardError as error:
+                if error.transient:
+                    raise OSError(str(error)) from error
                 writer.write_failures([part.shard], [], str(error))
     return writer.result
 
 
 def count_rows(plugin_name: str, part: Part) -> int:
-    """The number of images in a part."""
-    _here(plugin_name)
-    return sum(len(sources) for sources, _ in _contents(part))
+    """The number of rows of a part, of which one may be about damage of the shard."""
+    task = _Task(plugin_name, part)
+    n_rows = 0
+    with task.alone():
+        try:
+            with task.copied():
+                for sources, _ in task.rows():
+                    task.check_wanted()
+                    n_rows += len(sources)
+        except ShardError:
+            n_rows += 1
+    return n_rows
 
 
 def join_pieces(
@@ -256,7 +390,7 @@ def join_pieces(
     starts : sequence of int
         First rows of the pieces that were embedded.
     killers : sequence of int
-        Rows of images that stop the process which reads them. Together with the
+        Rows of images that kill the process which reads them. Together with the
         pieces, they make up the part.
 
     Returns
@@ -265,58 +399,31 @@ def join_pieces(
     """
     import pyarrow.parquet as pq
 
-    plugin, output, key = _here(plugin_name)
-    rows = dict(_rows(part, set(killers)))
-    with plugin.lock:
-        _, n_features = plugin.load()
-        with (
-            output.complete(part_name(part.number)) as path,
-            _writer(plugin, path, n_features, part) as writer,
-        ):
+    task = _Task(plugin_name, part)
+    with task.alone():
+        lost = dict(_chosen_rows(task, set(killers)))
+        with task.writing(part_name(part.number)) as writer:
             for row in sorted([*starts, *killers]):
-                plugin.check_wanted(key)
-                if row in rows:
-                    source, category = rows[row]
+                task.check_wanted()
+                if row in lost:
+                    source, category = lost[row]
                     writer.write_failures([source], [category], KILLS)
                     continue
-                with output.opened(piece_name(part.number, row)) as file:
+                with task.output.opened(piece_name(part.number, row)) as file:
                     piece = pq.ParquetFile(file)
                     for group in range(piece.num_row_groups):
                         writer.write_table(piece.read_row_group(group))
     return writer.result
 
 
-def _writer(plugin, path, n_features, part) -> PartWriter:
-    description = plugin.job.describe()["embedding"]
-    return PartWriter(path, n_features, description, part.digest())
-
-
-def _contents(part: Part) -> Iterator[tuple[Sequence, Sequence]]:
-    """Sources and categories of a part, some rows at a time."""
-    if part.shard is None:
-        yield part.sources, part.categories
-    else:
-        yield from members_of(part)
-
-
-def _rows(part: Part, wanted: set[int]) -> Iterator[tuple[int, tuple]]:
+def _chosen_rows(task: _Task, wanted: set[int]) -> Iterator[tuple[int, tuple]]:
     """Some rows of a part by their numbers, each a source and its category."""
+    if not wanted:
+        return
     row = 0
-    for sources, categories in _contents(part):
-        for source, category in itertools.zip_longest(sources, categories):
-            if row in wanted:
-                yield row, (source, category)
-            row += 1
-
-
-def _chunks(part: Part, start: int, stop: int | None) -> Iterator[tuple[list, list]]:
-    """Sources and categories of consecutive rows, as many as are embedded at once."""
-    row = 0
-    for sources, categories in _contents(part):
-        first = max(0, start - row)
-        last = None if stop is None else max(0, stop - row)
-        row += len(sources)
-        sources, categories = sources[first:last], categories[first:last]
-        for at in range(0, len(sources), ROWS_AT_ONCE):
-            chunk = slice(at, at + ROWS_AT_ONCE)
-            yield list(sources[chunk]), list(categories[chunk])
+    with contextlib.suppress(ShardError), task.copied():
+        for sources, categories in task.rows():
+            for source, category in zip(sources, categories, strict=True):
+                if row in wanted:
+                    yield row, (source, category)
+                row += 1

@@ -35,19 +35,19 @@ class Embedded:
     failures : dict of str to str
         For each source without a vector, the reason.
     statistics : Statistics
+    transient : set of str
+        Those of `failures` that another attempt might not have.
     sizes : numpy.ndarray or None
         int32, shape (n sources, 2): width and height in pixels, 0 where they are not
         known. None if they were not requested.
-    transient : set of str
-        Those of `failures` that another attempt might not have.
     """
 
     vectors: np.ndarray
     rows: np.ndarray
     failures: dict[str, str]
     statistics: Statistics
-    sizes: np.ndarray | None = None
     transient: set[str] = field(default_factory=set)
+    sizes: np.ndarray | None = None
 
     def per_source(self) -> list[np.ndarray | None]:
         """The vector of each source, shape (n_features,), or None."""
@@ -185,5 +185,5 @@ class Collector:
             device=device,
         )
         return Embedded(
-            self._vectors, rows, self._failures, statistics, sizes, self._transient
+            self._vectors, rows, self._failures, statistics, self._transient, sizes
         )
