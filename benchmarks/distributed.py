@@ -234,19 +234,18 @@ class StandIn:
 
         return np.ones((len(squares), N_FEATURES), np.float32), "float32"
 
-    def __call__(self, sources, callback, with_sizes):
+    def __call__(self, sources, *_arguments, **_options):
         import numpy as np
 
         from orangecontrib.imageanalytics.engine.results import Embedded
 
-        callback(1.0)
         n_rows = len(sources)
         return Embedded(
             vectors=np.ones((n_rows, N_FEATURES), np.float32),
             rows=np.arange(n_rows),
             failures={},
             statistics=None,
-            sizes=np.ones((n_rows, 2), np.int32) if with_sizes else None,
+            sizes=np.ones((n_rows, 2), np.int32),
         )
 
     def close(self):
