@@ -7,6 +7,7 @@ never come here: workers write them.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import queue
 import threading
@@ -145,7 +146,8 @@ class Run:
         )
 
     def _most_tasks(self) -> int:
-        self._tally.n_workers = len(self._client.nthreads())
+        with contextlib.suppress(OSError):  # of a lost scheduler, as `_tick` notices
+            self._tally.n_workers = len(self._client.nthreads())
         return PARTS_PER_WORKER * max(1, self._tally.n_workers)
 
     # Tasks --------------------------------------------------------------------------
@@ -154,8 +156,9 @@ class Run:
         # No two tasks have the same key: Dask counts deaths by keys.
         self._n_submitted += 1
         key = f"{label}-{self._token}{self._n_submitted:08x}"
+        numbered = dataclasses.replace(part, sources=(), categories=())
         future = self._client.submit(
-            function, self._plugin.name, part, *arguments, key=key, pure=False
+            function, self._plugin.name, numbered, *arguments, key=key, pure=False
         )
         self._tasks[key] = _Task(part, future, take, on_death)
         self._tally.begin(key)
@@ -165,11 +168,12 @@ class Run:
         future.add_done_callback(lambda future: self._done.put(future.key))
 
     def _begin_part(self, part: Part) -> None:
+        self._output.write_list(part)
         self._submit(
             _label(part),
             worker.embed_part,
             part,
-            take=self._tally.add_part,
+            take=functools.partial(self._finish, part),
             on_death=functools.partial(self._suspect, part),
         )
 
@@ -213,8 +217,12 @@ class Run:
                 suspect.part,
                 tuple(suspect.starts),
                 tuple(suspect.killers),
-                take=self._tally.add_part,
+                take=functools.partial(self._finish, suspect.part),
             )
+
+    def _finish(self, part: Part, result: PartResult) -> None:
+        self._tally.add_part(result)
+        self._output.remove_list(part)
 
     def _collect(self) -> None:
         """Wait a moment for finished tasks, and take all there are."""
