@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -53,6 +54,12 @@ class Slow(_Decoding):
 
     def before(self, content):
         time.sleep(self._seconds)
+
+
+def limit_files(size):
+    """Let this process write files of so many bytes; more raises errors."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """What is left when processes, disks and files fail; with real processes."""
 
+import io
 import os
 import resource
 import signal
@@ -9,22 +10,20 @@ import sys
 import cloudpickle
 import dask_cluster
 import numpy as np
-import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
-from dask_cluster import own_processes
+from dask_cluster import limit_files, own_processes
+from dataset_files import names, read
 from helpers import wait_until
 
 from orangecontrib.imageanalytics.distributed import JobError, embed_dataset
+from orangecontrib.imageanalytics.distributed.clusters import connected
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+pytestmark = pytest.mark.slow
 
 # The workers cannot import it.
 cloudpickle.register_pickle_by_value(dask_cluster)
-
-
-def read(folder):
-    """All rows, by path."""
-    table = pyarrow.dataset.dataset(folder).to_table()
-    return {row["path"]: row for row in table.to_pylist()}
 
 
 def check(folder, paths):
@@ -34,10 +33,6 @@ def check(folder, paths):
     expected = ImageEmbedder(cache=False)(list(map(str, paths)))
     found = [row["vector"] for row in rows.values()]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
-
-
-def names(folder):
-    return sorted(os.listdir(folder))
 
 
 class Once:
@@ -154,12 +149,6 @@ def test_there_is_no_scheduler(images, tmp_path, monkeypatch):
         )
 
 
-def limit_files(size):
-    """Let a process write files of so many bytes; later writes raise errors."""
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-
-
 def test_a_full_disk(cluster, images, tmp_path):
     out = tmp_path / "out"
     cluster.run(limit_files, 10_000)
@@ -191,3 +180,45 @@ def test_stopped_by_the_callback(slow, images, tmp_path):
     assert summary.parts_before >= 1
     assert summary.parts + summary.parts_before == 6
     check(out, images)
+
+
+@pytest.fixture
+def stored(s3_server, images):
+    """Addresses of the images in S3."""
+    return [
+        s3_server.put(f"images/{path.parent.name}/{path.name}", path.read_bytes())
+        for path in images
+    ]
+
+
+def test_s3_that_is_busy_for_a_while(s3_server, stored, images):
+    with connected(None, workers=2) as client:  # which has the server's address
+        s3_server.refusals.update({"right/13": 2, "out/part-00001": 2, "images/": 1})
+        summary = embed_dataset(
+            f"s3://{s3_server.bucket}/images/**/*.png",
+            f"s3://{s3_server.bucket}/out",
+            cluster=client,
+            part_size=8,
+        )
+        assert (summary.images, summary.failed, summary.parts) == (24, 0, 3)
+        again = embed_dataset(
+            f"s3://{s3_server.bucket}/images/**/*.png",
+            f"s3://{s3_server.bucket}/out",
+            cluster=client,
+            part_size=8,
+        )
+        assert (again.parts, again.parts_before) == (0, 3)
+    keys = s3_server.client.list_objects_v2(Bucket=s3_server.bucket, Prefix="out/")
+    assert [entry["Key"] for entry in keys["Contents"]] == [
+        "out/_job.json",
+        *(f"out/part-0000{part}.parquet" for part in range(3)),
+    ]
+    content = s3_server.client.get_object(
+        Bucket=s3_server.bucket, Key="out/part-00001.parquet"
+    )["Body"].read()
+    table = pq.read_table(io.BytesIO(content))
+    assert table.column("path").to_pylist() == stored[8:16]
+    expected = ImageEmbedder(cache=False)(list(map(str, images[8:16])))
+    np.testing.assert_allclose(
+        table.column("vector").to_pylist(), expected, rtol=1e-4, atol=1e-6
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -106,19 +107,19 @@ def _processes(workers: int | None) -> Iterator[Client]:
     from distributed import Client, LocalCluster
 
     n_workers = workers or default_workers()
-    threads = max(1, processors() // n_workers)
-    with (
-        dask.config.set(_CONFIG),
-        LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=threads,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:8787",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+    options = {
+        "n_workers": n_workers,
+        "threads_per_worker": max(1, processors() // n_workers),
+        "host": "127.0.0.1",
+        "dashboard_address": "127.0.0.1:8787",
+        "silence_logs": logging.CRITICAL,
+    }
+    with dask.config.set(_CONFIG):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Port 8787")  # another is taken
+            cluster = LocalCluster(**options)
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield client
 
 
 def default_workers() -> int:

@@ -133,16 +133,16 @@ def embed_dataset(
     if layer is not None:
         Embedder(spec).check_layer()
     folder = Output(output)
-    size = part_size or folder.part_size() or PART_SIZE
-    listing = Listing(source, column, category, size)
-    if cluster is None and part_size is None and folder.part_size() is None:
+    size = part_size or (None if force else folder.part_size())
+    listing = Listing(source, column, category, size or PART_SIZE)
+    if size is None and cluster is None:
         n_workers = workers or clusters.default_workers()
         size = _size_of_parts(listing, n_workers)
         listing = Listing(source, column, category, size)
     job = Job(
         spec=spec.portable(),
         listing=listing.description,
-        part_size=size,
+        part_size=listing.part_size,
         class_names=network.load_class_names() if layer == LOGITS else (),
     )
     finished = folder.begin(job, force)

@@ -146,7 +146,7 @@ class Run:
         )
 
     def _most_tasks(self) -> int:
-        with contextlib.suppress(OSError):  # of a lost scheduler, as `_tick` notices
+        with contextlib.suppress(OSError):  # the scheduler may be lost
             self._tally.n_workers = len(self._client.nthreads())
         return PARTS_PER_WORKER * max(1, self._tally.n_workers)
 

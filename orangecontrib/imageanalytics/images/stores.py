@@ -27,18 +27,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # The stores that fsspec can read, each with the package that it needs. Protocols that
-# read other files (zip, reference), that are not stores (data, github) or that let the
-# address choose a server whose answers are unpickled (dask) are not among them.
+# read other files (zip, reference), that are not stores (data, github), that ask the
+# user in a browser (gdrive) or that let the address choose a server whose answers are
+# unpickled (dask) are not among them.
 PACKAGES = {
     "abfs": "adlfs",
     "abfss": "adlfs",
     "adl": "adlfs",
     "az": "adlfs",
-    "box": "boxfs",
     "dbfs": "requests",
     "dropbox": "dropboxdrivefs",
     "gcs": "gcsfs",
-    "gdrive": "gdrive_fsspec",
     "gs": "gcsfs",
     "hdfs": "pyarrow",
     "hf": "huggingface_hub",

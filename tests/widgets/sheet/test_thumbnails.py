@@ -7,9 +7,11 @@ import pytest
 from AnyQt.QtGui import QImage
 from helpers import make_image
 from PIL import Image
+from shard_files import jpeg, make_shard
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.fetch import Fetcher
+from orangecontrib.imageanalytics.images.shards import member_source, shard_members
 from orangecontrib.imageanalytics.widgets.sheet import thumbnails
 from orangecontrib.imageanalytics.widgets.sheet.thumbnails import (
     Thumbnail,
@@ -408,6 +410,20 @@ def test_what_is_read_before_a_refresh_does_not_count(
     go_on.set()
     until(lambda: loader.idle)
     assert loader.get(photos[0]).size == (50, 10)
+
+
+def test_stores_and_shards(loader, until, s3_server, tmp_path):
+    shard = make_shard([("in/a.jpg", jpeg(1))])
+    (tmp_path / "a.tar").write_bytes(shard)
+    places = str(tmp_path / "a.tar"), s3_server.put("a.tar", shard)
+    (member,) = shard_members(places[0])
+    sources = [member_source(place, member) for place in places]
+    sources.append(s3_server.put("b.jpg", jpeg(2)))
+    loader.request([*sources, "s3://photos/missing.jpg"], BOX)
+    until(lambda: loader.idle)
+    assert [loader.get(source).size for source in sources] == [(64, 48)] * 3
+    assert loader.get(sources[0]).stamp[0] == 512 + len(jpeg(1))
+    assert loader.get("s3://photos/missing.jpg").error == "file not found"
 
 
 def test_what_is_dropped_and_wanted_again_is_loaded(loader, until, monkeypatch):

@@ -141,7 +141,7 @@ class ThumbnailModel(QAbstractListModel):
 
     def labels(self, row: int) -> Sequence[str]:
         """What is written below an image, line by line."""
-        return self._labels(row)
+        return [shown_label(text) for text in self._labels(row)]
 
     def source(self, row: int) -> str:
         """Path or URL of an image."""
@@ -196,7 +196,7 @@ class ThumbnailModel(QAbstractListModel):
         self.loader.request((self._sources[row] for row in rows), box)
 
     def _text(self, row: int) -> str:
-        return ", ".join(filter(None, self._labels(row)))
+        return ", ".join(filter(None, self.labels(row)))
 
     def description(self, row: int) -> list[str]:
         """Where an image is from, and its size or what is wrong with it, as HTML."""
@@ -229,6 +229,12 @@ def shown_source(source: str) -> str:
         shown = f"{shard}: {member.name}"
         return shown if page is None else page_source(shown, page)
     return source
+
+
+def shown_label(text: str) -> str:
+    """A label as it is written: of a file in a tar file, the name there."""
+    found = split_member(split_page(text)[0]) if "#member=" in text else None
+    return text if found is None else found[1].name
 
 
 def describe(thumbnail: Thumbnail) -> str:
