@@ -13,6 +13,7 @@ from orangecontrib.imageanalytics import tutorials
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.formats import FORMATS
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.output_file import OutputFile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TUTORIALS = os.path.dirname(tutorials.__file__)
@@ -54,6 +55,20 @@ def test_a_network_that_is_looked_up(folder, monkeypatch, capsys):
     exec(example("doc/scripting.md", "network"), {})
     printed = capsys.readouterr().out
     assert printed.startswith("regnet_y_400mf (IMAGENET1K_V2) 224 17.")
+
+
+def test_saved_vectors(folder):
+    table, _ = ImportImages()(os.path.join(TUTORIALS, "photos"))
+    with ImageEmbedder("squeezenet") as embedder:
+        embedded, _, _ = embedder(table)
+    OutputFile("vectors.parquet").write(embedded)
+    names: dict = {}
+    exec(example("doc/scripting.md", "vectors"), names)
+    assert len(names["table"]) == len(embedded)
+    assert len(names["sample"]) == min(100, len(embedded))
+    assert names["cats"].domain.class_var.values == ("cats",)
+    assert len(names["paths"]) == len(embedded)
+    assert not names["paths"].domain.attributes
 
 
 @pytest.mark.parametrize("name", ["README.md", "doc/models.md"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -17,11 +16,12 @@ from Orange.data.io import FileFormat
 from xlsxwriter.exceptions import XlsxFileError
 
 from orangecontrib.imageanalytics.embedding_columns import EmbeddingFeature
-from orangecontrib.imageanalytics.errors import ImageAnalyticsError
 from orangecontrib.imageanalytics.vector_files.description import (
+    ROWS_PER_GROUP,
     describe,
     vector_schema,
 )
+from orangecontrib.imageanalytics.vector_files.files import require_pyarrow
 
 ROWS_AT_ONCE = 10_000
 
@@ -142,11 +142,8 @@ def _writer(path: str) -> Callable[[str, Table], None]:
             f"the format of {path} is not known; "
             "choose .tab, .csv, .xlsx, .pkl, .npz or .parquet"
         )
-    if extension == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ImageAnalyticsError(
-            "writing .parquet needs pyarrow: "
-            "pip install 'Orange3-ImageAnalytics[parquet]'"
-        )
+    if extension == ".parquet":
+        require_pyarrow("writing .parquet")
     return writers[extension]
 
 
@@ -186,13 +183,15 @@ def _write_parquet(path: str, table: Table) -> None:
     origin = _portable_path(_paths_and_origin(table)[1])
     schema = vector_schema(n_features, _describe_columns(table), origin)
     schema = pa.schema([schema.field(name) for name in columns], schema.metadata)
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+    # Vectors hardly repeat.
+    options = {"use_dictionary": [name for name in columns if name != "vector"]}
+    with pyarrow.parquet.ParquetWriter(path, schema, **options) as writer:
         for part in _parts(len(table)):
             arrays = [
                 column(part) if callable(column) else column[part]
                 for column in columns.values()
             ]
-            writer.write_table(pa.table(arrays, schema))
+            writer.write_table(pa.table(arrays, schema), ROWS_PER_GROUP)
 
 
 def _parquet_columns(table: Table) -> dict[str, np.ndarray | Callable]:

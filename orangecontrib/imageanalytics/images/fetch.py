@@ -36,6 +36,7 @@ from orangecontrib.imageanalytics.images.http_cache import (
     remove_cache,
 )
 from orangecontrib.imageanalytics.images.members import (
+    CHANGED,
     Member,
     check_size,
     is_compressed,
@@ -47,7 +48,7 @@ from orangecontrib.imageanalytics.images.sources import (
     is_url,
     read_local,
 )
-from orangecontrib.imageanalytics.images.stores import is_store, read
+from orangecontrib.imageanalytics.images.stores import Empty, is_store, read
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +235,10 @@ class Fetcher:
         check_size(member, self._max_bytes)
         start, end = member.start, member.end
         if is_store(shard):
-            part = read(shard, end - start, start, end)
+            try:
+                part = read(shard, end - start, start, end)
+            except Empty as error:
+                raise ImageError(CHANGED) from error
         else:
             part = self._from_web(shard, deadline, f"bytes={start}-{end - 1}")
         return member_data(member, part)

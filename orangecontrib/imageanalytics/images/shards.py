@@ -28,7 +28,15 @@ from orangecontrib.imageanalytics.images.members import (
 )
 from orangecontrib.imageanalytics.images.sources import is_url
 
-__all__ = ["Member", "ShardError", "is_shard", "local_copy", "member_source", "members"]
+__all__ = [
+    "Member",
+    "ShardError",
+    "is_shard",
+    "local_copy",
+    "member_source",
+    "members",
+    "shard_members",
+]
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 #: Larger contents are not read while a shard is listed.

@@ -95,6 +95,13 @@ _WRONG_CREDENTIALS = {
 _BUSY = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout"}
 
 
+class Empty(ImageError):
+    """The file is empty, or ends before the part that was asked for."""
+
+    def __init__(self, reason: str = "file is empty"):
+        super().__init__(reason)
+
+
 class Status(NamedTuple):
     """What a store says about a file, or about a folder."""
 
@@ -231,7 +238,7 @@ def read(address: str, max_bytes: int, start: int = 0, end: int | None = None) -
     Raises
     ------
     ImageError
-        It cannot be read, is empty or is too large.
+        It cannot be read, is empty (`Empty`) or is too large.
     """
     stop = start + max_bytes + 1 if end is None else end
     if stop - start > max_bytes + 1:
@@ -240,7 +247,7 @@ def read(address: str, max_bytes: int, start: int = 0, end: int | None = None) -
         address, lambda fs, path: fs.cat_file(path, start=start, end=stop)
     )
     if not content:
-        raise ImageError("file is empty")
+        raise Empty
     if len(content) > max_bytes:
         raise ImageError(f"larger than {max_bytes / 1e6:g} MB")
     return content
@@ -367,7 +374,7 @@ def failure(error: Exception, address: str) -> ImageError:
         return ImageError("file not found")
     if status == 416:
         # Stores have no range to give of an empty file.
-        return ImageError("file is empty")
+        return Empty()
     if isinstance(error, IsADirectoryError):
         return ImageError("is a folder")
     if "TimeoutError" in names:

@@ -44,6 +44,10 @@ KEY = b"orangecontrib.imageanalytics"
 #: Key of the folder or address to which the paths in the file are relative.
 ORIGIN = b"origin"
 
+#: Rows that are written together: of these, readers take all or none. A sample of
+#: a large dataset reads less if there are few.
+ROWS_PER_GROUP = 1000
+
 PACKAGE = "Orange3-ImageAnalytics"
 _OPTIONAL = ("resize", "channels", "fit")  # of preprocessing
 

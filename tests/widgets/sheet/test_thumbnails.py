@@ -437,3 +437,46 @@ def test_what_is_dropped_and_wanted_again_is_loaded(loader, until, monkeypatch):
     gate.open.set()
     until(lambda: loader.idle)
     assert loader.get("a") is not None
+
+
+def test_it_tells_when_everything_has_come_in(loader, until, gate, monkeypatch):
+    # The last thumbnails come in before the threads are found to be idle.
+    idle, results = jobs.Workers.idle.fget, loader._work.results
+    monkeypatch.setattr(
+        jobs.Workers, "idle", property(lambda self: not results and idle(self))
+    )
+    events = []
+    loader.loaded.connect(
+        lambda thumbnails: events.extend(t.source for t in thumbnails)
+    )
+    loader.finished.connect(lambda: events.append("finished"))
+    for sources in (["a"], ["a"], [], ["a", "b"]):
+        loader.request(sources, BOX)
+        until(lambda: loader.idle)
+    assert events == ["a", "finished", "finished", "finished", "b", "finished"]
+
+
+def test_it_has_not_finished_if_more_is_requested(loader, until, gate):
+    finished = []
+    loader.finished.connect(lambda: finished.append(list(gate.sources)))
+    requested = iter(["b", "c"])
+
+    def request_more(thumbnails):
+        for source in requested:
+            loader.request([source], BOX)
+            return
+
+    loader.loaded.connect(request_more)
+    loader.request(["a"], BOX)
+    until(lambda: finished)
+    assert finished == [["a", "b", "c"]]
+
+
+def test_capacity():
+    cache = ThumbnailCache(1_000_000)
+    count = cache.capacity(BOX)
+    for number in range(2 * count):
+        image = QImage(*BOX, QImage.Format.Format_RGB32)
+        cache.put(Thumbnail(str(number), BOX, image, BOX))
+    assert len(cache) == count
+    assert cache.capacity((1000, 1000)) == 1

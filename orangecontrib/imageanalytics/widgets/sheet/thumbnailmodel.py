@@ -151,6 +151,10 @@ class ThumbnailModel(QAbstractListModel):
         """What is loaded of an image; nothing is loaded for it."""
         return self.loader.get(self._sources[row])
 
+    def is_current(self, row: int, box: Box) -> bool:
+        """Whether a request for an image would load nothing."""
+        return self.loader.is_current(self._sources[row], box)
+
     def rows_of(self, source: str) -> list[int]:
         """The rows that show a source."""
         if self._rows_of is None:
