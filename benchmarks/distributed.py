@@ -8,12 +8,12 @@ FOLDER: the photos in it are copied, and made different by a few bytes after the
 the image.
 
 *Speed*: worker processes with one thread each, and one process with as many threads.
-Both embed the same copies in turn, several times; the ratio is of medians. The start,
-in which processes begin and load the network, is measured with a single image for each
-worker, and subtracted.
+Both embed the same copies in turn, many times; the ratio is of medians. Networks stay
+loaded between rounds. The start is shown separately: workers and network, until a
+first image is done.
 
 *Parts*: the same images in many parts and in few. The difference is what a part takes
-beyond its images: tasks, threads, and the file.
+beyond its images: tasks, threads, and files.
 
 *Memory*: the peaks of client, scheduler and worker, in a process each, at 1,000 rows
 and at --rows. The list is a real one, but the images do not exist, and instead of a
@@ -33,7 +33,6 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 
 # This folder is on the path, where this file would be taken for Dask's package.
 sys.path[:] = [
@@ -46,17 +45,6 @@ FEW_ROWS, ROWS_IN_PART = 1000, 1000
 N_FEATURES = 8
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 SPAWN = multiprocessing.get_context("spawn")
-
-
-@dataclass
-class Times:
-    """Seconds of a run: by the clock, and of all processors together."""
-
-    clock: float
-    processors: float
-
-    def __sub__(self, other: Times) -> Times:
-        return Times(self.clock - other.clock, self.processors - other.processors)
 
 
 # Photos -------------------------------------------------------------------------------
@@ -77,33 +65,44 @@ def copies(photos, count, folder):
 # Threads ------------------------------------------------------------------------------
 
 
-def time_threads(paths, model, n_threads):
-    """Times of the start and of the images, in a process with some threads."""
-    with ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
-        return pool.submit(_in_threads, paths, model, n_threads).result()
+class Threads:
+    """A process that embeds in some threads.
+
+    Parameters
+    ----------
+    n_threads : int
+    model : str
+    """
+
+    def __init__(self, n_threads, model):
+        self._arguments = n_threads, model
+
+    def __enter__(self):
+        self._pool = ProcessPoolExecutor(1, mp_context=SPAWN)
+        return self
+
+    def __exit__(self, *_):
+        self._pool.shutdown()
+
+    def time(self, paths):
+        """Seconds for embedding some images."""
+        return self._pool.submit(_in_threads, paths, *self._arguments).result()
 
 
-def _in_threads(paths, model, n_threads):
+_embedders = []
+
+
+def _in_threads(paths, n_threads, model):
     from orangecontrib.imageanalytics.engine.device import limit_workers
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 
-    limit_workers(n_threads)
-    with ImageEmbedder(model, "cpu", cache=False) as embedder, timed() as start:
-        embedder(paths[:n_threads])
-        with timed() as images:
-            vectors = embedder(paths)
+    if not _embedders:
+        limit_workers(n_threads)
+        _embedders.append(ImageEmbedder(model, "cpu", cache=False))
+    start = time.perf_counter()
+    vectors = _embedders[0](paths)
     assert all(vector is not None for vector in vectors)
-    return start - images, images
-
-
-@contextlib.contextmanager
-def timed():
-    """Yield `Times`, which are known afterwards."""
-    times = Times(0.0, 0.0)
-    clock, processors = time.perf_counter(), time.process_time()
-    yield times
-    times.clock = time.perf_counter() - clock
-    times.processors = time.process_time() - processors
+    return time.perf_counter() - start
 
 
 # Worker processes ---------------------------------------------------------------------
@@ -128,6 +127,7 @@ class Workers:
             n_workers=self.n_workers, threads_per_worker=1, dashboard_address=None
         )
         self._client = Client(self._cluster)
+        self._client.run(keep_network)
         return self
 
     def __exit__(self, *_):
@@ -135,11 +135,10 @@ class Workers:
         self._cluster.close()
 
     def time(self, paths, n_parts):
-        """Times of a run."""
+        """Seconds for embedding some images, from the first task to the last result."""
         from orangecontrib.imageanalytics.distributed import embed_dataset
 
-        before = self._processor_seconds()
-        with tempfile.TemporaryDirectory() as folder, timed() as times:
+        with tempfile.TemporaryDirectory() as folder:
             summary = embed_dataset(
                 paths,
                 os.path.join(folder, "vectors"),
@@ -149,75 +148,80 @@ class Workers:
                 part_size=-(-len(paths) // n_parts),
             )
         assert summary.images == len(paths) and not summary.failed
-        times.processors += self._processor_seconds() - before
-        return times
+        return summary.seconds
 
-    def time_start(self, paths):
-        """Times of a run with an image for each worker."""
-        return self.time(paths[: self.n_workers], self.n_workers)
 
-    def _processor_seconds(self):
-        return sum(self._client.run(time.process_time).values())
+def keep_network():
+    """Let the runs in a worker process share their network."""
+    from orangecontrib.imageanalytics.distributed.worker import EmbeddingPlugin
+
+    load, kept = EmbeddingPlugin.load, []
+
+    def load_once(plugin):
+        if kept:
+            plugin._embedder, plugin._n_features = kept[0]
+        else:
+            kept.append(load(plugin))
+        return kept[0]
+
+    EmbeddingPlugin.load = load_once
+    EmbeddingPlugin.teardown = lambda plugin, worker: None
+
+
+def measure_start(paths, model, n):
+    """Seconds until threads and workers have embedded an image each."""
+    seconds = {}
+    for name, contestant, arguments in (
+        ("threads", Threads(n, model), (paths[:n],)),
+        ("workers", Workers(n, model), (paths[:n], n)),
+    ):
+        start = time.perf_counter()
+        with contestant:
+            contestant.time(*arguments)
+            seconds[name] = time.perf_counter() - start
+    return seconds
 
 
 def measure_speed(paths, model, workers, n_rounds):
     """Print the speed of threads and of workers."""
     n = workers.n_workers
-    names = {"threads": f"{n} threads of a process", "workers": f"{n} workers"}
-    starts = {name: [] for name in names}
-    runs = {name: [] for name in names}
-    for _ in range(n_rounds):
-        start, images = time_threads(paths, model, n)
-        starts["threads"].append(start)
-        runs["threads"].append(images)
-        start = workers.time_start(paths)
-        starts["workers"].append(start)
-        runs["workers"].append(workers.time(paths, 2 * n) - start)
+    starts = measure_start(paths, model, n)
+    seconds = {"threads": [], "workers": []}
+    with Threads(n, model) as threads:
+        for index in range(n_rounds + 1):
+            times = threads.time(paths), workers.time(paths, 2 * n)
+            if index:  # the first loads the networks
+                for values, value in zip(seconds.values(), times, strict=True):
+                    values.append(value)
     print(f"\nSpeed: {model}, {len(paths)} images, median of {n_rounds} rounds")
-    clocks = {}
-    for name, times in runs.items():
-        speeds = [len(paths) / run.clock for run in times]
-        clocks[name] = statistics.median(speeds)
-        milliseconds = _median("processors", times) / len(paths) * 1000
+    for name, text in ("threads", f"{n} threads"), ("workers", f"{n} workers"):
+        speeds = [len(paths) / value for value in seconds[name]]
         print(
-            f"  {names[name]:24s} {clocks[name]:7.1f} images/s "
-            f"({min(speeds):.1f} to {max(speeds):.1f}), "
-            f"{milliseconds:.1f} ms of a processor for each image; "
-            f"start {_median('clock', starts[name]):.1f} s"
+            f"  {text:10s} {statistics.median(speeds):7.1f} images/s "
+            f"({min(speeds):.1f} to {max(speeds):.1f}); start {starts[name]:.1f} s"
         )
-    ratio = clocks["workers"] / clocks["threads"]
-    each = [
-        threads.clock / run.clock
-        for threads, run in zip(runs["threads"], runs["workers"], strict=True)
-    ]
+    pairs = zip(seconds["threads"], seconds["workers"], strict=True)
+    ratios = sorted(threads / workers for threads, workers in pairs)
+    medians = [statistics.median(values) for values in seconds.values()]
     print(
-        f"  workers are {ratio:.2f} times as fast as threads "
-        f"(in single rounds {min(each):.2f} to {max(each):.2f})"
+        f"  workers are {medians[0] / medians[1]:.2f} times as fast as threads "
+        f"(in single rounds {ratios[0]:.2f} to {ratios[-1]:.2f}, "
+        f"median {statistics.median(ratios):.2f})"
     )
 
 
 def measure_parts(paths, workers, n_parts, n_rounds):
     """Print what a part takes beyond its images."""
     n = workers.n_workers
-    costs = []
-    for _ in range(n_rounds):
-        few, many = workers.time(paths, n), workers.time(paths, n_parts)
-        extra = many - few
-        costs.append(Times(extra.clock * n, extra.processors))
-    n_more = n_parts - n
-    clock, processors = (
-        _median(kind, costs) / n_more * 1000 for kind in ("clock", "processors")
+    extra = statistics.median(
+        workers.time(paths, n_parts) - workers.time(paths, n) for _ in range(n_rounds)
     )
     print(
         f"\nParts: {len(paths)} images in {n_parts} parts and in {n}, "
         f"median of {n_rounds} rounds\n"
-        f"  a part takes {clock:.0f} ms of a worker beyond its images, "
-        f"{processors:.0f} ms of processors"
+        f"  a part takes {extra * n / (n_parts - n) * 1000:.0f} ms of a worker "
+        "beyond its images"
     )
-
-
-def _median(kind, times):
-    return statistics.median(getattr(each, kind) for each in times)
 
 
 # Memory -------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ _UNKNOWN = object()
 class _Task:
     """A task of the cluster, and what to do with its result."""
 
-    part: Part
+    part: Part  # without its images
     future: Future
     take: Callable[[PartResult | int], None]
     on_death: Callable[[], None] | None
@@ -156,9 +156,8 @@ class Run:
         # No two tasks have the same key: Dask counts deaths by keys.
         self._n_submitted += 1
         key = f"{label}-{self._token}{self._n_submitted:08x}"
-        numbered = dataclasses.replace(part, sources=(), categories=())
         future = self._client.submit(
-            function, self._plugin.name, numbered, *arguments, key=key, pure=False
+            function, self._plugin.name, part, *arguments, key=key, pure=False
         )
         self._tasks[key] = _Task(part, future, take, on_death)
         self._tally.begin(key)
@@ -169,15 +168,17 @@ class Run:
 
     def _begin_part(self, part: Part) -> None:
         self._output.write_list(part)
+        n_rows = len(part.sources)
+        part = dataclasses.replace(part, sources=(), categories=())
         self._submit(
             _label(part),
             worker.embed_part,
             part,
             take=functools.partial(self._finish, part),
-            on_death=functools.partial(self._suspect, part),
+            on_death=functools.partial(self._suspect, part, n_rows),
         )
 
-    def _suspect(self, part: Part) -> None:
+    def _suspect(self, part: Part, n_rows: int) -> None:
         """Begin to search a part that was there whenever its worker died."""
         suspect = Suspect(part)
 
@@ -185,7 +186,7 @@ class Run:
             self._split(suspect, 0, n_rows)
 
         if part.shard is None:
-            split(len(part.sources))
+            split(n_rows)
         else:
             label = f"count-{_label(part)}"
             self._submit(label, worker.count_rows, part, take=split)
