@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from shard_files import make_shard, web_dataset
 
 from orangecontrib.imageanalytics import tutorials
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
@@ -96,6 +97,19 @@ def test_onnx(folder, photos):
     with ImageEmbedder(folder / "cells.onnx", cache=False) as embedder:
         vectors = embedder(photos)
     assert [vector.shape for vector in vectors] == 6 * [(8,)]
+
+
+def test_shards(folder):
+    (folder / "shard-000.tar").write_bytes(make_shard(web_dataset(3)))
+    names = {}
+    exec(example("doc/scripting.md", "shards"), names)
+    assert [vector.shape for vector in names["vectors"]] == 3 * [(1280,)]
+
+
+def test_listing(folder, photos, capsys):
+    pytest.importorskip("fsspec")
+    exec(example("doc/scripting.md", "listing"), {})
+    assert capsys.readouterr().out.splitlines() == ["0 6", "[]"]
 
 
 def test_microscopy(folder, capsys):

@@ -10,7 +10,20 @@ class ImageError(ImageAnalyticsError):
 
     The message is the reason alone, in plain words; whoever reports it knows
     which image it was.
+
+    Parameters
+    ----------
+    reason : str
+    transient : bool, optional
+        Whether it may be gone at another time, as for a server that is busy.
     """
+
+    transient = False
+
+    def __init__(self, reason: str = "", transient: bool | None = None):
+        super().__init__(reason)
+        if transient is not None:
+            self.transient = transient
 
 
 class ModelError(ImageAnalyticsError):
