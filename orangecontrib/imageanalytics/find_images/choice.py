@@ -12,6 +12,7 @@ from orangecontrib.imageanalytics.embedding_columns import (
     EmbedImages,
 )
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.images.intensity import Intensity, as_intensity
 from orangecontrib.imageanalytics.images.sources import image_column
 from orangecontrib.imageanalytics.networks.network import JOINT, Network
 from orangecontrib.imageanalytics.networks.registry import (
@@ -33,7 +34,10 @@ def choose_spec(
     model: str | os.PathLike | Network | None = None,
     layer: str | None = None,
     words: bool = False,
-    **options,
+    *,
+    fit: str | None = None,
+    precision: str | None = None,
+    intensity: Intensity | None = None,
 ) -> EmbeddingSpec:
     """Choose how images are embedded; fast, and nothing is downloaded.
 
@@ -53,8 +57,9 @@ def choose_spec(
         words, it is always ``"joint"``.
     words : bool
         Whether images are also compared to texts.
-    **options
-        ``fit``, ``precision`` and ``intensity``, as for `EmbeddingSpec.choose`.
+    fit, precision, intensity
+        As for `EmbeddingSpec.choose`; by default those of the vectors that the table
+        has.
 
     Returns
     -------
@@ -79,6 +84,9 @@ def choose_spec(
     network = None if model is None else find_network(model)
     if words and network is not None:
         check_knows_words(network)
+    options = {"fit": fit, "precision": precision, "intensity": intensity}
+    if intensity is not None:
+        options["intensity"] = as_intensity(intensity)
     if table is not None:
         known = [compute.spec for compute in vector_columns(table, column)]
         for spec in known:
@@ -109,8 +117,7 @@ def _is_wanted(spec, network, layer, options) -> bool:
         return False
     if layer not in (None, spec.layer):
         return False
-    given = {name: value for name, value in options.items() if value is not None}
-    return all(getattr(spec, name) == value for name, value in given.items())
+    return all(value in (None, getattr(spec, name)) for name, value in options.items())
 
 
 def _found(spec, network) -> EmbeddingSpec:

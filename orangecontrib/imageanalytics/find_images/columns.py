@@ -92,6 +92,8 @@ class _ImageColumn(SharedComputeValue):
 class ImageScore(_ImageColumn):
     """The scores of images for a `Query`, the source."""
 
+    InheritEq = True  # to tell Orange that this is meant
+
     def of_vectors(self, vectors):
         """As `Query.scores`."""
         return self.source.scores(vectors)
@@ -99,6 +101,8 @@ class ImageScore(_ImageColumn):
 
 class ImageClass(_ImageColumn):
     """The class of images, of `WordClasses`, the source."""
+
+    InheritEq = True
 
     def of_vectors(self, vectors):
         """As `WordClasses.indices`."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from Orange.data import Table, Variable
 
+from orangecontrib.imageanalytics.engine.device import AUTOMATIC
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
 from orangecontrib.imageanalytics.find_images.choice import choose_spec
 from orangecontrib.imageanalytics.find_images.classes import (
@@ -34,6 +35,7 @@ from orangecontrib.imageanalytics.find_images.vectors import (
 )
 from orangecontrib.imageanalytics.images.sources import image_column
 from orangecontrib.imageanalytics.networks.network import Network
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 Examples = Table | str | os.PathLike | Iterable[str | os.PathLike]
 Model = str | os.PathLike | Network
@@ -54,9 +56,8 @@ def find_images(
     *,
     column: str | Variable | None = None,
     examples_weight: float = 1.0,
-    device: str = "auto",
-    cache: bool = True,
     failures: dict[str, str] | None = None,
+    **options,
 ) -> Table:
     """Find images by words and by example.
 
@@ -85,11 +86,12 @@ def find_images(
         The column of images; by default the first.
     examples_weight : float
         Weight of all examples together, when there are words, too.
-    device, cache
-        As for `ImageEmbedder`.
     failures : dict, optional
         Filled with the path or URL of each image and example that could not be
         embedded, and the reason. If it is not given, a warning tells their number.
+    **options
+        ``device``, ``batch_size``, ``precision``, ``cache``, ``fit``, ``intensity``
+        and ``engine``, as for `ImageEmbedder`.
 
     Returns
     -------
@@ -117,14 +119,15 @@ def find_images(
         raise ValueError("There is nothing to search for: no words, no examples.")
     check_weights(descriptions, None if like is None else examples_weight)
     column = image_column(table, column)
-    spec = choose_spec(table, column, model, layer, bool(descriptions))
+    image_options, run_options = _split(options)
+    spec = choose_spec(table, column, model, layer, bool(descriptions), **image_options)
     with (
         _told(failures) as failures,
-        LazyEmbedder(spec, device, use_cache=cache) as embedder,
+        LazyEmbedder(spec, **run_options) as embedder,
     ):
         texts = examples = np.empty((0, 0), np.float32)
         if descriptions:
-            encoder = TextEncoder(spec.network, device, may_download=True)
+            encoder = _text_encoder(spec, run_options)
             texts = encoder.encode(
                 [description.text for description in descriptions],
                 _part(callback, 0, _QUERY / 2),
@@ -160,9 +163,8 @@ def sort_into(
     *,
     other: str = OTHER,
     column: str | Variable | None = None,
-    device: str = "auto",
-    cache: bool = True,
     failures: dict[str, str] | None = None,
+    **options,
 ) -> Table:
     """Sort images into classes that are described by words, without training.
 
@@ -182,7 +184,7 @@ def sort_into(
         each image gets one of the classes.
     other : str
         Name of that class.
-    callback, column, device, cache, failures
+    callback, column, failures, **options
         As for `find_images`.
 
     Returns
@@ -199,19 +201,34 @@ def sort_into(
         When the network's weights are not available.
     """
     column = image_column(table, column)
-    spec = choose_spec(table, column, model, words=True)
-    encoder = TextEncoder(spec.network, device, may_download=True)
+    image_options, run_options = _split(options)
+    spec = choose_spec(table, column, model, words=True, **image_options)
+    encoder = _text_encoder(spec, run_options)
     described = WordClasses.of(
         encoder, classes, templates, threshold, other, _part(callback, 0, _QUERY)
     )
     with (
         _told(failures) as failures,
-        LazyEmbedder(spec, device, use_cache=cache) as embedder,
+        LazyEmbedder(spec, **run_options) as embedder,
     ):
         vectors = embedder.table(
             table, column, _part(callback, _QUERY, 1), failures=failures
         )
     return append_classes(table, vectors, described)
+
+
+def _split(options: dict) -> tuple[dict, dict]:
+    """Options for `choose_spec`, and those for `LazyEmbedder`."""
+    run_options = dict(options)
+    names = ("fit", "precision", "intensity")
+    image_options = {name: run_options.pop(name, None) for name in names}
+    run_options["use_cache"] = run_options.pop("cache", True)
+    return image_options, run_options
+
+
+def _text_encoder(spec: EmbeddingSpec, run_options: dict) -> TextEncoder:
+    device = run_options.get("device", AUTOMATIC)
+    return TextEncoder(spec.network, device, may_download=True)
 
 
 def _part(callback, start: float, end: float):
