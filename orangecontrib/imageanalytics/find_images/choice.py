@@ -39,8 +39,9 @@ def choose_spec(
     precision: str | None = None,
     intensity: Intensity | None = None,
 ) -> EmbeddingSpec:
-    """Choose how images are embedded; fast, and nothing is downloaded.
+    """Choose how images are embedded; nothing is downloaded or loaded.
 
+    It takes seconds if a network's package has to be imported, as for ``"timm:NAME"``.
     If the table has vectors of the chosen network, they are used, with their layer
     and options. Without a model, that is the network whose vectors the table has, or
     else the default network; for words, one that knows words.
@@ -108,7 +109,7 @@ def check_knows_words(network: Network) -> None:
         names = ", ".join(other.id for other in word_networks())
         raise ValueError(
             f"{network.name} does not know words, but finds images by example. "
-            f"These networks know words: {names}"
+            f"These networks know words: {names}, and all clip:NAME"
         )
 
 
