@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from Orange.data import Domain, Table
+from Orange.data import Domain, StringVariable, Table
 from PIL import Image
 
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
@@ -15,6 +15,7 @@ from orangecontrib.imageanalytics.find_images import (
     TEMPLATES,
     Description,
     ExamplesError,
+    choose_spec,
     find_images,
     sort_into,
 )
@@ -23,6 +24,7 @@ from orangecontrib.imageanalytics.find_images import (
 )
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.spec import NetworkReference
 
 SQUEEZENET = {"model": "squeezenet", "device": "cpu"}
 
@@ -108,6 +110,20 @@ def test_progress(table, folder, fresh_cache):
 
     with pytest.raises(KeyboardInterrupt):
         find_images(table, like=like, callback=stop, **SQUEEZENET)
+
+
+def test_another_column_of_images(table, folder):
+    """Also the examples' images are those of the column with that name."""
+    other = StringVariable("other")
+    other.attributes["type"] = "image"
+    lists = paths_of(table)
+    both = table.add_column(other, np.array(lists[::-1], dtype=object))
+    found = find_images(both, like=both[:1], column="other", **SQUEEZENET)
+    assert found[0]["other"] == lists[-1]
+    compute = found.domain["score"].compute_value.compute_shared
+    assert compute.column == "other"
+    expected = find_images(table, like=table[-1:], **SQUEEZENET)
+    np.testing.assert_allclose(scores_of(found), scores_of(expected), atol=1e-5)
 
 
 # What cannot be found ---------------------------------------------------------------
@@ -336,6 +352,30 @@ def test_a_network_that_is_not_here(word_networks, table, fresh_cache):
     network = word_networks.find("Tiny-CLIP")
     with pytest.raises(ModelError):
         find_images(table, "a cat", model=network)
+
+
+def test_vectors_of_a_network_whose_weights_are_gone(network, table, hub_cache):
+    with ImageEmbedder(network, "cpu") as embedder:
+        embedded = embedder(table)[0]
+    shutil.rmtree(hub_cache)
+    assert isinstance(choose_spec(embedded).network, NetworkReference)
+    spec = choose_spec(embedded, words=True)
+    assert spec.network.id == network.id
+    assert not spec.network.available()
+
+
+def test_devices_that_texts_cannot_use(network, table, monkeypatch):
+    devices = []
+    make = TextEncoder.__init__
+
+    def remember(encoder, model, device, **options):
+        devices.append(device)
+        make(encoder, model, device, **options)
+
+    monkeypatch.setattr(TextEncoder, "__init__", remember)
+    with pytest.raises(ValueError, match="intel-npu"):
+        find_images(table, "a cat", model=network, device="intel-npu")
+    assert devices == ["cpu"]
 
 
 def test_sorted_with_the_others(network, table):
