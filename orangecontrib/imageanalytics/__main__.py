@@ -103,8 +103,8 @@ def _parser() -> argparse.ArgumentParser:
         "-m",
         "--model",
         default=DEFAULT,
-        help="see the command 'models'; torchvision:NAME, timm:NAME or the path of "
-        "a network in a file, with its .json beside it (default: %(default)s)",
+        help="see the command 'models'; torchvision:NAME, timm:NAME, clip:NAME or the "
+        "path of a network in a file, with its .json beside it (default: %(default)s)",
     )
     command.add_argument(
         "--trust",
@@ -114,7 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--layer",
-        help="penultimate, logits or a stage (default: the one before the classifier)",
+        help="penultimate, logits, a stage, or joint for the vectors that networks "
+        "share with words (default: the network's own)",
     )
     command.add_argument(
         "--fit",
@@ -180,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
         "text",
         metavar="TEXT",
         nargs="?",
-        help="list all whose names contain this, also of torchvision and timm",
+        help="list all whose names contain this, also of the packages",
     )
 
     command = commands.add_parser("download", help="fetch the weights of models")
