@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 PREFIX = "clip:"
 INSTALL = 'pip install "Orange3-ImageAnalytics[words]"'
+_MISSING = f"Networks that know words need the package open_clip_torch: {INSTALL}"
 SOFTMAX, SIGMOID = "softmax", "sigmoid"
 # In the order in which open_clip looks for them. Repositories may also have a
 # model.safetensors, with the names of another package.
@@ -45,6 +47,10 @@ FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 RESIZE_MODES = {"shortest": "crop", "squash": "stretch"}
 # Of the arguments of open_clip's tokenizers, those that `_tokenizer` understands.
 TOKENIZER_ARGUMENTS = {"clean"}
+# Apple's terms allow research only, which should be known before a download. Those of
+# others are not in open_clip.
+_RESEARCH = "Apple Machine Learning Research Model License, for research only"
+LICENCES = {"apple/": _RESEARCH, "timm/MobileCLIP2-": _RESEARCH}
 # Their repositories hold the files of the tokenizers; others need not.
 TOKENIZER_OWNER = "timm/"
 
@@ -66,6 +72,15 @@ class ClipNetwork(Network):
     layer: str = JOINT
     has_classifier: bool = False
     knows_words: bool = True
+
+    @property
+    def not_installed(self) -> str:
+        """As `Network.not_installed`."""
+        if importlib.util.find_spec("open_clip") is None:
+            return _MISSING
+        if self.weights.others and importlib.util.find_spec("tokenizers") is None:
+            return f"{self.name} needs the package tokenizers: {INSTALL}"
+        return ""
 
     def load(self, path: str) -> nn.Module:
         """As `Network.load`; the part for images."""
@@ -252,10 +267,7 @@ def import_open_clip():
     try:
         import open_clip
     except ImportError as error:
-        raise ModelError(
-            f"Networks that know words need the package open_clip_torch: {INSTALL} "
-            f"({error})"
-        ) from error
+        raise ModelError(f"{_MISSING} ({error})") from error
     return open_clip
 
 
@@ -345,9 +357,12 @@ def _weights(name: str, text: dict, pretrained: dict) -> HubWeights:
     repository, _, file = pretrained["hf_hub"].rpartition("/")
     stem = file.rpartition(".")[0]
     tokenizer = text.get("hf_tokenizer_name")
+    licences = (
+        text for start, text in LICENCES.items() if repository.startswith(start)
+    )
     return HubWeights(
         repository=repository,
-        licence="",
+        licence=next(licences, ""),
         network=name,
         files=(f"{stem}.safetensors", file) if file else FILES,
         others=tokenizer_files(tokenizer) if tokenizer else (),
