@@ -166,9 +166,13 @@ def test_pickles_are_small_and_hold_no_weights(table, vectors, query):
     assert pickle.loads(content) == score
 
 
-def test_a_pickle_opens_in_a_process_of_its_own(table, vectors, query, tmp_path):
+def test_a_pickle_opens_in_a_process_of_its_own(table, tmp_path):
     """Without torch, as long as nothing is embedded; and without the widget."""
-    scored = append_scores(table, vectors, query)
+    # Another process may choose another precision.
+    spec = choose_spec(model="squeezenet", precision="float32")
+    with LazyEmbedder(spec, "cpu") as lazy:
+        vectors = lazy.table(table)
+    scored = append_scores(table, vectors, Query(examples=vectors.of_rows([0, 1])))
     model = MajorityLearner()(scored)
     pickled = tmp_path / "model.pkcls"
     pickled.write_bytes(pickle.dumps((model.domain, scored.domain, table)))
