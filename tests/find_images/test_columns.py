@@ -28,10 +28,13 @@ from orangecontrib.imageanalytics.find_images import (
 )
 from orangecontrib.imageanalytics.import_images import ImportImages
 
+# Which precision is the default, may differ each time.
+SPEC = choose_spec(model="squeezenet", precision="float32")
+
 
 @pytest.fixture
 def vectors(table):
-    with LazyEmbedder(choose_spec(model="squeezenet"), "cpu") as lazy:
+    with LazyEmbedder(SPEC, "cpu") as lazy:
         return lazy.table(table)
 
 
@@ -60,7 +63,7 @@ def new(tmp_path):
 
 
 def expected_scores(table, query):
-    with LazyEmbedder(choose_spec(model="squeezenet"), "cpu") as lazy:
+    with LazyEmbedder(SPEC, "cpu") as lazy:
         return lazy.table(table).scores(query)
 
 
@@ -166,13 +169,9 @@ def test_pickles_are_small_and_hold_no_weights(table, vectors, query):
     assert pickle.loads(content) == score
 
 
-def test_a_pickle_opens_in_a_process_of_its_own(table, tmp_path):
+def test_a_pickle_opens_in_a_process_of_its_own(table, vectors, query, tmp_path):
     """Without torch, as long as nothing is embedded; and without the widget."""
-    # Another process may choose another precision.
-    spec = choose_spec(model="squeezenet", precision="float32")
-    with LazyEmbedder(spec, "cpu") as lazy:
-        vectors = lazy.table(table)
-    scored = append_scores(table, vectors, Query(examples=vectors.of_rows([0, 1])))
+    scored = append_scores(table, vectors, query)
     model = MajorityLearner()(scored)
     pickled = tmp_path / "model.pkcls"
     pickled.write_bytes(pickle.dumps((model.domain, scored.domain, table)))
@@ -232,7 +231,7 @@ def test_another_table_is_sorted(table, vectors, classes, new):
     domain = append_classes(without_class(table), vectors, classes).domain
     with pytest.warns(RuntimeWarning, match="1.png"):
         sorted_ = new.transform(domain)
-    with LazyEmbedder(choose_spec(model="squeezenet"), "cpu") as lazy:
+    with LazyEmbedder(SPEC, "cpu") as lazy:
         found = lazy.table(new)
     expected = append_classes(without_class(new), found, classes)
     np.testing.assert_array_equal(sorted_.Y, expected.Y)
