@@ -15,6 +15,7 @@ from orangecontrib.imageanalytics.command_line import (
     cache,
     embed,
     embed_dataset,
+    find,
     models,
 )
 from orangecontrib.imageanalytics.command_line.console import (
@@ -28,7 +29,7 @@ from orangecontrib.imageanalytics.command_line.console import (
 )
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
 
-COMMANDS = (embed, embed_dataset, models, cache)
+COMMANDS = (embed, embed_dataset, find, models, cache)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""How the lists of images reach the workers."""
+"""How the lists of images reach the workers, through the folder of the output."""
 
 import pickle
 
