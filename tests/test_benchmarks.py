@@ -41,3 +41,21 @@ def test_find(photos):
     assert "6 images of 2 classes" in text
     assert len(re.findall(r"^squeezenet +[15] +0\.\d{3} +0\.\d{3}$", text, re.M)) == 2
     assert re.search(r"query of 1000 x 8 vectors: \d+ ms, \d\.\d\d of one", text)
+
+
+@pytest.mark.slow
+def test_a_cluster(fresh_cache, photos):
+    pytest.importorskip("distributed")
+    script = os.path.join(ROOT, "benchmarks", "distributed.py")
+    few = ["--images", "24", "--parts", "4", "--rounds", "1", "--rows", "3000"]
+    folder = os.path.dirname(os.path.dirname(photos[0]))
+    text = subprocess.run(
+        [sys.executable, script, folder, *few],
+        env={**os.environ, "PYTHONPATH": ROOT},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    assert re.search(r"scheduler +\d+ MB and +\d+ MB: [+-]\d+ MB", text)
+    assert re.search(r"workers are \d+\.\d\d times as fast as threads", text)
+    assert re.search(r"a part takes -?\d+ ms of a worker", text)
