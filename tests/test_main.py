@@ -18,9 +18,9 @@ from image_files import save_stack
 from Orange.data import Table
 from PIL import Image
 
-from orangecontrib.imageanalytics import __main__ as module
 from orangecontrib.imageanalytics import image_embedder
 from orangecontrib.imageanalytics.__main__ import main
+from orangecontrib.imageanalytics.command_line import models
 from orangecontrib.imageanalytics.engine import cache as engine_cache
 from orangecontrib.imageanalytics.engine import compiled
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
@@ -235,7 +235,7 @@ def test_models_by_name(capsys, monkeypatch):
             raise ModelError("timm is not installed")
         return ("torchvision:regnet_y_8gf", "torchvision:resnet18")
 
-    monkeypatch.setattr(module, "family_names", names)
+    monkeypatch.setattr(models, "family_names", names)
     assert run("models", "RegNet") == 0
     output = capsys.readouterr()
     assert output.out == "torchvision:regnet_y_8gf\n"

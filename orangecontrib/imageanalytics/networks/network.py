@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 PENULTIMATE, LOGITS = "penultimate", "logits"
+#: The layer of networks that know words at which images and texts are comparable.
+JOINT = "joint"
 
 
 class Weights(Protocol):
@@ -85,9 +87,9 @@ class Network(ABC):
     n_features : int or None
         Length of the vectors of the default layer; None if it is only known once
         the network is loaded.
-    layer : {"penultimate", "logits"}
-        The default vectors: the input of the classifier, or its scores before the
-        softmax.
+    layer : {"penultimate", "logits", "joint"}
+        The default vectors: the input of the classifier; its scores before the
+        softmax; or, of length 1, those that can be compared with texts.
     classes : tuple of str or str
         Names of the scores, in their order; empty if they are unknown. A string
         names the torchvision weights that list them.
@@ -99,6 +101,9 @@ class Network(ABC):
         Whether it cannot run on a GPU.
     compiles : bool
         Whether it can be traced, to be run by another engine than torch.
+    knows_words : bool
+        Whether it also turns texts into vectors; see `engine.text_encoder`. It then
+        has the layer ``"joint"``.
     """
 
     id: str
@@ -114,6 +119,7 @@ class Network(ABC):
     has_layers: bool = True
     cpu_only: bool = False
     compiles: bool = True
+    knows_words: bool = False
 
     @property
     def megabytes(self) -> float:
