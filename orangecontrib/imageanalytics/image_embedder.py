@@ -29,7 +29,7 @@ from orangecontrib.imageanalytics.errors import (
 )
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
-    image_columns,
+    image_column,
     source_of,
 )
 from orangecontrib.imageanalytics.networks.about_networks import AboutNetworks
@@ -399,14 +399,10 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
     ) -> tuple[Table | None, Table | None, int]:
         """Embed the images of a table, like a call with a table."""
         with self._stoppable() as cancelled:
-            if col is None:
-                columns = image_columns(data)
-                if not columns:
-                    raise ValueError("The table has no column that could name images")
-                col = columns[0]
-            sources = column_sources(data, col)
+            variable = image_column(data, col)
+            sources = column_sources(data, variable)
             result = self._embed(sources, callback, cancelled)
-            compute = EmbedImages.of(self._spec, data.domain[col].name)
+            compute = EmbedImages.of(self._spec, variable.name)
             names = ()
             if self._name_classes:
                 names = self._spec.network.load_class_names()

@@ -16,14 +16,27 @@ from orangecontrib.imageanalytics.networks.preprocessing import FITS
 from orangecontrib.imageanalytics.networks.registry import DEFAULT
 
 
-def add_network_options(command: argparse.ArgumentParser) -> None:
-    """Add what decides which vectors the images get."""
+def add_network_options(
+    command: argparse.ArgumentParser,
+    default: str | None = DEFAULT,
+    about_default: str = DEFAULT,
+) -> None:
+    """Add what decides which vectors the images get.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+    default : str, optional
+        The default model.
+    about_default : str
+        The default model in the help.
+    """
     command.add_argument(
         "-m",
         "--model",
-        default=DEFAULT,
+        default=default,
         help="see the command 'models'; torchvision:NAME, timm:NAME or the path of "
-        "a network in a file, with its .json beside it (default: %(default)s)",
+        f"a network in a file, with its .json beside it (default: {about_default})",
     )
     command.add_argument(
         "--trust",

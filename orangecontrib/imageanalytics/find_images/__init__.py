@@ -1,9 +1,14 @@
 """Find images by words and by example, and sort them into classes without training.
 
-`query` says what is searched for, `vectors` and `texts` give vectors of images and
-words, `columns` keeps the result in tables; `finding` does all this with one call.
+`choice` finds the network and the vectors that a table has, `vectors` gives those of
+images, and `query` compares them to words and examples, `classes` to names of classes.
+`columns` keeps the result in tables. `finding` does all this with one call.
 """
 
+from orangecontrib.imageanalytics.find_images.choice import (
+    choose_spec,
+    word_networks,
+)
 from orangecontrib.imageanalytics.find_images.classes import (
     OTHER,
     TEMPLATES,
@@ -20,22 +25,17 @@ from orangecontrib.imageanalytics.find_images.query import (
     as_descriptions,
     best_first,
 )
-from orangecontrib.imageanalytics.find_images.texts import (
-    class_vectors,
-    knows_words,
-    text_vectors,
-    word_networks,
-)
 from orangecontrib.imageanalytics.find_images.vectors import (
+    ExamplesError,
     ImageVectors,
     LazyEmbedder,
-    choose_spec,
 )
 
 __all__ = [
     "OTHER",
     "TEMPLATES",
     "Description",
+    "ExamplesError",
     "ImageVectors",
     "LazyEmbedder",
     "Query",
@@ -45,10 +45,7 @@ __all__ = [
     "as_descriptions",
     "best_first",
     "choose_spec",
-    "class_vectors",
     "find_images",
-    "knows_words",
     "sort_into",
-    "text_vectors",
     "word_networks",
 ]

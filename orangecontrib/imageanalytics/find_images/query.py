@@ -129,7 +129,6 @@ class Query:
         for name in ("texts", "examples"):
             object.__setattr__(self, name, normalised(getattr(self, name)))
         object.__setattr__(self, "examples", _different(self.examples))
-        check_weight(self.examples_weight)
         self._check()
 
     def _check(self):
@@ -137,8 +136,9 @@ class Query:
             raise ValueError("Each description should have a vector.")
         if not self.descriptions and not len(self.examples):
             raise ValueError("There is nothing to search for: no words, no examples.")
-        if not self._total:
-            raise ValueError("All weights are 0. At least one should be above.")
+        check_weights(
+            self.descriptions, self.examples_weight if len(self.examples) else None
+        )
         if (
             len(self.texts)
             and len(self.examples)
@@ -148,8 +148,8 @@ class Query:
 
     @property
     def _total(self) -> float:
-        weights = sum(description.weight for description in self.descriptions)
-        return weights + (self.examples_weight if len(self.examples) else 0)
+        examples_weight = self.examples_weight if len(self.examples) else 0
+        return _total_weight(self.descriptions, examples_weight)
 
     @functools.cached_property
     def direction(self) -> np.ndarray:
@@ -180,6 +180,13 @@ class Query:
         numpy.ndarray
             float32, shape (n images,).
         """
+        if vectors.shape[1] != len(self.direction) and len(vectors):
+            raise ValueError(
+                f"The vectors have {vectors.shape[1]} numbers, but those of the query "
+                f"have {len(self.direction)}: another network or layer made them."
+            )
+        if not len(vectors):
+            return np.empty(0, np.float32)
         return vectors @ self.direction
 
     def __eq__(self, other):
@@ -210,6 +217,31 @@ class Query:
         return ", ".join(parts)
 
 
+def _total_weight(descriptions: Iterable[Description], examples_weight: float):
+    return sum(description.weight for description in descriptions) + examples_weight
+
+
+def check_weights(
+    descriptions: Iterable[Description], examples_weight: float | None
+) -> None:
+    """
+    Parameters
+    ----------
+    descriptions : iterable of Description
+    examples_weight : float or None
+        None if there are no examples.
+
+    Raises
+    ------
+    ValueError
+        When all weights are 0, or that of the examples is negative or not finite.
+    """
+    if examples_weight is not None:
+        check_weight(examples_weight)
+    if not _total_weight(descriptions, examples_weight or 0):
+        raise ValueError("All weights are 0. At least one should be above 0.")
+
+
 def normalised(vectors: np.ndarray) -> np.ndarray:
     """Vectors of unit length, as float32; zero vectors stay zero.
 
@@ -219,15 +251,39 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
         Shape (n, n_features). It is not changed.
     """
     vectors = np.array(vectors, np.float32)
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    vectors /= np.where(norms > 0, norms, 1).astype(np.float32)[:, None]
+    normalise(vectors)
     return vectors
+
+
+def normalise(vectors: np.ndarray) -> None:
+    """Scale vectors to unit length in place; zero vectors stay zero.
+
+    Parameters
+    ----------
+    vectors : numpy.ndarray
+        float32, shape (n, n_features).
+    """
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    vectors /= np.where(norms > 0, norms, 1)[:, None]
 
 
 def _different(vectors: np.ndarray) -> np.ndarray:
     """The vectors without repetitions, in their order."""
     _, first = np.unique(vectors, axis=0, return_index=True)
     return vectors[np.sort(first)]
+
+
+def check_limits(top: int | None, threshold: float | None) -> None:
+    """
+    Raises
+    ------
+    ValueError
+        As `best_first`.
+    """
+    if top is not None and (top < 1 or top % 1):
+        raise ValueError(f"top should be a whole number above 0, not {top}.")
+    if threshold is not None and math.isnan(threshold):
+        raise ValueError("threshold should be a number, not nan.")
 
 
 def best_first(
@@ -254,10 +310,7 @@ def best_first(
     ValueError
         When `top` is not a whole number above 0, or `threshold` is not a number.
     """
-    if top is not None and (top < 1 or top % 1):
-        raise ValueError(f"top should be a whole number above 0, not {top}.")
-    if threshold is not None and math.isnan(threshold):
-        raise ValueError("threshold should be a number.")
+    check_limits(top, threshold)
     order = np.argsort(-scores, kind="stable")
     sorted_scores = scores[order]
     keep = ~np.isnan(sorted_scores)

@@ -2,63 +2,54 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from Orange.data import Table, Variable
+from Orange.data import Domain, Table, Variable
+from scipy import sparse
 
 from orangecontrib.imageanalytics.embedding_columns import EmbedImages
-from orangecontrib.imageanalytics.find_images.query import Query
-from orangecontrib.imageanalytics.networks.network import Network
-from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
+from orangecontrib.imageanalytics.engine.embedder import Embedder
+from orangecontrib.imageanalytics.engine.results import Embedded
+from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+from orangecontrib.imageanalytics.find_images.choice import vector_columns
+from orangecontrib.imageanalytics.find_images.query import Query, normalise
+from orangecontrib.imageanalytics.images.sources import (
+    column_sources,
+    image_column,
+    source_of,
+)
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec, NetworkReference
+
+# Copied at once, so that vectors are not held as float64 a second time.
+ROWS_AT_ONCE = 1000
+# Examples that an error names.
+_NAMED = 3
 
 
-def choose_spec(
-    table: Table | None = None,
-    column: str | Variable | None = None,
-    model: str | Network | None = None,
-    layer: str | None = None,
-    words: bool = False,
-) -> EmbeddingSpec:
-    """Choose how images are embedded; fast, and nothing is downloaded.
-
-    If the table has vectors of the chosen network, they are used, with all their
-    options. Without a model, that is the network whose vectors the table has, or
-    else the default network; for words, one that knows words.
+class ExamplesError(ImageAnalyticsError):
+    """None of the examples can be embedded.
 
     Parameters
     ----------
-    table : Table, optional
-    column : str or Variable, optional
-        Its column of images; by default the first.
-    model : str, path-like or Network, optional
-        As for `find_network`.
-    layer : str, optional
-        By default that of the vectors that the table has, or the network's own. For
-        words, it is always the one that images share with words.
-    words : bool
-        Whether images are also compared to texts.
-
-    Returns
-    -------
-    EmbeddingSpec
-        Its `network` is a `NetworkReference` if the vectors in the table were made
-        with a network that is not on this computer.
-
-    Raises
-    ------
-    ValueError
-        When there is no such model or column. For words, when the model does not know
-        words; the message names those that do.
-    ModelError
-        When a file cannot be used.
+    failures : dict of str to str
+        Their sources, and the reasons.
     """
+
+    def __init__(self, failures: dict[str, str]):
+        named = [f"{source}: {failures[source]}" for source in list(failures)[:_NAMED]]
+        if len(failures) > _NAMED:
+            named.append(f"and {len(failures) - _NAMED} more")
+        super().__init__(f"No example can be used: {'; '.join(named)}")
+        self.failures = failures
 
 
 @dataclass
 class ImageVectors:
-    """Vectors of unit length, so that each query takes one product.
+    """Vectors of unit length, so that a query takes one product.
 
     Attributes
     ----------
@@ -91,43 +82,72 @@ class ImageVectors:
         ValueError
             When the query's vectors have another length.
         """
+        return spread(self.rows, query.scores(self.vectors))
 
-    def of_rows(self, rows) -> np.ndarray:
-        """Vectors of some images, for use as examples; those without one are left out.
+    def of_rows(self, rows: Sequence[int]) -> np.ndarray:
+        """Vectors of some images, for use as examples.
 
         Parameters
         ----------
         rows : sequence of int
-            Rows of the table.
+            Rows of the table. Those without a vector are left out.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n examples, n_features).
         """
+        places = self.rows[np.asarray(rows, int)]
+        return self.vectors[places[places >= 0]]
+
+
+def spread(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values of images, from those of their vectors.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        int, shape (n images,): as `ImageVectors.rows`.
+    values : numpy.ndarray
+        Shape (n vectors, ...).
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the type of the values, shape (n images, ...); nan where there is no vector.
+    """
+    spread = np.full((len(rows), *values.shape[1:]), np.nan, values.dtype)
+    has_vector = rows >= 0
+    spread[has_vector] = values[rows[has_vector]]
+    return spread
 
 
 class LazyEmbedder:
     """Embeds images, but only those that have no vector in their table.
 
     The network is loaded when it is first needed. Use it as a context manager, or
-    close it.
+    close it. Only one thread may use it at a time.
 
     Parameters
     ----------
     spec : EmbeddingSpec
         From `choose_spec`.
-    device : str
-        As for `ImageEmbedder`.
-    use_cache : bool
-        Whether to keep vectors on disk and use the vectors that are kept there.
-    may_download : bool
-        Whether the weights may be downloaded if they are needed.
+    device, batch_size, use_cache, may_download, engine
+        As for `Embedder`.
     """
 
     def __init__(
         self,
         spec: EmbeddingSpec,
         device: str = "auto",
+        batch_size: int | None = None,
         use_cache: bool = True,
         may_download: bool = True,
+        engine: str = "auto",
     ):
         self.spec = spec
+        self._options = (device, batch_size, use_cache, may_download, engine)
+        self._embedder: Embedder | None = None
 
     def __enter__(self) -> LazyEmbedder:
         return self
@@ -137,6 +157,8 @@ class LazyEmbedder:
 
     def close(self) -> None:
         """Release the memory that the network takes."""
+        if self._embedder is not None:
+            self._embedder.close()
 
     def table(
         self,
@@ -151,7 +173,7 @@ class LazyEmbedder:
         Parameters
         ----------
         table : Table
-            Its columns with vectors of this embedder's spec are used. Images without
+            If it has columns with vectors of this spec, they are used. Images without
             vectors there are embedded.
         column : str or Variable, optional
             The column of images; by default the first.
@@ -170,12 +192,24 @@ class LazyEmbedder:
         ModelError
             When the network is needed but cannot be used.
         ValueError
-            When there is no such column.
+            When there is no such column. When the vectors in the table have another
+            length than those of this spec.
         """
+        column = image_column(table, column)
+        vectors, rows = self._known(table, column)
+        sources = column_sources(table, column)
+        unknown = np.flatnonzero(rows < 0)
+        if any(sources[row] for row in unknown):
+            new, places = self._embed(
+                [sources[row] for row in unknown], callback, cancelled, failures
+            )
+            rows[unknown] = np.where(places < 0, -1, places + len(vectors))
+            vectors = _joined(vectors, new)
+        return ImageVectors(EmbedImages.of(self.spec, column.name), vectors, rows)
 
     def examples(
         self,
-        like: Table | str | list[str],
+        like: Table | str | os.PathLike | Iterable[str | os.PathLike],
         callback=None,
         cancelled: threading.Event | None = None,
         failures: dict[str, str] | None = None,
@@ -185,7 +219,8 @@ class LazyEmbedder:
         Parameters
         ----------
         like : Table, path-like, or iterable of path-like
-            Rows of a table with a column of images, or paths and addresses of images.
+            Rows of a table with a column of images, whose vectors are used as those of
+            `table`; or paths and addresses of images.
         callback, cancelled, failures
             As for `table`. Examples that cannot be embedded are left out.
 
@@ -198,7 +233,98 @@ class LazyEmbedder:
         Raises
         ------
         ExamplesError
-            When none of the examples can be embedded.
+            When there are examples, and none of them can be embedded.
         Cancelled, ModelError, ValueError
-            As for `table`.
+            As `table`.
         """
+        failures = {} if failures is None else failures
+        failed: dict[str, str] = {}
+        try:
+            if isinstance(like, Table):
+                found = self.table(like, None, callback, cancelled, failed)
+                vectors, rows = found.vectors, found.rows
+            else:
+                vectors, rows = self._files(like, callback, cancelled, failed)
+        finally:
+            failures.update(failed)
+        if failed and not (rows >= 0).any():
+            raise ExamplesError(failed)
+        return vectors[rows[rows >= 0]]
+
+    def _files(self, like, callback, cancelled, failures):
+        paths = [like] if isinstance(like, str | os.PathLike) else like
+        sources = [source_of(path) for path in paths]
+        if not any(sources):
+            return np.empty((0, 0), np.float32), np.full(len(sources), -1)
+        return self._embed(sources, callback, cancelled, failures)
+
+    def _embed(self, sources, callback, cancelled, failures):
+        """As `unit_vectors`."""
+        if self._embedder is None:
+            spec = self.spec
+            if isinstance(spec.network, NetworkReference):
+                spec = spec.found()  # raises the reason why it cannot be used
+            self._embedder = Embedder(spec, *self._options)
+        return unit_vectors(self._embedder(sources, callback, cancelled, failures))
+
+    def _known(self, table: Table, column: Variable) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors that the table has, and the row of each image's."""
+        rows = np.full(len(table), -1)
+        variables = self._variables(table, column)
+        vectors = np.empty((0, len(variables)), np.float32)
+        if variables:
+            vectors = _values(table, variables)
+            has_vector = ~np.isnan(vectors).any(axis=1)
+            rows[has_vector] = np.arange(has_vector.sum())
+            if not has_vector.all():
+                vectors = vectors[has_vector]
+            normalise(vectors)
+        return vectors, rows
+
+    def _variables(self, table, column) -> list[Variable]:
+        spec = self.spec.portable()
+        if spec.network.fingerprint is not None:
+            for compute, variables in vector_columns(table, column).items():
+                if compute.spec == spec:
+                    return variables
+        return []
+
+
+def unit_vectors(embedded: Embedded) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors of unit length of what was embedded.
+
+    Parameters
+    ----------
+    embedded : Embedded
+        It is not changed.
+
+    Returns
+    -------
+    vectors : numpy.ndarray
+        float32, shape (n vectors, n_features).
+    rows : numpy.ndarray
+        int, shape (n sources,): the row of `vectors`, -1 where there is none.
+    """
+    # Rows of the failures hold no vectors.
+    used = np.unique(embedded.rows[embedded.rows >= 0])
+    vectors = embedded.vectors[used]
+    normalise(vectors)
+    rows = np.where(embedded.rows < 0, -1, np.searchsorted(used, embedded.rows))
+    return vectors, rows
+
+
+def _joined(known: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Vectors that a table has and further ones, of which there may be none."""
+    parts = [vectors for vectors in (known, new) if len(vectors)]
+    return np.concatenate(parts) if len(parts) > 1 else (*parts, new)[0]
+
+
+def _values(table: Table, variables: list[Variable]) -> np.ndarray:
+    """Values of numeric columns as float32; shape (n rows, n columns)."""
+    domain = Domain(variables)
+    values = np.empty((len(table), len(variables)), np.float32)
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        X = table[part].transform(domain).X
+        values[part] = X.toarray() if sparse.issparse(X) else X
+    return values
