@@ -69,7 +69,7 @@ class NetworkChooser(QObject):
     def _make_controls(self):
         self.combo = NetworkCombo()
         narrow(self.combo)
-        self.combo.activated.connect(self._select)
+        self.combo.activated.connect(lambda i: self.use(self.combo.itemData(i)))
         self.other_button = QPushButton(
             "Other…", autoDefault=False, toolTip="Other network…"
         )
@@ -157,8 +157,8 @@ class NetworkChooser(QObject):
             self._remember(choice)
             self._show()
 
-    def _select(self, index: int):
-        model = self.combo.itemData(index)
+    def use(self, model: str) -> None:
+        """Use a network of the list, as if the user had chosen it there."""
         if model != self.choice.model:
             self._use(self._chosen.find(model))
 

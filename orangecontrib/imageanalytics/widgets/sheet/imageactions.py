@@ -1,5 +1,8 @@
 """Actions for an image of a sheet, in the menu of the right mouse button."""
 
+from collections.abc import Callable
+from functools import partial
+
 from AnyQt.QtCore import QModelIndex, QObject, QPoint, Qt
 from AnyQt.QtWidgets import QApplication, QMenu
 
@@ -47,7 +50,20 @@ class ImageActions(QObject):
         self._preview, self._compare = preview, compare
         self.copier = ThumbnailLoader(self, 0)
         self.copier.loaded.connect(self._on_copied)
+        self._added: list[tuple[str, Callable[[list[int]], None]]] = []
         view.menu_requested.connect(self._show_menu)
+
+    def add(self, text: str, slot: Callable[[list[int]], None]) -> None:
+        """
+        Put something else into the menu, at the top.
+
+        Parameters
+        ----------
+        text : str
+        slot : callable
+            Called with the rows that the menu is about.
+        """
+        self._added.append((text, slot))
 
     def close(self) -> None:
         """Drop pending loading."""
@@ -73,7 +89,8 @@ class ImageActions(QObject):
         model, row = self._view.model(), index.row()
         chosen = self._view.selected_rows()
         # The menu of an image that is not selected is about that image.
-        paths = [model.source(own) for own in (chosen if row in chosen else [row])]
+        rows = chosen if row in chosen else [row]
+        paths = [model.source(own) for own in rows]
         source, thumbnail = model.source(row), model.thumbnail(row)
         # What is not an image might be a program, and opening would start it.
         shown = thumbnail is not None and thumbnail.image is not None
@@ -81,6 +98,7 @@ class ImageActions(QObject):
         menu = QMenu(self._view)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for text, slot, enabled in (
+            *((text, partial(slot, rows), True) for text, slot in self._added),
             ("Preview", self._preview.open, True),
             ("Compare", self._compare.open, self._compare.can_open()),
             (
