@@ -193,7 +193,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
             createLabel=False,
         )
         self.options.add_row("Size:", slider, TIPS["imageSize"])
-        self.network = NetworkChooser(self)
+        self.network = NetworkChooser(self, narrow=True)
         self.network.chosen.connect(self._on_network_chosen)
         self.options.add_box("Network")
         self.options.add_part(self.network)
@@ -205,6 +205,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         box.layout().addWidget(self._make_cancel_button())
         gui.rubber(self.controlArea)
         gui.auto_send(self.buttonsArea, self, "autoCommit")
+        self.options.align()  # before Orange decides how wide the area is
 
     def _make_panel(self) -> None:
         self.panel = FindPanel()

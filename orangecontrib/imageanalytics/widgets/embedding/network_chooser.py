@@ -4,7 +4,7 @@ import html
 import logging
 import os
 
-from AnyQt.QtCore import QObject, Signal
+from AnyQt.QtCore import QObject, Qt, Signal
 from AnyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton
 from Orange.widgets.widget import OWWidget
 
@@ -35,6 +35,8 @@ class NetworkChooser(QObject):
     owner : OWWidget
         Has the settings ``embedder``, ``own_networks``, ``layer`` and ``last_dir``, and
         an `EmbeddingSettingsHandler`.
+    narrow : bool
+        Whether descriptions are broken into lines.
 
     Attributes
     ----------
@@ -51,9 +53,10 @@ class NetworkChooser(QObject):
     #: The network was looked up.
     looked_up = Signal()
 
-    def __init__(self, owner: OWWidget):
+    def __init__(self, owner: OWWidget, narrow: bool = False):
         super().__init__(owner)
         self._owner = owner
+        self._is_narrow = narrow
         self.by_workflow = not owner.is_new
         own = [*read_choices(owner.own_networks), *owner.settingsHandler.recent]
         places = self.places() if self.by_workflow else None
@@ -76,6 +79,12 @@ class NetworkChooser(QObject):
         self.other_button.clicked.connect(lambda: self.choose_other())
         self.label = QLabel()
         wrap(self.label)
+        if self._is_narrow:
+            # There is room for the usual ones, so that what is below stays there.
+            lines = QLabel("<small>x<br/>x</small><br/>x")
+            self.label.setMinimumHeight(lines.sizeHint().height())
+            self.label.setAlignment(Qt.AlignTop)
+            return
         # The window keeps its width whichever is chosen.
         texts = (describe(look_up(Choice(n.id)), n.n_features) for n in NETWORKS)
         widest = max(QLabel(text).sizeHint().width() for text in texts)

@@ -10,6 +10,7 @@ from Orange.widgets import gui
 from Orange.widgets.utils.annotated_data import create_annotated_table
 from Orange.widgets.utils.localization import pl
 
+from orangecontrib.imageanalytics.find_images import Query
 from orangecontrib.imageanalytics.widgets.find.finder import Found, Sorted
 from orangecontrib.imageanalytics.widgets.find.findrun import NOTHING_ASKED
 from orangecontrib.imageanalytics.widgets.find.matchcontrols import SCORE
@@ -24,6 +25,15 @@ NOTHING_FOUND = (
     "No image has such a score.\n\nMove the slider below “{}” to the left, or choose "
     "“The best” there."
 )
+NO_WORDS = "Choose a network that knows words."
+
+
+def _named(query: Query) -> str:
+    """What is looked for, in words."""
+    parts = [str(description) for description in query.descriptions]
+    if count := len(query.examples):
+        parts.append(f"{count:,} {pl(count, 'example')}")
+    return ", ".join(parts)
 
 
 class FindResultsMixin:
@@ -137,11 +147,13 @@ class FindResultsMixin:
         answer = self.answer
         if isinstance(answer, Found):
             text = f"{len(self._rows):,} {pl(len(self._rows), 'match|matches')}"
-            what = html.escape(str(answer.query))
-            self.show_status(text, f"<small>{what}</small>")
+            what = html.escape(_named(answer.query))
+            self.show_status(f"{text} for {what}")
         elif isinstance(answer, Sorted):
             n_classes = len(answer.classes.names)
             self.show_status(f"Sorted into {n_classes:,} classes")
+        elif self.Warning.no_words.is_shown():
+            self.show_status(NO_WORDS)
         else:
             self.show_status(NOTHING_ASKED[self.mode])
 
