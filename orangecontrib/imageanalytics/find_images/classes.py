@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
-from orangecontrib.imageanalytics.find_images.query import normalised
+from orangecontrib.imageanalytics.engine.unit_length import normalised
 from orangecontrib.imageanalytics.networks.clip_networks import SIGMOID, SOFTMAX
 
 #: Texts into which the name of a class is put, by the name of the set. ``"photo"`` is

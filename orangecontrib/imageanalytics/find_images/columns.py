@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,12 +22,9 @@ from orangecontrib.imageanalytics.find_images.query import Query
 from orangecontrib.imageanalytics.find_images.vectors import (
     ImageVectors,
     spread,
-    unit_vectors,
 )
 
 SCORE, CLASS = "score", "class"
-
-_last = threading.local()
 
 
 class _ImageColumn(SharedComputeValue):
@@ -71,7 +66,7 @@ class _ImageColumn(SharedComputeValue):
         is_row = isinstance(data, Instance)
         values = np.full(1 if is_row else len(data), np.nan)
         if shared_data is not None and (shared_data.rows >= 0).any():
-            vectors, rows = _unit_vectors(shared_data)
+            vectors, rows = shared_data.of_unit_length
             try:
                 values = spread(rows, self.of_vectors(vectors).astype(float))
             except ValueError as error:
@@ -133,14 +128,6 @@ class ClassProbability(_ImageColumn):
 
     def __hash__(self):
         return hash((super().__hash__(), self.index))
-
-
-def _unit_vectors(embedded):
-    # Orange asks each column by itself.
-    last = getattr(_last, "embedded", None)
-    if last is None or last[0]() is not embedded:
-        _last.embedded = last = weakref.ref(embedded), unit_vectors(embedded)
-    return last[1]
 
 
 def append_scores(

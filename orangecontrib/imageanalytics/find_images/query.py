@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from orangecontrib.imageanalytics.engine.unit_length import normalised
+
 
 @dataclass(frozen=True)
 class Description:
@@ -240,31 +242,6 @@ def check_weights(
         check_weight(examples_weight)
     if not _total_weight(descriptions, examples_weight or 0):
         raise ValueError("All weights are 0. At least one should be above 0.")
-
-
-def normalised(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of unit length, as float32; zero vectors stay zero.
-
-    Parameters
-    ----------
-    vectors : numpy.ndarray
-        Shape (n, n_features). It is not changed.
-    """
-    vectors = np.array(vectors, np.float32)
-    normalise(vectors)
-    return vectors
-
-
-def normalise(vectors: np.ndarray) -> None:
-    """Scale vectors to unit length in place; zero vectors stay zero.
-
-    Parameters
-    ----------
-    vectors : numpy.ndarray
-        float32, shape (n, n_features).
-    """
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    vectors /= np.where(norms > 0, norms, 1)[:, None]
 
 
 def _different(vectors: np.ndarray) -> np.ndarray:

@@ -13,10 +13,10 @@ from scipy import sparse
 
 from orangecontrib.imageanalytics.embedding_columns import EmbedImages
 from orangecontrib.imageanalytics.engine.embedder import Embedder
-from orangecontrib.imageanalytics.engine.results import Embedded
+from orangecontrib.imageanalytics.engine.unit_length import normalise
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
 from orangecontrib.imageanalytics.find_images.choice import vector_columns
-from orangecontrib.imageanalytics.find_images.query import Query, normalise
+from orangecontrib.imageanalytics.find_images.query import Query
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     image_column,
@@ -259,13 +259,14 @@ class LazyEmbedder:
         return self._embed(sources, callback, cancelled, failures)
 
     def _embed(self, sources, callback, cancelled, failures):
-        """As `unit_vectors`."""
+        """As `Embedded.of_unit_length`."""
         if self._embedder is None:
             spec = self.spec
             if isinstance(spec.network, NetworkReference):
                 spec = spec.found()  # raises the reason why it cannot be used
             self._embedder = Embedder(spec, *self._options)
-        return unit_vectors(self._embedder(sources, callback, cancelled, failures))
+        embedded = self._embedder(sources, callback, cancelled, failures)
+        return embedded.of_unit_length
 
     def _known(self, table: Table, column: Variable) -> tuple[np.ndarray, np.ndarray]:
         """The vectors that the table has, and the row of each image's."""
@@ -288,29 +289,6 @@ class LazyEmbedder:
                 if compute.spec == spec:
                     return variables
         return []
-
-
-def unit_vectors(embedded: Embedded) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors of unit length of what was embedded.
-
-    Parameters
-    ----------
-    embedded : Embedded
-        It is not changed.
-
-    Returns
-    -------
-    vectors : numpy.ndarray
-        float32, shape (n vectors, n_features).
-    rows : numpy.ndarray
-        int, shape (n sources,): the row of `vectors`, -1 where there is none.
-    """
-    # Rows of the failures hold no vectors.
-    used = np.unique(embedded.rows[embedded.rows >= 0])
-    vectors = embedded.vectors[used]
-    normalise(vectors)
-    rows = np.where(embedded.rows < 0, -1, np.searchsorted(used, embedded.rows))
-    return vectors, rows
 
 
 def _joined(known: np.ndarray, new: np.ndarray) -> np.ndarray:
