@@ -32,6 +32,8 @@ class Vectors:
     facts : Facts
         What is known about the network.
     images : ImageVectors
+    rows : dict of str to int
+        For each source that has a vector, a row of the table.
     skipped : list of (str, str)
         Images without a vector, and why.
     seconds : float
@@ -41,6 +43,7 @@ class Vectors:
     task: NetworkTask
     facts: Facts
     images: ImageVectors
+    rows: dict[str, int]
     skipped: list[tuple[str, str]]
     seconds: float
 
@@ -80,16 +83,20 @@ def _embed(task: NetworkTask, facts: Facts, progress: Reporter) -> Vectors:
         images = embedder.table(
             task.data, task.column, progress.embedding, failures=failures
         )
+    known, skipped = {}, []
     sources = column_sources(task.data, task.column)
-    skipped = [
-        source
-        for source, row in zip(sources, images.rows.tolist(), strict=True)
-        if row < 0
-    ]
+    for row, (source, place) in enumerate(
+        zip(sources, images.rows.tolist(), strict=True)
+    ):
+        if place >= 0:
+            known[source] = row
+        else:
+            skipped.append(source)
     return Vectors(
         task=task,
         facts=facts,
         images=images,
+        rows=known,
         skipped=embedding_task.reasons(skipped, failures),
         seconds=time.monotonic() - start,
     )

@@ -19,7 +19,6 @@ from orangecontrib.imageanalytics.find_images import (
     append_scores,
     best_first,
 )
-from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.widgets.find.find_task import Vectors
 from orangecontrib.imageanalytics.widgets.find.question import Question, Sorting
 
@@ -89,7 +88,6 @@ class Finder:
     def __init__(self, vectors: Vectors):
         self.vectors = vectors
         self._text_encoder: TextEncoder | None = None
-        self._rows: dict[str | None, int] | None = None
         # Vectors of examples that are not in the table: no network is needed again.
         self._examples: dict[str, np.ndarray] = {}
         self._failures: dict[str, str] = {}
@@ -198,7 +196,7 @@ class Finder:
         return vectors
 
     def _of_sources(self, sources, failures, say, check) -> np.ndarray:
-        known = self._known_rows()
+        known = self.vectors.rows
         others = [source for source in sources if source not in known]
         # What has failed is tried again after it was removed.
         self._failures = {s: self._failures[s] for s in others if s in self._failures}
@@ -210,18 +208,6 @@ class Finder:
         rows = [known[source] for source in sources if source in known]
         found = [self._examples[s] for s in others if s in self._examples]
         return _stacked(self.vectors.images.of_rows(rows), *found)
-
-    def _known_rows(self) -> dict[str | None, int]:
-        if self._rows is None:
-            task = self.vectors.task
-            there = (self.vectors.images.rows >= 0).tolist()
-            sources = column_sources(task.data, task.column)
-            self._rows = {
-                source: row
-                for row, source in enumerate(sources)
-                if source is not None and there[row]
-            }
-        return self._rows
 
     def _look_at(self, source: str, check) -> None:
         failures: dict[str, str] = {}

@@ -163,6 +163,12 @@ class FindRunMixin(NetworkRunMixin):
         self._may_ask = False
         self._update_button()
 
+    def on_exception(self, ex: Exception) -> None:
+        """Say why the images have no vectors."""
+        super().on_exception(ex)
+        self._may_ask = False
+        self._update_button()
+
     def _take_vectors(self, vectors: Vectors) -> None:
         n_features = vectors.images.vectors.shape[1] or None
         self.network.take_result(vectors.facts, n_features)
