@@ -26,3 +26,34 @@ def normalise(vectors: np.ndarray) -> None:
     """
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     vectors /= np.where(norms > 0, norms, 1)[:, None]
+
+
+def similarities(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Products of vectors with others; of unit vectors, their cosine similarities.
+
+    Parameters
+    ----------
+    vectors : numpy.ndarray
+        Shape (n, n_features). If n is 0, the number of features does not matter.
+    others : numpy.ndarray
+        Shape (n_features,) or (n others, n_features).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,) or (n, n others).
+
+    Raises
+    ------
+    ValueError
+        When their lengths differ.
+    """
+    if not len(vectors):
+        vectors = np.empty((0, others.shape[-1]), vectors.dtype)
+    if vectors.shape[1] != others.shape[-1]:
+        raise ValueError(
+            f"The vectors have {vectors.shape[1]} numbers, but those that they are "
+            f"compared to have {others.shape[-1]}. They come from another network or "
+            "layer, or some columns are missing."
+        )
+    return vectors @ others.T

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
-from orangecontrib.imageanalytics.engine.unit_length import normalised
+from orangecontrib.imageanalytics.engine.unit_length import normalised, similarities
 from orangecontrib.imageanalytics.networks.clip_networks import SIGMOID, SOFTMAX
 
 #: Texts into which the name of a class is put, by the name of the set. ``"photo"`` is
@@ -149,9 +149,14 @@ class WordClasses:
         -------
         numpy.ndarray
             float64, shape (n images, n classes).
+
+        Raises
+        ------
+        ValueError
+            When the vectors have another length than those of the classes.
         """
-        similarities = (vectors @ self.vectors.T).astype(float)
-        logits = self.scale * similarities + self.bias
+        cosines = similarities(vectors, self.vectors).astype(float)
+        logits = self.scale * cosines + self.bias
         return expit(logits) if self.scoring == SIGMOID else softmax(logits, axis=1)
 
     def indices(self, probabilities: np.ndarray) -> np.ndarray:

@@ -154,7 +154,7 @@ def append_scores(
     variable = ContinuousVariable(
         get_unique_names(table.domain, name),
         number_of_decimals=4,
-        compute_value=ImageScore(vectors.compute, query),
+        compute_value=ImageScore(_shared(table.domain, vectors.compute), query),
     )
     return _with_columns(table, [], [variable], [vectors.scores(query)])
 
@@ -180,7 +180,8 @@ def append_classes(
         named after the classes, such as ``class (cat)``. All of them are computed for
         other tables, too.
     """
-    domain, compute = table.domain, vectors.compute
+    domain = table.domain
+    compute = _shared(domain, vectors.compute)
     name = get_unique_names(domain, name)
     chosen = DiscreteVariable(
         name, classes.values, compute_value=ImageClass(compute, classes)
@@ -202,6 +203,15 @@ def append_classes(
     if domain.class_vars:
         return _with_columns(table, [], [chosen, *probabilities], columns)
     return _with_columns(table, [chosen], probabilities, columns)
+
+
+def _shared(domain: Domain, compute: EmbedImages) -> EmbedImages:
+    """An equal object that columns have already: Orange calls each object once."""
+    for variable in (*domain.variables, *domain.metas):
+        other = getattr(variable.compute_value, "compute_shared", None)
+        if other == compute:
+            return other
+    return compute
 
 
 def _with_columns(

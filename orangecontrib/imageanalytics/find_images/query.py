@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from orangecontrib.imageanalytics.engine.unit_length import normalised
+from orangecontrib.imageanalytics.engine.unit_length import normalised, similarities
 
 
 @dataclass(frozen=True)
@@ -181,15 +181,13 @@ class Query:
         -------
         numpy.ndarray
             float32, shape (n images,).
+
+        Raises
+        ------
+        ValueError
+            When the vectors have another length than those of the query.
         """
-        if vectors.shape[1] != len(self.direction) and len(vectors):
-            raise ValueError(
-                f"The vectors have {vectors.shape[1]} numbers, but those of the query "
-                f"have {len(self.direction)}: another network or layer made them."
-            )
-        if not len(vectors):
-            return np.empty(0, np.float32)
-        return vectors @ self.direction
+        return similarities(vectors, self.direction)
 
     def __eq__(self, other):
         return (
@@ -215,7 +213,8 @@ class Query:
         """The descriptions and the number of examples, for people."""
         parts = [str(description) for description in self.descriptions]
         if len(self.examples):
-            parts.append(f"like {len(self.examples)} images")
+            count = len(self.examples)
+            parts.append(f"like {count} image{'s' if count > 1 else ''}")
         return ", ".join(parts)
 
 
