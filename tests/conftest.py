@@ -75,7 +75,7 @@ def nothing_trusted(tmp_path, monkeypatch):
 @pytest.fixture
 def hub_cache(tmp_path, monkeypatch):
     """An empty cache of the hub, and no way to the hub."""
-    constants = pytest.importorskip("huggingface_hub").constants
+    constants = pytest.importorskip("huggingface_hub.constants")
     folder = tmp_path / "hub"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
