@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from AnyQt.QtCore import QRectF, Qt
 from AnyQt.QtGui import QColor, QImage, QPainter, QPalette
 from AnyQt.QtTest import QTest
-from AnyQt.QtWidgets import QApplication
+from AnyQt.QtWidgets import QApplication, QMainWindow
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE = os.path.join(ROOT, "orangecontrib", "imageanalytics")
@@ -181,9 +181,7 @@ def take_save_images(data):
     from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
 
     settings = {"dirname": "/home/ana/sorted", "format": "jpeg", "use_scale": True}
-    settings["__version__"] = OWSaveImages.settings_version
-    widget = OWSaveImages.__new__(OWSaveImages, stored_settings=settings)
-    widget.__init__()
+    widget = made(OWSaveImages, settings)
     widget.dataset(data)
     take(widget, "save-images")
 
@@ -210,6 +208,22 @@ def take_microscopy(folder):
     viewer.labels_combo.changed.emit()
     take(viewer, "microscopy", (900, 500))
     viewer.onDeleteWidget()
+
+
+def made(kind, settings: dict) -> QMainWindow:
+    """A widget as a workflow with these settings makes it."""
+    settings = {"__version__": kind.settings_version} | settings
+    widget = kind.__new__(kind, stored_settings=settings)
+    widget.__init__()
+    return widget
+
+
+def discard(widget):
+    """Close a widget for good."""
+    widget.hide()
+    widget.onDeleteWidget()
+    widget.deleteLater()
+    QApplication.sendPostedEvents()
 
 
 def take(widget, name, size=None):
