@@ -5,6 +5,7 @@ import pickle
 import threading
 
 import numpy as np
+from all_widgets import BAD_CASES, GOOD
 from AnyQt.QtCore import Qt, QUrl
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication
@@ -385,7 +386,7 @@ class TestStates(FindTest):
         self.send()
         assert "damaged" in str(self.widget.Error.network_missing)
         assert "&lt;damaged&gt;" in self.status
-        assert self.widget.cancel_button.text() == "Continue"
+        assert self.widget.cancel_button.text() == "Try Again"
 
     def test_download_is_asked_for(self):
         self.send()
@@ -396,6 +397,7 @@ class TestStates(FindTest):
         self.finish()
         assert self.widget.Warning.download_needed.is_shown()
         assert not self.widget.status.download_button.isHidden()
+        assert not self.widget.cancel_button.isEnabled()
         assert len(self.names()) == 6
         # A workflow does not ask.
         self.opened(embedder="resnet50")
@@ -413,6 +415,29 @@ class TestStates(FindTest):
         self.more_like(2)
         assert len(self.matches) == 6
         assert self.packed()["own_networks"]
+
+    def test_bad_input_while_something_is_looked_for(self):
+        path = os.path.join(os.path.dirname(self.photos[0]), "photo 0.jpg")
+        for case, make in BAD_CASES.items():
+            for mode in ("find", "sort"):
+                with self.subTest(case=case, mode=mode):
+                    self.opened(
+                        mode=mode,
+                        examples=[(path, "", "")],
+                        descriptions=[("a dog", 1.0, False)],
+                        class_names=["cat", "dog"],
+                    )
+                    data = make(self.photos)
+                    self.send_signal(self.widget.Inputs.images, data)
+                    self.send_signal(self.widget.Inputs.examples, data)
+                    self.finish()
+                    assert not self.widget.Error.unexpected_error.is_shown()
+                    self.widget.send_report()
+                    found = self.matches
+                    if mode == "find" and case in GOOD:
+                        assert len(found) == GOOD[case]
+                    self.send_signal(self.widget.Inputs.images, None)
+                    assert self.all is None
 
     def test_column_without_others(self):
         domain = Domain([], None, [StringVariable("image")])

@@ -319,7 +319,9 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
 
     def can_go_on(self) -> bool:
         """Whether images could be embedded, but are not."""
-        return self.finder is None and bool(self._cell_of)
+        warnings = self.Warning.download_needed, self.Warning.trust_needed
+        is_asked = any(warning.is_shown() for warning in warnings)
+        return self.finder is None and bool(self._cell_of) and not is_asked
 
     # Controls ---------------------------------------------------------------------
 

@@ -143,7 +143,13 @@ class FindRunMixin(NetworkRunMixin):
         busy = self.task is not None or self.searcher.busy
         was_stopped = not busy and self.can_go_on()
         icon = QStyle.SP_BrowserReload if was_stopped else QStyle.SP_DialogCancelButton
-        self.cancel_button.setText("Continue" if was_stopped else "Cancel")
+        text, tip = "Cancel", "Stop; finished vectors are kept"
+        if was_stopped:
+            cancelled = self.Information.cancelled.is_shown()
+            text = "Continue" if cancelled else "Try Again"
+            tip = "Embed the images that have no vectors yet"
+        self.cancel_button.setText(text)
+        self.cancel_button.setToolTip(tip)
         self.cancel_button.setIcon(self.style().standardIcon(icon))
         self.cancel_button.setEnabled(busy or was_stopped)
 

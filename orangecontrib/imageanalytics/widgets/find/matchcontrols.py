@@ -115,7 +115,7 @@ class MatchControls(QWidget):
         self.other_slider = LabelledSlider(
             "Probability of the class at least",
             'Images whose class is less probable than this are called "other"',
-            "100 %",
+            "100%",
         )
         self.other_slider.moved.connect(self._move_other)
         self.form = QFormLayout(self)
@@ -204,4 +204,4 @@ class MatchControls(QWidget):
 
 
 def _percent(value: int) -> str:
-    return f"{value} %" if value else "none"
+    return f"{value}%" if value else "none"
