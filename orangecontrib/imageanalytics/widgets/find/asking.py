@@ -74,7 +74,8 @@ class AskingMixin:
             return Sorting(names, self.templates, below)
         return Question(
             descriptions_of(self.descriptions) if knows else (),
-            tuple(source for source, _, _ in self.examples),
+            # Without the workflow's folder, it is unknown where some are.
+            tuple(source for source, _, _ in self.examples if source),
             self._like if self._like_sources else None,
         )
 
@@ -117,6 +118,11 @@ class AskingMixin:
         name = facts.network.name
         self.panel.offer.offer(name, self.mode == FIND and has_examples)
         self.Warning.no_words(name)
+
+    @property
+    def is_locating(self) -> bool:
+        """Whether examples are looked for beside the workflow."""
+        return self._locating.busy
 
     def _ask_anew(self, at_once: bool = True) -> None:
         """Something else is looked for: the selection was about what it was before."""
@@ -194,7 +200,7 @@ class AskingMixin:
 
     def _show_examples(self) -> None:
         self.panel.strip.set_examples(
-            [source for source, _, _ in self.examples],
+            [source or relpath for source, _, relpath in self.examples],
             self._like_sources,
             self.intensity_of(self.image_attr),
         )
@@ -216,10 +222,11 @@ class AskingMixin:
             )
 
     def _on_located(self, examples: list[Example]) -> None:
-        if examples != self.examples:
-            self.examples = examples
-            self._show_examples()
-            self.ask()
+        self.examples = examples
+        self._show_examples()
+        if self.task is None:
+            self.setInvalidated(False)
+        self.ask()
 
     def _on_not_located(self, error: Exception) -> None:
         raise error  # nothing in there should fail

@@ -43,7 +43,8 @@ class FindRunMixin(NetworkRunMixin):
     """
     What `OWFindImages` does while images are embedded and searched.
 
-    The widget defines `network_task`, `question`, `show_answer` and `take_table`.
+    The widget defines `network_task`, `question`, `show_answer` and `take_table`, and
+    the property ``is_locating``: whether there will be other examples.
 
     Attributes
     ----------
@@ -136,7 +137,7 @@ class FindRunMixin(NetworkRunMixin):
 
     def setInvalidated(self, state: bool) -> None:
         """As in Orange; while something is searched, there will be other outputs."""
-        super().setInvalidated(state or self.searcher.busy)
+        super().setInvalidated(state or self.searcher.busy or self.is_locating)
 
     def _update_button(self) -> None:
         """The button stops what runs, or continues what was stopped."""
@@ -190,8 +191,8 @@ class FindRunMixin(NetworkRunMixin):
     # Searching
 
     def ask(self, at_once: bool = True) -> None:
-        """Look for what is asked for, as soon as there are vectors."""
-        if self.finder is None:
+        """Look for what is asked for, as soon as there are vectors and examples."""
+        if self.finder is None or self.is_locating:
             return
         question = self.question()
         if question:
