@@ -124,6 +124,7 @@ def take_widgets(scheme):
     take(widgets["Hierarchical Clustering"], "tree", (900, 560))
     take_grid(viewer.data)
     take_map(viewer.data)
+    take_find_images(widgets["Image Embedding"].data)
     take_save_images(widgets["Image Embedding"].data)
 
 
@@ -158,6 +159,23 @@ def take_map(data):
     value = data.domain["category"].values.index("cats")
     widget.legend.clicked.emit(value, Qt.NoModifier)
     take(widget, "image-map", (900, 640))
+    widget.onDeleteWidget()
+
+
+def take_find_images(data):
+    """Write the screenshot of photos like two of the cats."""
+    from orangecontrib.imageanalytics.widgets.owfindimages import OWFindImages
+
+    widget = made(OWFindImages, {"imageSize": 130, "count": 12})
+    widget.show()
+    widget.set_images(data)
+    widget.handleNewSignals()
+    assert QTest.qWaitFor(lambda: widget.finder is not None, 60_000)
+    titles = list(data.get_column("image name"))
+    widget.more_like([titles.index(name) for name in ("cat", "cat-ears")])
+    assert QTest.qWaitFor(lambda: not widget.searcher.busy, 60_000)
+    widget.view.select_rows([])
+    take(widget, "find-images", (1000, 640))
     widget.onDeleteWidget()
 
 

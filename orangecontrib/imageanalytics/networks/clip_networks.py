@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -257,6 +258,11 @@ def import_open_clip():
             f"({error})"
         ) from error
     return open_clip
+
+
+def is_installed() -> bool:
+    """Whether open_clip is installed; does not import it."""
+    return importlib.util.find_spec("open_clip") is not None
 
 
 def tokenizer_files(repository: str) -> tuple[HubFile, ...]:

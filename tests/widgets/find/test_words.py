@@ -9,6 +9,7 @@ from helpers import make_image
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks import clip_networks
 from orangecontrib.imageanalytics.networks.registry import find_network
 from orangecontrib.imageanalytics.widgets.find import finder
 from orangecontrib.imageanalytics.widgets.find.findresults import NO_WORDS
@@ -257,6 +258,18 @@ class TestNoWords(FindTest):
         self.answer("Cancel")
         self.finish()
         assert self.widget.Warning.download_needed.is_shown()
+
+    def test_package_that_is_not_installed(self):
+        self.monkeypatch.setattr(clip_networks, "is_installed", lambda: False)
+        self.send()
+        self.type("a dog")
+        offer = self.panel.offer
+        assert clip_networks.INSTALL in offer.label.text()
+        assert not any(button.isEnabled() for button in offer.buttons)
+        # Once it is installed, they can be chosen.
+        self.monkeypatch.undo()
+        self.type("a cat")
+        assert all(button.isEnabled() for button in offer.buttons)
 
     def test_examples_are_used_all_the_same(self):
         self.send()

@@ -6,10 +6,20 @@ import math
 from collections.abc import Sequence
 
 from AnyQt.QtCore import Signal
-from AnyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+from AnyQt.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
+from orangecontrib.imageanalytics.networks import clip_networks
 from orangecontrib.imageanalytics.networks.network import Network
-from orangecontrib.imageanalytics.widgets.utils.form_parts import wrap
+from orangecontrib.imageanalytics.widgets.utils.form_parts import (
+    text_label,
+    wrap,
+)
+
+NETWORKS_DO = " These networks do:"
+NOT_INSTALLED = (
+    " These networks do, but they need the package open_clip_torch. To install it, run "
+    f"this command, then restart Orange: {clip_networks.INSTALL}"
+)
 
 
 class WordsOffer(QFrame):
@@ -27,7 +37,7 @@ class WordsOffer(QFrame):
     def __init__(self, networks: Sequence[Network]):
         super().__init__()
         self.setFrameShape(QFrame.StyledPanel)
-        self.label = QLabel()
+        self.label = text_label()
         wrap(self.label)
         self.buttons: list[QPushButton] = []
         line = QHBoxLayout()
@@ -59,9 +69,12 @@ class WordsOffer(QFrame):
         """
         text = f"{name} knows no words"
         text += ", so only the examples are used." if left_out else "."
-        self.label.setText(f"{text} These networks do:")
+        is_installed = clip_networks.is_installed()
+        text += NETWORKS_DO if is_installed else NOT_INSTALLED
+        self.label.setText(text)
         for button, network in zip(self.buttons, self._networks, strict=True):
             button.setText(network.name + _size(network))
+            button.setEnabled(is_installed)
         self.show()
 
 
