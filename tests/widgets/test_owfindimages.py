@@ -224,6 +224,15 @@ class TestFindByExample(FindTest):
         action.trigger()
         self.finish()
         assert self.examples() == ["photo 4.jpg", other]
+        # The data may be replaced while the menu is open.
+        self.view.select_rows([2, 3])
+        names = [self.names()[row] for row in (2, 3)]
+        menu = self.widget.image_actions.menu(self.view.model().index(2))
+        self.send(self.data[:1])
+        (action,) = (a for a in menu.actions() if a.text() == "More Like This")
+        action.trigger()
+        self.finish()
+        assert self.examples() == ["photo 4.jpg", other, *names]
 
     def test_button_needs_an_image(self):
         assert not self.panel.strip.more_button.isEnabled()

@@ -212,7 +212,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         self.mainArea.layout().addWidget(self.panel)
 
     def _make_actions(self) -> None:
-        self.image_actions.add("More Like This", self.more_like)
+        self.image_actions.add("More Like This", self.add_examples)
         more = QAction("More Like This", self.view)
         more.setShortcut("M")
         more.setShortcutContext(Qt.WidgetShortcut)

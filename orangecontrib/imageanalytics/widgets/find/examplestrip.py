@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from AnyQt.QtCore import QMimeData, QModelIndex, QPoint, Qt, Signal
@@ -139,6 +140,7 @@ class ExampleStrip(QWidget):
             self, "Choose Examples", self._folder, f"Images ({endings});;All files (*)"
         )
         if paths:
+            self._folder = os.path.dirname(paths[0])
             self.files_chosen.emit(paths)
 
     def remove(self) -> None:

@@ -50,10 +50,10 @@ class ImageActions(QObject):
         self._preview, self._compare = preview, compare
         self.copier = ThumbnailLoader(self, 0)
         self.copier.loaded.connect(self._on_copied)
-        self._added: list[tuple[str, Callable[[list[int]], None]]] = []
+        self._added: list[tuple[str, Callable[[list[str]], None]]] = []
         view.menu_requested.connect(self._show_menu)
 
-    def add(self, text: str, slot: Callable[[list[int]], None]) -> None:
+    def add(self, text: str, slot: Callable[[list[str]], None]) -> None:
         """
         Put something else into the menu, at the top.
 
@@ -61,7 +61,7 @@ class ImageActions(QObject):
         ----------
         text : str
         slot : callable
-            Called with the rows that the menu is about.
+            Called with the sources of the images that the menu is about.
         """
         self._added.append((text, slot))
 
@@ -89,8 +89,7 @@ class ImageActions(QObject):
         model, row = self._view.model(), index.row()
         chosen = self._view.selected_rows()
         # The menu of an image that is not selected is about that image.
-        rows = chosen if row in chosen else [row]
-        paths = [model.source(own) for own in rows]
+        paths = [model.source(own) for own in (chosen if row in chosen else [row])]
         source, thumbnail = model.source(row), model.thumbnail(row)
         # What is not an image might be a program, and opening would start it.
         shown = thumbnail is not None and thumbnail.image is not None
@@ -98,7 +97,7 @@ class ImageActions(QObject):
         menu = QMenu(self._view)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for text, slot, enabled in (
-            *((text, partial(slot, rows), True) for text, slot in self._added),
+            *((text, partial(slot, paths), True) for text, slot in self._added),
             ("Preview", self._preview.open, True),
             ("Compare", self._compare.open, self._compare.can_open()),
             (
