@@ -47,6 +47,19 @@ def test_a_model_for_new_images(folder, capsys):
     assert {"charminar.jpg buildings", "kitten.jpg cats"} < set(printed)
 
 
+def test_finding_images(folder, capsys):
+    for name in ("photos", "new-photos"):
+        shutil.copytree(os.path.join(TUTORIALS, name), folder / name)
+    exec(example("doc/scripting.md", "find"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("cats/")
+    exec(example("doc/scripting.md", "find-again"), {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == lines[0].split()[0]
+    assert second.startswith("buildings/")
+
+
 def test_a_network_that_is_looked_up(folder, monkeypatch, capsys):
     monkeypatch.setenv("TORCH_HOME", str(folder))
     monkeypatch.setattr("torch.hub._hub_dir", None)

@@ -187,6 +187,13 @@ def test_best_first(top, threshold, rows):
     assert best_first(SCORES, top, threshold).tolist() == rows
 
 
+def test_best_of_many_with_equal_scores():
+    scores = np.random.default_rng(0).integers(0, 20, 1000).astype(np.float32)
+    expected = np.argsort(-scores, kind="stable")
+    for top in (1, 10, 333, 1000):
+        np.testing.assert_array_equal(best_first(scores, top), expected[:top])
+
+
 @pytest.mark.parametrize("top", [0, -1, 1.5, math.nan])
 def test_top_is_a_number_of_images(top):
     with pytest.raises(ValueError, match="top should be a whole number"):

@@ -39,8 +39,9 @@ def choose_spec(
     precision: str | None = None,
     intensity: Intensity | None = None,
 ) -> EmbeddingSpec:
-    """Choose how images are embedded; fast, and nothing is downloaded.
+    """Choose how images are embedded; nothing is downloaded or loaded.
 
+    It takes seconds if a network's package has to be imported, as for ``"timm:NAME"``.
     If the table has vectors of the chosen network, they are used, with their layer
     and options. Without a model, that is the network whose vectors the table has, or
     else the default network; for words, one that knows words.
@@ -65,7 +66,7 @@ def choose_spec(
     -------
     EmbeddingSpec
         Its `network` is a `NetworkReference` if the vectors in the table were made
-        with a network that is not on this computer.
+        with a network that is not on this computer, and there are no words.
 
     Raises
     ------
@@ -91,7 +92,9 @@ def choose_spec(
         known = [compute.spec for compute in vector_columns(table, column)]
         for spec in known:
             if _is_wanted(spec, network, layer, options):
-                return _found(spec, network)
+                found = _found(spec, network, words)
+                if found is not None:
+                    return found
     if network is None:
         network = word_networks()[0] if words else find_network(DEFAULT)
     return EmbeddingSpec.choose(network, layer, **options)
@@ -108,7 +111,7 @@ def check_knows_words(network: Network) -> None:
         names = ", ".join(other.id for other in word_networks())
         raise ValueError(
             f"{network.name} does not know words, but finds images by example. "
-            f"These networks know words: {names}"
+            f"These networks know words: {names}, and all clip:NAME"
         )
 
 
@@ -120,13 +123,19 @@ def _is_wanted(spec, network, layer, options) -> bool:
     return all(value in (None, getattr(spec, name)) for name, value in options.items())
 
 
-def _found(spec, network) -> EmbeddingSpec:
-    if network is not None:
-        return dataclasses.replace(spec, network=network)
-    try:
-        return spec.found()
-    except (ModelError, ValueError):  # the vectors in the table are still good
-        return spec
+def _found(spec, network, words) -> EmbeddingSpec | None:
+    """The spec with its network, as far as that is needed; None if it is not found."""
+    if network is None:
+        try:
+            return spec.found()
+        except (ModelError, ValueError):
+            if not words:
+                return spec  # the vectors in the table are still good
+        try:
+            network = find_network(spec.network.id)  # its part for texts is needed
+        except (ModelError, ValueError):
+            return None
+    return dataclasses.replace(spec, network=network)
 
 
 def vector_columns(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from Orange.data import Table, Variable
 
-from orangecontrib.imageanalytics.engine.device import AUTOMATIC
+from orangecontrib.imageanalytics.engine.device import AUTOMATIC, OPENVINO_DEVICES
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
 from orangecontrib.imageanalytics.find_images.choice import choose_spec
 from orangecontrib.imageanalytics.find_images.classes import (
@@ -125,32 +125,30 @@ def find_images(
         _told(failures) as failures,
         LazyEmbedder(spec, **run_options) as embedder,
     ):
+        # Texts first: this may download the network, whose vectors the table may have.
         texts = examples = np.empty((0, 0), np.float32)
         if descriptions:
-            encoder = _text_encoder(spec, run_options)
-            texts = encoder.encode(
+            texts = _text_encoder(spec, run_options).encode(
                 [description.text for description in descriptions],
                 _part(callback, 0, _QUERY / 2),
             )
         if like is not None:
-            examples = _examples(embedder, like, bool(descriptions), callback, failures)
+            try:
+                examples = embedder.examples(
+                    like,
+                    _part(callback, _QUERY / 2, _QUERY),
+                    failures=failures,
+                    column=_column_of(like, column),
+                )
+            except ExamplesError:
+                if not descriptions:  # otherwise words are enough
+                    raise
         query = Query(descriptions, texts, examples, examples_weight)
         vectors = embedder.table(
             table, column, _part(callback, _QUERY, 1), failures=failures
         )
     scores = vectors.scores(query)
     return append_scores(table, vectors, query)[best_first(scores, top, threshold)]
-
-
-def _examples(embedder, like, has_words, callback, failures) -> np.ndarray:
-    try:
-        return embedder.examples(
-            like, _part(callback, _QUERY / 2, _QUERY), failures=failures
-        )
-    except ExamplesError:
-        if not has_words:
-            raise
-        return np.empty((0, 0), np.float32)
 
 
 def sort_into(
@@ -217,6 +215,12 @@ def sort_into(
     return append_classes(table, vectors, described)
 
 
+def _column_of(like: Examples, column: Variable) -> str | None:
+    """The column of images of examples, if it is called like that of the table."""
+    is_same = isinstance(like, Table) and column.name in like.domain
+    return column.name if is_same else None
+
+
 def _split(options: dict) -> tuple[dict, dict]:
     """Options for `choose_spec`, and those for `LazyEmbedder`."""
     run_options = dict(options)
@@ -228,6 +232,8 @@ def _split(options: dict) -> tuple[dict, dict]:
 
 def _text_encoder(spec: EmbeddingSpec, run_options: dict) -> TextEncoder:
     device = run_options.get("device", AUTOMATIC)
+    if device in OPENVINO_DEVICES:  # texts are encoded by torch
+        device = "cpu"
     return TextEncoder(spec.network, device, may_download=True)
 
 

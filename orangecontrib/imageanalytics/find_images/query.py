@@ -287,9 +287,11 @@ def best_first(
         When `top` is not a whole number above 0, or `threshold` is not a number.
     """
     check_limits(top, threshold)
-    order = np.argsort(-scores, kind="stable")
-    sorted_scores = scores[order]
-    keep = ~np.isnan(sorted_scores)
-    if threshold is not None:
-        keep &= sorted_scores >= threshold
-    return order[keep][: None if top is None else int(top)]
+    is_kept = ~np.isnan(scores) if threshold is None else scores >= threshold
+    rows = np.flatnonzero(is_kept)
+    if top is not None and len(rows) > top:
+        top = int(top)
+        # Sorting a few takes much less time than sorting all.
+        least = np.partition(scores[rows], -top)[-top]
+        rows = rows[scores[rows] >= least]
+    return rows[np.argsort(-scores[rows], kind="stable")][:top]

@@ -213,6 +213,7 @@ class LazyEmbedder:
         callback=None,
         cancelled: threading.Event | None = None,
         failures: dict[str, str] | None = None,
+        column: str | Variable | None = None,
     ) -> np.ndarray:
         """Vectors of examples.
 
@@ -223,6 +224,8 @@ class LazyEmbedder:
             `table`; or paths and addresses of images.
         callback, cancelled, failures
             As for `table`. Examples that cannot be embedded are left out.
+        column : str or Variable, optional
+            The column of images; by default the first.
 
         Returns
         -------
@@ -241,7 +244,7 @@ class LazyEmbedder:
         failed: dict[str, str] = {}
         try:
             if isinstance(like, Table):
-                found = self.table(like, None, callback, cancelled, failed)
+                found = self.table(like, column, callback, cancelled, failed)
                 vectors, rows = found.vectors, found.rows
             else:
                 vectors, rows = self._files(like, callback, cancelled, failed)
