@@ -6,12 +6,16 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from helpers import make_image
 
 from orangecontrib.imageanalytics import tutorials
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.formats import FORMATS
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.hub_weights import HubWeights
+from orangecontrib.imageanalytics.networks.registry import NETWORKS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TUTORIALS = os.path.dirname(tutorials.__file__)
@@ -66,6 +70,35 @@ def test_a_network_that_is_looked_up(folder, monkeypatch, capsys):
     exec(example("doc/scripting.md", "network"), {})
     printed = capsys.readouterr().out
     assert printed.startswith("regnet_y_400mf (IMAGENET1K_V2) 224 17.")
+
+
+def test_texts(word_networks, hub_cache, folder, fresh_cache):
+    word_networks.put_network(hub_cache, "Tiny-CLIP")
+    for seed, name in enumerate(("beach", "cat")):
+        make_image(seed).save(folder / f"{name}.jpg")
+    code = example("doc/scripting.md", "texts")
+    assert '"clip-vit-b-32"' in code
+    found = {}
+    exec(code.replace('"clip-vit-b-32"', '"clip:Tiny-CLIP.random"'), found)
+    assert found["similarities"].shape == (2, 2)
+    assert set(found["best"]) <= set(found["texts"])
+    np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("name, has_name", [("README.md", 0), ("doc/models.md", 1)])
+def test_all_networks_are_listed(name, has_name):
+    rows = re.findall(r"^\| `([\w-]+)`[^|]* \| (.*) \|$", page(name), re.MULTILINE)
+    listed = {id: cells.split(" | ") for id, cells in rows if " px | " in cells}
+    assert list(listed) == [network.id for network in NETWORKS]
+    for network in NETWORKS:
+        weights = network.weights
+        is_of_hub = isinstance(weights, HubWeights)  # which may be here already
+        size = weights.download_megabytes if is_of_hub else weights.megabytes
+        size = f"{size:.0f} MB" if size else "-"
+        cells = [str(network.n_features), f"{network.input_size} px", size]
+        if has_name:
+            cells.insert(0, network.name)
+        assert listed[network.id] == [*cells, network.licence]
 
 
 @pytest.mark.parametrize("name", ["README.md", "doc/models.md"])

@@ -132,8 +132,9 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
     Parameters
     ----------
     model : str, path-like or Network, optional
-        A key of `MODELS`; ``"torchvision:NAME"`` or ``"timm:NAME"`` for the
-        networks of these packages; or the path of a network of your own: a file
+        A key of `MODELS`; ``"torchvision:NAME"``, ``"timm:NAME"`` or ``"clip:NAME"``
+        for the networks of torchvision, timm and open_clip; or the path of a network
+        of your own: a file
         ``.onnx``, ``.tflite`` or ``.xml`` (OpenVINO), a folder (SavedModel of
         TensorFlow, or as timm writes it), a file with the weights of an
         architecture, ``.pt2`` (saved by ``torch.export``) or TorchScript. Or what
@@ -155,9 +156,11 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
     layer : str, optional
         What becomes the vector: ``"penultimate"``, the input of the classifier;
         ``"logits"``, its scores before the softmax, in columns with the names of
-        the classes; or the name of a stage (see `stages`) or of any other module,
-        as it is when it first runs, averaged over positions. By default the
-        penultimate layer; the logits of SqueezeNet, in columns ``n0`` ...
+        the classes; ``"joint"``, vectors of length 1 that can be compared with
+        those of texts, if the network knows words; or the name of a stage (see
+        `stages`) or of any other module, as it is when it first runs, averaged over
+        positions. By default the penultimate layer; the logits of SqueezeNet, in
+        columns ``n0`` ...; the joint vectors of networks that know words.
     fit : {"crop", "stretch", "pad"}, optional
         How an image fits into the square that the network sees: crop its middle,
         stretch the whole image, or add margins. The default is what the network

@@ -7,17 +7,21 @@ import numpy as np
 import pytest
 import torch
 from helpers import make_image
+from huggingface_hub import constants
+from Orange.data.table import DomainTransformationError
 from PIL import Image
 
 open_clip = pytest.importorskip("open_clip")
 
 from orangecontrib.imageanalytics.errors import ModelError  # noqa: E402
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder  # noqa: E402
+from orangecontrib.imageanalytics.import_images import ImportImages  # noqa: E402
 from orangecontrib.imageanalytics.networks import clip_networks  # noqa: E402
 from orangecontrib.imageanalytics.networks.backbone import (  # noqa: E402
     count_features,
     load_backbone,
 )
+from orangecontrib.imageanalytics.networks.hub_weights import HubWeights  # noqa: E402
 from orangecontrib.imageanalytics.networks.registry import (  # noqa: E402
     NETWORKS,
     find_network,
@@ -51,8 +55,8 @@ def test_all_names_can_be_found():
         assert network.knows_words and network.layer == "joint"
         assert network.preprocessing.size == network.input_size > 0
         assert network.origin.startswith("https://huggingface.co/")
-        # Whose terms are unknown here.
-        assert network.licence == ""
+        is_apple = "apple" in network.origin or "MobileCLIP" in network.origin
+        assert ("research only" in network.licence) == is_apple
 
 
 def test_networks_that_cannot_be_used_are_left_out():
@@ -175,6 +179,26 @@ def test_whole_way_of_an_image(word_networks, hub_cache, tmp_path, fresh_cache, 
     # torch rounds the pixels between the directions of scaling.
     assert np.dot(vector, expected) > 0.9999
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+def test_columns_compute_vectors_of_other_images(
+    word_networks, hub_cache, photos, fresh_cache, monkeypatch
+):
+    network, _ = word_networks.put_network(hub_cache, "Tiny-CLIP")
+    table, _ = ImportImages()(os.path.dirname(photos[0]))
+    other, _ = ImportImages()(os.path.dirname(photos[3]))
+    with ImageEmbedder(network, "cpu") as embedder:
+        embedded, _, _ = embedder(table)
+        expected, _, _ = embedder(other)
+    domain = pickle.loads(pickle.dumps(embedded.domain))
+    assert domain.attributes == embedded.domain.attributes
+    np.testing.assert_array_equal(other.transform(domain).X, expected.X)
+    np.testing.assert_allclose(np.linalg.norm(expected.X, axis=1), 1, rtol=1e-3)
+    # Nothing is downloaded when the network is not here.
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub_cache) + "-elsewhere")
+    monkeypatch.setattr(HubWeights, "ensure", None)
+    with pytest.raises(DomainTransformationError, match="not on this computer"):
+        other.transform(pickle.loads(pickle.dumps(domain)))
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -35,8 +35,9 @@ def add_network_options(
         "-m",
         "--model",
         default=default,
-        help="see the command 'models'; torchvision:NAME, timm:NAME or the path of "
-        f"a network in a file, with its .json beside it (default: {about_default})",
+        help="see the command 'models'; torchvision:NAME, timm:NAME, clip:NAME or the "
+        f"path of a network in a file, with its .json beside it (default: "
+        f"{about_default})",
     )
     command.add_argument(
         "--trust",
@@ -46,7 +47,8 @@ def add_network_options(
     )
     command.add_argument(
         "--layer",
-        help="penultimate, logits or a stage (default: the one before the classifier)",
+        help="penultimate, logits, a stage, or joint for the vectors that networks "
+        "share with words (default: the network's own)",
     )
     command.add_argument(
         "--fit",

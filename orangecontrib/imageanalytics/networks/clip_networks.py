@@ -46,6 +46,10 @@ FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 RESIZE_MODES = {"shortest": "crop", "squash": "stretch"}
 # Of the arguments of open_clip's tokenizers, those that `_tokenizer` understands.
 TOKENIZER_ARGUMENTS = {"clean"}
+# Apple's terms allow research only, which should be known before a download. Those of
+# others are not in open_clip.
+_RESEARCH = "Apple Machine Learning Research Model License, for research only"
+LICENCES = {"apple/": _RESEARCH, "timm/MobileCLIP2-": _RESEARCH}
 # Their repositories hold the files of the tokenizers; others need not.
 TOKENIZER_OWNER = "timm/"
 
@@ -351,9 +355,12 @@ def _weights(name: str, text: dict, pretrained: dict) -> HubWeights:
     repository, _, file = pretrained["hf_hub"].rpartition("/")
     stem = file.rpartition(".")[0]
     tokenizer = text.get("hf_tokenizer_name")
+    licences = (
+        text for start, text in LICENCES.items() if repository.startswith(start)
+    )
     return HubWeights(
         repository=repository,
-        licence="",
+        licence=next(licences, ""),
         network=name,
         files=(f"{stem}.safetensors", file) if file else FILES,
         others=tokenizer_files(tokenizer) if tokenizer else (),

@@ -78,7 +78,7 @@ class Choice:
 
     @property
     def family(self) -> str:
-        """``"torchvision"`` or ``"timm"`` for a network by name, otherwise empty."""
+        """The key of `FAMILIES` for a network by name, otherwise empty."""
         family, colon, _ = self.model.partition(":")
         return family if colon and family in FAMILIES else ""
 
@@ -209,13 +209,13 @@ class Facts:
 
 
 def look_up(choice: Choice) -> Facts:
-    """Look up a network; imports torchvision or timm for their networks.
+    """Look up a network; imports torchvision, timm or open_clip for their networks.
 
     Raises
     ------
     ModelError
-        When the file of a network is missing or cannot be used, or timm is not
-        installed.
+        When the file of a network is missing or cannot be used, or its package is
+        not installed.
     ValueError
         When there is no such network.
     """
