@@ -149,6 +149,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         self._init_results()
         self._init_asking()
         self.data: Table | None = None
+        self._has_new_images = False
         self._sources: list[str | None] = []
         # Rows of the data with an image, in its order, and what their cells hold.
         self._cell_of: dict[int, Cell] = {}
@@ -254,6 +255,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         self.labels_combo.choose(self.title_attrs)
         self._offer_classes()
         self._find_images()
+        self._has_new_images = True
 
     @Inputs.examples
     def set_examples(self, data: Table | None) -> None:
@@ -261,8 +263,11 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         self.set_like(data)
 
     def handleNewSignals(self) -> None:
-        """Embed the images, once both inputs have arrived."""
-        self.begin()
+        """Embed the images or search them again, once both inputs have arrived."""
+        if self._has_new_images:
+            self.begin()
+        else:
+            self.ask()
 
     def _offer_classes(self) -> None:
         domain = self.data.domain if self.data is not None else None
@@ -283,6 +288,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
 
     def begin(self) -> None:
         """Embed the images, and search them; or say why that is not possible."""
+        self._has_new_images = False
         self.forget()
         self.answer, self._rows = None, []
         if self._cell_of:

@@ -41,6 +41,7 @@ def test_what_is_nothing_to_look_for():
     assert Question(like=Table("iris")[:1])
     assert not Sorting(("cat",))
     assert Sorting(("cat", "dog"))
+    assert Sorting(("cat",), least=1)
 
 
 def test_examples_beside_the_workflow(tmp_path):

@@ -18,6 +18,7 @@ from orangecontrib.imageanalytics.widgets.find.findresults import NO_WORDS
 class WordsTest(FindTest):
     @pytest.fixture(autouse=True)
     def tiny(self, fixtures, word_networks, hub_cache):
+        self.word_networks, self.hub = word_networks, hub_cache
         self.network, _ = word_networks.put_network(hub_cache, "Tiny-CLIP")
         self.images = np.stack(ImageEmbedder(self.network)(self.photos))
 
@@ -222,6 +223,13 @@ class TestClasses(WordsTest):
         slider.setValue(0)
         self.finish()
         assert not self.widget.Error.cannot_find.is_shown()
+
+    def test_one_class_of_a_network_with_the_sigmoid(self):
+        network, _ = self.word_networks.put_network(self.hub, "Tiny-SigLIP2")
+        self.opened(embedder=network.id, other_below=0.5)
+        self.send()
+        self.sort_into("cat")
+        assert self.all.domain["class"].values == ("cat", "other")
 
     def test_workflow(self):
         self.send()

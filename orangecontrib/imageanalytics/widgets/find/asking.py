@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from Orange.data import Table
 
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
-from orangecontrib.imageanalytics.networks.network import Network
+from orangecontrib.imageanalytics.networks.clip_networks import SIGMOID
 from orangecontrib.imageanalytics.widgets.find.examplestrip import dropped_files
 from orangecontrib.imageanalytics.widgets.find.question import (
     FIND,
@@ -67,11 +67,14 @@ class AskingMixin:
 
     def question(self) -> Question | Sorting:
         """What is looked for, so far as the network can answer it."""
-        knows = self._knows_words(self.finder.network)
+        network = self.finder.network
+        knows = network.knows_words
         if self.mode == SORT:
             below = self.other_below or None
             names = tuple(self.class_names) if knows else ()
-            return Sorting(names, self.templates, below)
+            # With the sigmoid, an image may be in no class, even if there is one only.
+            is_sigmoid = knows and network.scoring == SIGMOID
+            return Sorting(names, self.templates, below, 1 if is_sigmoid else 2)
         return Question(
             descriptions_of(self.descriptions) if knows else (),
             # Without the workflow's folder, it is unknown where some are.
@@ -97,10 +100,6 @@ class AskingMixin:
             ("Matches", self.matches.report()),
         ]
 
-    @staticmethod
-    def _knows_words(network: Network) -> bool:
-        return bool(getattr(network, "knows_words", False))
-
     def _has_words(self) -> bool:
         if self.mode == SORT:
             return bool(self.class_names)
@@ -109,7 +108,7 @@ class AskingMixin:
     def show_question(self) -> None:
         """Say so if the network cannot answer it, and offer others."""
         facts = self.network.facts
-        unknown = facts is not None and not self._knows_words(facts.network)
+        unknown = facts is not None and not facts.network.knows_words
         if not (unknown and self._has_words()):
             self.panel.offer.hide()
             self.Warning.no_words.clear()

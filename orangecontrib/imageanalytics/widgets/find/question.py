@@ -125,12 +125,15 @@ class Sorting:
         A key of `TEMPLATES`.
     threshold : float or None
         As for `WordClasses`.
+    least : int
+        How many classes the network needs to choose from.
     """
 
     names: tuple[str, ...] = ()
     templates: str = "photo"
     threshold: float | None = None
+    least: int = 2
 
     def __bool__(self) -> bool:
         """Whether there are classes to choose from."""
-        return len(self.names) > 1
+        return len(self.names) >= self.least
