@@ -3,6 +3,7 @@
 from functools import partial
 from typing import ClassVar
 
+import numpy as np
 from AnyQt.QtCore import QSize, Qt
 from AnyQt.QtGui import QAction, QKeySequence
 from Orange.data import DiscreteVariable, Table, Variable
@@ -290,7 +291,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         """Embed the images, and search them; or say why that is not possible."""
         self._has_new_images = False
         self.forget()
-        self.answer, self._rows = None, []
+        self.answer, self._rows = None, np.zeros(0, dtype=int)
         if self._cell_of:
             self.show_matches()
             self.embed_images()

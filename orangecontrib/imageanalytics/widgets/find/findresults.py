@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from Orange.data import Table
@@ -36,6 +37,30 @@ def _named(query: Query) -> str:
     return ", ".join(parts)
 
 
+class SourcesOfRows(Sequence):
+    """
+    The sources of some rows, looked up when they are asked for: few are in sight.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Those of all rows.
+    rows : numpy.ndarray of int
+    """
+
+    def __init__(self, sources: Sequence[str], rows: np.ndarray):
+        self._sources, self._rows = sources, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: int) -> str:
+        return self._sources[self._rows[place]]
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._sources.__getitem__, self._rows.tolist())
+
+
 class FindResultsMixin:
     """
     The part of `OWFindImages` that deals with results.
@@ -51,7 +76,7 @@ class FindResultsMixin:
         # The data with the columns of the answer, once they are made.
         self._table: Table | None = None
         # Rows of the data, in the order of the view.
-        self._rows: list[int] = []
+        self._rows = np.zeros(0, dtype=int)
         self._is_scored = False
         self._restoring = False
 
@@ -97,14 +122,14 @@ class FindResultsMixin:
 
     def show_matches(self) -> None:
         """Show the images that match, best first."""
-        rows = self._matching_rows().tolist()
+        rows = self._matching_rows()
         view = self.view
-        if rows != self._rows or not view.count():
+        if not np.array_equal(rows, self._rows) or not view.count():
             self._rows = rows
             # Signals of the new rows are about no selection of the user's.
             self._restoring = True
             view.model().set_images(
-                [self._sources[row] for row in rows],
+                SourcesOfRows(self._sources, rows),
                 intensity=self.intensity_of(self.image_attr),
             )
             self._restoring = False
@@ -136,8 +161,8 @@ class FindResultsMixin:
         )
 
     def _message(self) -> str:
-        if self._rows or self._cell_of:
-            nothing = not self._rows and isinstance(self.answer, Found)
+        if self._cell_of:
+            nothing = not len(self._rows) and isinstance(self.answer, Found)
             return NOTHING_FOUND.format("Show") if nothing else ""
         return self.no_images_text()
 
@@ -171,7 +196,7 @@ class FindResultsMixin:
     # Selection
 
     def _cells(self) -> list:
-        return [self._cell_of[row] for row in self._rows]
+        return [self._cell_of[row] for row in self._rows.tolist()]
 
     def _restore_selection(self) -> None:
         # What is selected but not among the matches must not be forgotten.
@@ -207,11 +232,10 @@ class FindResultsMixin:
         matches = annotated = None
         if self.data is not None and self.image_attr is not None:
             data = self.data if self.answer is None else self._table
-            selected = [self._rows[place] for place in self.view.selected_rows()]
-            rows = selected
-            if not rows and self.answer is not None:
+            selected = rows = self._rows[self.view.selected_rows()]
+            if not len(rows) and self.answer is not None:
                 rows = self._rows[: self._n_matches()]
-            matches = data[rows] if rows else None
+            matches = data[rows] if len(rows) else None
             annotated = create_annotated_table(data, selected)
         self.Outputs.matches.send(matches)
         self.Outputs.data.send(annotated)
@@ -229,7 +253,8 @@ class FindResultsMixin:
 
     def limit_changed(self) -> None:
         """Show and send more or fewer images."""
-        if self.limit_by == SCORE and isinstance(self.answer, Found) and self._rows:
+        is_found = isinstance(self.answer, Found) and len(self._rows)
+        if self.limit_by == SCORE and is_found:
             self.matches.start_from(float(self.answer.scores[self._rows[-1]]))
         self.show_matches()
         self.commit.deferred()
