@@ -10,6 +10,7 @@ from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.networks import clip_networks
+from orangecontrib.imageanalytics.networks.hub_weights import HubWeights
 from orangecontrib.imageanalytics.networks.registry import find_network
 from orangecontrib.imageanalytics.widgets.find import finder
 from orangecontrib.imageanalytics.widgets.find.findresults import NO_WORDS
@@ -242,6 +243,44 @@ class TestClasses(WordsTest):
         assert self.names() == names
         report = self.report()
         assert "cat, dog" in report
+
+
+class TestDownload(FindTest):
+    @pytest.fixture(autouse=True)
+    def nothing_here(self, fixtures, word_networks, hub_cache):
+        network = word_networks.find("Tiny-CLIP")
+        self.network_id, self.fractions = network.id, []
+
+        def download(weights, name, callback=None):
+            if not weights.available():
+                for fraction in (0, 0.5, 1):
+                    callback(fraction)
+                    self.fractions.append(fraction)
+                word_networks.put_network(hub_cache, "Tiny-CLIP")
+            return ensure(weights, name, callback)
+
+        ensure = HubWeights.ensure
+        self.monkeypatch.setattr(HubWeights, "ensure", download)
+
+    def test_asked_first_then_words_are_found(self):
+        self.opened(embedder=self.network_id, descriptions=[("a dog", 1.0, False)])
+        self.send()
+        assert self.widget.Warning.download_needed.is_shown()
+        assert self.matches is None
+        assert self.question is None and not self.fractions
+        self.widget.status.download_button.click()
+        self.answer("Cancel")
+        assert not self.fractions
+        self.widget.status.download_button.click()
+        self.answer("Download")
+        self.finish()
+        assert self.fractions == [0, 0.5, 1]
+        assert not self.widget.Warning.download_needed.is_shown()
+        images = np.stack(ImageEmbedder(self.network_id)(self.photos))
+        text = TextEncoder(self.network_id).encode(["a dog"])[0]
+        np.testing.assert_allclose(
+            self.all.get_column("score"), images @ text, atol=1e-4
+        )
 
 
 class TestNoWords(FindTest):
