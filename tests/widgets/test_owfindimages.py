@@ -13,15 +13,22 @@ from find_widget import FindTest, similarities
 from helpers import make_image
 from Orange.data import Domain, StringVariable, Table
 
-from orangecontrib.imageanalytics.embedding_columns import EmbedImages
+from orangecontrib.imageanalytics.embedding_columns import (
+    EmbedImages,
+    append_vectors,
+)
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 from orangecontrib.imageanalytics.widgets.find import find_task
 from orangecontrib.imageanalytics.widgets.find.findrun import NOTHING_ASKED
 from orangecontrib.imageanalytics.widgets.find.matchcontrols import COUNTS
 from orangecontrib.imageanalytics.widgets.owfindimages import NO_DATA
-from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
+    NO_IMAGE_COLUMN,
+    NO_ROWS,
+)
 
 
 class TestFindByExample(FindTest):
@@ -144,6 +151,9 @@ class TestFindByExample(FindTest):
         vectors = ImageEmbedder()([path, *self.photos])
         expected = similarities(np.stack(vectors), 0)[1:]
         np.testing.assert_allclose(self.all.get_column("score"), expected, atol=1e-5)
+        # Fields for text leave the files to the window.
+        fields = self.panel.lines.parts[0].edit, self.panel.classes.edit
+        assert not any(field.acceptDrops() for field in fields)
         assert not self.drop("https://example.com/cat.jpg")
         assert self.examples() == ["example 50.png"]
 
@@ -277,6 +287,22 @@ class TestColumns(FindTest):
         expected = similarities(embedded.X[:, -1280:], 2)
         np.testing.assert_allclose(self.all.get_column("score"), expected, atol=1e-5)
 
+    def test_vectors_in_the_table_need_no_download(self):
+        vectors = np.random.default_rng(0).normal(size=(6, 2048))
+        compute = EmbedImages.of(EmbeddingSpec.choose("resnet50"), "image")
+        self.opened(embedder="resnet50")
+        self.send(append_vectors(self.data, vectors, compute))
+        assert not self.widget.Warning.download_needed.is_shown()
+        self.more_like(2)
+        expected = similarities(vectors, 2)
+        np.testing.assert_allclose(self.all.get_column("score"), expected, atol=1e-5)
+        # Other images do need the network.
+        make_image(50).save(self.tmp / "other.png")
+        self.widget.add_examples([str(self.tmp / "other.png")])
+        self.finish()
+        assert "not on this computer" in str(self.widget.Warning.examples_failed)
+        np.testing.assert_allclose(self.all.get_column("score"), expected, atol=1e-5)
+
     def test_vectors_of_another_network_are_not(self):
         embedded, *_ = ImageEmbedder("squeezenet")(self.data)
         self.send(embedded)
@@ -297,6 +323,8 @@ class TestStates(FindTest):
         assert self.widget.Error.no_image_attr.is_shown()
         assert self.view.look.message == NO_IMAGE_COLUMN
         assert self.matches is None
+        self.send(self.data[:0])
+        assert self.view.look.message == NO_ROWS
         self.send(self.empty())
         assert not self.widget.Error.no_image_attr.is_shown()
         assert "is empty" in self.view.look.message

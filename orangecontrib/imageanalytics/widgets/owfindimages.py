@@ -58,6 +58,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
+    NO_ROWS,
     likely_image_columns,
     proposed_label,
 )
@@ -150,6 +151,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         self._init_results()
         self._init_asking()
         self.data: Table | None = None
+        self._no_data = NO_DATA
         self._has_new_images = False
         self._sources: list[str | None] = []
         # Rows of the data with an image, in its order, and what their cells hold.
@@ -240,6 +242,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         self.loader.refresh()
         self.data = self.image_attr = None
         self.title_attrs, self.selected_items = [], set()
+        self._no_data = NO_DATA if data is None else NO_ROWS
         self.image_model[:] = likely_image_columns(data) if data else []
         self.Error.no_image_attr.clear()
         if data:
@@ -303,7 +306,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         if self.Error.no_image_attr.is_shown():
             return NO_IMAGE_COLUMN
         if self.image_attr is None:
-            return NO_DATA
+            return self._no_data
         return EMPTY_COLUMN.format(self.image_attr.name)
 
     def network_task(self) -> NetworkTask:

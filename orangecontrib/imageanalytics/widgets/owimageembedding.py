@@ -39,12 +39,14 @@ from orangecontrib.imageanalytics.widgets.embedding.network_run import (
 )
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import one_of
 from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow
-from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
+    NO_IMAGE_COLUMN,
+    NO_ROWS,
+)
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 NO_DATA = "Connect Import Images, or another table that says where images are."
-NO_ROWS = "The table has no rows."
 
 
 class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):

@@ -48,6 +48,7 @@ class ClassNames(QWidget):
         super().__init__()
         self.edit = QPlainTextEdit(placeholderText=PLACEHOLDER)
         self.edit.setTabChangesFocus(True)
+        self.edit.setAcceptDrops(False)  # files are examples, wherever they are dropped
         self.edit.setAccessibleName("Classes, one in each line")
         self.edit.setFixedHeight(
             LINES * self.edit.fontMetrics().lineSpacing()

@@ -54,6 +54,7 @@ class DescriptionLine(QWidget):
         self.edit = QLineEdit(text, placeholderText=PLACEHOLDER)
         self.edit.setClearButtonEnabled(True)
         self.edit.setMinimumWidth(120)
+        self.edit.setAcceptDrops(False)  # files are examples, wherever they are dropped
         show_placeholder(self.edit)
         self.edit.textChanged.connect(lambda _: self.changed.emit())
         self.edit.returnPressed.connect(self.entered)

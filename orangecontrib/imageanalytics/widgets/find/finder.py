@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ import numpy as np
 from Orange.data import Table
 
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
+from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.find_images import (
     ExamplesError,
     LazyEmbedder,
@@ -116,7 +116,7 @@ class Finder:
         ExamplesError
             When there are no words, and none of the examples can be used.
         ModelError
-            When the network is needed but cannot be used.
+            When the words need the network, but it cannot be used.
         """
         failures: dict[str, str] = {}
         texts = np.empty((0, 0))
@@ -215,14 +215,21 @@ class Finder:
             self._examples[source] = self._embed([source], failures, check)
         except ExamplesError:
             self._failures[source] = failures.get(source, "it cannot be read")
+        except ModelError as error:
+            # Images that have vectors in the table can be examples nevertheless.
+            self._failures[source] = str(error)
 
     def _of_table(self, like: Table, failures, say, check) -> np.ndarray:
         table, vectors, reasons = self._like
         if table is not like:
             say("Looking at the examples…")
             vectors, reasons = np.empty((0, 0)), {}
-            with contextlib.suppress(ExamplesError):
+            try:
                 vectors = self._embed(like, reasons, check)
+            except ExamplesError:
+                pass  # the reasons say why
+            except ModelError as error:
+                reasons["Examples"] = str(error)
             self._like = like, vectors, reasons
         failures.update(reasons)
         return vectors
