@@ -73,7 +73,6 @@ NO_DATA = (
 TIPS = {
     "image_attr": "Column with paths or addresses of images",
     "title_attrs": "Columns with what is written below each image",
-    "imageSize": "Size of the images; or hold Ctrl and turn the mouse wheel",
 }
 
 
@@ -165,7 +164,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         view.setAccessibleName("Images")
         view.selection_changed.connect(self.on_selection_changed)
         view.current_changed.connect(lambda _: self.enable_more())
-        view.scaled.connect(self._on_scaled)
+        view.scaled.connect(self.keep_size)
         self._make_actions()
         self._begin_asking()
         self.show_matches()
@@ -186,17 +185,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         self.labels_combo = VariablesCombo()
         self.labels_combo.changed.connect(self._on_labels_changed)
         self.options.add_row("Labels:", self.labels_combo, TIPS["title_attrs"])
-        slider = gui.hSlider(
-            None,
-            self,
-            "imageSize",
-            minValue=FlowGeometry.smallest,
-            maxValue=FlowGeometry.largest,
-            step=FlowGeometry.scale_step,
-            callback=lambda: self.view.set_scale(self.imageSize),
-            createLabel=False,
-        )
-        self.options.add_row("Size:", slider, TIPS["imageSize"])
+        self.add_size_slider()
         self.network = NetworkChooser(self, narrow=True)
         self.network.chosen.connect(self._on_network_chosen)
         self.options.add_box("Network")
@@ -343,9 +332,6 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
     def _on_labels_changed(self) -> None:
         self.title_attrs = self.labels_combo.chosen()
         self.show_labels()
-
-    def _on_scaled(self, scale: float) -> None:
-        self.imageSize = int(scale)
 
     def _on_network_chosen(self) -> None:
         self.Warning.network_replaced.clear()
