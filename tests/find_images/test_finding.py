@@ -15,6 +15,7 @@ from orangecontrib.imageanalytics.find_images import (
     TEMPLATES,
     Description,
     ExamplesError,
+    LazyEmbedder,
     choose_spec,
     find_images,
     sort_into,
@@ -354,14 +355,30 @@ def test_a_network_that_is_not_here(word_networks, table, fresh_cache):
         find_images(table, "a cat", model=network)
 
 
-def test_vectors_of_a_network_whose_weights_are_gone(network, table, hub_cache):
+def test_vectors_of_a_network_whose_weights_are_gone(network, table, folder, hub_cache):
     with ImageEmbedder(network, "cpu") as embedder:
         embedded = embedder(table)[0]
-    shutil.rmtree(hub_cache)
-    assert isinstance(choose_spec(embedded).network, NetworkReference)
-    spec = choose_spec(embedded, words=True)
-    assert spec.network.id == network.id
-    assert not spec.network.available()
+    kept = hub_cache.with_name("kept")
+    hub_cache.rename(kept)
+    for model in (None, network.id):
+        # Its vectors are still good for examples, but not for words.
+        spec = choose_spec(embedded, model=model)
+        assert isinstance(spec.network, NetworkReference)
+        words = choose_spec(embedded, model=model, words=True)
+        assert words.network.id == network.id and not words.network.available()
+        found = find_images(embedded, like=embedded[:1], model=model)
+        assert scores_of(found)[0] == pytest.approx(1, abs=1e-5)
+        with pytest.raises(ModelError):
+            find_images(embedded, "a cat", model=model)
+        with pytest.raises(ModelError, match="Tiny-CLIP"):
+            find_images(embedded, like=[folder / "dark" / "0.png"], model=model)
+    with LazyEmbedder(spec, "cpu", may_download=False) as lazy:
+        with pytest.raises(ModelError, match="not on this computer"):
+            lazy.examples(folder / "dark" / "0.png")
+        assert len(lazy.table(embedded).vectors) == 8
+        kept.rename(hub_cache)
+        assert len(lazy.examples(folder / "dark" / "0.png")) == 1
+    assert choose_spec(embedded, model=network.id).network.available()
 
 
 def test_devices_that_texts_cannot_use(network, table, monkeypatch):

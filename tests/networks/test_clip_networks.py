@@ -1,5 +1,6 @@
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 open_clip = pytest.importorskip("open_clip")
 
+from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder  # noqa: E402
 from orangecontrib.imageanalytics.errors import ModelError  # noqa: E402
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder  # noqa: E402
 from orangecontrib.imageanalytics.import_images import ImportImages  # noqa: E402
@@ -132,6 +134,29 @@ def test_without_open_clip(monkeypatch):
             ModelError, match=r"need the package open_clip_torch: pip .*\[words\]"
         ):
             what()
+
+
+@pytest.mark.parametrize(
+    "package, name",
+    [("open_clip", "clip-vit-b-32"), ("tokenizers", "siglip2-vit-b-16")],
+)
+def test_missing_packages_are_named_before_the_download(
+    hub_cache, monkeypatch, package, name
+):
+    network = find_network(name)
+    assert network.not_installed == ""
+    monkeypatch.setitem(sys.modules, package, None)
+    assert re.search(rf"need.? the package {package}.*\[words\]", network.not_installed)
+    for call in (
+        lambda: ImageEmbedder.download(network),
+        lambda: load_backbone(network),
+        lambda: TextEncoder(network, may_download=True).encode(["a dog"]),
+    ):
+        with pytest.raises(ModelError) as error:
+            call()
+        assert str(error.value) == network.not_installed
+    if package == "tokenizers":
+        assert find_network("clip-vit-b-32").not_installed == ""
 
 
 def test_nothing_is_downloaded_and_no_logger_is_changed(tmp_path):

@@ -237,7 +237,7 @@ class TextEncoder:
             network = self.network
             if not (self._may_download or network.available()):
                 raise not_here(network)
-            path = network.weights.ensure(network.name, callback)
+            path = network.ensure_weights(callback)
             loading = _Loading(network, path, self._device)
             loading.wait(lambda _fraction: callback(0))
             self._part = part = loading.part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 
@@ -116,8 +117,13 @@ def check_knows_words(network: Network) -> None:
 
 
 def _is_wanted(spec, network, layer, options) -> bool:
-    if network is not None and spec.network.fingerprint != network.fingerprint:
-        return False
+    if network is not None:
+        made_by = spec.network
+        is_same = made_by.fingerprint == network.fingerprint
+        if network.fingerprint is None:  # its weights are not here
+            is_same = made_by.id == network.id
+        if not is_same:
+            return False
     if layer not in (None, spec.layer):
         return False
     return all(value in (None, getattr(spec, name)) for name, value in options.items())
@@ -125,17 +131,16 @@ def _is_wanted(spec, network, layer, options) -> bool:
 
 def _found(spec, network, words) -> EmbeddingSpec | None:
     """The spec with its network, as far as that is needed; None if it is not found."""
-    if network is None:
-        try:
-            return spec.found()
-        except (ModelError, ValueError):
-            if not words:
-                return spec  # the vectors in the table are still good
-        try:
-            network = find_network(spec.network.id)  # its part for texts is needed
-        except (ModelError, ValueError):
-            return None
-    return dataclasses.replace(spec, network=network)
+    if network is not None and (words or network.fingerprint is not None):
+        return dataclasses.replace(spec, network=network)
+    with contextlib.suppress(ModelError, ValueError):
+        return spec.found()
+    if not words:
+        return spec  # the vectors in the table are still good
+    with contextlib.suppress(ModelError, ValueError):
+        # Its part for texts is needed, so its weights have to be fetched.
+        return dataclasses.replace(spec, network=find_network(spec.network.id))
+    return None
 
 
 def vector_columns(

@@ -14,7 +14,7 @@ from scipy import sparse
 from orangecontrib.imageanalytics.embedding_columns import EmbedImages
 from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.engine.unit_length import normalise
-from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+from orangecontrib.imageanalytics.errors import ImageAnalyticsError, ModelError
 from orangecontrib.imageanalytics.find_images.choice import vector_columns
 from orangecontrib.imageanalytics.find_images.query import Query
 from orangecontrib.imageanalytics.images.sources import (
@@ -22,6 +22,7 @@ from orangecontrib.imageanalytics.images.sources import (
     image_column,
     source_of,
 )
+from orangecontrib.imageanalytics.networks.registry import find_network
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec, NetworkReference
 
 # Copied at once, so that vectors are not held as float64 a second time.
@@ -147,6 +148,7 @@ class LazyEmbedder:
     ):
         self.spec = spec
         self._options = (device, batch_size, use_cache, may_download, engine)
+        self._may_download = may_download
         self._embedder: Embedder | None = None
 
     def __enter__(self) -> LazyEmbedder:
@@ -264,12 +266,25 @@ class LazyEmbedder:
     def _embed(self, sources, callback, cancelled, failures):
         """As `Embedded.of_unit_length`."""
         if self._embedder is None:
-            spec = self.spec
-            if isinstance(spec.network, NetworkReference):
-                spec = spec.found()  # raises the reason why it cannot be used
-            self._embedder = Embedder(spec, *self._options)
+            self._embedder = Embedder(self._found(callback), *self._options)
         embedded = self._embedder(sources, callback, cancelled, failures)
         return embedded.of_unit_length
+
+    def _found(self, callback) -> EmbeddingSpec:
+        """The spec with its network, which may be downloaded first."""
+        reference = self.spec.network
+        if not isinstance(reference, NetworkReference):
+            return self.spec
+        try:
+            return self.spec.found()
+        except ModelError:
+            if (
+                not self._may_download or reference.about
+            ):  # those of files are elsewhere
+                raise
+        network = find_network(reference.id)
+        network.weights.ensure(network.name, callback)
+        return self.spec.found()
 
     def _known(self, table: Table, column: Variable) -> tuple[np.ndarray, np.ndarray]:
         """The vectors that the table has, and the row of each image's."""

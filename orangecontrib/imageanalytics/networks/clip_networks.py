@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PREFIX = "clip:"
 INSTALL = 'pip install "Orange3-ImageAnalytics[words]"'
+_MISSING = f"Networks that know words need the package open_clip_torch: {INSTALL}"
 SOFTMAX, SIGMOID = "softmax", "sigmoid"
 # In the order in which open_clip looks for them. Repositories may also have a
 # model.safetensors, with the names of another package.
@@ -71,6 +72,15 @@ class ClipNetwork(Network):
     layer: str = JOINT
     has_classifier: bool = False
     knows_words: bool = True
+
+    @property
+    def not_installed(self) -> str:
+        """As `Network.not_installed`."""
+        if importlib.util.find_spec("open_clip") is None:
+            return _MISSING
+        if self.weights.others and importlib.util.find_spec("tokenizers") is None:
+            return f"{self.name} needs the package tokenizers: {INSTALL}"
+        return ""
 
     def load(self, path: str) -> nn.Module:
         """As `Network.load`; the part for images."""
@@ -257,10 +267,7 @@ def import_open_clip():
     try:
         import open_clip
     except ImportError as error:
-        raise ModelError(
-            f"Networks that know words need the package open_clip_torch: {INSTALL} "
-            f"({error})"
-        ) from error
+        raise ModelError(f"{_MISSING} ({error})") from error
     return open_clip
 
 

@@ -153,6 +153,28 @@ class Network(ABC):
         """Whether the weights are on this computer; does not use the internet."""
         return self.weights.available()
 
+    @property
+    def not_installed(self) -> str:
+        """What has to be installed before it can be used; empty if nothing."""
+        return ""
+
+    def ensure_weights(self, callback=None) -> str:
+        """Path of the weights, which are downloaded if necessary.
+
+        Parameters
+        ----------
+        callback : callable, optional
+            As for `Weights.ensure`.
+
+        Raises
+        ------
+        ModelError
+            As `Weights.ensure`; also when a package is not installed.
+        """
+        if self.not_installed:  # before anybody waits for a download
+            raise ModelError(self.not_installed)
+        return self.weights.ensure(self.name, callback)
+
     def vouch(self) -> None:  # noqa: B027
         """Remember that the user trusts its file, if the file can run code.
 
