@@ -294,7 +294,7 @@ def _read(source, pixels, intensity, fetcher, stopped) -> Image.Image | ImageErr
             content = fetcher.fetch(split_page(source)[0], stopped)
         return read_fitted(source, pixels, content, intensity)
     except ImageError as error:
-        return ImageError(str(error))
+        return ImageError(str(error), error.transient)
     except MemoryError:
         return ImageError("not enough memory")
     except Exception as error:

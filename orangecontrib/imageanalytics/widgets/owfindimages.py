@@ -86,7 +86,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         "clip, zero-shot, classify, image, picture, photo"
     )
     icon = "icons/FindImages-symbolic.svg"
-    priority = 155
+    priority = 157
 
     class Inputs:
         images = Input("Images", Table, default=True)
