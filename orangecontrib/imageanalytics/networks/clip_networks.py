@@ -271,11 +271,6 @@ def import_open_clip():
     return open_clip
 
 
-def is_installed() -> bool:
-    """Whether open_clip is installed; does not import it."""
-    return importlib.util.find_spec("open_clip") is not None
-
-
 def tokenizer_files(repository: str) -> tuple[HubFile, ...]:
     """The files of a tokenizer in a repository of the hub."""
     return tuple(HubFile(repository, (name,)) for name in TOKENIZER_FILES)

@@ -9,7 +9,7 @@ from helpers import make_image
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
-from orangecontrib.imageanalytics.networks import clip_networks
+from orangecontrib.imageanalytics.networks.clip_networks import ClipNetwork
 from orangecontrib.imageanalytics.networks.hub_weights import HubWeights
 from orangecontrib.imageanalytics.networks.registry import find_network
 from orangecontrib.imageanalytics.widgets.find import finder
@@ -307,15 +307,16 @@ class TestNoWords(FindTest):
         assert self.widget.Warning.download_needed.is_shown()
 
     def test_package_that_is_not_installed(self):
-        self.monkeypatch.setattr(clip_networks, "is_installed", lambda: False)
-        self.send()
-        self.type("a dog")
-        offer = self.panel.offer
-        assert clip_networks.INSTALL in offer.label.text()
-        assert not any(button.isEnabled() for button in offer.buttons)
-        # Once it is installed, they can be chosen.
-        self.monkeypatch.undo()
+        missing = property(lambda _: "They need the package open_clip_torch")
+        with self.monkeypatch.context() as patch:
+            patch.setattr(ClipNetwork, "not_installed", missing)
+            self.send()
+            self.type("a dog")
+            offer = self.panel.offer
+            assert "need the package open_clip_torch. Then" in offer.label.text()
+            assert not any(button.isEnabled() for button in offer.buttons)
         self.type("a cat")
+        assert "open_clip_torch" not in offer.label.text()
         assert all(button.isEnabled() for button in offer.buttons)
 
     def test_examples_are_used_all_the_same(self):

@@ -8,17 +8,10 @@ from collections.abc import Sequence
 from AnyQt.QtCore import Signal
 from AnyQt.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
-from orangecontrib.imageanalytics.networks import clip_networks
 from orangecontrib.imageanalytics.networks.network import Network
 from orangecontrib.imageanalytics.widgets.utils.form_parts import (
     text_label,
     wrap,
-)
-
-NETWORKS_DO = " These networks do:"
-NOT_INSTALLED = (
-    " These networks do, but they need the package open_clip_torch. To install it, run "
-    f"this command, then restart Orange: {clip_networks.INSTALL}"
 )
 
 
@@ -69,12 +62,12 @@ class WordsOffer(QFrame):
         """
         text = f"{name} knows no words"
         text += ", so only the examples are used." if left_out else "."
-        is_installed = clip_networks.is_installed()
-        text += NETWORKS_DO if is_installed else NOT_INSTALLED
-        self.label.setText(text)
         for button, network in zip(self.buttons, self._networks, strict=True):
             button.setText(network.name + _size(network))
-            button.setEnabled(is_installed)
+            button.setEnabled(not network.not_installed)
+        missing = [n.not_installed for n in self._networks if n.not_installed]
+        do = f"{missing[0]}. Then restart Orange." if missing else "These networks do:"
+        self.label.setText(f"{text} {do}")
         self.show()
 
 
