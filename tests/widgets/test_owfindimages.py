@@ -319,6 +319,7 @@ class TestColumns(FindTest):
 class TestStates(FindTest):
     def test_nothing_to_search(self):
         assert self.view.look.message == NO_DATA
+        assert self.status == NO_DATA.partition("\n")[0]
         self.send(Table("iris"))
         assert self.widget.Error.no_image_attr.is_shown()
         assert self.view.look.message == NO_IMAGE_COLUMN
@@ -445,6 +446,28 @@ class TestStates(FindTest):
         self.choose("Network", "efficientnet-lite0")
         self.finish()
         assert not self.widget.Warning.download_needed.is_shown()
+
+    def test_data_is_gone_when_the_user_agrees(self):
+        self.send()
+        self.choose("Network", "resnet50")
+        self.until(lambda: self.question is not None)
+        self.send_signal(self.widget.Inputs.images, None)
+        self.answer("Download")
+        self.finish()
+        assert self.view.look.message == NO_DATA
+
+    def test_file_of_a_network_moves_with_the_workflow(self):
+        choice = self.network_file("here", "cells.pt")
+        self.opened({"basedir": str(self.tmp / "here")})
+        self.send()
+        self.use(choice)
+        self.finish()
+        stored = self.packed()
+        os.rename(self.tmp / "here", self.tmp / "there")
+        self.opened({"basedir": str(self.tmp / "there")}, **stored)
+        self.send()
+        self.more_like(2)
+        assert len(self.matches) == 6
 
     def test_network_in_a_file(self):
         self.send()

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from AnyQt.QtCore import QSize, Qt
 from AnyQt.QtGui import QAction, QKeySequence
-from Orange.data import DiscreteVariable, Table, Variable
+from Orange.data import Table, Variable
 from Orange.widgets import gui
 from Orange.widgets.settings import ContextSetting, Setting
 from Orange.widgets.utils.itemmodels import VariableListModel
@@ -167,7 +167,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         view.scaled.connect(self.keep_size)
         self._make_actions()
         self._begin_asking()
-        self.show_matches()
+        self.begin()
 
     # Layout -----------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         else:
             self.labels_combo.set_domain(None)
         self.labels_combo.choose(self.title_attrs)
-        self._offer_classes()
+        self.offer_classes()
         self._find_images()
         self._has_new_images = True
 
@@ -261,12 +261,6 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
             self.begin()
         else:
             self.ask()
-
-    def _offer_classes(self) -> None:
-        domain = self.data.domain if self.data is not None else None
-        class_var = domain.class_var if domain is not None else None
-        is_discrete = isinstance(class_var, DiscreteVariable)
-        self.panel.classes.offer_classes(class_var.values if is_discrete else ())
 
     def _find_images(self) -> None:
         self._sources = []
@@ -316,11 +310,20 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         self.status.show_text(text)
         self.commit.now()
 
-    def can_go_on(self) -> bool:
-        """Whether images could be embedded, but are not."""
+    def can_embed(self) -> bool:
+        """Whether there are images, and no question has to be answered first."""
         warnings = self.Warning.download_needed, self.Warning.trust_needed
         is_asked = any(warning.is_shown() for warning in warnings)
-        return self.finder is None and bool(self._cell_of) and not is_asked
+        return bool(self._cell_of) and not is_asked
+
+    def go_on(self) -> None:
+        """Begin again, now that the user has agreed to something, or wants that."""
+        self.begin()
+
+    def workflowEnvChanged(self, key, value, oldvalue) -> None:
+        """The workflow was saved in, or opened from, another folder."""
+        if key == "basedir" and self.network.relocate():
+            self.begin()
 
     # Controls ---------------------------------------------------------------------
 
@@ -360,10 +363,6 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         if self.skipped_images:
             self.report_items("Skipped Images", self.skipped_images[:100])
         self.report_sheet()
-
-    def network_to_save(self) -> list[dict]:
-        """What a workflow has to save about a network that is not listed."""
-        return self.network.to_save()
 
     def onDeleteWidget(self) -> None:
         """Stop all threads."""

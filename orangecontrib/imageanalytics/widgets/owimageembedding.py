@@ -124,10 +124,6 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
     def migrate_settings(cls, settings, version):
         migrate(settings, version)
 
-    def network_to_save(self) -> list[dict]:
-        """What a workflow has to save about a network that is not listed."""
-        return self.network.to_save()
-
     # Layout -----------------------------------------------------------------------
 
     def _make_settings_box(self):

@@ -73,6 +73,9 @@ def test_examples_beside_the_workflow(tmp_path):
     nowhere = examples_located(saved, [("basedir", str(tmp_path / "nowhere"))])
     assert nowhere[0][0] == inside
     # A workflow that came with its images has no more than the relative path.
+    page = [(f"{inside}#page=2", "basedir", "looks/a.png#page=2")]
+    ((found, *_),) = examples_located(page, [("basedir", str(there))])
+    assert found == str(there / "looks" / "a.png#page=2")
     portable = [("", "basedir", "looks/a.png")]
     (found,) = examples_located(portable, [("basedir", str(there))])
     assert found[0] == str(there / "looks" / "a.png")

@@ -109,10 +109,14 @@ class TestWords(WordsTest):
         button.click()
         assert self.status == "Cancelled."
         assert not self.widget.searcher.busy
+        assert self.widget.Information.cancelled.is_shown()
+        assert button.text() == "Continue"
         self.monkeypatch.setattr(finder.TextEncoder, "encode", encode)
-        self.panel.lines.entered.emit()
+        button.click()
         self.finish()
         assert len(self.matches) == 6
+        assert not self.widget.Information.cancelled.is_shown()
+        assert not button.isEnabled()
 
 
 class TestClasses(WordsTest):

@@ -192,6 +192,10 @@ class NetworkRunMixin(ConcurrentWidgetMixin):
         """Say why there is no result."""
         self.end(text)
 
+    def network_to_save(self) -> list[dict]:
+        """What a workflow has to save about a network that is not listed."""
+        return self.network.to_save()
+
     def show_skipped(self):
         """Open the list of skipped images."""
         SkippedDialog(self.skipped_images, self).show()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from Orange.data import Table
+from Orange.data import DiscreteVariable, Table
 
 from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
 from orangecontrib.imageanalytics.networks.clip_networks import SIGMOID
@@ -153,6 +153,12 @@ class AskingMixin:
         self.class_names, self.templates = classes.names, classes.templates
         if (self.class_names, self.templates) != before:
             self._ask_anew(at_once=False)
+
+    def offer_classes(self) -> None:
+        """Offer the classes that the data has, if it has some."""
+        class_var = None if self.data is None else self.data.domain.class_var
+        is_discrete = isinstance(class_var, DiscreteVariable)
+        self.panel.classes.offer_classes(class_var.values if is_discrete else ())
 
     def _use_classes_of_data(self) -> None:
         self.panel.classes.set_names(self.data.domain.class_var.values)

@@ -43,8 +43,9 @@ class FindRunMixin(NetworkRunMixin):
     """
     What `OWFindImages` does while images are embedded and searched.
 
-    The widget defines `network_task`, `question`, `show_answer` and `take_table`, and
-    the property ``is_locating``: whether there will be other examples.
+    The widget defines `network_task`, `question`, `show_answer`, `take_table`, `go_on`
+    and `can_embed`, and the property ``is_locating``: whether there will be other
+    examples.
 
     Attributes
     ----------
@@ -108,10 +109,6 @@ class FindRunMixin(NetworkRunMixin):
         self.clear_questions()
         self._status = ""
 
-    def go_on(self) -> None:
-        """Embed, now that the user has agreed to something or wants to continue."""
-        self.embed_images()
-
     def stop(self) -> None:
         """Stop the work; or continue it, if it was stopped."""
         if self.task is not None:
@@ -121,6 +118,7 @@ class FindRunMixin(NetworkRunMixin):
         elif self.searcher.busy:
             self.searcher.cancel()
             self._end_search()
+            self.Information.cancelled()
             self.status.show_text(STOPPED)
         elif self.finder is None:
             self.go_on()
@@ -142,20 +140,21 @@ class FindRunMixin(NetworkRunMixin):
     def _update_button(self) -> None:
         """The button stops what runs, or continues what was stopped."""
         busy = self.task is not None or self.searcher.busy
-        was_stopped = not busy and self.can_go_on()
+        cancelled = self.Information.cancelled.is_shown()
+        lacks_vectors = self.finder is None and self.can_embed()
+        was_stopped = not busy and (cancelled or lacks_vectors)
         icon = QStyle.SP_BrowserReload if was_stopped else QStyle.SP_DialogCancelButton
         text, tip = "Cancel", "Stop; finished vectors are kept"
         if was_stopped:
-            cancelled = self.Information.cancelled.is_shown()
             text = "Continue" if cancelled else "Try Again"
-            tip = "Embed the images that have no vectors yet"
+            tip = "Go on where it stopped"
         self.cancel_button.setText(text)
         self.cancel_button.setToolTip(tip)
         self.cancel_button.setIcon(self.style().standardIcon(icon))
         self.cancel_button.setEnabled(busy or was_stopped)
 
-    def can_go_on(self) -> bool:
-        """Whether there is work that was stopped, or that has failed."""
+    def can_embed(self) -> bool:
+        """Whether there are images, and no question has to be answered first."""
         raise NotImplementedError
 
     def on_done(self, result: Vectors | Facts) -> None:
@@ -194,6 +193,7 @@ class FindRunMixin(NetworkRunMixin):
         """Look for what is asked for, as soon as there are vectors and examples."""
         if self.finder is None or self.is_locating:
             return
+        self.Information.cancelled.clear()
         question = self.question()
         if question:
             self.searcher.ask(self.finder, question, at_once)

@@ -12,7 +12,7 @@ from Orange.data import Table
 from Orange.widgets.utils.filedialogs import RecentPath
 
 from orangecontrib.imageanalytics.find_images import Description
-from orangecontrib.imageanalytics.images.sources import is_file
+from orangecontrib.imageanalytics.images.sources import is_file, split_page
 
 FIND, SORT = "find", "sort"
 
@@ -84,7 +84,8 @@ def examples_located(
         beside = ""
         if prefix in bases and relpath:
             beside = os.path.normpath(os.path.join(bases[prefix], relpath))
-        if beside and (os.path.exists(beside) or not ntpath.isabs(source)):
+        is_there = beside and os.path.exists(split_page(beside)[0])
+        if is_there or (beside and not ntpath.isabs(source)):
             source = beside
         found.append((source, prefix, relpath))
     return found
