@@ -292,6 +292,7 @@ class FakeWeights:
     file: str
     megabytes: float = float("nan")
     origin = "https://example.com"
+    licence = "MIT"
 
     @property
     def path(self):
