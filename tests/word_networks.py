@@ -1,7 +1,6 @@
 """Tiny networks of open_clip with random weights, one of each architecture on offer."""
 
 import contextlib
-import hashlib
 import json
 
 import open_clip
@@ -153,14 +152,11 @@ def put(cache, network, content, commit=COMMIT):
     """Lay files where the hub's client would have; the path of their folder."""
     repository = cache / f"models--{network.weights.repository.replace('/', '--')}"
     snapshot = repository / "snapshots" / commit
-    for folder in (snapshot, repository / "refs", repository / "blobs"):
+    for folder in (snapshot, repository / "refs"):
         folder.mkdir(parents=True, exist_ok=True)
     (repository / "refs" / "main").write_text(commit)
     for name, data in content.items():
-        blob = repository / "blobs" / hashlib.sha256(data).hexdigest()
-        blob.write_bytes(data)
-        (snapshot / name).unlink(missing_ok=True)
-        (snapshot / name).symlink_to(blob)
+        (snapshot / name).write_bytes(data)
     return snapshot
 
 

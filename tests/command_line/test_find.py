@@ -12,7 +12,9 @@ from orangecontrib.imageanalytics.__main__ import main
 from orangecontrib.imageanalytics.find_images import find_images
 from orangecontrib.imageanalytics.import_images import ImportImages
 
-FAST = ("-m", "squeezenet", "--device", "cpu")
+# Which precision is the default, may differ each time.
+SINGLE = ("--device", "cpu", "--precision", "float32")
+FAST = ("-m", "squeezenet", *SINGLE)
 
 
 @pytest.fixture
@@ -48,7 +50,9 @@ def test_like(folder, example, capsys):
     (line,) = printed.err.splitlines()
     assert line.startswith(f"skipped: {folder / 'b' / 'notes.jpg'}: ")
     table, _ = ImportImages()(folder)
-    expected = find_images(table, like=example, model="squeezenet", device="cpu")
+    expected = find_images(
+        table, like=example, model="squeezenet", device="cpu", precision="float32"
+    )
     assert scores == pytest.approx(expected.get_column("score"), abs=1e-4)
 
 
@@ -75,7 +79,7 @@ def test_how_many(folder, example, capsys):
 
 def test_words(folder, word_networks, hub_cache, fresh_cache, capsys):
     network, _ = word_networks.put_network(hub_cache, "Tiny-CLIP")
-    model = ("-m", network.id, "--device", "cpu")
+    model = ("-m", network.id, *SINGLE)
     outputs = []
     for words in (("a cat",), ("a cat", "--not", "a dog"), ("--not", "a dog")):
         positive = words[:1] if words[0] == "a cat" else ()

@@ -328,3 +328,16 @@ def test_on_a_gpu(word_networks, hub_cache, name):
     vectors = TextEncoder(network, "cuda").encode(TEXTS)
     expected = expected_vectors(network, model, TEXTS)
     np.testing.assert_allclose(vectors, expected, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU of NVIDIA")
+def test_close_releases_the_memory_of_a_gpu(tiny):
+    TextEncoder(tiny, "cuda").encode(["what torch itself keeps"])
+    gc.collect()
+    before = torch.cuda.memory_allocated()
+    encoder = TextEncoder(tiny, "cuda")
+    encoder.encode(TEXTS)
+    assert torch.cuda.memory_allocated() > before
+    encoder.close()
+    gc.collect()
+    assert torch.cuda.memory_allocated() <= before

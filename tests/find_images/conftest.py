@@ -33,8 +33,11 @@ def table(folder):
 
 @pytest.fixture
 def embedded(table):
-    """The same with vectors of SqueezeNet."""
-    with ImageEmbedder("squeezenet", "cpu") as embedder:
+    """The same with vectors of SqueezeNet, in single precision.
+
+    Which precision is the default, may differ each time.
+    """
+    with ImageEmbedder("squeezenet", "cpu", precision="float32") as embedder:
         return embedder(table)[0]
 
 

@@ -28,10 +28,13 @@ from orangecontrib.imageanalytics.find_images import (
 )
 from orangecontrib.imageanalytics.import_images import ImportImages
 
+# Which precision is the default, may differ each time.
+SPEC = choose_spec(model="squeezenet", precision="float32")
+
 
 @pytest.fixture
 def vectors(table):
-    with LazyEmbedder(choose_spec(model="squeezenet"), "cpu") as lazy:
+    with LazyEmbedder(SPEC, "cpu") as lazy:
         return lazy.table(table)
 
 
@@ -60,7 +63,7 @@ def new(tmp_path):
 
 
 def expected_scores(table, query):
-    with LazyEmbedder(choose_spec(model="squeezenet"), "cpu") as lazy:
+    with LazyEmbedder(SPEC, "cpu") as lazy:
         return lazy.table(table).scores(query)
 
 
@@ -228,7 +231,7 @@ def test_another_table_is_sorted(table, vectors, classes, new):
     domain = append_classes(without_class(table), vectors, classes).domain
     with pytest.warns(RuntimeWarning, match="1.png"):
         sorted_ = new.transform(domain)
-    with LazyEmbedder(choose_spec(model="squeezenet"), "cpu") as lazy:
+    with LazyEmbedder(SPEC, "cpu") as lazy:
         found = lazy.table(new)
     expected = append_classes(without_class(new), found, classes)
     np.testing.assert_array_equal(sorted_.Y, expected.Y)

@@ -27,7 +27,9 @@ from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.networks.spec import NetworkReference
 
-SQUEEZENET = {"model": "squeezenet", "device": "cpu"}
+# Which precision is the default, may differ each time.
+SINGLE = {"device": "cpu", "precision": "float32"}
+SQUEEZENET = {"model": "squeezenet", **SINGLE}
 
 
 def scores_of(table):
@@ -49,7 +51,7 @@ def test_like_a_file(table, folder):
 
 def test_like_rows(table, embedded):
     by_rows = find_images(embedded, like=embedded[[1, 3, 4]])
-    with ImageEmbedder("squeezenet", "cpu") as embedder:
+    with ImageEmbedder(**SQUEEZENET) as embedder:
         vectors = np.array(embedder([str(p) for p in paths_of(table)]))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     mean = unit[[1, 3, 4]].mean(axis=0)
@@ -296,7 +298,7 @@ def network(word_networks, hub_cache, fresh_cache):
 
 def test_words_and_examples_together(network, table, folder):
     like = [folder / "dark" / "0.png"]
-    options = {"model": network, "device": "cpu"}
+    options = {"model": network, **SINGLE}
     found = find_images(table, "a cat", like, examples_weight=3, **options)
     words = find_images(table, "a cat", **options)
     examples = find_images(table, like=like, **options)
@@ -312,9 +314,9 @@ def test_words_and_examples_together(network, table, folder):
 def test_words_without_the_examples_that_cannot_be_read(network, table):
     failures = {}
     found = find_images(
-        table, "a cat", ["/no/such.png"], model=network, failures=failures
+        table, "a cat", ["/no/such.png"], model=network, failures=failures, **SINGLE
     )
-    expected = find_images(table, "a cat", model=network)
+    expected = find_images(table, "a cat", model=network, **SINGLE)
     np.testing.assert_array_equal(scores_of(found), scores_of(expected))
     assert failures == {"/no/such.png": "file not found"}
 
@@ -341,7 +343,7 @@ def test_vectors_of_another_network_do_not_serve_words(network, embedded):
 def test_scores_for_words_need_no_text_encoder_later(
     network, table, folder, monkeypatch
 ):
-    found = find_images(table, "a cat", model=network, device="cpu")
+    found = find_images(table, "a cat", model=network, **SINGLE)
     monkeypatch.setattr(TextEncoder, "__init__", lambda *_: pytest.fail("is made"))
     again = table.transform(found.domain).get_column("score")
     by_image = dict(zip(found.get_column("image"), scores_of(found), strict=True))

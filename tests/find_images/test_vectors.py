@@ -19,7 +19,7 @@ from orangecontrib.imageanalytics.find_images import (
     choose_spec,
 )
 
-SPEC = choose_spec(model="squeezenet")
+SPEC = choose_spec(model="squeezenet", precision="float32")
 
 
 @pytest.fixture

@@ -100,6 +100,11 @@ class _TextPart:
             self._move_to_cpu(error)
 
     @property
+    def is_on_cuda(self) -> bool:
+        """Whether it takes memory of a CUDA device."""
+        return self._device.type == "cuda"
+
+    @property
     def batch_size(self) -> int:
         """Number of texts that are encoded at once."""
         return CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
@@ -354,7 +359,12 @@ class TextEncoder:
 
         It stays in memory as long as another encoder uses it.
         """
-        self._part = None
+        part, self._part = self._part, None
+        if part is not None and part.is_on_cuda:
+            from orangecontrib.imageanalytics.engine.streams import release_memory
+
+            del part
+            release_memory()
 
 
 def _ignore(_fraction: float) -> None:
