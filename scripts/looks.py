@@ -19,17 +19,26 @@ from AnyQt.QtGui import QStandardItemModel
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import (
     QAbstractButton,
-    QApplication,
     QComboBox,
     QGroupBox,
     QLabel,
     QLineEdit,
-    QMainWindow,
+    QPlainTextEdit,
     QTabWidget,
     QTreeWidget,
     QWidget,
 )
-from screenshots import PHOTOS, ROOT, by_tsne, clean_settings, light_palette, start
+from looks_of_finding import take_find_images
+from screenshots import (
+    PHOTOS,
+    ROOT,
+    by_tsne,
+    clean_settings,
+    discard,
+    light_palette,
+    made,
+    start,
+)
 
 #: Mode: size of its screen in pixels, and what is set for it.
 MODES = {
@@ -84,6 +93,7 @@ def take_all(options):
         looks.take_image_viewer()
         looks.take_image_grid()
         looks.take_image_map()
+        take_find_images(looks, folder)
         looks.take_save_images(folder)
         looks.take_other_network(folder)
 
@@ -428,7 +438,7 @@ class Looks:
                 self._change(widget.text, widget.setText)
             elif isinstance(widget, QGroupBox):
                 self._change(widget.title, widget.setTitle)
-            elif isinstance(widget, QLineEdit):
+            elif isinstance(widget, QLineEdit | QPlainTextEdit):
                 self._change(widget.placeholderText, widget.setPlaceholderText)
             elif isinstance(widget, QComboBox):
                 self._translate_choices(widget)
@@ -482,25 +492,9 @@ def _moved(data, origin: str):
     return data.transform(Domain(domain.attributes, domain.class_vars, metas)).copy()
 
 
-def made(kind, settings: dict) -> QMainWindow:
-    """A widget as a workflow with these settings makes it."""
-    settings = {"__version__": kind.settings_version} | settings
-    widget = kind.__new__(kind, stored_settings=settings)
-    widget.__init__()
-    return widget
-
-
 def is_loaded(widget):
     """A function that tells whether all images in sight have been loaded."""
     return lambda: widget.loader.idle
-
-
-def discard(widget):
-    """Close a widget for good."""
-    widget.hide()
-    widget.onDeleteWidget()
-    widget.deleteLater()
-    QApplication.sendPostedEvents()
 
 
 if __name__ == "__main__":

@@ -223,6 +223,31 @@ def test_map_of_photos(installed, open_workflow):
     assert set(viewer.data.get_column("category")) == {KINDS.index("cats")}
 
 
+def test_find_photos(installed, open_workflow):
+    widgets = open_workflow(installed / "8-find-photos.ows")
+    finder, viewer = widgets["Find Images"], widgets["Image Viewer"]
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 60_000)
+    assert not no_messages(widgets)
+    examples = {source for source, _, _ in finder.examples}
+    assert examples == {
+        str(installed / "photos" / "cats" / name)
+        for name in ("cat.jpg", "cat-ears.jpg")
+    }
+    found = viewer.data
+    assert len(found) == 5
+    kinds = found.get_column("category")
+    assert set(kinds[:3]) == {KINDS.index("cats")}
+    scores = found.get_column("score")
+    assert (np.diff(scores) <= 0).all()
+
+    other = next(p for p in finder._sources if p.endswith("falcon.jpg"))
+    finder.remove_examples([0, 1])
+    finder.add_examples([other])
+    assert QTest.qWaitFor(
+        lambda: str(viewer.data[0]["image"]).endswith("falcon.jpg"), 60_000
+    )
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_nothing_of_this_machine_is_in_workflows(workflow):
     for properties in settings(workflow).values():
@@ -230,6 +255,9 @@ def test_nothing_of_this_machine_is_in_workflows(workflow):
             assert recent.abspath == ""
             assert recent.prefix == "basedir"
             assert os.path.exists(os.path.join(FOLDER, recent.relpath))
+        for source, prefix, relpath in properties.get("examples", []):
+            assert (source, prefix) == ("", "basedir")
+            assert os.path.exists(os.path.join(FOLDER, relpath))
         written = pickle.dumps(properties)
         assert os.path.expanduser("~").encode() not in written
         assert b"savedWidgetGeometry" not in written
