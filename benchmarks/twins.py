@@ -3,10 +3,10 @@
 python benchmarks/twins.py FOLDER ...
 
 Each photo is copied resized, recompressed, cropped, brighter and mirrored. Recall is
-the share of these copies that are found to be twins of their photo; precision is the share
-of pairs found that are of the same photo, among all photos and copies of a folder. For
-each method, the table shows several thresholds. --speed 20000 measures the time without
-reading, with random vectors and hashes.
+the share of these copies that are found to be twins of their photo; precision is the
+share of pairs found that are of the same photo, among all photos and copies of a
+folder. For each method, the table shows several thresholds. --speed 20000 measures the
+time without reading, with random vectors and hashes.
 """
 
 import argparse
