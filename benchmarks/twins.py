@@ -69,8 +69,8 @@ def report(finder, label):
         twins = finder.find(threshold)
         groups = twins.groups
         n_pairs = n_right = 0
-        for group in range(1, twins.n_groups + 1):
-            _, counts = np.unique(photos[groups == group], return_counts=True)
+        for rows in twins.members():
+            _, counts = np.unique(photos[rows], return_counts=True)
             n_pairs += pairs(counts.sum())
             n_right += pairs(counts).sum()
         original = np.zeros(photos.max() + 1, dtype=int)

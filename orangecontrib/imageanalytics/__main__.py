@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 
-from orangecontrib.imageanalytics.command_line import cache, embed, models
+from orangecontrib.imageanalytics.command_line import cache, embed, models, twins
 from orangecontrib.imageanalytics.command_line.console import (
     ERROR,
     STOPPED,
@@ -23,7 +23,7 @@ from orangecontrib.imageanalytics.command_line.console import (
 )
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
 
-COMMANDS = (embed, models, cache)
+COMMANDS = (embed, twins, models, cache)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,16 +1,20 @@
 """What the headers of files say about the images in them."""
 
+import contextlib
+import itertools
 import os
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.engine.device import processors
+from orangecontrib.imageanalytics.errors import Cancelled, ImageError
 from orangecontrib.imageanalytics.images.decode import (
     read_described,
     read_header,
     read_pages,
 )
+from orangecontrib.imageanalytics.images.parallel import read_each
 from orangecontrib.imageanalytics.images.sources import page_source
 from orangecontrib.imageanalytics.import_images.columns import (
     add_appearance,
@@ -149,3 +153,43 @@ def meta_data_reader(
         return images
 
     return read
+
+
+def read_files(
+    paths: Iterable[str],
+    pages: str,
+    columns: Sequence[str],
+    cancelled: Callable[[], bool],
+) -> Iterator[list[ImgData | ImgDataError]]:
+    """
+    Read files one after the other; those that are decoded, in threads.
+
+    Parameters
+    ----------
+    paths : iterable of str
+    pages, columns
+        As for `ImportImages`.
+    cancelled : callable
+        Asked whether to stop.
+
+    Yields
+    ------
+    list of (ImgData or ImgDataError)
+        The rows of each file.
+    """
+    read = meta_data_reader(pages, columns)
+    if not needs("pixels", columns):
+        yield from map(read, itertools.takewhile(lambda _: not cancelled(), paths))
+        return
+
+    def look(*_) -> None:
+        if cancelled():
+            raise Cancelled("cancelled")
+
+    paths = list(paths)
+    results = read_each(paths, lambda path, _: read(path), processors(), look)
+    with contextlib.closing(results), contextlib.suppress(Cancelled):
+        for path, found in zip(paths, results, strict=True):
+            if isinstance(found, ImageError):
+                found = [ImgDataError(path, found, str(found))]
+            yield found

@@ -1,16 +1,12 @@
 """`ImportImages`, which lists the images in folders."""
 
-import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Sized
 from types import SimpleNamespace
 
 from Orange.data import Table
 
-from orangecontrib.imageanalytics.engine.device import processors
-from orangecontrib.imageanalytics.errors import Cancelled, ImageError
-from orangecontrib.imageanalytics.images.parallel import read_each
 from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.import_images.columns import (
     checked_columns,
@@ -25,7 +21,7 @@ from orangecontrib.imageanalytics.import_images.folders import (
 from orangecontrib.imageanalytics.import_images.headers import (
     ImgData,
     ImgDataError,
-    meta_data_reader,
+    read_files,
 )
 from orangecontrib.imageanalytics.import_images.name_patterns import NamePattern
 from orangecontrib.imageanalytics.import_images.table import image_table
@@ -306,7 +302,12 @@ class ImportImages:
         every = _DECODED_EVERY if needs("pixels", self.columns) else _PROGRESS_EVERY
         images: list[ImgData | ImgDataError] = []
         n_files = n_reported = first = 0
-        for found in self._read_files(filter(matches, filescanner)):
+        for found in read_files(
+            filter(matches, filescanner),
+            self.pages,
+            self.columns,
+            lambda: self.cancelled,
+        ):
             if self.cancelled:
                 return None
             images += found
@@ -319,27 +320,6 @@ class ImportImages:
         if n_files > n_reported:
             self._report(images[first:], n_files, total)
         return images
-
-    def _read_files(self, paths: Iterable[str]) -> Iterator[list]:
-        """What is known about the images in each file, of some in threads."""
-        read = meta_data_reader(self.pages, self.columns)
-        if not needs("pixels", self.columns):
-            for path in paths:
-                if self.cancelled:
-                    return
-                yield read(path)
-            return
-        paths = list(paths)
-        results = read_each(paths, lambda path, _: read(path), processors(), self._look)
-        with contextlib.closing(results), contextlib.suppress(Cancelled):
-            for path, found in zip(paths, results, strict=True):
-                if isinstance(found, ImageError):
-                    found = [ImgDataError(path, found, str(found))]
-                yield found
-
-    def _look(self, *_) -> None:
-        if self.cancelled:
-            raise Cancelled("cancelled")
 
     def _report(self, batch: list, n_files: int, total: int | None) -> None:
         if self.report_progress is not None:

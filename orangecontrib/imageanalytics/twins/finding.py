@@ -73,6 +73,14 @@ class Twins:
         """Which rows have no twin that is larger, bool, shape (n_rows,)."""
         return self.largest == np.arange(len(self.largest))
 
+    def members(self) -> list[np.ndarray]:
+        """The rows of each group: first the largest image, then those most like it."""
+        rows = np.flatnonzero(self.groups)
+        keys = self.distances[rows], ~self.kept[rows], self.groups[rows]
+        rows = rows[np.lexsort(keys)]
+        counts = np.bincount(self.groups[rows], minlength=1)[1:]
+        return np.split(rows, np.cumsum(counts)[:-1]) if len(counts) else []
+
     @property
     def chained(self) -> np.ndarray:
         """Which rows are no twins of the largest, only of others in between, bool."""

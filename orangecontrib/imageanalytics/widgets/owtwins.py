@@ -23,7 +23,6 @@ from orangecontrib.imageanalytics.widgets.twins.twins_sheet import (
     about,
     headings,
     kept_coloring,
-    sheet_order,
     twin_labels,
 )
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
@@ -224,7 +223,9 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
 
     def _fill_view(self):
         twins, view = self.twins, self.view
-        self._rows, self._counts = sheet_order(twins)
+        members = twins.members()
+        self._rows = np.concatenate(members)
+        self._counts = [len(rows) for rows in members]
         labels = twin_labels(twins, self._rows, self._sources)
         view.model().set_images(
             [self._sources[row] for row in self._rows],

@@ -18,28 +18,6 @@ KEPT, LEFT_OUT = 0, 1
 _COLORS = [[0, 114, 178], [150, 150, 150]]
 
 
-def sheet_order(twins: Twins) -> tuple[np.ndarray, list[int]]:
-    """
-    The rows that are twins, as they are shown.
-
-    Parameters
-    ----------
-    twins : Twins
-
-    Returns
-    -------
-    numpy.ndarray of int
-        Rows, group by group: first the one that is kept, then those most like it.
-    list of int
-        How many there are in each group.
-    """
-    rows = np.flatnonzero(twins.groups)
-    keys = twins.distances[rows], ~twins.kept[rows], twins.groups[rows]
-    rows = rows[np.lexsort(keys)]
-    counts = np.bincount(twins.groups[rows], minlength=1)[1:]
-    return rows, counts.tolist()
-
-
 def kept_coloring(twins: Twins, rows: np.ndarray) -> Coloring:
     """Frames that say which rows are kept in the table without twins."""
     variable = DiscreteVariable("Without Twins", ["kept", "left out"])
