@@ -153,6 +153,11 @@ def test_all_vectors_equal():
     assert find_twins(with_vectors(np.zeros((5, 40))), "vectors") == [None] * 5
 
 
+def test_one_image_in_many_rows(copies):
+    """No pair of them is listed."""
+    assert find_twins(table(copies[1:2] * 20_000)) == [1] * 20_000
+
+
 def test_huge_vectors():
     vectors = 1e30 * random_vectors(4)
     vectors[3] = vectors[1]
