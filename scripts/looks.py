@@ -348,7 +348,7 @@ class Looks:
         copies = os.path.join(folder, "copies")
         save_copies(self.images, copies)
         images, _ = ImportImages()([self.folder, copies])
-        states = self._states(images)
+        states = self._states(self.images) | {"data": images}
         states |= {"loose": self.vectors, "no-twins": images[:8]}
         for name, data in states.items():
             settings = {"distance": 250} if name == "loose" else {}
