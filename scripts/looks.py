@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from unittest import mock
 
 import numpy as np
 from AnyQt.QtGui import QStandardItemModel
@@ -79,6 +80,7 @@ def take_all(options):
         looks = Looks(options)
         looks.take_import_images(folder)
         looks.take_image_embedding()
+        looks.take_load_vectors(folder)
         looks.take_image_viewer()
         looks.take_image_grid()
         looks.take_image_map()
@@ -227,6 +229,47 @@ class Looks:
         shoot("skipped", self._states(self.images)["lost"])
         shoot("download", self.images, embedder="vgg16")
         shoot("error", self.images, embedder="timm:not_a_network")
+
+    def take_load_vectors(self, folder: str):
+        """Take Load Vectors."""
+        from Orange.widgets.utils.filedialogs import RecentPath  # noqa: TID251
+
+        from orangecontrib.imageanalytics.output_file import OutputFile
+        from orangecontrib.imageanalytics.widgets.owloadvectors import OWLoadVectors
+        from orangecontrib.imageanalytics.widgets.vectors import loading_task
+
+        if not self.wanted("vectors"):
+            return
+
+        def shoot(name, path, **settings):
+            if path is not None:
+                settings["recent_paths"] = [RecentPath.create(path, [])]
+            widget = made(OWLoadVectors, settings)
+            self.shoot(widget, f"vectors-{name}", lambda: widget.task is None)
+            discard(widget)
+
+        saved = os.path.join(folder, "embedded")
+        os.mkdir(saved)
+        file = os.path.join(saved, "photos.parquet")
+        OutputFile(file).write(self.vectors)
+        OutputFile(os.path.join(saved, "more.parquet")).write(
+            _moved(self.vectors, os.path.join(ROOT, "moved"))
+        )
+        shoot("empty", None)
+        shoot("data", file)
+        shoot("sample", file, rows="sample", sample_size=40)
+        shoot("lost", os.path.join(saved, "more.parquet"))
+        shoot("not-loaded", file, auto_load=False)
+        with (
+            mock.patch.object(loading_task, "free_memory", lambda: 10**5),
+            mock.patch(f"{OWLoadVectors.__module__}.free_memory", lambda: 10**5),
+        ):
+            shoot("no-room", file)
+        with open(os.path.join(saved, "part-3.parquet"), "wb") as broken:
+            broken.write(b"not finished")
+        shoot("damaged", saved)
+        shoot("error", os.path.join(saved, "part-3.parquet"))
+        shoot("missing", os.path.join(saved, "vectors that were moved"))
 
     def _take_questions(self, widget):
         from orangecontrib.imageanalytics.errors import TrustNeededError

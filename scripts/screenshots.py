@@ -125,6 +125,7 @@ def take_widgets(scheme):
     take_grid(viewer.data)
     take_map(viewer.data)
     take_save_images(widgets["Image Embedding"].data)
+    take_load_vectors(viewer.data)
 
 
 def take_grid(data):
@@ -186,6 +187,30 @@ def take_save_images(data):
     widget.__init__()
     widget.dataset(data)
     take(widget, "save-images")
+
+
+def take_load_vectors(data):
+    """Write the screenshot of a sample of the photos of the first tutorial."""
+    from Orange.data import Domain
+    from Orange.widgets.utils.filedialogs import RecentPath  # noqa: TID251
+
+    from orangecontrib.imageanalytics.output_file import OutputFile
+    from orangecontrib.imageanalytics.widgets.owloadvectors import OWLoadVectors
+
+    domain = data.domain
+    vectors = [a for a in domain.attributes if re.fullmatch(r"n\d+", a.name)]
+    data = data.transform(Domain(vectors, domain.class_vars, domain.metas))
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "photos.parquet")
+        OutputFile(path).write(data)
+        settings = {"recent_paths": [RecentPath.create(path, [])]}
+        settings |= {"rows": "sample", "sample_size": 20}
+        widget = OWLoadVectors.__new__(OWLoadVectors, stored_settings=settings)
+        widget.__init__()
+        assert QTest.qWaitFor(lambda: widget.task is None, 60_000)
+        widget.contents.show_images_folder("/home/ana/photos")
+        take(widget, "load-vectors")
+        widget.onDeleteWidget()
 
 
 def take_microscopy(folder):

@@ -87,6 +87,30 @@ def photos(tmp_path):
     return paths
 
 
+@pytest.fixture(scope="session")
+def _s3_server():
+    pytest.importorskip("moto")
+    pytest.importorskip("s3fs")
+    from s3_server import S3Server
+
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3_server(_s3_server, monkeypatch):
+    """A server that plays S3, with an empty bucket; the environment leads there."""
+    from s3_server import ENVIRONMENT
+
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", _s3_server.endpoint)
+    _s3_server.clear()
+    yield _s3_server
+    _s3_server.refusals.clear()
+
+
 @pytest.fixture(scope="module")
 def embedder():
     """SqueezeNet on the CPU, loaded."""

@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from shard_files import make_shard, web_dataset
 
 from orangecontrib.imageanalytics import tutorials
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.formats import FORMATS
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.output_file import OutputFile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TUTORIALS = os.path.dirname(tutorials.__file__)
@@ -55,6 +57,20 @@ def test_a_network_that_is_looked_up(folder, monkeypatch, capsys):
     assert printed.startswith("regnet_y_400mf (IMAGENET1K_V2) 224 17.")
 
 
+def test_saved_vectors(folder):
+    table, _ = ImportImages()(os.path.join(TUTORIALS, "photos"))
+    with ImageEmbedder("squeezenet") as embedder:
+        embedded, _, _ = embedder(table)
+    OutputFile("vectors.parquet").write(embedded)
+    names: dict = {}
+    exec(example("doc/scripting.md", "vectors"), names)
+    assert len(names["table"]) == len(embedded)
+    assert len(names["sample"]) == min(100, len(embedded))
+    assert names["cats"].domain.class_var.values == ("cats",)
+    assert len(names["paths"]) == len(embedded)
+    assert not names["paths"].domain.attributes
+
+
 @pytest.mark.parametrize("name", ["README.md", "doc/models.md"])
 def test_weights_in_a_file(name, folder, photos):
     from torchvision.models import resnet18
@@ -81,6 +97,19 @@ def test_onnx(folder, photos):
     with ImageEmbedder(folder / "cells.onnx", cache=False) as embedder:
         vectors = embedder(photos)
     assert [vector.shape for vector in vectors] == 6 * [(8,)]
+
+
+def test_shards(folder):
+    (folder / "shard-000.tar").write_bytes(make_shard(web_dataset(3)))
+    names = {}
+    exec(example("doc/scripting.md", "shards"), names)
+    assert [vector.shape for vector in names["vectors"]] == 3 * [(1280,)]
+
+
+def test_listing(folder, photos, capsys):
+    pytest.importorskip("fsspec")
+    exec(example("doc/scripting.md", "listing"), {})
+    assert capsys.readouterr().out.splitlines() == ["0 6", "[]"]
 
 
 def test_microscopy(folder, capsys):

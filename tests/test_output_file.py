@@ -17,8 +17,17 @@ from Orange.data import (
 from xlsxwriter.exceptions import FileCreateError
 
 from orangecontrib.imageanalytics import output_file
+from orangecontrib.imageanalytics.embedding_columns import (
+    EmbedImages,
+    vector_variables,
+)
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.images.sources import resolve
+from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 from orangecontrib.imageanalytics.output_file import OutputFile, replaced_file
+from orangecontrib.imageanalytics.vector_files import description_of, spec_of
 
 PATHS = ["a/one.png", "b/two, drei.png", "b/š 日本.png"]
 
@@ -69,6 +78,56 @@ def test_parquet(table, tmp_path):
     assert back["path"].to_pylist() == PATHS
     np.testing.assert_array_equal(back["vector"].to_pylist(), table.X)
     assert back.schema.metadata[b"origin"] == b"/photos"
+
+
+def test_parquet_of_images(tmp_path, photos, fresh_cache):
+    """What is known about images is written, and how their vectors were computed."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table, _ = ImportImages()(str(tmp_path / "photos"))
+    with ImageEmbedder("squeezenet", "cpu") as embedder:
+        embedded = embedder(table, col="image")[0]
+    with embedded.unlocked():
+        embedded.Y[0] = np.nan
+    path = tmp_path / "t.parquet"
+    OutputFile(str(path)).write(embedded)
+    back = parquet.read_table(path)
+    assert back["width"].to_pylist() == list(table.get_column("width"))
+    assert back["height"].to_pylist() == list(table.get_column("height"))
+    assert back["category"].to_pylist() == [None, *["first"] * 2, *["second"] * 3]
+    description = description_of(back.schema.metadata, "t.parquet")
+    assert spec_of(description) == EmbeddingSpec.choose("squeezenet").portable()
+    assert description["classes"] == []
+
+
+def test_parquet_of_other_numbers(table, tmp_path):
+    """No embedding is claimed for columns that are not one, or not in order."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    spec = EmbeddingSpec.choose("squeezenet")
+    compute = EmbedImages.of(spec, "image")
+    n0, n1 = vector_variables(Domain([]), 2, compute)
+    plain = ContinuousVariable("x")
+    for attributes in ([n1, n0], [n0, plain], [plain, n0]):
+        data = Table.from_numpy(
+            Domain(attributes, metas=[IMAGE]), np.ones((1, 2)), None, [["a.png"]]
+        )
+        OutputFile(str(tmp_path / "t.parquet"), overwrite=True).write(data)
+        schema = parquet.read_schema(tmp_path / "t.parquet")
+        assert description_of(schema.metadata, "") is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files as on POSIX")
+def test_parquet_of_a_name_that_is_no_text(tmp_path):
+    """Old archives have such names; Parquet has text only."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    image = StringVariable("image")
+    image.attributes["origin"] = str(tmp_path)
+    name = os.fsdecode(b"caf\xe9 100%.png")
+    data = Table.from_numpy(
+        Domain([ContinuousVariable("n0")], metas=[image]), [[1]], None, [[name]]
+    )
+    OutputFile(str(tmp_path / "t.parquet")).write(data)
+    (path,) = parquet.read_table(tmp_path / "t.parquet")["path"].to_pylist()
+    assert resolve(path, str(tmp_path)) == str(tmp_path / name)
 
 
 @pytest.fixture

@@ -11,7 +11,13 @@ import os
 import sys
 import warnings
 
-from orangecontrib.imageanalytics.command_line import cache, embed, models, twins
+from orangecontrib.imageanalytics.command_line import (
+    cache,
+    embed,
+    embed_dataset,
+    models,
+    twins,
+)
 from orangecontrib.imageanalytics.command_line.console import (
     ERROR,
     STOPPED,
@@ -23,7 +29,7 @@ from orangecontrib.imageanalytics.command_line.console import (
 )
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
 
-COMMANDS = (embed, twins, models, cache)
+COMMANDS = (embed, embed_dataset, twins, models, cache)
 
 
 def main(arguments: list[str] | None = None) -> int:

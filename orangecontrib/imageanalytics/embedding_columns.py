@@ -358,14 +358,14 @@ def append_vectors(
     Table
         A table of the same class.
     """
-    hidden = len(names) != vectors.shape[1]
-    names = _column_names(data.domain, vectors.shape[1], names)
+    domain = data.domain
+    variables = vector_variables(domain, vectors.shape[1], compute, names)
     if rows is None:
         rows = np.arange(len(data))
-    domain = data.domain
     if sparse.issparse(data.X):
         # Orange decides by the columns whether the table stays sparse.
-        table = data.transform(_extended(domain, map(ContinuousVariable, names)))
+        plain = [ContinuousVariable(variable.name) for variable in variables]
+        table = data.transform(_extended(domain, plain))
         X = table.X[:, : len(domain.attributes)]
     else:
         # Without its attributes, so that these are copied only once.
@@ -373,8 +373,30 @@ def append_vectors(
         X = data.X
     with table.unlocked_reference():
         table.X = _beside(X, vectors, rows)
-    table.domain = _extended(domain, _variables(names, compute, hidden))
+    table.domain = _extended(domain, variables)
     return table
+
+
+def vector_variables(
+    domain: Domain,
+    n_features: int,
+    compute: EmbedImages | None = None,
+    names: Sequence[str] = (),
+) -> list[ContinuousVariable]:
+    """Make the attributes for vectors.
+
+    Parameters
+    ----------
+    domain : Domain
+        The other columns; names differ from theirs.
+    n_features : int
+        Length of the vectors.
+    compute, names
+        As for `append_vectors`.
+    """
+    hidden = len(names) != n_features
+    names = _column_names(domain, n_features, names)
+    return list(_variables(names, compute, hidden))
 
 
 def _beside(X, vectors: np.ndarray, rows: np.ndarray):

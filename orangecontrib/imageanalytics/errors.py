@@ -10,7 +10,20 @@ class ImageError(ImageAnalyticsError):
 
     The message is the reason alone, in plain words; whoever reports it knows
     which image it was.
+
+    Parameters
+    ----------
+    reason : str
+    transient : bool, optional
+        Whether it may be gone at another time, as for a server that is busy.
     """
+
+    transient = False
+
+    def __init__(self, reason: str = "", transient: bool | None = None):
+        super().__init__(reason)
+        if transient is not None:
+            self.transient = transient
 
 
 class ModelError(ImageAnalyticsError):
@@ -43,6 +56,10 @@ class TrustNeededError(ModelError):
         self.sha256 = sha256
         self.n_bytes = n_bytes
         self.modified = modified
+
+
+class DatasetError(ImageAnalyticsError):
+    """A file or folder of vectors cannot be used; the message names it."""
 
 
 class Cancelled(ImageAnalyticsError):

@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from Orange.data import Table, Variable
@@ -73,6 +73,7 @@ class _CallResult:
 
     failures: dict[str, str]
     statistics: Statistics | None
+    transient: set[str] = field(default_factory=set)
 
 
 class _EarlierMethods:
@@ -190,6 +191,9 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
         the reason. Paths are joined to the column's origin; file URLs are given as
         paths. If several threads make calls, each sees the failures of its own last
         call.
+    transient : set of str
+        After a call: those of `failures` that another call might not have, such as
+        those of a server that was busy. Threads see it like `failures`.
     statistics : Statistics or None
         After a call: numbers of images, seconds and device. Threads see it like
         `failures`.
@@ -259,6 +263,11 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
     def failures(self) -> dict[str, str]:
         """As above."""
         return self._result.failures
+
+    @property
+    def transient(self) -> set[str]:
+        """As above."""
+        return self._result.transient
 
     @property
     def statistics(self) -> Statistics | None:
@@ -420,6 +429,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
         try:
             embedded = self._embedder(sources, callback, cancelled, result.failures)
             result.statistics = embedded.statistics
+            result.transient = embedded.transient
             return embedded
         finally:
             self._last = self._last_here.result = result

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import numpy as np
 from Orange.data import Table
 from Orange.data.io import FileFormat
 from xlsxwriter.exceptions import XlsxFileError
 
-from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+from orangecontrib.imageanalytics.embedding_columns import EmbeddingFeature
+from orangecontrib.imageanalytics.vector_files.description import (
+    ROWS_PER_GROUP,
+    describe,
+    vector_schema,
+)
+from orangecontrib.imageanalytics.vector_files.files import require_pyarrow
 
 ROWS_AT_ONCE = 10_000
 
@@ -136,11 +142,8 @@ def _writer(path: str) -> Callable[[str, Table], None]:
             f"the format of {path} is not known; "
             "choose .tab, .csv, .xlsx, .pkl, .npz or .parquet"
         )
-    if extension == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ImageAnalyticsError(
-            "writing .parquet needs pyarrow: "
-            "pip install 'Orange3-ImageAnalytics[parquet]'"
-        )
+    if extension == ".parquet":
+        require_pyarrow("writing .parquet")
     return writers[extension]
 
 
@@ -175,15 +178,82 @@ def _write_parquet(path: str, table: Table) -> None:
     import pyarrow as pa
     import pyarrow.parquet
 
+    columns = _parquet_columns(table)
+    n_features = table.X.shape[1]
+    origin = _portable_path(_paths_and_origin(table)[1])
+    schema = vector_schema(n_features, _describe_columns(table), origin)
+    schema = pa.schema([schema.field(name) for name in columns], schema.metadata)
+    # Vectors hardly repeat.
+    options = {"use_dictionary": [name for name in columns if name != "vector"]}
+    with pyarrow.parquet.ParquetWriter(path, schema, **options) as writer:
+        for part in _parts(len(table)):
+            arrays = [
+                column(part) if callable(column) else column[part]
+                for column in columns.values()
+            ]
+            writer.write_table(pa.table(arrays, schema), ROWS_PER_GROUP)
+
+
+def _parquet_columns(table: Table) -> dict[str, np.ndarray | Callable]:
+    """Values of each column, or a function that gives those of a part."""
+    import pyarrow as pa
+
     paths, origin = _paths_and_origin(table)
     n_features = table.X.shape[1]
-    vector = pa.list_(pa.float32(), n_features)
-    schema = pa.schema({"path": pa.string(), "vector": vector}, {"origin": origin})
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        for part in _parts(len(table)):
-            numbers = table.X[part].astype(np.float32, order="C").ravel()
-            vectors = pa.FixedSizeListArray.from_arrays(numbers, n_features)
-            writer.write_table(pa.table([paths[part], vectors], schema))
+
+    def path_part(part):
+        return [_portable_path(path, origin) for path in paths[part]]
+
+    def vector_part(part):
+        numbers = table.X[part].astype(np.float32, order="C").ravel()
+        return pa.FixedSizeListArray.from_arrays(numbers, n_features)
+
+    columns = {"path": path_part, "vector": vector_part}
+    for name in ("width", "height"):
+        if name in table.domain and table.domain[name].is_continuous:
+            columns[name] = _numbers(table.get_column(name))
+    category = table.domain.class_var
+    if category is not None and category.is_discrete:
+        names = np.array([*category.values, None], dtype=object)
+        y = table.get_column(category)
+        columns["category"] = names[np.where(np.isnan(y), -1, y).astype(int)]
+    return columns
+
+
+def _numbers(values: np.ndarray):
+    """Whole numbers as pyarrow takes them, null where they are missing."""
+    import pyarrow as pa
+
+    values = values.astype(float)
+    missing = np.isnan(values)
+    whole = np.where(missing, 0, values).astype(np.int32)
+    return pa.array(whole, mask=missing)
+
+
+def _portable_path(path: str, origin: str = "") -> str:
+    """A path that is valid Unicode: a file URL if the name of the file is not."""
+    try:
+        path.encode()
+        return path
+    except UnicodeEncodeError:
+        whole = os.path.abspath(os.path.join(origin, path))
+        return "file://" + quote(os.fsencode(whole))
+
+
+def _describe_columns(table: Table) -> dict | None:
+    """The embedding of a table whose attributes are its vectors, None if unknown."""
+    attributes = table.domain.attributes
+    features = [variable.compute_value for variable in attributes]
+    if not features or not isinstance(features[0], EmbeddingFeature):
+        return None
+    compute = features[0].compute_shared
+    expected = [EmbeddingFeature(compute, i, "") for i in range(len(features))]
+    if features != expected:
+        return None
+    # Columns of classes are those that are not hidden.
+    is_named = not any(v.attributes.get("hidden") for v in attributes)
+    names = [variable.name for variable in attributes] if is_named else ()
+    return describe(compute.spec, names)
 
 
 def _paths_and_origin(table: Table) -> tuple[np.ndarray, str]:

@@ -240,6 +240,74 @@ def test_an_error_of_the_fetcher_ends_the_run(monkeypatch):
         run(StandInRunner(), ["https://example.org/1"])
 
 
+@pytest.fixture
+def batch_sizes(monkeypatch):
+    """How many images were in each batch."""
+    sizes = []
+
+    class Counting(batches.BatchEmbedder):
+        def __call__(self, batch):
+            sizes.append(len(batch))
+            return super().__call__(batch)
+
+    monkeypatch.setattr(pipeline, "BatchEmbedder", Counting)
+    monkeypatch.setattr(pipeline, "workers", lambda: 2)
+    monkeypatch.setattr(downloads, "Fetcher", StandInFetcher)
+    return sizes
+
+
+ADDRESSES = [f"https://example.org/{number}" for number in range(200)]
+
+
+def test_web_images_fill_batches(batch_sizes):
+    runner = StandInRunner()
+    embedded = run(runner, ADDRESSES)
+    assert [vector[0] for vector in embedded.per_source()] == list(range(200))
+    assert max(batch_sizes) == runner.batch_size
+    assert sum(batch_sizes) == 200
+
+
+def test_few_bytes_of_web_images_are_in_memory(batch_sizes, monkeypatch):
+    monkeypatch.setattr(pipeline, "FETCHED_BYTES", 4 * 150)
+    embedded = run(StandInRunner(), ADDRESSES)
+    assert not embedded.failures
+    # An image has 70 bytes or so, and the batches of two threads have 150 each.
+    assert max(batch_sizes) <= 3
+
+
+def test_no_thread_waits_for_web_images_to_fill_a_batch(batch_sizes, monkeypatch):
+    embedded_one = threading.Event()
+
+    class Slow(StandInFetcher):
+        def fetch_all(self, urls, cancelled):
+            answers = super().fetch_all(urls, cancelled)
+            yield next(answers)
+            assert embedded_one.wait(60)
+            yield from answers
+
+    class Telling(StandInRunner):
+        def __call__(self, squares, cancelled):
+            embedded_one.set()
+            return super().__call__(squares, cancelled)
+
+    monkeypatch.setattr(downloads, "Fetcher", Slow)
+    run(Telling(), ADDRESSES)
+    assert batch_sizes[0] == 1
+    assert sum(batch_sizes) == 200
+
+
+def test_failures_that_may_pass(monkeypatch):
+    class Busy(StandInFetcher):
+        def fetch_all(self, urls, cancelled):
+            for url in urls:
+                yield url, ImageError("busy", transient=url.endswith("1"))
+
+    monkeypatch.setattr(downloads, "Fetcher", Busy)
+    embedded = run(StandInRunner(), ADDRESSES[:2])
+    assert embedded.failures == dict.fromkeys(ADDRESSES[:2], "busy")
+    assert embedded.transient == {ADDRESSES[1]}
+
+
 # What the device decodes --------------------------------------------------------------
 
 

@@ -123,3 +123,21 @@ def test_damage_of_loose_formats_is_that_of_another_file():
     content = encoded(blotches(), "PCX")
     assert find_format("PCX").accepts(content)
     assert reason(content[:3] + bytes(100)) == "not an image"
+
+
+@pytest.mark.parametrize(
+    ("head", "known"),
+    [
+        (b"\xff\xd8\xff\xe0", True),
+        (b"\x89PNG\r\n\x1a\n", True),
+        (b"  <svg xmlns=", True),
+        (b"<?xml version='1.0'?><SVG", True),
+        (b"<html><body>", False),
+        (b"\x1f\x8b", False),
+        (b"P5 of the rooms", False),
+        (b"some text", False),
+        (b"", False),
+    ],
+)
+def test_recognizes(head, known):
+    assert formats.recognizes(head) == known

@@ -1,5 +1,7 @@
 import base64
+import errno
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -339,3 +341,18 @@ def test_stamp(tmp_path):
 )
 def test_file_name(source, name):
     assert file_name(source) == name
+
+
+@pytest.mark.parametrize(
+    ("number", "transient"),
+    [(errno.EIO, True), (errno.EMFILE, True), (errno.EACCES, False)],
+)
+def test_failures_that_may_pass(monkeypatch, number, transient):
+    def fail(*_):
+        raise OSError(number, "it fails")
+
+    monkeypatch.setattr(os, "stat", fail)
+    with pytest.raises(ImageError) as caught:
+        read_local("/a.png")
+    assert caught.value.transient == transient
+    assert pickle.loads(pickle.dumps(caught.value)).transient == transient

@@ -102,3 +102,17 @@ def test_unfinished_downloads_are_left_out(tree):
     assert paths == ["b/4.png"]
     assert {reason for _, reason in listing.left_out} == {"unfinished download"}
     assert len(list(scan(str(tree / "b")))) == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "expected"),
+    [
+        ("/photos", "@eaDir", True),
+        ("/photos", "._a.jpg", True),
+        ("/x/CaptureOne", "Cache", True),
+        ("/x/other", "Cache", False),
+        ("", "a.jpg", False),
+    ],
+)
+def test_is_left_out(folder, name, expected):
+    assert module.is_left_out(folder, name) == expected

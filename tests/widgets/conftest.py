@@ -61,7 +61,7 @@ def open_workflow(slot_errors):
     """
     schemes = []
 
-    def open_(path, timeout=60):
+    def open_(path, timeout=240):
         scheme = _load(path)
         schemes.append(scheme)
         _process_events(lambda: _has_ended(scheme), timeout)

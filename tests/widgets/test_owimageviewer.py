@@ -21,7 +21,9 @@ from Orange.widgets.tests.utils import simulate
 from orangewidget.settings import Context
 from PIL import Image
 from scipy import sparse
+from shard_files import jpeg, make_shard
 
+from orangecontrib.imageanalytics.images.shards import member_source, shard_members
 from orangecontrib.imageanalytics.images.sources import is_file
 from orangecontrib.imageanalytics.widgets import owimageviewer
 from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
@@ -668,6 +670,21 @@ class TestOWImageViewer(WidgetTest):
         # What is no image could be a program.
         assert enabled[1] == files
         assert enabled[2] == {"Preview", "Copy Address"}
+
+    def test_context_menu_of_a_shard(self):
+        path = os.path.join(self.folder, "a.tar")
+        with open(path, "wb") as file:
+            file.write(make_shard([("in/a.jpg", jpeg(1))]))
+        self.addCleanup(os.remove, path)
+        (member,) = shard_members(path)
+        self.send(self.data([member_source(path, member), "memory://a.jpg"]))
+        self.show()
+        enabled = [
+            {text for text, action in self.menu(row).items() if action.isEnabled()}
+            for row in range(2)
+        ]
+        shown = {"Preview", "Copy Image", "Copy Address"}
+        assert enabled == [{*shown, "Show in Folder"}, {"Preview", "Copy Address"}]
 
     def test_open_and_show_in_folder(self):
         opened, result = [], [True]

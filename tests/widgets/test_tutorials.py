@@ -98,14 +98,14 @@ def test_classify_photos(installed, open_workflow):
     assert not no_messages(widgets)
     matrix = widgets["Confusion Matrix"]
     # Test and Score does not say that it is busy.
-    assert QTest.qWaitFor(lambda: matrix.results is not None, 60_000)
+    assert QTest.qWaitFor(lambda: matrix.results is not None, 240_000)
     results = matrix.results
     assert list(results.domain.class_var.values) == KINDS
     wrong = results.predicted[0] != results.actual
     assert 0 < wrong.sum() <= 3
     expected = {str(row["image"]) for row in results.data[results.row_indices[wrong]]}
     viewer = widgets["Mistakes"]
-    assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 60_000)
     mistakes = viewer.data
     assert {str(row["image"]) for row in mistakes} == expected
     assert "rockets/shuttle.jpg" in expected
@@ -146,7 +146,7 @@ def test_grid_of_photos(installed, open_workflow):
     cats = np.flatnonzero(kinds == KINDS.index("cats"))
     grid.view.select(cats, Qt.KeyboardModifier.NoModifier)
     viewer = widgets["Image Viewer"]
-    assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 60_000)
     assert set(viewer.data.get_column("category")) == {KINDS.index("cats")}
     assert len(viewer.data) == len(cats)
 
@@ -196,7 +196,7 @@ def test_predict_another_folder(installed, open_workflow, fresh_cache, counted):
     assert widgets["Known photos"].folder == str(installed / "photos")
     assert widgets["New photos"].folder == str(installed / "new-photos")
     viewer = widgets["What they are"]
-    assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 60_000)
     photos = viewer.data
     predicted = photos.domain["Logistic Regression"]
     assert viewer.title_attrs == [predicted]
@@ -219,7 +219,7 @@ def test_map_of_photos(installed, open_workflow):
 
     images.legend.clicked.emit(KINDS.index("cats"), Qt.KeyboardModifier.NoModifier)
     viewer = widgets["Image Viewer"]
-    assert QTest.qWaitFor(lambda: viewer.data is not None, 10_000)
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 60_000)
     assert set(viewer.data.get_column("category")) == {KINDS.index("cats")}
 
 

@@ -50,8 +50,15 @@ def add_network_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_run_options(command: argparse.ArgumentParser) -> None:
-    """Add how the network runs."""
+def add_run_options(command: argparse.ArgumentParser, cache: bool = True) -> None:
+    """Add how the network runs.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+    cache : bool
+        Whether the cache of vectors is used unless the user says otherwise.
+    """
     command.add_argument(
         "--device",
         default="auto",
@@ -72,11 +79,12 @@ def add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--batch-size", type=positive, metavar="N", help="default: by device"
     )
+    use = "neither use nor" if cache else "use and"
     command.add_argument(
-        "--no-cache",
+        "--no-cache" if cache else "--cache",
         dest="cache",
-        action="store_false",
-        help="neither use nor keep vectors of earlier runs",
+        action="store_false" if cache else "store_true",
+        help=f"{use} keep vectors of earlier runs",
     )
 
 

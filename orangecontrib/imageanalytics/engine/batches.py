@@ -12,7 +12,7 @@ from orangecontrib.imageanalytics.engine.digests import Digests, Twins
 from orangecontrib.imageanalytics.engine.known_vectors import KnownVectors
 from orangecontrib.imageanalytics.engine.runner import Runner, look
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images.decode import decode
+from orangecontrib.imageanalytics.images.decode import content_header, decode
 from orangecontrib.imageanalytics.images.sources import opened
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ class QueuedImage:
     cached: bool = False
     precision: str = ""
     reason: str | None = None
+    size: tuple[int, int] | None = None
+    transient: bool = False
+
+    def fail(self, error: ImageError) -> None:
+        """Note why it has no vector."""
+        self.reason, self.transient = str(error), error.transient
 
 
 class BatchEmbedder:
@@ -50,6 +56,8 @@ class BatchEmbedder:
         Of equal images, only the first is embedded.
     cancelled : threading.Event
         Stops the work when set.
+    with_sizes : bool
+        Whether to find the size of each image, in pixels.
     """
 
     def __init__(
@@ -58,9 +66,11 @@ class BatchEmbedder:
         known: KnownVectors,
         twins: Twins,
         cancelled: threading.Event,
+        with_sizes: bool = False,
     ):
         self._runner, self._known = runner, known
         self._twins, self._cancelled = twins, cancelled
+        self._with_sizes = with_sizes
         self._digests = Digests()
 
     def __call__(self, batch: list[QueuedImage]) -> list[QueuedImage]:
@@ -103,6 +113,9 @@ class BatchEmbedder:
             if not self._twins.claim(image.digest, image.index):
                 image.same_as_other = True
                 return
+            if self._with_sizes:
+                header = content_header(content, page)
+                image.size = header.width, header.height
             image.vector = self._known.find(image.digest, self._runner.precision)
             if image.vector is not None:
                 image.cached = True
@@ -148,7 +161,7 @@ class _NotingFailure:
 
     def __exit__(self, _kind, error, _traceback):
         if isinstance(error, ImageError):
-            self._image.reason = str(error)
+            self._image.fail(error)
         elif isinstance(error, MemoryError):
             self._image.reason = "too large for this computer's memory"
         else:

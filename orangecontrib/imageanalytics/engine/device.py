@@ -135,6 +135,19 @@ def processors() -> int:
         return os.cpu_count() or 1
 
 
+_limit: int | None = None  # see limit_workers
+
+
 def workers() -> int:
     """The number of threads that share the images."""
-    return min(processors(), MOST_WORKERS)
+    return min(_limit or processors(), MOST_WORKERS)
+
+
+def limit_workers(number: int) -> None:
+    """Let this process use fewer threads than there are processors.
+
+    It applies to networks that are loaded afterwards. Processes that share a computer
+    call it, so that together they use each processor once.
+    """
+    global _limit
+    _limit = number

@@ -88,6 +88,7 @@ class Embedder:
         callback=None,
         cancelled: threading.Event | None = None,
         failures: dict[str, str] | None = None,
+        with_sizes: bool = False,
     ):
         """Embed sources.
 
@@ -102,6 +103,8 @@ class Embedder:
             Stops the work when set.
         failures : dict, optional
             Filled during the call with sources and why they have no vector.
+        with_sizes : bool
+            Whether to find the sizes of the images, too. All of them are then opened.
 
         Returns
         -------
@@ -138,6 +141,7 @@ class Embedder:
                 callback=callback,
                 cancelled=cancelled,
                 failures={} if failures is None else failures,
+                with_sizes=with_sizes,
             )(sources)
 
     def clear_cache(self) -> None:

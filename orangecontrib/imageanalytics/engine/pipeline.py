@@ -29,8 +29,9 @@ from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import helper
 from orangecontrib.imageanalytics.images.sources import is_remote, split_page
 
-# Downloaded images are held in memory until they are decoded: a batch has no more.
-MOST_FETCHED = 4
+# Downloaded images are held in memory until they are decoded: so many bytes, shared by
+# all batches.
+FETCHED_BYTES = 1 << 28
 _FILES_AT_ONCE = 500  # that are looked up between two looks at whether to stop
 
 
@@ -50,6 +51,11 @@ class Pipeline:
         done. An exception that it raises stops the run.
     cancelled : threading.Event
         Stops the run when set.
+    failures : dict of str to str
+        Filled with sources and why they have no vector.
+    with_sizes : bool
+        Whether to find the size of each image, in pixels. Each is then opened, also
+        if its vector is in the cache.
     """
 
     runner: Runner
@@ -58,6 +64,7 @@ class Pipeline:
     callback: Callable[[float], None]
     cancelled: threading.Event
     failures: dict[str, str] = field(default_factory=dict)
+    with_sizes: bool = False
 
     def __call__(self, sources: list[str | None]) -> Embedded:
         """Embed sources, which are paths or URLs, or None if missing.
@@ -68,7 +75,7 @@ class Pipeline:
             When stopped by `cancelled`; finished vectors are in the cache.
         """
         start = time.perf_counter()
-        self._results = Collector(sources, self.failures)
+        self._results = Collector(sources, self.failures, self.with_sizes)
         self._sources = self._results.sources
         self._known = KnownVectors(self.cache, self.space, self._sources)
         self._twins = Twins()
@@ -85,7 +92,7 @@ class Pipeline:
 
     def _look_up_files(self):
         """Take the cached vectors of files that have not changed."""
-        if self.cache is None:
+        if self.cache is None or self.with_sizes:
             return
         everything = range(len(self._sources))
         for start in range(0, len(everything), _FILES_AT_ONCE):
@@ -98,7 +105,9 @@ class Pipeline:
         if not len(indices):
             return
         n_threads = min(workers() * self.runner.threads_per_stream, len(indices))
-        embed = BatchEmbedder(self.runner, self._known, self._twins, self.cancelled)
+        embed = BatchEmbedder(
+            self.runner, self._known, self._twins, self.cancelled, self.with_sizes
+        )
         pool = ThreadPoolExecutor(
             n_threads, "embedding", initializer=self._start_thread
         )
@@ -137,15 +146,25 @@ class Pipeline:
                 url, _page = split_page(self._sources[index])
                 remote.setdefault(url, []).append(index)
         arriving = self._arriving(remote) if remote else iter(())
-        for images, most in (
-            (self._local(indices), size),
-            (arriving, min(size, MOST_FETCHED)),
-        ):
-            while batch := list(
-                itertools.islice(images, min(most, -(-left // n_threads)))
-            ):
+        local = self._local(indices)
+        while batch := list(itertools.islice(local, min(size, -(-left // n_threads)))):
+            left -= len(batch)
+            yield batch
+        most_bytes = FETCHED_BYTES // (2 * n_threads)
+        batch, n_bytes = [], 0
+        for image in arriving:
+            if image is not None:
+                batch.append(image)
+                n_bytes += len(image.content or b"")
+            full = len(batch) >= min(size, -(-left // n_threads))
+            # A thread without work need not wait for a full one.
+            idle = image is None and len(self._pending) < n_threads
+            if batch and (full or idle or n_bytes >= most_bytes):
                 left -= len(batch)
                 yield batch
+                batch, n_bytes = [], 0
+        if batch:
+            yield batch
 
     def _local(self, indices) -> Iterator[QueuedImage]:
         for index in map(int, indices):
@@ -153,8 +172,11 @@ class Pipeline:
             if not is_remote(source):
                 yield QueuedImage(index, source)
 
-    def _arriving(self, remote: dict[str, list[int]]) -> Iterator[QueuedImage]:
-        """Download in the background from now on; yield what has arrived."""
+    def _arriving(self, remote: dict[str, list[int]]) -> Iterator[QueuedImage | None]:
+        """Download in the background from now on; yield what has arrived.
+
+        While nothing arrives, yield None from time to time.
+        """
         is_cached = self.cache is not None
         downloads = Downloads(list(remote), self.cancelled, is_cached)
 
@@ -162,12 +184,13 @@ class Pipeline:
             for answer in downloads:
                 if answer is None:
                     self._collect(0)
+                    yield None
                     continue
                 url, content = answer
                 for index in remote.pop(url):
                     image = QueuedImage(index, self._sources[index])
                     if isinstance(content, ImageError):
-                        image.reason = str(content)
+                        image.fail(content)
                     else:
                         image.content = content
                     yield image
@@ -200,8 +223,10 @@ class Pipeline:
             else:
                 self._settle_twin(image.index, first, image.digest)
             return
+        if image.size is not None:
+            self._results.measure(image.index, image.size)
         if image.vector is None:
-            self._results.fail(image.index, image.reason)
+            self._results.fail(image.index, image.reason, image.transient)
         else:
             self._results.take(image.index, image.vector, image.cached)
             if not image.cached:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,12 +35,19 @@ class Embedded:
     failures : dict of str to str
         For each source without a vector, the reason.
     statistics : Statistics
+    transient : set of str
+        Those of `failures` that another attempt might not have.
+    sizes : numpy.ndarray or None
+        int32, shape (n sources, 2): width and height in pixels, 0 where they are not
+        known. None if they were not requested.
     """
 
     vectors: np.ndarray
     rows: np.ndarray
     failures: dict[str, str]
     statistics: Statistics
+    transient: set[str] = field(default_factory=set)
+    sizes: np.ndarray | None = None
 
     def per_source(self) -> list[np.ndarray | None]:
         """The vector of each source, shape (n_features,), or None."""
@@ -68,6 +75,8 @@ class Collector:
         None where missing.
     failures : dict of str to str
         Will be filled with sources and reasons.
+    with_sizes : bool
+        Whether to gather the sizes of images.
 
     Attributes
     ----------
@@ -75,7 +84,12 @@ class Collector:
         The different ones.
     """
 
-    def __init__(self, sources: list[str | None], failures: dict[str, str]):
+    def __init__(
+        self,
+        sources: list[str | None],
+        failures: dict[str, str],
+        with_sizes: bool = False,
+    ):
         numbers: dict[str | None, int] = {None: -1}
         self._rows = np.fromiter(
             (numbers.setdefault(source, len(numbers) - 1) for source in sources),
@@ -85,8 +99,11 @@ class Collector:
         del numbers[None]
         self.sources: list[str] = list(numbers)
         self._failures = failures
+        self._transient: set[str] = set()
         self._states = np.zeros(len(self), np.uint8)
         self._vectors = np.empty((len(self), 0), np.float32)
+        # The last place is where the missing sources, as -1, point.
+        self._sizes = np.zeros((len(self) + 1, 2), np.int32) if with_sizes else None
         self._n_done = 0
 
     def __len__(self) -> int:
@@ -112,10 +129,17 @@ class Collector:
         self._vectors[number] = vector
         self._settle(number, _CACHED if cached else _COMPUTED)
 
-    def fail(self, number: int, reason: str) -> None:
-        """Set the reason why an image has no vector."""
-        self._failures[self.sources[number]] = reason
+    def fail(self, number: int, reason: str, transient: bool = False) -> None:
+        """Set the reason why an image has no vector, and whether it may pass."""
+        source = self.sources[number]
+        self._failures[source] = reason
+        if transient:
+            self._transient.add(source)
         self._settle(number, _FAILED)
+
+    def measure(self, number: int, size: tuple[int, int]) -> None:
+        """Set the width and height of an image, in pixels."""
+        self._sizes[number] = size
 
     def share(self, number: int, other: int) -> bool:
         """Give an image the result of an equal one.
@@ -126,8 +150,11 @@ class Collector:
             Whether it has a vector.
         """
         state = self._states[other]
+        if self._sizes is not None:
+            self._sizes[number] = self._sizes[other]
         if state == _FAILED:
-            self.fail(number, self._failures[self.sources[other]])
+            first = self.sources[other]
+            self.fail(number, self._failures[first], first in self._transient)
         else:
             self.take(number, self._vectors[other], cached=state == _CACHED)
         return state != _FAILED
@@ -145,6 +172,7 @@ class Collector:
             As for `Statistics`.
         """
         rows = self._rows
+        sizes = None if self._sizes is None else self._sizes[rows]
         # The place at the end is where the missing sources, as -1, point.
         states = np.append(self._states, _FAILED)[rows]
         rows[states == _FAILED] = -1
@@ -156,4 +184,6 @@ class Collector:
             seconds=seconds,
             device=device,
         )
-        return Embedded(self._vectors, rows, self._failures, statistics)
+        return Embedded(
+            self._vectors, rows, self._failures, statistics, self._transient, sizes
+        )

@@ -1,10 +1,11 @@
-"""Images from http, https and ftp addresses: in parallel, bounded, cached on disk.
+"""Images from the web and from stores: in parallel, bounded.
 
 Each download runs in its own daemon thread, and the caller waits with a deadline.
 Therefore no server or name service can delay the caller, a cancellation or the end of
 the program.
 
-What was downloaded is kept between runs as HTTP allows; see `http_cache`.
+What was downloaded from the web is kept on disk between runs as HTTP allows; see
+`http_cache`.
 """
 
 import contextlib
@@ -34,12 +35,27 @@ from orangecontrib.imageanalytics.images.http_cache import (
     open_cache,
     remove_cache,
 )
+from orangecontrib.imageanalytics.images.members import (
+    CHANGED,
+    Member,
+    check_size,
+    is_compressed,
+    member_data,
+    split_member,
+)
+from orangecontrib.imageanalytics.images.sources import (
+    is_remote,
+    is_url,
+    read_local,
+)
+from orangecontrib.imageanalytics.images.stores import Empty, is_store, read
 
 log = logging.getLogger(__name__)
 
 MAX_REDIRECTS = 5
 USER_AGENT = "Orange3-ImageAnalytics"
 CHUNK = 1 << 16
+PARTIAL = 206
 POLL = 0.1
 
 
@@ -122,7 +138,8 @@ class Fetcher:
         Parameters
         ----------
         url : str
-            An http, https or ftp address.
+            An http, https or ftp address, an address in a store, or a file in a tar
+            file with such an address.
         cancelled : threading.Event, optional
             Setting it ends the download at once.
 
@@ -184,15 +201,16 @@ class Fetcher:
         for ticket, (url, deadline) in list(running.items()):
             if deadline <= now:
                 del running[ticket]
-                self._hosts.failed(host_of(url), self._too_slow())
-                yield url, ImageError(self._too_slow())
+                if not is_store(url):
+                    self._hosts.failed(host_of(url), self._too_slow())
+                yield url, self._too_slow_error()
 
     def _run(self, url, deadline, ticket, finished) -> None:
         try:
             result = self._download(url, deadline)
         except ImageError as error:
             # A new one: the traceback of the old one keeps the download in memory.
-            result = ImageError(str(error))
+            result = ImageError(str(error), error.transient)
         except Exception as error:
             if not self._closed:
                 log.warning("Unexpected error for %s", url, exc_info=True)
@@ -200,12 +218,43 @@ class Fetcher:
         finished.put((ticket, result))
 
     def _download(self, url: str, deadline: float) -> bytes:
+        if not is_remote(url) and is_url(url):
+            return read_local(url, self._max_bytes)  # from a copy made meanwhile
+        found = split_member(url)
+        if found is not None:
+            return self._member(*found, deadline)
+        if is_store(url):
+            return read(url, self._max_bytes)
+        return self._from_web(url, deadline)
+
+    def _member(self, shard: str, member: Member, deadline: float) -> bytes:
+        if is_compressed(shard):
+            raise ImageError(
+                "in a compressed tar file, which has to be on this computer to be read"
+            )
+        check_size(member, self._max_bytes)
+        start, end = member.start, member.end
+        if is_store(shard):
+            try:
+                part = read(shard, end - start, start, end)
+            except Empty as error:
+                raise ImageError(CHANGED) from error
+        else:
+            part = self._from_web(shard, deadline, f"bytes={start}-{end - 1}")
+        return member_data(member, part)
+
+    def _from_web(self, url: str, deadline: float, part: str = "") -> bytes:
         scheme = url.partition(":")[0].lower()
         if scheme not in ("http", "https", "ftp"):
             raise ImageError("not an http, https or ftp address")
         check_address(url)
         if scheme == "ftp":
+            if part:
+                raise ImageError("tar files are not read over ftp")
             return self._ftp(url, deadline)
+        if part:
+            # Parts are not cached, and an old one would be of no use.
+            return self._http(url, deadline, part=part)
         try:
             return self._http(url, deadline)
         except Unavailable as failure:
@@ -213,18 +262,28 @@ class Fetcher:
             extensions = {"caching": any_age, "offline": str(failure)}
             return self._http(url, deadline, extensions)
 
-    def _http(self, url: str, deadline: float, extensions: dict | None = None) -> bytes:
+    def _http(
+        self,
+        url: str,
+        deadline: float,
+        extensions: dict | None = None,
+        part: str = "",
+    ) -> bytes:
         import httpx
 
         try:
             address = httpx.URL(url)
+            if part:
+                return self._follow(self._direct, address, deadline, None, part)
             return self._cached_or_direct(address, deadline, extensions)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
             raise invalid(first_line(error)) from error
         except httpx.TimeoutException as error:
-            raise ImageError(f"{host_of(url)} stopped sending") from error
+            reason = f"{host_of(url)} stopped sending"
+            raise ImageError(reason, transient=True) from error
         except httpx.HTTPError as error:
-            raise ImageError(f"the connection to {host_of(url)} broke") from error
+            reason = f"the connection to {host_of(url)} broke"
+            raise ImageError(reason, transient=True) from error
 
     def _cached_or_direct(self, address, deadline, extensions) -> bytes:
         import httpx
@@ -242,13 +301,18 @@ class Fetcher:
                 self._cache_damaged = True
         return self._follow(self._direct, address, deadline, extensions)
 
-    def _follow(self, client, address, deadline, extensions) -> bytes:
-        request = client.build_request("GET", address, extensions=extensions)
+    def _follow(self, client, address, deadline, extensions, part="") -> bytes:
+        headers = {"Range": part, "Accept-Encoding": "identity"} if part else {}
+        request = client.build_request(
+            "GET", address, headers=headers, extensions=extensions
+        )
         for _ in range(1 + MAX_REDIRECTS):
             with contextlib.closing(client.send(request, stream=True)) as response:
                 request = response.next_request
                 if request is None and not response.is_success:
-                    raise ImageError(status_text(response.status_code))
+                    raise self._refused(response.status_code)
+                if part and request is None and response.status_code != PARTIAL:
+                    raise ImageError("the server does not send parts of files")
                 announced = response.headers.get("content-length", "")
                 if announced.isdecimal() and int(announced) > self._max_bytes:
                     raise ImageError(self._too_large())
@@ -259,6 +323,10 @@ class Fetcher:
             if request.url.scheme not in ("http", "https"):
                 raise ImageError(f"redirected to a {request.url.scheme} address")
         raise ImageError("too many redirects")
+
+    @staticmethod
+    def _refused(code: int) -> ImageError:
+        return ImageError(status_text(code), transient=code in (408, 429))
 
     def _ftp(self, url: str, deadline: float) -> bytes:
         from urllib.request import urlopen
@@ -287,7 +355,7 @@ class Fetcher:
             if len(content) > self._max_bytes:
                 raise ImageError(self._too_large())
             if time.monotonic() > deadline:
-                raise ImageError(self._too_slow())
+                raise self._too_slow_error()
         return bytes(content)
 
     def _checked(self, headers: Mapping[str, str], content: bytes) -> bytes:
@@ -321,6 +389,9 @@ class Fetcher:
 
     def _too_large(self) -> str:
         return f"more than {self._max_bytes / 1e6:g} MB"
+
+    def _too_slow_error(self) -> ImageError:
+        return ImageError(self._too_slow(), transient=True)
 
     def _too_slow(self) -> str:
         return f"not downloaded within {self._total_timeout:g} s"

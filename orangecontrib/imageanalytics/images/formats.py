@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import BinaryIO, TypeVar
 
 from PIL import Image
@@ -359,6 +359,7 @@ def not_installed(format: Format) -> ImageError:
     return ImageError(f"{format.title or format.name}: {INSTALL}")
 
 
+@cache
 def extensions() -> frozenset[str]:
     """Common extensions of image files, in lower case."""
     return frozenset(
@@ -371,6 +372,22 @@ def vouches(path: str) -> bool:
     names = {format.name for format in FORMATS if format.vouched}
     endings = " ".join(f.extensions for f in FORMATS if f.name in names)
     return path.lower().endswith(tuple(endings.split()))
+
+
+def recognizes(head: bytes) -> bool:
+    """
+    Whether a file is an image, as far as its start tells for sure.
+
+    Parameters
+    ----------
+    head : bytes
+        The first `HEAD_BYTES` of the file.
+    """
+    return any(
+        format.accepts(head) and (format.name != "SVG" or b"<svg" in head.lower())
+        for format in FORMATS
+        if not (format.loose or format.vouched or format.refused)
+    )
 
 
 def attempt(head: bytes, vouched: bool, action: Callable[[Format], Outcome]) -> Outcome:

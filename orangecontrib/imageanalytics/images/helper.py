@@ -280,7 +280,7 @@ def _answer(function: str, arguments: tuple) -> object:
     try:
         return getattr(importlib.import_module(module), name)(*arguments)
     except ImageError as error:
-        return ImageError(str(error))
+        return ImageError(str(error), error.transient)
     except MemoryError:
         return ImageError("not enough memory to decode it")
     except BaseException as error:  # panics of libraries are no Exceptions

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 class Unavailable(ImageError):
     """The server fails for now, so an old copy will do."""
 
+    transient = True
+
 
 class Hosts:
     """Remembers which hosts are dead.

@@ -95,7 +95,7 @@ def _try(read, source: str, fetcher: Fetcher | None, stopped: threading.Event):
         return read(source, content)
     except ImageError as error:
         # A new one: the traceback of the old one keeps the image in memory.
-        return ImageError(str(error))
+        return ImageError(str(error), error.transient)
     except MemoryError:
         return ImageError("not enough memory")
     except Exception as error:

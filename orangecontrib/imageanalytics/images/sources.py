@@ -1,8 +1,9 @@
 """Image sources: what the cells of a column hold, and the bytes behind them.
 
-A source is the path of a file or an http, https, ftp or data URL. The addresses
-of local files (``file:``) become paths as soon as they are resolved. ``#page=3`` at the
-end of either stands for a page, plane or channel of the file.
+A source is the path of a file, an http, https, ftp or data URL, or an address in a
+store such as ``s3://`` (see `stores`). The addresses of local files (``file:``) become
+paths as soon as they are resolved. ``#member=NAME&bytes=START-END`` at the end stands
+for a file in a tar file (see `members`), and ``#page=3`` for a page, plane or channel.
 """
 
 import base64
@@ -10,6 +11,7 @@ import binascii
 import contextlib
 import errno
 import os
+import posixpath
 import re
 import stat
 from collections.abc import Iterator
@@ -20,20 +22,37 @@ import numpy as np
 from Orange.data import DiscreteVariable, Instance, StringVariable, Table, Variable
 
 from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images import stores
+from orangecontrib.imageanalytics.images.members import (
+    copy_of,
+    is_compressed,
+    is_copied,
+    read_member,
+    split_member,
+)
 
 MAX_BYTES = 1_000_000_000
 
 # What must follow the colon keeps files such as "data:1.png", which Unix allows,
 # and drive letters from being taken for URLs.
-_REMOTE = re.compile(r"(https?|ftp)://", re.IGNORECASE)
+_URL = re.compile(rf"(https?|ftp)://|{stores.PATTERN}", re.IGNORECASE)
 _DATA = re.compile(r"data:[^,]*,", re.IGNORECASE)
 _FILE = re.compile(r"file:/", re.IGNORECASE)
 _PAGE = re.compile(r"(.+)#page=([1-9]\d{0,8})", re.DOTALL)
 
 
+def is_url(source: str) -> bool:
+    """Whether the source is an address on the web (http, https, ftp) or in a store."""
+    return _URL.match(source) is not None
+
+
 def is_remote(source: str) -> bool:
-    """Whether the source has to be fetched over a network (http, https, ftp)."""
-    return _REMOTE.match(source) is not None
+    """Whether the source has to be fetched over a network.
+
+    This is the case for all addresses but those in a tar file of which there is a copy
+    on this computer.
+    """
+    return is_url(source) and not is_copied(source)
 
 
 def is_data(source: str) -> bool:
@@ -42,8 +61,34 @@ def is_data(source: str) -> bool:
 
 
 def is_file(source: str) -> bool:
-    """Whether the source is the path of a file, rather than a URL."""
-    return not (is_remote(source) or is_data(source))
+    """Whether the source is the path of a file, or of a page of it."""
+    return path_of(source) is not None and not is_member(source)
+
+
+def is_member(source: str) -> bool:
+    """Whether the source is a file in a tar file, or a page of it."""
+    return split_member(split_page(source)[0]) is not None
+
+
+def path_of(source: str) -> str | None:
+    """
+    The file on this computer that a source is in.
+
+    Parameters
+    ----------
+    source : str
+        Path or URL.
+
+    Returns
+    -------
+    str or None
+        Path of the file or tar file; None for URLs.
+    """
+    if is_url(source) or is_data(source):
+        return None
+    path, _ = split_page(source)
+    member = split_member(path)
+    return path if member is None else member[0]
 
 
 def page_source(source: str, page: int) -> str:
@@ -70,7 +115,7 @@ def split_page(source: str) -> tuple[str, int | None]:
     match = _PAGE.fullmatch(source)
     if match is None or is_data(source):
         return source, None
-    if not is_remote(source) and os.path.lexists(source):
+    if not is_url(source) and os.path.lexists(source):
         return source, None
     return match[1], int(match[2])
 
@@ -87,12 +132,18 @@ def file_name(source: str) -> str:
     Returns
     -------
     str
-        The last part of the path or address; "" if the source holds no name.
+        The last part of the path or address, or of the name in a tar file; "" if the
+        source holds no name.
     """
     if is_data(source):
         return ""
     address, _ = split_page(source)
-    if is_remote(address):
+    member = split_member(address)
+    if member is not None:
+        return posixpath.basename(member[1].name)
+    if stores.is_store(address):
+        return posixpath.basename(address.partition("://")[2].rstrip("/"))
+    if is_url(address):
         with contextlib.suppress(ValueError):
             address = urlsplit(address).path
         address = unquote(address.rstrip("/"))
@@ -106,7 +157,8 @@ def resolve(value: str, origin: str = "") -> str:
     Parameters
     ----------
     value : str
-        An absolute or relative path, or an http, https, ftp, data or file URL.
+        An absolute or relative path, an http, https, ftp, data or file URL, or an
+        address in a store.
     origin : str
         The folder or URL that relative values start from. A URL counts as a
         folder whether it ends in a slash or not.
@@ -118,11 +170,13 @@ def resolve(value: str, origin: str = "") -> str:
         stay relative to the working directory.
     """
     address = value.strip()
-    if is_remote(address) or _DATA.match(address):
+    if is_url(address) or _DATA.match(address):
         return address
     if _FILE.match(address):
         return _path_of_file_url(address)
-    if is_remote(origin):
+    if stores.is_store(origin):
+        return _in_store(address, origin)
+    if is_url(origin):
         base = origin if origin.endswith("/") else origin + "/"
         try:
             return urljoin(base, value)
@@ -131,6 +185,18 @@ def resolve(value: str, origin: str = "") -> str:
     if _FILE.match(origin):
         origin = _path_of_file_url(origin)
     return os.path.join(origin, value)
+
+
+def _in_store(path: str, origin: str) -> str:
+    # Names in stores are not encoded, so urljoin would not do.
+    protocol, _, folder = origin.partition("://")
+    root = folder.partition("/")[0]
+    if path.startswith("/"):  # from the root of the bucket or host
+        folder = root
+    joined = posixpath.join("/", folder, path.lstrip("/"))
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        joined = posixpath.normpath(joined)
+    return f"{protocol}:/{joined}"
 
 
 def _path_of_file_url(url: str, windows: bool = os.name == "nt") -> str:
@@ -255,9 +321,24 @@ def open_local(path: str) -> BinaryIO:
             raise ImageError("not an ordinary file")
         return open(path, "rb")
     except OSError as error:
-        raise ImageError(_reason(error, path)) from error
+        raise _unreadable(error, path) from error
     except ValueError as error:
         raise ImageError("not a valid path") from error
+
+
+# Network drives have these at times, and computers that do too much.
+_TRANSIENT = {
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+}
+
+
+def _unreadable(error: OSError, path: str) -> ImageError:
+    return ImageError(_reason(error, path), transient=error.errno in _TRANSIENT)
 
 
 def _reason(error: OSError, path: str) -> str:
@@ -281,7 +362,7 @@ def read_local(source: str, max_bytes: int = MAX_BYTES) -> bytes:
     Parameters
     ----------
     source : str
-        Path or data URL.
+        Path or data URL; also a file in a tar file on this computer.
     max_bytes : int
         Larger content is refused, unread.
 
@@ -297,12 +378,14 @@ def read_local(source: str, max_bytes: int = MAX_BYTES) -> bytes:
     """
     if _DATA.match(source):
         content = _data_url_content(source)
+    elif (found := split_member(source)) is not None:
+        return _member_content(*found, max_bytes)
     else:
         with open_local(source) as file:
             try:
                 content = file.read(max_bytes + 1)
             except OSError as error:
-                raise ImageError(_reason(error, source)) from error
+                raise _unreadable(error, source) from error
             except MemoryError as error:
                 raise ImageError("not enough memory to read the file") from error
     if not content:
@@ -310,6 +393,18 @@ def read_local(source: str, max_bytes: int = MAX_BYTES) -> bytes:
     if len(content) > max_bytes:
         raise ImageError(f"larger than {max_bytes / 1e6:g} MB")
     return content
+
+
+def _member_content(shard: str, member, max_bytes: int) -> bytes:
+    path = copy_of(shard)
+    compressed = path is None and is_compressed(shard)
+    if path is None and is_url(shard):
+        raise ImageError("the copy of the shard was removed", transient=True)
+    with open_local(path or shard) as file:
+        try:
+            return read_member(file, member, max_bytes, compressed)
+        except OSError as error:
+            raise _unreadable(error, shard) from error
 
 
 @contextlib.contextmanager
@@ -340,7 +435,7 @@ def opened(
         As `read_local`.
     """
     address, page = split_page(source)
-    if content is None and page is None:
+    if content is None and (page is None or split_member(address)):
         content = read_local(address)
     if content is not None:
         yield content, page
@@ -350,8 +445,16 @@ def opened(
 
 
 def stamp(source: str) -> tuple[int, int] | None:
-    """Size in bytes and time of change, in ns, of a file; None for what is not one."""
-    return file_stamp(split_page(source)[0]) if is_file(source) else None
+    """Size in bytes and time of change, in ns, of a file; None for what is not one.
+
+    For a file in a tar file, the size is its own, with its header.
+    """
+    path = path_of(source)
+    found = None if path is None else file_stamp(path)
+    member = split_member(split_page(source)[0])
+    if found is None or member is None:
+        return found
+    return member[1].end - member[1].start, found[1]
 
 
 def file_stamp(path: str) -> tuple[int, int] | None:

@@ -278,12 +278,19 @@ def _files(
         yield folder, sorted(_not_left_out(folder, names, on_left_out))
 
 
+def is_left_out(folder: str, name: str) -> bool:
+    """Whether other programs keep files, or folders, of this name in a folder."""
+    small = name.lower()
+    within = os.path.basename(folder).lower() + "/"
+    return bool(_is_left_out(small) or _is_left_out(within + small))
+
+
 def _not_left_out(folder: str, names: list[str], tell) -> Iterator[str]:
     """The names in a folder without those that other programs keep there."""
     within = os.path.basename(folder).lower() + "/"
     for name in names:
-        small = name.lower()
-        if _is_left_out(small) or _is_left_out(within + small):
+        if is_left_out(folder, name):
+            small = name.lower()
             tell(
                 os.path.join(folder, name), _reason_to_leave_out(small, within + small)
             )

@@ -24,6 +24,7 @@ from orangecontrib.imageanalytics.images.sources import (
     image_columns,
     is_remote,
     opened,
+    path_of,
     split_page,
 )
 from orangecontrib.imageanalytics.networks.registry import find_network
@@ -292,7 +293,7 @@ class Saving:
     def _find_protected(self, callback) -> set[tuple[int, int] | None]:
         """Identities of the images of the table."""
         sources = (item.source for item in self._plan.items.values())
-        files = {split_page(s)[0] for s in sources if not is_remote(s)}
+        files = set(filter(None, map(path_of, sources)))
 
         def tell(_n_done, _n_all):
             if callback is not None:

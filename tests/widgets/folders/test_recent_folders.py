@@ -92,3 +92,14 @@ def test_the_workflow_is_saved_elsewhere(tmp_path):
     recent.locate([RecentPath.create(str(tmp_path / "photos"), [])])
     recent.start_from([("basedir", str(tmp_path))])
     assert (recent.paths[0].prefix, recent.paths[0].relpath) == ("basedir", "photos")
+
+
+def test_addresses_stay_as_they_are():
+    places = [("basedir", "/home/me")]
+    recent = RecentFolders([])
+    recent.set(["s3://bucket//vectors/"], places)
+    (found,) = located(recent.read, places)
+    recent.locate([found])
+    recent.start_from([("basedir", "/home/you")])
+    (path,) = recent.read
+    assert (path.abspath, path.prefix) == ("s3://bucket//vectors/", None)

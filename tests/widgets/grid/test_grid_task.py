@@ -3,7 +3,9 @@ import math
 import numpy as np
 import pytest
 from helpers import make_image
+from shard_files import jpeg, make_shard
 
+from orangecontrib.imageanalytics.images.shards import member_source, shard_members
 from orangecontrib.imageanalytics.widgets.grid.grid_task import (
     fitting_size,
     image_rooms,
@@ -49,6 +51,10 @@ def test_typical_aspect(tmp_path):
     assert typical_aspect(sources, lambda: calls.append(1)) == 0.75
     assert len(calls) == 5
     assert typical_aspect(sources[-1:], lambda: None) == 2
+    (tmp_path / "a.tar").write_bytes(make_shard([("a.jpg", jpeg(1, (90, 60)))]))
+    (member,) = shard_members(str(tmp_path / "a.tar"))
+    source = member_source(str(tmp_path / "a.tar"), member)
+    assert typical_aspect([source], lambda: None) == 1.5
     # Of many images, few are read.
     calls.clear()
     typical_aspect(sources[3:] * 1000, lambda: calls.append(1))

@@ -107,6 +107,17 @@ def test_file_details(tmp_path):
         Detail("Image", "Name", "b.png"),
         Detail("Image", "Address", "http://host/b.png"),
     ]
+    shard = str(tmp_path / "a.tar")
+    member = f"{shard}#member=in/c%20d.jpg&bytes=0-99"
+    assert file_details(member, None) == [
+        Detail("Image", "Name", "c d.jpg"),
+        Detail("Image", "Shard", "a.tar"),
+        Detail("Image", "Folder", str(tmp_path)),
+    ]
+    assert file_details("s3://bucket/in/c d.jpg", None) == [
+        Detail("Image", "Name", "c d.jpg"),
+        Detail("Image", "Address", "s3://bucket/in/c d.jpg"),
+    ]
     assert file_details("data:image/png;base64,AAAA", None) == []
     failed = Thumbnail(path, None, error="file not found")
     assert file_details(path, failed)[-1] == Detail(

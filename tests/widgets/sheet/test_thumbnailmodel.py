@@ -75,6 +75,16 @@ def test_match(model, start, typed, found):
 def test_shown_source():
     assert shown_source("/a/b.png") == "/a/b.png"
     assert shown_source("data:image/png;base64,AAAA") == "data:image/png;base64,…"
+    member = "s3://b/x.tar#member=in/a%20b.jpg&bytes=0-99"
+    assert shown_source(member) == "s3://b/x.tar: in/a b.jpg"
+    assert shown_source(member + "#page=2") == "s3://b/x.tar: in/a b.jpg#page=2"
+
+
+def test_labels_of_files_in_a_tar_file(model):
+    text = "x.tar#member=in/a%20b.jpg&bytes=0-99"
+    model.set_images([text] * 2, [[text, "b"], [text + "#page=2", ""]].__getitem__)
+    assert list(model.labels(0)) == ["in/a b.jpg", "b"]
+    assert model.index(1).data() == "in/a b.jpg"
 
 
 def test_shortened():

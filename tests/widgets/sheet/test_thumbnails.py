@@ -7,9 +7,11 @@ import pytest
 from AnyQt.QtGui import QImage
 from helpers import make_image
 from PIL import Image
+from shard_files import jpeg, make_shard
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images.fetch import Fetcher
+from orangecontrib.imageanalytics.images.shards import member_source, shard_members
 from orangecontrib.imageanalytics.widgets.sheet import thumbnails
 from orangecontrib.imageanalytics.widgets.sheet.thumbnails import (
     Thumbnail,
@@ -410,6 +412,20 @@ def test_what_is_read_before_a_refresh_does_not_count(
     assert loader.get(photos[0]).size == (50, 10)
 
 
+def test_stores_and_shards(loader, until, s3_server, tmp_path):
+    shard = make_shard([("in/a.jpg", jpeg(1))])
+    (tmp_path / "a.tar").write_bytes(shard)
+    places = str(tmp_path / "a.tar"), s3_server.put("a.tar", shard)
+    (member,) = shard_members(places[0])
+    sources = [member_source(place, member) for place in places]
+    sources.append(s3_server.put("b.jpg", jpeg(2)))
+    loader.request([*sources, "s3://photos/missing.jpg"], BOX)
+    until(lambda: loader.idle)
+    assert [loader.get(source).size for source in sources] == [(64, 48)] * 3
+    assert loader.get(sources[0]).stamp[0] == 512 + len(jpeg(1))
+    assert loader.get("s3://photos/missing.jpg").error == "file not found"
+
+
 def test_what_is_dropped_and_wanted_again_is_loaded(loader, until, monkeypatch):
     gate = Gate(is_open=False)
     monkeypatch.setattr(thumbnails, "render", gate)
@@ -421,3 +437,46 @@ def test_what_is_dropped_and_wanted_again_is_loaded(loader, until, monkeypatch):
     gate.open.set()
     until(lambda: loader.idle)
     assert loader.get("a") is not None
+
+
+def test_it_tells_when_everything_has_come_in(loader, until, gate, monkeypatch):
+    # The last thumbnails come in before the threads are found to be idle.
+    idle, results = jobs.Workers.idle.fget, loader._work.results
+    monkeypatch.setattr(
+        jobs.Workers, "idle", property(lambda self: not results and idle(self))
+    )
+    events = []
+    loader.loaded.connect(
+        lambda thumbnails: events.extend(t.source for t in thumbnails)
+    )
+    loader.finished.connect(lambda: events.append("finished"))
+    for sources in (["a"], ["a"], [], ["a", "b"]):
+        loader.request(sources, BOX)
+        until(lambda: loader.idle)
+    assert events == ["a", "finished", "finished", "finished", "b", "finished"]
+
+
+def test_it_has_not_finished_if_more_is_requested(loader, until, gate):
+    finished = []
+    loader.finished.connect(lambda: finished.append(list(gate.sources)))
+    requested = iter(["b", "c"])
+
+    def request_more(thumbnails):
+        for source in requested:
+            loader.request([source], BOX)
+            return
+
+    loader.loaded.connect(request_more)
+    loader.request(["a"], BOX)
+    until(lambda: finished)
+    assert finished == [["a", "b", "c"]]
+
+
+def test_capacity():
+    cache = ThumbnailCache(1_000_000)
+    count = cache.capacity(BOX)
+    for number in range(2 * count):
+        image = QImage(*BOX, QImage.Format.Format_RGB32)
+        cache.put(Thumbnail(str(number), BOX, image, BOX))
+    assert len(cache) == count
+    assert cache.capacity((1000, 1000)) == 1

@@ -38,3 +38,5 @@ def test_show_in_folder(opened, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     desktop.show_in_folder(os.path.join("sub", "a.png"))
     assert opened() == (f"file://{tmp_path}/sub",)
+    desktop.show_in_folder("other/a.tar#member=in/b.jpg&bytes=0-99#page=2")
+    assert opened()[-1] == f"file://{tmp_path}/other"

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from Orange.widgets.utils.filedialogs import RecentPath
 
+from orangecontrib.imageanalytics.vector_files.files import is_url
+
 MOST = 20
 Places = Sequence[tuple[str, str]]  # names and folders that paths may start from
 
@@ -86,7 +88,12 @@ class RecentFolders:
 
 
 def recent_folder(path: str, places: Places) -> RecentPath:
-    """A folder, relative to the first of some places that contain it."""
+    """A folder, relative to the first of some places that contain it.
+
+    Addresses, such as ``s3://bucket/vectors``, stay as they are.
+    """
+    if is_url(path):
+        return RecentPath(path, None, None)
     path = os.path.normpath(path)
     for name, base in places:
         # RecentPath.create does not see a workflow saved among the images.
@@ -113,6 +120,8 @@ def located(folders: Iterable[RecentPath], places: Places) -> list[RecentPath]:
 
 
 def _located(recent: RecentPath, places: Places) -> RecentPath:
+    if is_url(recent.abspath):
+        return recent
     found = recent.resolve(places)
     path = found.abspath if found else recent.search(places)
     if not path and not recent.abspath:

@@ -9,8 +9,17 @@ from Orange.data import Table
 
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError
 from orangecontrib.imageanalytics.image_grid import ImageGrid
-from orangecontrib.imageanalytics.images.decode import read_header
-from orangecontrib.imageanalytics.images.sources import is_file, split_page
+from orangecontrib.imageanalytics.images.decode import (
+    Header,
+    content_header,
+    read_header,
+)
+from orangecontrib.imageanalytics.images.sources import (
+    is_file,
+    opened,
+    path_of,
+    split_page,
+)
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
 
 #: Images whose headers are read to find out which shape most of them have.
@@ -168,14 +177,21 @@ def typical_aspect(sources: Sequence[str], report) -> float:
     float
         From 1 / `MAX_ASPECT` to `MAX_ASPECT`; 1 if there are no files.
     """
-    files = [source for source in sources if is_file(source)]
+    files = [source for source in sources if path_of(source) is not None]
     aspects = []
     for source in files[:: max(1, len(files) // N_SAMPLED)][:N_SAMPLED]:
         report()
         try:
-            header = read_header(*split_page(source))
+            header = _header(source)
         except ImageError:
             continue
         aspects.append(header.width / header.height)
     aspect = float(np.median(aspects)) if aspects else 1.0
     return min(max(aspect, 1 / MAX_ASPECT), MAX_ASPECT)
+
+
+def _header(source: str) -> Header:
+    if is_file(source):
+        return read_header(*split_page(source))
+    with opened(source) as (content, page):
+        return content_header(content, page)

@@ -11,8 +11,9 @@ from Orange.data import Table, Variable
 from orangecontrib.imageanalytics.embedding_columns import EmbeddingFeature
 from orangecontrib.imageanalytics.images.sources import (
     file_name,
-    is_file,
-    is_remote,
+    is_member,
+    is_url,
+    path_of,
     split_page,
 )
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
@@ -128,10 +129,13 @@ def file_details(source: str, thumbnail: Thumbnail | None) -> list[Detail]:
     """
     name, page = file_name(source), split_page(source)[1]
     listed = [("Name", name if page is None else f"{name}, page {page}")]
-    if is_file(source):
-        folder = os.path.dirname(os.path.abspath(split_page(source)[0]))
+    path = path_of(source)
+    if path is not None:
+        folder, file = os.path.split(os.path.abspath(path))
+        if is_member(source):
+            listed.append(("Shard", file))
         listed.append(("Folder", folder))
-    elif is_remote(source):
+    elif is_url(source):
         listed.append(("Address", shortened(source, MAX_VALUE)))
     if thumbnail is not None and thumbnail.size is not None:
         listed.append(("Pixels", readable_pixels(thumbnail.size)))

@@ -3,7 +3,13 @@
 from AnyQt.QtCore import QModelIndex, QObject, QPoint, Qt
 from AnyQt.QtWidgets import QApplication, QMenu
 
-from orangecontrib.imageanalytics.images.sources import is_data, is_file
+from orangecontrib.imageanalytics.images.sources import (
+    is_file,
+    is_member,
+    is_url,
+    path_of,
+)
+from orangecontrib.imageanalytics.images.stores import is_store
 from orangecontrib.imageanalytics.widgets.preview.imagecompare import ImageCompare
 from orangecontrib.imageanalytics.widgets.preview.imagepreview import ImagePreview
 from orangecontrib.imageanalytics.widgets.sheet.sheetview import SheetView
@@ -78,6 +84,7 @@ class ImageActions(QObject):
         # What is not an image might be a program, and opening would start it.
         shown = thumbnail is not None and thumbnail.image is not None
         in_file = is_file(source)
+        opens = in_file or (is_url(source) and not is_member(source))
         menu = QMenu(self._view)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for text, slot, enabled in (
@@ -86,9 +93,13 @@ class ImageActions(QObject):
             (
                 "Open in Desktop's Viewer",
                 lambda: self._open(source),
-                shown and not is_data(source),
+                shown and opens and not is_store(source),
             ),
-            ("Show in Folder", lambda: desktop.show_in_folder(source), in_file),
+            (
+                "Show in Folder",
+                lambda: desktop.show_in_folder(source),
+                path_of(source) is not None,
+            ),
             (None, None, None),
             ("Copy Image", lambda: self._copy(source), shown),
             (

@@ -1,19 +1,24 @@
 """Which images of a sheet are loaded: those in sight, and those near to them."""
 
+from collections.abc import Callable
+from itertools import islice
+
 import numpy as np
 from AnyQt.QtCore import QObject, QRect, QTimer
 
 from orangecontrib.imageanalytics.widgets.sheet.mosaic import Mosaic
 from orangecontrib.imageanalytics.widgets.sheet.sheetpainter import is_mosaic
-from orangecontrib.imageanalytics.widgets.sheet.thumbnails import Thumbnail
+from orangecontrib.imageanalytics.widgets.sheet.thumbnails import Box, Thumbnail
 
 #: Where images are not shown in exactly the size that they are loaded in, they are
 #: loaded in these, so that most zooming loads nothing.
 EDGES = (32, 64, 128, 256, 512, 1024)
 #: A square that is cut from an image is as large as its shorter side.
 CROPPED = 1.4
-#: Thumbnails that are asked for at once: asking for more takes long, too.
+#: Thumbnails that are requested at once: requesting more takes long, too.
 MAX_REQUEST = 1000
+#: Rows around those in sight that are examined at once; this takes some milliseconds.
+MAX_EXAMINED = 2000
 #: Places that are painted one by one rather than all that is between them.
 MAX_PLACES = 50
 
@@ -34,8 +39,13 @@ class SheetLoading(QObject):
     def __init__(self, view):
         super().__init__(view)
         self._view = view
-        self._more = False
         self.mosaic = Mosaic()
+        # Rows of a lattice that were loaded, even if only their tiles are left.
+        self._loaded = np.zeros(0, dtype=bool)
+        # Rows to be examined once the requested ones are loaded, and their size.
+        self._rest: list[int] = []
+        self._box: Box = None
+        self._is_missing: Callable[[int], bool] = self._has_no_thumbnail
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._request)
 
@@ -43,7 +53,9 @@ class SheetLoading(QObject):
         """Handle new rows."""
         # Only cells that touch are ever painted together.
         is_lattice = self._view.sheet_geometry.is_lattice
-        self.mosaic = Mosaic(self._view.count() if is_lattice else 0)
+        count = self._view.count() if is_lattice else 0
+        self.mosaic, self._loaded = Mosaic(count), np.zeros(count, dtype=bool)
+        self._rest = []
         self.start()
 
     def start(self) -> None:
@@ -63,6 +75,7 @@ class SheetLoading(QObject):
     def stop(self) -> None:
         """Drop pending loading."""
         self._timer.stop()
+        self._rest = []
         model = self._view.model()
         if model is not None:
             model.request((), (1, 1))
@@ -71,37 +84,71 @@ class SheetLoading(QObject):
         view = self._view
         if view.model() is None or not view.isVisible():
             return
-        rows = self._wanted()
-        self._more = len(rows) > MAX_REQUEST
-        view.model().request(rows[:MAX_REQUEST].tolist(), self._box())
-
-    def _wanted(self) -> np.ndarray:
-        view, room = self._view, self._view.viewport().rect()
-        shown = view.rows_in(room)
+        shown = view.rows_in(view.viewport().rect())
+        self._box = self._box_for(len(shown))
         if is_mosaic(view.sheet_geometry, view.devicePixelRatioF()):
-            self._take_loaded(shown)
-            return shown[~self.mosaic.known[shown]]
+            self._take_loaded(shown[~self._loaded[shown]])
+            rows = shown[~self._loaded[shown]]
+            self._is_missing = self._has_no_tile
+        else:
+            # More than there is room for would drive out what is in sight.
+            room = view.model().loader.cache.capacity(self._box)
+            rows = self._with_surroundings(shown)[:room]
+            self._is_missing = self._has_no_thumbnail
+        self._rest = rows.tolist()
+        self._request_next(max(len(shown), MAX_EXAMINED))
+
+    def on_finished(self) -> None:
+        """Go on with what is still to be loaded, unless that is about to change."""
+        if self._rest and not self._timer.isActive():
+            self._request_next(MAX_EXAMINED)
+
+    def _request_next(self, n_examined: int) -> None:
+        examined = self._rest[:n_examined]
+        rows = list(islice(filter(self._is_missing, examined), MAX_REQUEST))
+        full = len(rows) == MAX_REQUEST
+        del self._rest[: examined.index(rows[-1]) + 1 if full else n_examined]
+        self._view.model().request(rows, self._box)
+
+    def _has_no_tile(self, row: int) -> bool:
+        return not self._loaded[row]
+
+    def _has_no_thumbnail(self, row: int) -> bool:
+        return not self._view.model().is_current(row, self._box)
+
+    def _take_loaded(self, rows: np.ndarray) -> None:
+        """Show tiles of what is loaded; what may have changed is loaded again."""
+        model = self._view.model()
+        found = False
+        for row in rows.tolist():
+            thumbnail = model.thumbnail(row)
+            if thumbnail is not None:
+                self.mosaic.put([row], thumbnail.tile)
+                self._loaded[row] = model.is_current(row, thumbnail.box)
+                found = True
+        if found:
+            self._view.viewport().update()
+
+    def _with_surroundings(self, shown: np.ndarray) -> np.ndarray:
+        view, room = self._view, self._view.viewport().rect()
         width, height = room.width() // 2, room.height()
         below = view.rows_in(room.adjusted(-width, 0, width, height))
         above = view.rows_in(room.adjusted(-width, -height, width, 0))
         rows, first = np.unique(np.concatenate((shown, below, above)), True)
         return rows[np.argsort(first)]
 
-    def _take_loaded(self, rows: np.ndarray) -> None:
-        model = self._view.model()
-        for row in rows[~self.mosaic.known[rows]].tolist():
-            thumbnail = model.thumbnail(row)
-            if thumbnail is not None:
-                self.mosaic.put([row], thumbnail.tile)
-
-    def _box(self) -> tuple[int, int]:
+    def _box_for(self, n_shown: int) -> tuple[int, int]:
+        """The size to load, which is smaller if not all in sight fit into memory."""
         view = self._view
         ratio = view.devicePixelRatioF()
         width, height = view.sheet_geometry.image_size()
         if view.sheet_geometry.exact and not view.look.crop:
             return round(width * ratio), round(height * ratio)
         wanted = max(width, height) * ratio * (CROPPED if view.look.crop else 1)
-        edge = next((edge for edge in EDGES if edge >= wanted), EDGES[-1])
+        capacity = view.model().loader.cache.capacity
+        edges = [edge for edge in EDGES if capacity((edge, edge)) >= n_shown]
+        edges = edges or [EDGES[0]]
+        edge = next((edge for edge in edges if edge >= wanted), edges[-1])
         return edge, edge
 
     def on_loaded(self, thumbnails: list[Thumbnail]) -> None:
@@ -113,9 +160,8 @@ class SheetLoading(QObject):
             found.extend(rows)
             if rows and view.sheet_geometry.is_lattice:
                 self.mosaic.put(rows, thumbnail.tile)
+                self._loaded[rows] = True
         self._paint(np.array(found, dtype=int))
-        if self._more and view.model().loader.idle:
-            self.go_on()
 
     def _paint(self, rows: np.ndarray) -> None:
         if not len(rows):

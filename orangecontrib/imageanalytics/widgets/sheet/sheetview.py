@@ -128,9 +128,11 @@ class SheetView(EventsMixin, PlacesMixin, LookMixin, QAbstractItemView):
         """Show the images of a model."""
         if self.model() is not None:
             self.model().loader.loaded.disconnect(self.loading.on_loaded)
+            self.model().loader.finished.disconnect(self.loading.on_finished)
             self.model().modelReset.disconnect(self._ensure_current)
         super().setModel(model)
         model.loader.loaded.connect(self.loading.on_loaded)
+        model.loader.finished.connect(self.loading.on_finished)
         # Not in `reset`: the selection model forgets the current item after that.
         model.modelReset.connect(self._ensure_current)
         self._measure()

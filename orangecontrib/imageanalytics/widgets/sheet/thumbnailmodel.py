@@ -7,7 +7,12 @@ from AnyQt.QtCore import QAbstractListModel, QModelIndex, Qt
 from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
-from orangecontrib.imageanalytics.images.sources import is_data
+from orangecontrib.imageanalytics.images.members import split_member
+from orangecontrib.imageanalytics.images.sources import (
+    is_data,
+    page_source,
+    split_page,
+)
 from orangecontrib.imageanalytics.widgets.sheet.thumbnails import (
     Box,
     Thumbnail,
@@ -136,7 +141,7 @@ class ThumbnailModel(QAbstractListModel):
 
     def labels(self, row: int) -> Sequence[str]:
         """What is written below an image, line by line."""
-        return self._labels(row)
+        return [shown_label(text) for text in self._labels(row)]
 
     def source(self, row: int) -> str:
         """Path or URL of an image."""
@@ -145,6 +150,10 @@ class ThumbnailModel(QAbstractListModel):
     def thumbnail(self, row: int) -> Thumbnail | None:
         """What is loaded of an image; nothing is loaded for it."""
         return self.loader.get(self._sources[row])
+
+    def is_current(self, row: int, box: Box) -> bool:
+        """Whether a request for an image would load nothing."""
+        return self.loader.is_current(self._sources[row], box)
 
     def rows_of(self, source: str) -> list[int]:
         """The rows that show a source."""
@@ -191,7 +200,7 @@ class ThumbnailModel(QAbstractListModel):
         self.loader.request((self._sources[row] for row in rows), box)
 
     def _text(self, row: int) -> str:
-        return ", ".join(filter(None, self._labels(row)))
+        return ", ".join(filter(None, self.labels(row)))
 
     def description(self, row: int) -> list[str]:
         """Where an image is from, and its size or what is wrong with it, as HTML."""
@@ -212,10 +221,24 @@ class ThumbnailModel(QAbstractListModel):
 
 
 def shown_source(source: str) -> str:
-    """A source as a person would write it: data URLs without the data."""
+    """A source as a person would write it.
+
+    Data URLs are without the data, and files in tar files without their places.
+    """
     if is_data(source):
         return source.partition(",")[0] + ",…"
+    address, page = split_page(source)
+    if (found := split_member(address)) is not None:
+        shard, member = found
+        shown = f"{shard}: {member.name}"
+        return shown if page is None else page_source(shown, page)
     return source
+
+
+def shown_label(text: str) -> str:
+    """A label as it is written: of a file in a tar file, the name there."""
+    found = split_member(split_page(text)[0]) if "#member=" in text else None
+    return text if found is None else found[1].name
 
 
 def describe(thumbnail: Thumbnail) -> str:

@@ -247,6 +247,11 @@ class ThumbnailCache:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def capacity(self, box: tuple[int, int]) -> int:
+        """How many thumbnails fit that are as large as a box; at least 1."""
+        width, height = box
+        return max(1, self._max_bytes // (ENTRY_BYTES + 4 * width * height))
+
     def get(self, source: str) -> Thumbnail | None:
         """A thumbnail, of whatever size it was last loaded in."""
         entry = self._entries.get(source)
@@ -283,6 +288,8 @@ class ThumbnailLoader(QObject):
 
     #: Thumbnails that have come in, as a list.
     loaded = Signal(list)
+    #: Everything that was requested has come in, or was there already.
+    finished = Signal()
 
     def __init__(self, parent: QObject | None = None, cache_bytes: int = CACHE_BYTES):
         super().__init__(parent)
@@ -301,6 +308,11 @@ class ThumbnailLoader(QObject):
         """The thumbnail of an image, if there is one; never loads it."""
         return self.cache.get(source)
 
+    def is_current(self, source: str, box: Box) -> bool:
+        """Whether a request for an image would load nothing."""
+        known = self.cache.get(source)
+        return known is not None and known.suits(box) and source in self._checked
+
     def request(self, sources: Iterable[str], box: Box) -> None:
         """
         Load these images and no others.
@@ -314,10 +326,9 @@ class ThumbnailLoader(QObject):
         """
         local, remote = [], []
         for source in dict.fromkeys(sources):
-            known = self.cache.get(source)
-            if known is None or not known.suits(box) or source not in self._checked:
+            if not self.is_current(source, box):
                 jobs = remote if is_remote(source) else local
-                jobs.append(Job(source, box, known, self.intensity))
+                jobs.append(Job(source, box, self.cache.get(source), self.intensity))
         self._local.replace(local)
         self._remote.replace(remote)
         self._collector.start()
@@ -370,3 +381,6 @@ class ThumbnailLoader(QObject):
             self._collector.stop()
         if thumbnails:
             self.loaded.emit(thumbnails)
+        # More may have been requested meanwhile.
+        if done and self.idle:
+            self.finished.emit()

@@ -6,7 +6,7 @@ import sys
 from AnyQt.QtCore import QDir, QProcess, QUrl
 from AnyQt.QtGui import QDesktopServices
 
-from orangecontrib.imageanalytics.images.sources import is_file, split_page
+from orangecontrib.imageanalytics.images.sources import is_file, path_of
 
 
 def open_image(source: str) -> bool:
@@ -34,21 +34,21 @@ def show_in_folder(path: str) -> bool:
     Parameters
     ----------
     path : str
-        Path of the file.
+        Path of the file; for a page or a file in a tar file, its source.
 
     Returns
     -------
     bool
         False if there is no file manager.
     """
-    path = os.path.abspath(split_page(path)[0])
+    path = os.path.abspath(path_of(path))
     if sys.platform == "win32":
         arguments = ["/select,", QDir.toNativeSeparators(path)]
         return bool(QProcess.startDetached("explorer", arguments))
     if sys.platform == "darwin":
         return bool(QProcess.startDetached("open", ["-R", path]))
-    return QDesktopServices.openUrl(_file_url(os.path.dirname(path)))
+    return QDesktopServices.openUrl(QUrl.fromLocalFile(os.path.dirname(path)))
 
 
 def _file_url(path: str) -> QUrl:
-    return QUrl.fromLocalFile(os.path.abspath(split_page(path)[0]))
+    return QUrl.fromLocalFile(os.path.abspath(path_of(path)))

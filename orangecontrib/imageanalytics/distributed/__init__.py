@@ -1,0 +1,11 @@
+"""Embedding of millions of images, by the processes of a Dask cluster.
+
+The vectors are written as a folder of Parquet files, which `read_dataset` and other
+programs read in whole or in part.
+"""
+
+from orangecontrib.imageanalytics.distributed.embedding import embed_dataset
+from orangecontrib.imageanalytics.distributed.job import JobError
+from orangecontrib.imageanalytics.distributed.progress import Progress, Summary
+
+__all__ = ["JobError", "Progress", "Summary", "embed_dataset"]

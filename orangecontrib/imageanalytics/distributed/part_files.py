@@ -1,0 +1,212 @@
+"""Writing of parts: Parquet files of a few rows at a time."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from orangecontrib.imageanalytics.distributed.output import PART_KEY
+from orangecontrib.imageanalytics.engine.results import Embedded
+from orangecontrib.imageanalytics.vector_files import vector_schema
+
+ROW_GROUP = 1000  # rows; samples read as few of these as possible
+MOST_REASONS = 20
+
+MISSING = "the path is missing"
+
+
+@dataclass
+class PartResult:
+    """
+    What is told about a finished part; it is small, whatever the part holds.
+
+    Attributes
+    ----------
+    n_images, n_failed : int
+    reasons : collections.Counter
+        How many images have no vector for which reason; the most frequent reasons.
+    examples : list of (str, str)
+        A few images without vectors, with the reasons.
+    """
+
+    n_images: int = 0
+    n_failed: int = 0
+    reasons: Counter = field(default_factory=Counter)
+    examples: list[tuple[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict:
+        """The values, as JSON can hold them."""
+        return {
+            "images": self.n_images,
+            "failed": self.n_failed,
+            "reasons": dict(self.reasons),
+            "examples": [list(example) for example in self.examples],
+        }
+
+    @classmethod
+    def from_json(cls, values: dict) -> PartResult:
+        """The result that `to_json` has described."""
+        return cls(
+            n_images=values["images"],
+            n_failed=values["failed"],
+            reasons=Counter(values["reasons"]),
+            examples=[tuple(example) for example in values["examples"]],
+        )
+
+    def add(self, other: PartResult) -> None:
+        """Add what another result counts."""
+        self.n_images += other.n_images
+        self.n_failed += other.n_failed
+        self.reasons.update(other.reasons)
+        if len(self.reasons) > 2 * MOST_REASONS:
+            self.reasons = Counter(dict(self.reasons.most_common(MOST_REASONS)))
+        self.examples = (self.examples + other.examples)[:MOST_REASONS]
+
+    @classmethod
+    def of(cls, failures: Iterable[tuple[str, str]], n_images: int) -> PartResult:
+        """Count images and their failures."""
+        failures = list(failures)
+        reasons = Counter(reason for _, reason in failures)
+        return cls(
+            n_images,
+            len(failures),
+            Counter(dict(reasons.most_common(MOST_REASONS))),
+            failures[:MOST_REASONS],
+        )
+
+
+class PartWriter:
+    """
+    Writes the rows of a part, in a context.
+
+    Parameters
+    ----------
+    path : str
+        Local file to write.
+    n_features : int
+        Length of the vectors.
+    description : dict
+        As for `vector_schema`.
+    digest : str
+        Identifies the list of images.
+    """
+
+    def __init__(self, path: str, n_features: int, description: dict, digest: str):
+        self._schema = vector_schema(n_features, description)
+        self._path, self._digest = path, digest
+        self.result = PartResult()
+
+    def __enter__(self) -> PartWriter:
+        import pyarrow.parquet as pq
+
+        self._writer = pq.ParquetWriter(
+            self._path,
+            self._schema,
+            # Of numbers that are all different, there is no dictionary.
+            use_dictionary=["category", "error"],
+        )
+        return self
+
+    def __exit__(self, *_) -> None:
+        about = {"digest": self._digest, **self.result.to_json()}
+        self._writer.add_key_value_metadata({PART_KEY: json.dumps(about).encode()})
+        self._writer.close()
+
+    def write(
+        self,
+        sources: Sequence[str | None],
+        categories: Sequence[str | None],
+        embedded: Embedded,
+    ) -> None:
+        """
+        Add rows.
+
+        Parameters
+        ----------
+        sources, categories : sequence
+            A path or URL for each row, and its class; no categories if there are none.
+        embedded : Embedded
+            The result for these sources, with sizes.
+        """
+        missing = [
+            None if row >= 0 else embedded.failures.get(source, MISSING)
+            for source, row in zip(sources, embedded.rows, strict=True)
+        ]
+        for start in range(0, len(sources), ROW_GROUP):
+            part = slice(start, start + ROW_GROUP)
+            self._write_group(
+                sources[part], categories[part], embedded, part, missing[part]
+            )
+        failures = zip(sources, missing, strict=True)
+        self._count(
+            [(source or "", reason) for source, reason in failures if reason],
+            len(sources),
+        )
+
+    def write_failures(
+        self,
+        sources: Sequence[str | None],
+        categories: Sequence[str | None],
+        reason: str,
+    ) -> None:
+        """Add rows without vectors, all for the same reason."""
+        rows = np.full(len(sources), -1)
+        nothing = Embedded(
+            vectors=np.empty((0, self._n_features), np.float32),
+            rows=rows,
+            failures={source: reason for source in sources if source},
+            statistics=None,
+            sizes=np.zeros((len(sources), 2), np.int32),
+        )
+        self.write(sources, categories, nothing)
+
+    def write_table(self, table) -> None:
+        """Add rows of another file of the same job."""
+        self._writer.write_table(table.cast(self._schema), ROW_GROUP)
+        errors = table.column("error").to_pylist()
+        paths = table.column("path").to_pylist()
+        failures = [
+            (path or "", error)
+            for path, error in zip(paths, errors, strict=True)
+            if error
+        ]
+        self._count(failures, len(table))
+
+    @property
+    def _n_features(self) -> int:
+        return self._schema.field("vector").type.list_size
+
+    def _count(self, failures, n_images) -> None:
+        self.result.add(PartResult.of(failures, n_images))
+
+    def _write_group(self, sources, categories, embedded, part, missing) -> None:
+        import pyarrow as pa
+
+        sizes = embedded.sizes[part]
+        unknown = sizes == 0
+        columns = [
+            pa.array(sources, pa.string()),
+            self._vectors(embedded, embedded.rows[part]),
+            pa.array(sizes[:, 0], pa.int32(), mask=unknown[:, 0]),
+            pa.array(sizes[:, 1], pa.int32(), mask=unknown[:, 1]),
+            pa.array(categories or [None] * len(sources), pa.string()),
+            pa.array(missing, pa.string()),
+        ]
+        table = pa.Table.from_arrays(columns, schema=self._schema)
+        self._writer.write_table(table, ROW_GROUP)
+
+    def _vectors(self, embedded: Embedded, rows: np.ndarray):
+        """The vectors of rows, null where there is none."""
+        import pyarrow as pa
+
+        has_none = rows < 0
+        vectors = np.zeros((len(rows), self._n_features), np.float32)
+        if not has_none.all():
+            vectors[~has_none] = embedded.vectors[rows[~has_none]]
+        return pa.FixedSizeListArray.from_arrays(
+            pa.array(vectors.ravel()), self._n_features, mask=pa.array(has_none)
+        )

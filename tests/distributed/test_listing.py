@@ -1,0 +1,77 @@
+import os
+import pickle
+
+import pytest
+from listings import make_folder
+from shard_files import make_shard, web_dataset
+
+from orangecontrib.imageanalytics.distributed.listing import (
+    MOST_PROBLEMS,
+    Listing,
+    Part,
+    members_of,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with some of everything."""
+    return make_folder(tmp_path)
+
+
+def test_parts(folder):
+    listing = Listing(folder, part_size=2)
+    parts = list(listing.parts())
+    assert [part.number for part in parts] == [0, 1, 2, 3]
+    assert [len(part.sources) for part in parts] == [2, 2, 2, 1]
+    assert parts == list(listing.parts())
+    assert pickle.loads(pickle.dumps(parts)) == parts
+    assert len({part.digest() for part in parts}) == 4
+    with pytest.raises(ValueError, match="one image or more"):
+        Listing(folder, part_size=0)
+
+
+def test_digest():
+    part = Part(1, ("a", "b"), ("x", None))
+    assert part.digest() == Part(2, ("a", "b"), ("x", None)).digest()
+    others = [
+        Part(1, ("b", "a"), ("x", None)),
+        Part(1, ("a", "b"), (None, "x")),
+        Part(1, ("a", "b")),
+        Part(1, (), (), "a.tar"),
+        Part(1, (), (), "a.tar", "7"),
+    ]
+    assert len({other.digest() for other in [part, *others]}) == 6
+
+
+def test_many_problems(folder):
+    listing = Listing(folder)
+    for number in range(MOST_PROBLEMS + 7):
+        listing._tell(str(number))
+    assert len(listing.problems) == MOST_PROBLEMS + 1
+    assert listing.problems[-1] == "And 7 more like these."
+
+
+@pytest.fixture
+def shard(tmp_path):
+    def write(files, name="a.tar", mode="w"):
+        (tmp_path / name).write_bytes(make_shard(files, mode))
+        (part,) = Listing(tmp_path / name).parts()
+        return part
+
+    return write
+
+
+def test_version_of_a_shard(shard):
+    before = shard(web_dataset(1))
+    assert before == shard(web_dataset(1)) or before.version
+    os.utime(before.shard, (1, 1))
+    (after,) = Listing(before.shard).parts()
+    assert after.digest() != before.digest()
+    assert Listing(before.shard).count() is None
+
+
+def test_members_of_a_plain_part():
+    part = Part(0, ("a", "b", "c"), ("x", None, "y"))
+    assert list(members_of(part, 2)) == [(["a", "b"], ["x", None]), (["c"], ["y"])]
+    assert list(members_of(Part(0, ("a",)))) == [(["a"], [None])]
