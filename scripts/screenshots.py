@@ -124,6 +124,7 @@ def take_widgets(scheme):
     take(widgets["Hierarchical Clustering"], "tree", (900, 560))
     take_grid(viewer.data)
     take_map(viewer.data)
+    take_twins()
     take_save_images(widgets["Image Embedding"].data)
     take_load_vectors(viewer.data)
 
@@ -159,6 +160,21 @@ def take_map(data):
     value = data.domain["category"].values.index("cats")
     widget.legend.clicked.emit(value, Qt.NoModifier)
     take(widget, "image-map", (900, 640))
+    widget.onDeleteWidget()
+
+
+def take_twins():
+    """Write the screenshot of photos with copies."""
+    from orangecontrib.imageanalytics.import_images import ImportImages
+    from orangecontrib.imageanalytics.widgets.owtwins import OWTwins
+
+    folder = os.path.join(PACKAGE, "tutorials", "coin-toss")
+    data, _ = ImportImages()(folder)
+    widget = OWTwins()
+    widget.show()
+    widget.set_images(data)
+    assert QTest.qWaitFor(lambda: widget.twins is not None, 60_000)
+    take(widget, "twins", (900, 600))
     widget.onDeleteWidget()
 
 

@@ -55,7 +55,7 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
     description = "Find images that are in the data more than once."
     keywords = "twins, duplicates, near-duplicates, copies, deduplicate, image, photo"
     icon = "icons/Twins-symbolic.svg"
-    priority = 155
+    priority = 175
 
     class Inputs:
         images = Input("Images", Table)
