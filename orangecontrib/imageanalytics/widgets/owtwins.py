@@ -43,6 +43,7 @@ NO_TWINS = (
     "Move Distance towards loose to find images that are less alike."
 )
 MIN_FOLDS, MAX_FOLDS = 2, 100
+MAX_REPORTED = 100  # images that cannot be read
 FOLDS_TIP = """\
 <p>How many folds the column <b>fold</b> in the output Data has. Twins are always in the
 same one. Choose the column in Test and Score, under Cross validation by feature.</p>"""
@@ -282,6 +283,9 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
                 ("Folds", self.n_folds),
             )
         )
+        if self.twins is not None and self.twins.failures:
+            failures = list(self.twins.failures.items())
+            self.report_items("Images Not Read", failures[:MAX_REPORTED])
         self.report_sheet()
 
 
