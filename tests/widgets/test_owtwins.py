@@ -120,8 +120,9 @@ class TestOWTwins(WidgetTest):
             "2 groups of twins; 4 images left out"
         )
         labels = self.widget.view.model().labels(0), self.widget.view.model().labels(5)
-        assert labels[0] == ("1 photo.png", "320 × 240")  # noqa: RUF001
-        assert labels[1] == ("6 second.jpg", "320 × 240, distance 0.00")  # noqa: RUF001
+        size = "320 × 240"  # noqa: RUF001
+        assert tuple(labels[0]) == ("1 photo.png", size, "kept")
+        assert tuple(labels[1]) == ("6 second.jpg", size, "distance 0.00")
 
     def test_no_twins(self):
         self.send(table(self.paths[1:4]))
@@ -129,6 +130,17 @@ class TestOWTwins(WidgetTest):
         assert self.widget.view.count() == 0
         assert len(self.out("Without Twins")) == 3
         assert self.widget.legend.isHidden()
+
+    def test_no_image_can_be_read(self):
+        self.send(table(["/no/such/a.png", "/no/such/b.png"]))
+        assert self.widget.view.look.message.startswith("None of the images can")
+        assert len(self.out("Without Twins")) == 2
+
+    def test_values_under_the_mouse(self):
+        self.send(table(self.paths))
+        values = dict(self.widget.shown_values(5))
+        assert values["Distance"] == "0.00"
+        assert "320" in values["Pixels"]
 
     def test_messages_without_images(self):
         for data, text in (

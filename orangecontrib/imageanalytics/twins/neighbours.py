@@ -17,7 +17,8 @@ BLOCK = 1024, 16384  # rows and columns of a block
 N_COMPONENTS = 64
 _SAMPLE = 2000  # vectors from which these are found
 _PAIRS_AT_ONCE = 4096  # that are compared in all dimensions
-_ROUNDING = 1e-5  # of products of float32
+# Of products of float32, in few dimensions and in all of them
+_ROUNDING, _LEAST_ROUNDING = 1e-5, 1e-6
 
 Look = Callable[[float], None]
 
@@ -93,7 +94,7 @@ def join_vectors(
     ones = np.ones_like(halves)
     left = np.hstack([points, ones, -halves]).astype(np.float32)
     right = np.hstack([points, -halves, ones]).astype(np.float32)
-    least = 1 - distance - _ROUNDING
+    least = 1 - distance - _LEAST_ROUNDING
     for first, second in _close(
         left.__getitem__,
         right.__getitem__,

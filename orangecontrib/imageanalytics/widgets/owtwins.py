@@ -20,9 +20,11 @@ from orangecontrib.imageanalytics.widgets.twins.twins_run import (
     TwinsRunMixin,
 )
 from orangecontrib.imageanalytics.widgets.twins.twins_sheet import (
-    about,
+    N_LABELS,
+    distance,
     headings,
     kept_coloring,
+    size,
     twin_labels,
 )
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
@@ -42,6 +44,7 @@ NO_TWINS = (
     "No twins: each image is in the data once.\n\n"
     "Move Distance towards loose to find images that are less alike."
 )
+NOT_READ = 'None of the images can be read. Click "not read" to see why.'
 MIN_FOLDS, MAX_FOLDS = 2, 100
 MAX_REPORTED = 100  # images that cannot be read
 FOLDS_TIP = """\
@@ -100,7 +103,7 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         self._counts: list[int] = []
         self._make_controls()
         self._make_view()
-        self._show_message(NO_DATA)
+        self.view.set_message(NO_DATA)
 
     # Layout -----------------------------------------------------------------------
 
@@ -208,19 +211,21 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         """Show the twins that were found, or a message, and send them."""
         if self.twins is None or not self.twins.n_groups:
             self._clear_view()
-            self._show_message(message or NO_TWINS)
+            self.view.set_message(message or self._why_none())
         else:
             self._fill_view()
         self.commit.now() if self.twins is None else self.commit.deferred()
+
+    def _why_none(self) -> str:
+        known = {source for source in self._sources if source is not None}
+        all_failed = self.twins is not None and len(self.twins.failures) == len(known)
+        return NOT_READ if all_failed else NO_TWINS
 
     def _clear_view(self):
         self._rows, self._counts = np.zeros(0, dtype=int), []
         self.view.model().set_images([])
         self.view.set_sections([], [])
         self.show_coloring(None)
-
-    def _show_message(self, message: str):
-        self.view.set_message(message)
 
     def _fill_view(self):
         twins, view = self.twins, self.view
@@ -234,14 +239,18 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
             self.intensity_of(self.image_attr),
         )
         self.set_details_of(self.data, self._rows)
-        view.set_labels(2, labels)
+        view.set_labels(N_LABELS, labels)
         view.set_sections(headings(twins), self._counts)
         self.show_coloring(kept_coloring(twins, self._rows))
         view.set_message("")
 
     def shown_values(self, row: int) -> list[tuple[str, str]]:
         """The size and the distance of an image of the view."""
-        return [("Image", about(self.twins, self._rows[row]))]
+        row = self._rows[row]
+        return [
+            ("Pixels", size(self.twins, row)),
+            ("Distance", distance(self.twins, row).removeprefix("distance ")),
+        ]
 
     def _on_scaled(self, scale: float):
         self.image_size = int(scale)

@@ -25,25 +25,34 @@ def kept_coloring(twins: Twins, rows: np.ndarray) -> Coloring:
     return Coloring(variable, np.where(twins.kept[rows], KEPT, LEFT_OUT))
 
 
+#: How many `twin_labels` there are.
+N_LABELS = 3
+
+
 def twin_labels(
     twins: Twins, rows: np.ndarray, sources: Sequence[str | None]
 ) -> Labels:
-    """The name, and the size with the distance to the image that is kept."""
+    """The name, the size, and the distance to the image that is kept."""
 
-    def labels(place: int) -> tuple[str, str]:
+    def labels(place: int) -> tuple[str, str, str]:
         row = int(rows[place])
-        return file_name(sources[row] or ""), about(twins, row)
+        return file_name(sources[row] or ""), size(twins, row), distance(twins, row)
 
     return labels
 
 
-def about(twins: Twins, row: int) -> str:
-    """The size of a twin, and how far it is from the one that is kept."""
-    size = tuple(twins.sizes[row].tolist())
-    parts = [readable_pixels(size)] if all(size) else []
-    if not twins.kept[row] and np.isfinite(twins.distances[row]):
-        parts.append(f"distance {twins.distances[row]:.2f}")
-    return ", ".join(parts)
+def size(twins: Twins, row: int) -> str:
+    """Width and height of a twin; empty if they are not known."""
+    known = tuple(twins.sizes[row].tolist())
+    return readable_pixels(known) if all(known) else ""
+
+
+def distance(twins: Twins, row: int) -> str:
+    """How far a twin is from the one that is kept."""
+    if twins.kept[row]:
+        return "kept"
+    number = twins.distances[row]
+    return f"distance {number:.2f}" if np.isfinite(number) else ""
 
 
 def headings(twins: Twins) -> list[str]:
