@@ -290,7 +290,9 @@ class _Task:
         """Have a local copy of the shard, in a context."""
         if self.part.shard is None:
             return contextlib.nullcontext()
-        return local_copy(self.part.shard, cancelled=self.cancelled)
+        # Dask removes this folder of a worker that was killed.
+        folder = self._worker.local_directory
+        return local_copy(self.part.shard, folder, self.cancelled)
 
 
 def _merge(sources, embedded: Embedded, again: list[str], later: Embedded) -> None:
