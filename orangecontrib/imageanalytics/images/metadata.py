@@ -34,6 +34,7 @@ _DEGREES = re.compile(r"([\d.]+)(?:,([\d.]+))?(?:,([\d.]+))?([NSEW])")
 _MAX_TEXT = 100
 _MAX_CHUNK = 16_000_000  # of a PNG
 _UNKNOWN_ISO = 65535
+_FIRST_PHOTO = 1826  # of Niépce; cameras whose clock was never set say year 1
 
 Value = TypeVar("Value")
 
@@ -353,6 +354,8 @@ def _date(text: str | None) -> datetime | None:
     try:
         date = datetime(*(int(number or 0) for number in numbers))
     except ValueError:  # such as 0000:00:00
+        return None
+    if date.year < _FIRST_PHOTO:
         return None
     if fraction:
         date = date.replace(microsecond=int(f"{fraction:0<6}"[:6]))
