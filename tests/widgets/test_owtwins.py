@@ -8,7 +8,7 @@ from Orange.data import ContinuousVariable, DiscreteVariable, Domain, Table
 from Orange.widgets.tests.base import WidgetTest
 from twin_images import save_copies
 
-from orangecontrib.imageanalytics.twins import fingerprints
+from orangecontrib.imageanalytics.twins import finding, fingerprints
 from orangecontrib.imageanalytics.widgets.owtwins import OWTwins
 from orangecontrib.imageanalytics.widgets.twins.twins_run import MOST_DISTANCE
 
@@ -73,7 +73,14 @@ class TestOWTwins(WidgetTest):
     def test_folds(self):
         self.send(table(self.paths))
         assert len(self.out("Data").domain["fold"].values) == 3
+        view = self.widget.view.model()
+        resets = []
+        view.modelReset.connect(lambda: resets.append(True))
+        self.monkeypatch.setattr(finding.TwinFinder, "find", None)  # is not needed
         self.widget.controls.n_folds.setValue(2)
+        self.wait()
+        assert not self.active()
+        assert not resets
         assert len(self.out("Data").domain["fold"].values) == 2
 
     def test_test_and_score_offers_the_folds_first(self):
@@ -149,6 +156,7 @@ class TestOWTwins(WidgetTest):
             (table(["", ""]), "is empty"),
         ):
             self.send(table(self.paths))
+            assert self.out("Data") is not None
             self.send(data)
             assert text in self.widget.view.look.message
             assert self.widget.view.count() == 0

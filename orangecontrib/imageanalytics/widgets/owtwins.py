@@ -10,7 +10,7 @@ from Orange.widgets.utils.itemmodels import VariableListModel
 from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics.images.sources import column_sources
-from orangecontrib.imageanalytics.twins import METHODS, with_groups, without_twins
+from orangecontrib.imageanalytics.twins import METHODS
 from orangecontrib.imageanalytics.widgets.preview.imagecompare import MAX_IMAGES
 from orangecontrib.imageanalytics.widgets.sheet.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.sheet.imagesheet import OWImageSheet
@@ -149,7 +149,7 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
             "n_folds",
             MIN_FOLDS,
             MAX_FOLDS,
-            callback=self.commit.deferred,
+            callback=self.distribute,
         )
         self.options.add_row("Folds:", spin, FOLDS_TIP)
         gui.rubber(self.controlArea)
@@ -194,27 +194,35 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         if self.image_attr is not None:
             self._sources = column_sources(self.data, self.image_attr)
         self.show_images_of(self.image_attr, self._sources)
+        self._clear_view()
         if self.data is None:
-            self.show_twins(NO_DATA)
+            self.view.set_message(NO_DATA)
         elif self.image_attr is None:
             self.Error.no_image_attr()
-            self.show_twins(NO_IMAGE_COLUMN)
+            self.view.set_message(NO_IMAGE_COLUMN)
         elif not any(self._sources):
-            self.show_twins(EMPTY_COLUMN.format(self.image_attr.name))
+            self.view.set_message(EMPTY_COLUMN.format(self.image_attr.name))
         else:
-            self._clear_view()
             self.find()
+            return
+        self.send_twins()
 
     # What is shown ----------------------------------------------------------------
 
     def show_twins(self, message: str = ""):
-        """Show the twins that were found, or a message, and send them."""
+        """Show the twins that were found, or a message."""
         if self.twins is None or not self.twins.n_groups:
             self._clear_view()
             self.view.set_message(message or self._why_none())
         else:
             self._fill_view()
-        self.commit.now() if self.twins is None else self.commit.deferred()
+
+    def send_twins(self):
+        """Send the tables; without any at once, as there is nothing to wait for."""
+        if self.found is None:
+            self.commit.now()
+        else:
+            self.commit.deferred()
 
     def _why_none(self) -> str:
         known = {source for source in self._sources if source is not None}
@@ -271,12 +279,9 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
     @gui.deferred
     def commit(self):
         """Send the images without twins, and all with groups and folds."""
-        single = grouped = None
-        if self.twins is not None:
-            single = without_twins(self.data, self.twins)
-            grouped = with_groups(self.data, self.twins, self.n_folds)
-        self.Outputs.without_twins.send(single)
-        self.Outputs.data.send(grouped)
+        found = self.found
+        self.Outputs.without_twins.send(None if found is None else found.single)
+        self.Outputs.data.send(None if found is None else found.grouped)
 
     def send_report(self):
         """Report how twins were found, and the visible groups."""

@@ -39,13 +39,15 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
     """
     Finds twins in a thread.
 
-    The widget has the table `data`, the settings `image_attr`, `method` and `distance`,
-    and the view. The result is in `twins`; `show_twins` is called when it has changed.
+    The widget has the table `data`, the settings `image_attr`, `method`, `distance` and
+    `n_folds`, and the view. The result is in `twins` and, with the tables, in `found`.
+    When they have changed, `show_twins` and `send_twins` are called.
     """
 
     def __init__(self):
         ConcurrentWidgetMixin.__init__(self)
         self.twins: Twins | None = None
+        self.found: Found | None = None
         self._finder: TwinFinder | None = None
         # What was read of images, also by runs that were stopped.
         self._known: dict = {}
@@ -123,10 +125,17 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
     def forget(self) -> None:
         """Stop; the data or the column has changed."""
         self.cancel()
-        self._finder = self.twins = None
+        self._finder = self.twins = self.found = None
 
     def find(self) -> None:
         """Find the twins in the data, if there is any."""
+        self._run(None)
+
+    def distribute(self) -> None:
+        """Make the tables again, with another number of folds."""
+        self._run(self.twins if self.task is None else None)
+
+    def _run(self, twins: Twins | None) -> None:
         self.cancel()
         if self.data is None or self.image_attr is None:
             return
@@ -141,7 +150,9 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
             self.method,
             self.distance / 100,
             self._known,
+            self.n_folds,
             self._finder,
+            twins,
         )
         self.start(find, task)
 
@@ -169,7 +180,8 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
     def on_done(self, found: Found) -> None:
         """Show the twins."""
         self._end()
-        self._finder, self.twins = found.finder, found.twins
+        is_new = found.twins is not self.twins
+        self.found, self._finder, self.twins = found, found.finder, found.twins
         n_unreadable = len(self.twins.failures)
         if n_unreadable:
             self.Warning.unreadable(
@@ -181,7 +193,9 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
                 f"{n_chained:,} {pl(n_chained, 'image is|images are')}"
             )
         self.status.setText(self._summary())
-        self.show_twins()
+        if is_new:
+            self.show_twins()
+        self.send_twins()
 
     def _summary(self) -> str:
         twins = self.twins
@@ -202,7 +216,7 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
     def on_exception(self, ex: Exception) -> None:
         """Say why there is no result."""
         self._end()
-        self.twins = None
+        self.twins = self.found = None
         if isinstance(ex, ValueError):
             self.Error.no_vectors()
         elif isinstance(ex, MemoryError):
@@ -212,18 +226,20 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
             self.Error.unexpected_error(str(ex) or type(ex).__name__)
         self.status.setText("")
         self.show_twins(FAILED)
+        self.send_twins()
 
     def _start_or_stop(self) -> None:
         if self.task is None:
             self.find()
             return
         self.cancel()
-        self.twins = None
+        self.twins = self.found = None
         self.Information.stopped()
         self.status.setText(STOPPED)
         self.run_button.setText("Start")
         self.run_button.setEnabled(True)
         self.show_twins(STOPPED)
+        self.send_twins()
 
     def _end(self) -> None:
         self.run_button.setEnabled(False)

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from Orange.data import Table, Variable
 
 from orangecontrib.imageanalytics.errors import Cancelled
-from orangecontrib.imageanalytics.twins import TwinFinder, Twins
+from orangecontrib.imageanalytics.twins import (
+    TwinFinder,
+    Twins,
+    with_groups,
+    without_twins,
+)
 
 _SECONDS = 0.1  # between two reports of progress
 
@@ -26,8 +31,12 @@ class Task:
         As for `find_twins`.
     known : dict
         As for `TwinFinder`.
+    n_folds : int
+        As for `with_groups`.
     finder : TwinFinder or None
         That of the same data, column and method, if one has come to an end.
+    twins : Twins or None
+        Those with the same threshold, if they are known.
     """
 
     data: Table
@@ -35,20 +44,34 @@ class Task:
     method: str
     threshold: float
     known: dict
+    n_folds: int
     finder: TwinFinder | None = None
+    twins: Twins | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """The result: the finder, for the next threshold, and the twins."""
+    """
+    The result.
+
+    Attributes
+    ----------
+    finder : TwinFinder
+        For the next threshold.
+    twins : Twins
+    single, grouped : Table
+        The tables without twins, and with groups and folds.
+    """
 
     finder: TwinFinder
     twins: Twins
+    single: Table
+    grouped: Table
 
 
 def find(task: Task, state) -> Found:
     """
-    Find the twins.
+    Find the twins, and make tables.
 
     Parameters
     ----------
@@ -79,4 +102,9 @@ def find(task: Task, state) -> Found:
     finder = task.finder
     if finder is None:
         finder = TwinFinder(task.data, task.method, task.column, task.known)
-    return Found(finder, finder.find(task.threshold, report))
+    twins = task.twins
+    if twins is None:
+        twins = finder.find(task.threshold, report)
+    single = without_twins(task.data, twins)
+    report(1)
+    return Found(finder, twins, single, with_groups(task.data, twins, task.n_folds))
