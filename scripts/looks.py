@@ -8,27 +8,19 @@ they get in German. Needs Linux with Xvfb.
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
 from unittest import mock
 
 import numpy as np
-from AnyQt.QtGui import QStandardItemModel
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import (
-    QAbstractButton,
     QApplication,
-    QComboBox,
-    QGroupBox,
-    QLabel,
-    QLineEdit,
     QMainWindow,
-    QTabWidget,
-    QTreeWidget,
     QWidget,
 )
+from longer_texts import LongerTexts
 from screenshots import PHOTOS, ROOT, by_tsne, clean_settings, light_palette, start
 
 #: Mode: size of its screen in pixels, and what is set for it.
@@ -38,7 +30,6 @@ MODES = {
     "scaled": ("2880x1800", {"QT_SCALE_FACTOR": "2"}),
     "long": ("1600x1000", {}),
 }
-LONGER = 0.4  # by which part texts get longer in other languages
 WAIT_MS = 120_000
 SETTLE_MS = 400
 
@@ -96,15 +87,15 @@ def palette(mode: str):
     return styles.breeze_dark() if mode == "dark" else light_palette()
 
 
-class Looks:
+class Looks(LongerTexts):
     """Shows each window in each of its states, and takes its screenshots."""
 
     def __init__(self, options):
         from Orange.data import Table
 
+        super().__init__()
         self.mode, self.out, self.only = options.take, options.out, options.only
         self.folder = os.path.abspath(options.images)
-        self._translated = set()
         self.images, self.vectors = self._data()
         self.no_images = Table("iris")
 
@@ -457,48 +448,6 @@ class Looks:
         self.shoot(dialog, "other-error", lambda: not page.is_busy)
         dialog.reject()
 
-    # Longer texts -------------------------------------------------------------------
-
-    def _translate(self, window: QWidget):
-        """Make the texts of a window longer, as other languages do."""
-        for widget in (window, *window.findChildren(QWidget)):
-            if isinstance(widget, QLabel | QAbstractButton):
-                self._change(widget.text, widget.setText)
-            elif isinstance(widget, QGroupBox):
-                self._change(widget.title, widget.setTitle)
-            elif isinstance(widget, QLineEdit):
-                self._change(widget.placeholderText, widget.setPlaceholderText)
-            elif isinstance(widget, QComboBox):
-                self._translate_choices(widget)
-            elif isinstance(widget, QTabWidget):
-                for tab in range(widget.count()):
-                    self._change(widget.tabText, widget.setTabText, tab)
-            elif isinstance(widget, QTreeWidget):
-                header = widget.headerItem()
-                for column in range(header.columnCount()):
-                    self._change(header.text, header.setText, column)
-            elif hasattr(widget, "look"):
-                widget.set_message(self._longer(widget.look.message))
-
-    def _translate_choices(self, combo: QComboBox):
-        # In other models are names of columns, which are the user's.
-        if isinstance(combo.model(), QStandardItemModel) and not combo.isEditable():
-            for index in range(combo.count()):
-                self._change(combo.itemText, combo.setItemText, index)
-            combo.updateGeometry()
-
-    def _change(self, text, set_text, *place):
-        before = text(*place)
-        after = self._longer(before)
-        if before != after:
-            set_text(*place, after)
-
-    def _longer(self, text: str) -> str:
-        if text not in self._translated:
-            text = re.sub(r"<[^>]*>|&#?\w+;|[^\W\d_]{2,}", _longer_word, text)
-            self._translated.add(text)
-        return text
-
 
 def save_copies(data, folder: str, every: int = 9):
     """Save smaller and mirrored copies of some images of a table."""
@@ -513,15 +462,6 @@ def save_copies(data, folder: str, every: int = 9):
         small.save(os.path.join(folder, f"{number:03} smaller.jpg"))
         mirrored = ImageOps.mirror(image)
         mirrored.save(os.path.join(folder, f"{number:03} mirrored.jpg"), quality=60)
-
-
-def _longer_word(match) -> str:
-    word = match.group()
-    vowels = [place for place, letter in enumerate(word) if letter in "aeiouy"]
-    if not vowels or word[0] in "<&":
-        return word
-    place = vowels[-1]
-    return word[:place] + word[place] * max(1, round(LONGER * len(word))) + word[place:]
 
 
 def _moved(data, origin: str):

@@ -28,6 +28,22 @@ def test_gpu_on_the_cpu(fresh_cache):
     assert len(re.findall(r"decoded by 1 threads .* images/s +\d+\.\d\d", text)) == 2
 
 
+def test_find(photos):
+    folder = os.path.dirname(os.path.dirname(photos[0]))
+    script = os.path.join(ROOT, "benchmarks", "find.py")
+    options = ["--models", "squeezenet", "--count", "1000", "--features", "8"]
+    text = subprocess.run(
+        [sys.executable, script, folder, *options],
+        env={**os.environ, "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "6 images of 2 classes" in text
+    assert len(re.findall(r"^squeezenet +[15] +0\.\d{3} +0\.\d{3}$", text, re.M)) == 2
+    assert re.search(r"query of 1000 x 8 vectors: \d+ ms, \d\.\d\d of one", text)
+
+
 @pytest.mark.slow
 def test_twins(tmp_path):
     for seed in range(3):

@@ -294,6 +294,8 @@ def test_models_by_name(capsys, monkeypatch):
     def names(family):
         if family == "timm":
             raise ModelError("timm is not installed")
+        if family == "clip":
+            return ("clip:RN50-quickgelu.openai",)
         return ("torchvision:regnet_y_8gf", "torchvision:resnet18")
 
     monkeypatch.setattr(models, "family_names", names)
@@ -303,6 +305,8 @@ def test_models_by_name(capsys, monkeypatch):
     assert output.err == "warning: timm is not installed\n"
     assert run("models", "resnet") == 0
     assert capsys.readouterr().out == "resnet50\ntorchvision:resnet18\n"
+    assert run("models", "openai") == 0
+    assert capsys.readouterr().out == "clip:RN50-quickgelu.openai\n"
     assert run("models", "no such") == 1
     assert "no model's name contains 'no such'" in capsys.readouterr().err
 

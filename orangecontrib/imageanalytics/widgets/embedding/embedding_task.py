@@ -19,7 +19,12 @@ from orangecontrib.imageanalytics.errors import (
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.networks.files import trust
-from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
+from orangecontrib.imageanalytics.networks.network import (
+    JOINT,
+    LOGITS,
+    PENULTIMATE,
+    Network,
+)
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import (
     Choice,
     Facts,
@@ -150,7 +155,8 @@ def _n_features(embedded: Table | None, data: Table) -> int | None:
 
 
 def _needs_stages(task: Task, facts: Facts) -> bool:
-    return facts.network.has_layers and task.layer not in ("", PENULTIMATE, LOGITS)
+    named = "", PENULTIMATE, LOGITS, JOINT
+    return facts.network.has_layers and task.layer not in named
 
 
 def _find_layer(task: Task, network: Network, stages) -> tuple[str, str]:
@@ -161,6 +167,8 @@ def _find_layer(task: Task, network: Network, stages) -> tuple[str, str]:
         return LOGITS if network.classes else "", layer
     if layer == LOGITS:
         exists = network.has_classifier
+    elif layer == JOINT:
+        exists = network.knows_words
     else:
         exists = stages is None or layer in stages
     return (layer, "") if exists else ("", layer)

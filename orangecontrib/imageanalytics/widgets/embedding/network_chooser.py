@@ -1,5 +1,6 @@
 """The choice of a network in Image Embedding, and what is known about it."""
 
+import dataclasses
 import html
 import logging
 import os
@@ -8,6 +9,7 @@ from AnyQt.QtCore import QObject, Signal
 from AnyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton
 from Orange.widgets.widget import OWWidget
 
+from orangecontrib.imageanalytics.networks.network import Network
 from orangecontrib.imageanalytics.networks.registry import NETWORKS
 from orangecontrib.imageanalytics.widgets.embedding.chosen_network import ChosenNetwork
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import (
@@ -77,8 +79,7 @@ class NetworkChooser(QObject):
         self.label = QLabel()
         wrap(self.label)
         # The window keeps its width whichever is chosen.
-        texts = (describe(look_up(Choice(n.id)), n.n_features) for n in NETWORKS)
-        widest = max(QLabel(text).sizeHint().width() for text in texts)
+        widest = max(QLabel(_usual_text(n)).sizeHint().width() for n in NETWORKS)
         self.label.setMinimumWidth(widest)
 
     def add_rows(self, form: QFormLayout) -> None:
@@ -267,8 +268,14 @@ class NetworkChooser(QObject):
         self.label.setToolTip(f"<p>{reason}</p>")
 
 
+def _usual_text(network: Network) -> str:
+    """The two lines about a network whose package is installed."""
+    facts = dataclasses.replace(look_up(Choice(network.id)), not_installed="")
+    return describe(facts, network.n_features)
+
+
 def describe(facts: Facts, n_features: int | None) -> str:
     """Two lines about a network, the second one small."""
     text = facts.describe(n_features)
-    description = facts.network.description
+    description = facts.not_installed or facts.network.description
     return f"{text[0].upper()}{text[1:]}<br/><small>{description}</small>"
