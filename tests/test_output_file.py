@@ -86,7 +86,7 @@ def test_parquet_of_images(tmp_path, photos, fresh_cache):
     table, _ = ImportImages()(str(tmp_path / "photos"))
     with ImageEmbedder("squeezenet", "cpu") as embedder:
         embedded = embedder(table, col="image")[0]
-    with embedded.unlocked():
+    with embedded.unlocked(embedded.Y):
         embedded.Y[0] = np.nan
     path = tmp_path / "t.parquet"
     OutputFile(str(path)).write(embedded)

@@ -72,7 +72,7 @@ class TestOWLoadVectors(WidgetTest):
             form.itemAt(row, form.LabelRole).widget().text(): (
                 form.itemAt(row, form.FieldRole).widget().text()
             )
-            for row in range(form.rowCount())
+            for row in range(form.rowCount() - 1)
         }
 
     def status(self):

@@ -7,5 +7,6 @@ programs read in whole or in part.
 from orangecontrib.imageanalytics.distributed.embedding import embed_dataset
 from orangecontrib.imageanalytics.distributed.job import JobError
 from orangecontrib.imageanalytics.distributed.progress import Progress, Summary
+from orangecontrib.imageanalytics.vector_files import read_dataset
 
-__all__ = ["JobError", "Progress", "Summary", "embed_dataset"]
+__all__ = ["JobError", "Progress", "Summary", "embed_dataset", "read_dataset"]

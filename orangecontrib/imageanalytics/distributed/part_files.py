@@ -11,9 +11,8 @@ import numpy as np
 
 from orangecontrib.imageanalytics.distributed.output import PART_KEY
 from orangecontrib.imageanalytics.engine.results import Embedded
-from orangecontrib.imageanalytics.vector_files import vector_schema
+from orangecontrib.imageanalytics.vector_files import ROWS_PER_GROUP, vector_schema
 
-ROW_GROUP = 1000  # rows; samples read as few of these as possible
 MOST_REASONS = 20
 
 MISSING = "the path is missing"
@@ -136,8 +135,8 @@ class PartWriter:
             None if row >= 0 else embedded.failures.get(source, MISSING)
             for source, row in zip(sources, embedded.rows, strict=True)
         ]
-        for start in range(0, len(sources), ROW_GROUP):
-            part = slice(start, start + ROW_GROUP)
+        for start in range(0, len(sources), ROWS_PER_GROUP):
+            part = slice(start, start + ROWS_PER_GROUP)
             self._write_group(
                 sources[part], categories[part], embedded, part, missing[part]
             )
@@ -166,7 +165,7 @@ class PartWriter:
 
     def write_table(self, table) -> None:
         """Add rows of another file of the same job."""
-        self._writer.write_table(table.cast(self._schema), ROW_GROUP)
+        self._writer.write_table(table.cast(self._schema), ROWS_PER_GROUP)
         errors = table.column("error").to_pylist()
         paths = table.column("path").to_pylist()
         failures = [
@@ -197,7 +196,7 @@ class PartWriter:
             pa.array(missing, pa.string()),
         ]
         table = pa.Table.from_arrays(columns, schema=self._schema)
-        self._writer.write_table(table, ROW_GROUP)
+        self._writer.write_table(table, ROWS_PER_GROUP)
 
     def _vectors(self, embedded: Embedded, rows: np.ndarray):
         """The vectors of rows, null where there is none."""

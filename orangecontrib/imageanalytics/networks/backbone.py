@@ -80,7 +80,7 @@ def _load(network, layer, callback=None) -> tuple[nn.Module, int]:
     averaged = layer.removeprefix(MAP_OF)
     if network.megabytes and not network.available():
         check_layer(network, layer)  # before anybody waits for a download
-    path = network.weights.ensure(network.name, callback)
+    path = network.ensure_weights(callback)
     model = _read_layer(network, network.load(path), averaged)
     backbone = Pooled(model).eval()
     n_features = _probe(backbone, network)

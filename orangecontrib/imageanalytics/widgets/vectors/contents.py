@@ -7,7 +7,6 @@ from AnyQt.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -36,18 +35,14 @@ class Contents(QWidget):
             toolTip="Choose the folder of the images, if they were moved",
         )
         self.change_button.clicked.connect(lambda: self.change_asked.emit())
-        self.form = QFormLayout()
-        images = QHBoxLayout()
-        images.addWidget(text_label("Folder of images:"))
-        images.addWidget(self.images_field, 1)
-        images.addWidget(self.change_button)
+        self.form = QFormLayout(self)
+        self.form.setContentsMargins(0, 0, 0, 0)
         self._images = QWidget()
-        self._images.setLayout(images)
-        images.setContentsMargins(0, 0, 0, 0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self.form)
-        layout.addWidget(self._images)
+        row = QHBoxLayout(self._images)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.images_field, 1)
+        row.addWidget(self.change_button)
+        self.form.addRow("Folder of images:", self._images)
 
     def show_found(self, found: Found | None, images_folder: str = "") -> None:
         """
@@ -59,12 +54,14 @@ class Contents(QWidget):
         images_folder : str
             The folder of the images, if the user has chosen another one.
         """
-        while self.form.rowCount():
+        while self.form.rowCount() > 1:  # that of the images stays
             self.form.removeRow(0)
-        if found is not None:
-            for name, value in texts.contents(found):
-                self.form.addRow(f"{name}:", text_label(value))
-        self._images.setVisible(found is not None and bool(found.images))
+        rows = texts.contents(found) if found is not None else []
+        for number, (name, value) in enumerate(rows):
+            self.form.insertRow(number, f"{name}:", text_label(value))
+        has_folder = found is not None and bool(found.images)
+        self._images.setVisible(has_folder)
+        self.form.labelForField(self._images).setVisible(has_folder)
         self.show_images_folder(images_folder or (found.images if found else ""))
 
     def show_images_folder(self, folder: str) -> None:
