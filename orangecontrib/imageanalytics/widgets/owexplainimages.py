@@ -1,14 +1,12 @@
 """Explain Images: which parts of images make a model predict what it predicts."""
 
 import logging
-import os
 
-from AnyQt.QtCore import QModelIndex, QSize, Qt
-from AnyQt.QtWidgets import QFileDialog, QSplitter
+from AnyQt.QtCore import QSize, Qt
+from AnyQt.QtWidgets import QSplitter
 from Orange.base import Model
 from Orange.data import Table
 from Orange.widgets import gui
-from Orange.widgets.settings import Setting
 from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
 from Orange.widgets.utils.localization import pl
 from Orange.widgets.utils.widgetpreview import WidgetPreview
@@ -26,11 +24,11 @@ from orangecontrib.imageanalytics.widgets.explain.explaining_task import (
     Saved,
     Task,
     explain,
-    save,
 )
 from orangecontrib.imageanalytics.widgets.explain.heatpanel import HeatPanel
+from orangecontrib.imageanalytics.widgets.explain.heatview import HeatViewMixin
 from orangecontrib.imageanalytics.widgets.explain.overlays import Overlays
-from orangecontrib.imageanalytics.widgets.preview.rowdetails import row_values
+from orangecontrib.imageanalytics.widgets.explain.saving_maps import SavingMapsMixin
 from orangecontrib.imageanalytics.widgets.sheet.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.sheet.imagesheet import OWImageSheet
 from orangecontrib.imageanalytics.widgets.sheet.selection import ExtendedSelection
@@ -53,7 +51,13 @@ NO_DATA = (
 EXACT = "exact"
 
 
-class OWExplainImages(ExplainControlsMixin, OWImageSheet, ConcurrentWidgetMixin):
+class OWExplainImages(
+    ExplainControlsMixin,
+    HeatViewMixin,
+    SavingMapsMixin,
+    OWImageSheet,
+    ConcurrentWidgetMixin,
+):
     """Shows images with heat maps; `explain` does the work, in a thread."""
 
     name = "Explain Images"
@@ -63,7 +67,7 @@ class OWExplainImages(ExplainControlsMixin, OWImageSheet, ConcurrentWidgetMixin)
         "occlusion, why, interpret, image, model"
     )
     icon = "icons/ExplainImages-symbolic.svg"
-    priority = 180
+    priority = 178
 
     class Inputs:
         model = Input("Model", Model)
@@ -86,7 +90,6 @@ class OWExplainImages(ExplainControlsMixin, OWImageSheet, ConcurrentWidgetMixin)
         saved = Msg("{} saved in {}.")
 
     settingsHandler = CheckedSettingsHandler()
-    last_dir: str = Setting("")
 
     def __init__(self):
         OWImageSheet.__init__(self)
@@ -152,6 +155,7 @@ class OWExplainImages(ExplainControlsMixin, OWImageSheet, ConcurrentWidgetMixin)
         intensity = self.intensity_of(self._column)
         shown = [sources[row] for row in self._rows]
         self.view.model().set_images(shown, intensity=intensity)
+        self.view.set_labels(1, self._label)
         self.set_details_of(self.data, self._rows)
         self.view.set_message(self._message())
         self.panel.setVisible(bool(self._rows))
@@ -295,87 +299,6 @@ class OWExplainImages(ExplainControlsMixin, OWImageSheet, ConcurrentWidgetMixin)
         self.run_button.setText("Stop" if running else "Start")
         self.run_button.setEnabled(bool(self._rows))
         self.save_button.setEnabled(bool(self._explanations) and not running)
-
-    # What is shown --------------------------------------------------------------------
-
-    def _show_heat(self):
-        opacity = self.strength / 100
-        self.view.set_overlay(self._overlay, opacity)
-        explanation = self._explanations.get(self._current)
-        overlay = self._overlays.get(explanation)
-        text = "" if explanation is None else self._caption(explanation)
-        self.panel.show_heat(overlay, opacity, text)
-
-    def _overlay(self, place: int):
-        return self._overlays.get(self._explanations.get(self._rows[place]))
-
-    def _caption(self, explanation: Explanation) -> str:
-        lines = [
-            f"{explanation.target}: {explanation.result:.0%}"
-            if explanation.target
-            else f"{self.explaining.result_name}: {explanation.result:.4g}"
-        ]
-        middle, rim = explanation.heat_map.shares()
-        if middle == middle:  # else nothing supports it
-            lines.append(f"Heat in the middle: {middle:.0%}, at the rim: {rim:.0%}")
-        else:
-            lines.append("No part of the image supports it")
-        if not explanation.is_final:
-            lines.append("becoming finer…")
-        return "\n".join(lines)
-
-    def _on_current_changed(self, index: QModelIndex):
-        valid = index.isValid() and index.row() < len(self._rows)
-        self._current = self._rows[index.row()] if valid else None
-        if valid:
-            self.panel.show_image(
-                self._sources[self._current],
-                self.view.model().thumbnail(index.row()),
-                self.loader.intensity,
-            )
-            self._show_heat()
-
-    def _on_scaled(self, scale: float):
-        self.image_size = int(scale)
-
-    def shown_values(self, row: int) -> list[tuple[str, str]]:
-        """The class, and what is explained."""
-        values = row_values(self.data, self._rows[row], self.data.domain.class_vars)
-        explanation = self._explanations.get(self._rows[row])
-        if explanation is not None:
-            values += [("Explained", self._caption(explanation).partition("\n")[0])]
-        return values
-
-    # Files ----------------------------------------------------------------------------
-
-    def save_maps(self):
-        """Let the user choose a folder, and save the heat maps there."""
-        start = self.last_dir if os.path.isdir(self.last_dir) else ""
-        folder = QFileDialog.getExistingDirectory(
-            self, "Choose the Folder to Save Into", start or os.path.expanduser("~")
-        )
-        if not folder or self.explaining is None:
-            return
-        self.last_dir = folder
-        self.Information.saved.clear()
-        self.Warning.not_saved.clear()
-        self.Error.cannot_save.clear()
-        self._saving = True
-        strength = self.strength / 100
-        intensity = self.intensity_of(self._column)
-        self.start(save, self.explaining, folder, self.kind, strength, intensity)
-        self._show_status(self._method_text())
-
-    def _show_saved(self, saved: Saved):
-        self._saving = False
-        n_maps, n_failed = saved.n_maps, len(saved.failures)
-        self.Information.saved(f"{n_maps:,} heat {pl(n_maps, 'map')}", saved.folder)
-        if n_failed:
-            source, reason = next(iter(saved.failures.items()))
-            self.Warning.not_saved(
-                f"{n_failed:,} heat {pl(n_failed, 'map')}", f"{source}: {reason}"
-            )
-        self._show_status(self._method_text(), is_done=True)
 
     # Output, report, end --------------------------------------------------------------
 
