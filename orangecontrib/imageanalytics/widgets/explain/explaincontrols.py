@@ -1,7 +1,14 @@
 """The controls of Explain Images."""
 
 from AnyQt.QtCore import Qt
-from AnyQt.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from AnyQt.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
 from Orange.widgets import gui
 from Orange.widgets.settings import Setting
 
@@ -67,7 +74,7 @@ class ExplainControlsMixin:
         narrow(self.class_combo)
         self.class_combo.activated.connect(self._on_class_chosen)
         self.options.add_row("Class:", self.class_combo, TIPS["class"])
-        self.like_label = QLabel()
+        self.like_label = QLineEdit(readOnly=True)
         self.like_button = QPushButton(
             "Use Current", autoDefault=False, clicked=self.compare_with_current
         )
@@ -76,7 +83,6 @@ class ExplainControlsMixin:
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.like_label, 1)
         layout.addWidget(self.like_button)
-        wrap(self.like_label)
         self.options.add_row("Similar to:", row, TIPS["like"])
         self.method_combo = setting_combo(
             self,
@@ -147,6 +153,8 @@ class ExplainControlsMixin:
         """Show with which image others are compared; None if there is a model."""
         text = "" if source is None else shortened(file_name(source), MAX_NAME)
         self.like_label.setText(text)
+        self.like_label.setCursorPosition(0)
+        self.like_label.setEnabled(source is not None)
         self.like_button.setEnabled(source is not None)
 
     def _on_class_chosen(self) -> None:

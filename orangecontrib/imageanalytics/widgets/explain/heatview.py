@@ -27,7 +27,7 @@ class HeatViewMixin:
     def _result_text(self, explanation: Explanation) -> str:
         if explanation.target:
             return f"{explanation.target}: {explanation.result:.0%}"
-        return f"{self.explaining.result_name}: {explanation.result:.4g}"
+        return f"{self.explaining.result_name}: {explanation.result:.3g}"
 
     def _caption(self, explanation: Explanation) -> str:
         lines = [self._result_text(explanation)]
