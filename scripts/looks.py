@@ -8,26 +8,15 @@ they get in German. Needs Linux with Xvfb.
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
 from unittest import mock
 
 import numpy as np
-from AnyQt.QtGui import QStandardItemModel
 from AnyQt.QtTest import QTest
-from AnyQt.QtWidgets import (
-    QAbstractButton,
-    QComboBox,
-    QGroupBox,
-    QLabel,
-    QLineEdit,
-    QPlainTextEdit,
-    QTabWidget,
-    QTreeWidget,
-    QWidget,
-)
+from AnyQt.QtWidgets import QWidget
+from longer_texts import LongerTexts
 from looks_of_finding import take_find_images
 from screenshots import (
     PHOTOS,
@@ -47,7 +36,6 @@ MODES = {
     "scaled": ("2880x1800", {"QT_SCALE_FACTOR": "2"}),
     "long": ("1600x1000", {}),
 }
-LONGER = 0.4  # by which part texts get longer in other languages
 WAIT_MS = 120_000
 SETTLE_MS = 400
 
@@ -113,11 +101,11 @@ class Looks:
 
         self.mode, self.out, self.only = options.take, options.out, options.only
         self.folder = os.path.abspath(options.images)
-        self._translated = set()
+        self._longer_texts = LongerTexts()
         self.images, self.vectors = self._data()
         self.no_images = Table("iris")
 
-    def _states(self, data):
+    def states(self, data):
         """Data that leaves something to be desired, by what it is without."""
         empty = _moved(data, "")
         with empty.unlocked():
@@ -149,15 +137,15 @@ class Looks:
         if not name.startswith(self.only):
             return
         if self.mode == "long":  # what is measured when it is shown
-            self._translate(window)
+            self._longer_texts.put_into(window)
         window.show()
         if not QTest.qWaitFor(is_ready, WAIT_MS):
             raise TimeoutError(name)
         if self.mode == "long":
-            self._translate(window)
+            self._longer_texts.put_into(window)
         QTest.qWait(SETTLE_MS)
         if self.mode == "long":  # what has come meanwhile
-            self._translate(window)
+            self._longer_texts.put_into(window)
         QTest.qWait(SETTLE_MS)
         # What has become visible is loaded from now on only.
         if not QTest.qWaitFor(is_ready, WAIT_MS):
@@ -224,7 +212,7 @@ class Looks:
         shoot("empty", None)
         shoot("no-column", self.no_images)
         shoot("data", self.images)
-        shoot("skipped", self._states(self.images)["lost"])
+        shoot("skipped", self.states(self.images)["lost"])
         shoot("download", self.images, embedder="vgg16")
         shoot("error", self.images, embedder="timm:not_a_network")
 
@@ -289,7 +277,7 @@ class Looks:
 
         if not self.wanted("viewer"):
             return
-        for name, data in self._states(self.images).items():
+        for name, data in self.states(self.images).items():
             widget = made(OWImageViewer, {})
             widget.set_data(data)
             self.shoot(widget, f"viewer-{name}", is_loaded(widget))
@@ -340,7 +328,7 @@ class Looks:
         if not self.wanted("grid"):
             return
         many = self.vectors[np.resize(np.arange(len(self.vectors)), 1000)]
-        states = self._states(self.vectors)
+        states = self.states(self.vectors)
         states |= {"no-vectors": self.images, "small": many}
         for name, data in states.items():
             widget = made(OWImageGrid, {})
@@ -365,7 +353,7 @@ class Looks:
 
         if not self.wanted("map"):
             return
-        states = self._states(by_tsne(self.vectors)) | {"sizes": self.images}
+        states = self.states(by_tsne(self.vectors)) | {"sizes": self.images}
         domain = self.images.domain
         only_image = Domain((), domain.class_vars, [domain["image"]])
         states["no-numbers"] = self.images.transform(only_image)
@@ -403,7 +391,7 @@ class Looks:
         shoot("data", self.images, dirname=saved, use_scale=True, format="jpeg")
         shoot("done", self.images, save=True, dirname=saved)
         shoot("exist", self.images, save=True, dirname=saved)
-        lost = self._states(self.images)["lost"]
+        lost = self.states(self.images)["lost"]
         shoot("failed", lost, save=True, dirname=f"{saved} too")
         shoot("error", self.images, save=True, dirname=__file__)
 
@@ -428,57 +416,6 @@ class Looks:
         page.take()
         self.shoot(dialog, "other-error", lambda: not page.is_busy)
         dialog.reject()
-
-    # Longer texts -------------------------------------------------------------------
-
-    def _translate(self, window: QWidget):
-        """Make the texts of a window longer, as other languages do."""
-        for widget in (window, *window.findChildren(QWidget)):
-            if isinstance(widget, QLabel | QAbstractButton):
-                self._change(widget.text, widget.setText)
-            elif isinstance(widget, QGroupBox):
-                self._change(widget.title, widget.setTitle)
-            elif isinstance(widget, QLineEdit | QPlainTextEdit):
-                self._change(widget.placeholderText, widget.setPlaceholderText)
-            elif isinstance(widget, QComboBox):
-                self._translate_choices(widget)
-            elif isinstance(widget, QTabWidget):
-                for tab in range(widget.count()):
-                    self._change(widget.tabText, widget.setTabText, tab)
-            elif isinstance(widget, QTreeWidget):
-                header = widget.headerItem()
-                for column in range(header.columnCount()):
-                    self._change(header.text, header.setText, column)
-            elif hasattr(widget, "look"):
-                widget.set_message(self._longer(widget.look.message))
-
-    def _translate_choices(self, combo: QComboBox):
-        # In other models are names of columns, which are the user's.
-        if isinstance(combo.model(), QStandardItemModel) and not combo.isEditable():
-            for index in range(combo.count()):
-                self._change(combo.itemText, combo.setItemText, index)
-            combo.updateGeometry()
-
-    def _change(self, text, set_text, *place):
-        before = text(*place)
-        after = self._longer(before)
-        if before != after:
-            set_text(*place, after)
-
-    def _longer(self, text: str) -> str:
-        if text not in self._translated:
-            text = re.sub(r"<[^>]*>|&#?\w+;|[^\W\d_]{2,}", _longer_word, text)
-            self._translated.add(text)
-        return text
-
-
-def _longer_word(match) -> str:
-    word = match.group()
-    vowels = [place for place, letter in enumerate(word) if letter in "aeiouy"]
-    if not vowels or word[0] in "<&":
-        return word
-    place = vowels[-1]
-    return word[:place] + word[place] * max(1, round(LONGER * len(word))) + word[place:]
 
 
 def _moved(data, origin: str):

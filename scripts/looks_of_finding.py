@@ -1,4 +1,4 @@
-"""Screenshots of Find Images, for looks.py.
+"""Screenshots of Find Images, for looks.py, which would be too long with them.
 
 The networks that know words are large, so a tiny one of the tests stands for them: what
 it finds means nothing.
@@ -16,7 +16,7 @@ def take_find_images(looks, folder: str):
     """Take Find Images, in all of its states."""
     if not looks.wanted("find"):
         return
-    for name, data in looks._states(looks.images).items():
+    for name, data in looks.states(looks.images).items():
         with opened(looks, data) as widget:
             looks.shoot(widget, f"find-{name}", ready(widget))
     with opened(looks, looks.images, examples=looks.images[50:52]) as widget:
