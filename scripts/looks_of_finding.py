@@ -26,6 +26,8 @@ def take_find_images(looks, folder: str):
         looks.shoot(widget, "find-examples", ready(widget))
         widget.panel.lines.parts[0].edit.setText("a red car on a beach")
         looks.shoot(widget, "find-no-words", ready(widget))
+        widget.panel.buttons["sort"].click()
+        looks.shoot(widget, "find-classes-no-words", ready(widget))
     download = {"embedder": "clip-vit-b-32", "descriptions": [("a dog", 1, False)]}
     with opened(looks, looks.images, **download) as widget:
         looks.shoot(widget, "find-download", ready(widget))
