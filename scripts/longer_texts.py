@@ -1,4 +1,4 @@
-"""Makes the texts of windows as long as they get in other languages, for looks.py."""
+"""Makes the texts of windows longer, as other languages do."""
 
 import re
 
@@ -15,16 +15,16 @@ from AnyQt.QtWidgets import (
     QWidget,
 )
 
-LONGER = 0.4  # by which part
+LONGER = 0.4  # by which part texts get longer in other languages
 
 
 class LongerTexts:
-    """Replaces each text once."""
+    """A part of `Looks`; it remembers which texts are longer already."""
 
     def __init__(self):
-        self._done = set()
+        self._translated = set()
 
-    def put_into(self, window: QWidget):
+    def _translate(self, window: QWidget):
         """Make the texts of a window longer, as other languages do."""
         for widget in (window, *window.findChildren(QWidget)):
             if isinstance(widget, QLabel | QAbstractButton):
@@ -59,9 +59,9 @@ class LongerTexts:
             set_text(*place, after)
 
     def _longer(self, text: str) -> str:
-        if text not in self._done:
+        if text not in self._translated:
             text = re.sub(r"<[^>]*>|&#?\w+;|[^\W\d_]{2,}", _longer_word, text)
-            self._done.add(text)
+            self._translated.add(text)
         return text
 
 

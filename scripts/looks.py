@@ -82,6 +82,7 @@ def take_all(options):
         looks.take_image_grid()
         looks.take_image_map()
         take_find_images(looks, folder)
+        looks.take_twins(folder)
         looks.take_save_images(folder)
         looks.take_other_network(folder)
 
@@ -93,15 +94,15 @@ def palette(mode: str):
     return styles.breeze_dark() if mode == "dark" else light_palette()
 
 
-class Looks:
+class Looks(LongerTexts):
     """Shows each window in each of its states, and takes its screenshots."""
 
     def __init__(self, options):
         from Orange.data import Table
 
+        super().__init__()
         self.mode, self.out, self.only = options.take, options.out, options.only
         self.folder = os.path.abspath(options.images)
-        self._longer_texts = LongerTexts()
         self.images, self.vectors = self._data()
         self.no_images = Table("iris")
 
@@ -137,15 +138,15 @@ class Looks:
         if not name.startswith(self.only):
             return
         if self.mode == "long":  # what is measured when it is shown
-            self._longer_texts.put_into(window)
+            self._translate(window)
         window.show()
         if not QTest.qWaitFor(is_ready, WAIT_MS):
             raise TimeoutError(name)
         if self.mode == "long":
-            self._longer_texts.put_into(window)
+            self._translate(window)
         QTest.qWait(SETTLE_MS)
         if self.mode == "long":  # what has come meanwhile
-            self._longer_texts.put_into(window)
+            self._translate(window)
         QTest.qWait(SETTLE_MS)
         # What has become visible is loaded from now on only.
         if not QTest.qWaitFor(is_ready, WAIT_MS):
@@ -182,6 +183,15 @@ class Looks:
             self.shoot(widget, "import-watch")
             discard(widget)
 
+        def shoot_open_columns():
+            widget = made(OWImportImages, {"columns": ["date taken", "location"]})
+            widget.show()
+            widget.columns_combo.showPopup()
+            popup = widget.columns_combo.view().window()
+            self.shoot(popup, "import-columns-list")
+            widget.columns_combo.hidePopup()
+            discard(widget)
+
         one = os.path.join(self.folder, sorted(os.listdir(self.folder))[0])
         shoot("empty")
         shoot("data", self.folder)
@@ -190,7 +200,9 @@ class Looks:
         shoot("pattern-error", one, category_from="name", name_pattern="{classs}_*")
         shoot("no-images", empty)
         shoot("error", os.path.join(empty, "photos that were moved"))
+        shoot("columns", self.folder, columns=["date taken", "camera", "brightness"])
         shoot_watch()
+        shoot_open_columns()
 
     def take_image_embedding(self):
         """Take Image Embedding."""
@@ -367,6 +379,32 @@ class Looks:
                 self.shoot(widget, "map-zoomed", is_loaded(widget))
             discard(widget)
 
+    def take_twins(self, folder: str):
+        """Take Twins, with smaller and mirrored copies of some images."""
+        from orangecontrib.imageanalytics.import_images import ImportImages
+        from orangecontrib.imageanalytics.widgets.owtwins import OWTwins
+
+        if not self.wanted("twins"):
+            return
+        copies = os.path.join(folder, "copies")
+        save_copies(self.images, copies)
+        images, _ = ImportImages()([self.folder, copies])
+        states = self.states(self.images) | {"data": images}
+        states |= {"loose": self.vectors, "no-twins": images[:8]}
+        for name, data in states.items():
+            settings = {"distance": 250} if name == "loose" else {}
+            widget = made(OWTwins, settings)
+            widget.set_images(data)
+            widget.show()
+            QTest.qWaitFor(lambda widget=widget: widget.task is None, WAIT_MS)
+            self.shoot(widget, f"twins-{name}", is_loaded(widget))
+            if name == "data":
+                widget.view.setCurrentIndex(widget.view.model().index(1, 0))
+                widget.compare_button.click()
+                idle = lambda widget=widget: widget.compare.idle  # noqa: E731
+                self.shoot(widget.compare, "twins-compare", idle)
+            discard(widget)
+
     def take_save_images(self, folder: str):
         """Take Save Images."""
         from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
@@ -416,6 +454,21 @@ class Looks:
         page.take()
         self.shoot(dialog, "other-error", lambda: not page.is_busy)
         dialog.reject()
+
+
+def save_copies(data, folder: str, every: int = 9):
+    """Save smaller and mirrored copies of some images of a table."""
+    from PIL import Image, ImageOps
+
+    os.makedirs(folder)
+    origin = data.domain["image"].attributes["origin"]
+    for number, path in enumerate(data.get_column("image")[::every]):
+        with Image.open(os.path.join(origin, path)) as image:
+            image = image.convert("RGB")
+        small = image.resize((image.width * 2 // 3, image.height * 2 // 3))
+        small.save(os.path.join(folder, f"{number:03} smaller.jpg"))
+        mirrored = ImageOps.mirror(image)
+        mirrored.save(os.path.join(folder, f"{number:03} mirrored.jpg"), quality=60)
 
 
 def _moved(data, origin: str):
