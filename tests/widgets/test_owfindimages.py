@@ -166,6 +166,9 @@ class TestFindByExample(FindTest):
         self.finish()
         assert self.widget.Error.cannot_find.is_shown()
         assert "broken.jpg" in str(self.widget.Error.cannot_find)
+        self.widget.matches.limit_slider.slider.setValue(COUNTS.index(4))
+        assert "broken.jpg" in self.status  # which does not ask for an example
+        self.widget.matches.limit_slider.slider.setValue(COUNTS.index(50))
         assert self.matches is None
         assert len(self.names()) == 6
         # Others are used all the same.

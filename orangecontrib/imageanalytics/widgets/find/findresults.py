@@ -169,8 +169,8 @@ class FindResultsMixin:
         return self.no_images_text()
 
     def _show_counts(self) -> None:
-        if self.finder is None:
-            return
+        if self.finder is None or self.Error.cannot_find.is_shown():
+            return  # something else is said
         answer = self.answer
         if isinstance(answer, Found):
             text = f"{len(self._rows):,} {pl(len(self._rows), 'match|matches')}"
