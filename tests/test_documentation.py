@@ -158,6 +158,25 @@ def test_listing(folder, photos, capsys):
     assert capsys.readouterr().out.splitlines() == ["0 6", "[]"]
 
 
+@pytest.mark.slow
+def test_vectors_of_a_cluster(folder, capsys):
+    for module in ("distributed", "duckdb", "polars", "pyarrow", "dask.dataframe"):
+        pytest.importorskip(module)
+    photos = shutil.copytree(os.path.join(TUTORIALS, "photos"), folder / "photos")
+    (photos / "rockets" / "broken.jpg").write_bytes(b"broken")
+    exec(example("doc/cluster.md", "cluster"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == "24 1 1\n"
+    for mark, expected in {
+        "duckdb": r"rockets +│ +5 │ +1 │.*broken.jpg │ not an image │"
+        r".*falcon.jpg +│ +1\.0",
+        "polars": r"shape: \(6, 4\).*\(23, 1280\)",
+        "pyarrow": r"efficientnet-lite0 penultimate\n\(23, 1280\) float32",
+        "dask": r"rockets +5",
+    }.items():
+        exec(example("doc/cluster.md", mark), {})
+        assert re.search(expected, capsys.readouterr().out, re.DOTALL), mark
+
+
 def test_microscopy(folder, capsys):
     script = os.path.join(ROOT, "scripts", "microscopy_stack.py")
     subprocess.run([sys.executable, script, "cells"], check=True)

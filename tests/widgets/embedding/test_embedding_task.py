@@ -47,7 +47,9 @@ def run(monkeypatch):
         choice = Choice(network.id)
         facts = Facts(choice, network, True, 0)
         monkeypatch.setattr(embedding_task, "look_up", lambda _: facts)
-        return embed(Task(data, None, choice, options), State())
+        return embed(
+            Task(data=data, column=None, choice=choice, options=options), State()
+        )
 
     return run_
 

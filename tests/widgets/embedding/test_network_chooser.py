@@ -263,6 +263,14 @@ class TestWhereFilesAre(EmbeddingTest):
             self.another(settings, basedir=str(self.tmp))
         assert {os.path.basename(path) for path in looked_at} == {"2.pt"}
 
+    def test_chosen_by_a_button_elsewhere(self):
+        chosen = []
+        self.widget.network.chosen.connect(lambda: chosen.append(self.widget.embedder))
+        self.widget.network.use("squeezenet")
+        assert self.shown("Network") == "SqueezeNet"
+        self.widget.network.use("squeezenet")
+        assert chosen == ["squeezenet"]
+
     def test_recent_one_is_chosen_again(self):
         self.use(*(self.network_file(name) for name in ("a.pt", "b.pt", "c.pt")))
         combo = self.control("Network")
@@ -284,6 +292,7 @@ class FakeWeights:
     file: str
     megabytes: float = float("nan")
     origin = "https://example.com"
+    licence = "MIT"
 
     @property
     def path(self):
