@@ -160,14 +160,6 @@ class Listing:
         elif not number:
             raise ListingError(self._source.nothing)
 
-    def count(self) -> int | None:
-        """Number of images, if it is known without listing them; otherwise None.
-
-        Rows without an image count.
-        """
-        with _Named(self._source.name):
-            return self._source.count()
-
     def _tell(self, problem: str) -> None:
         self._n_problems += 1
         if self._n_problems <= MOST_PROBLEMS:
