@@ -10,12 +10,13 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 from dataset_files import names, read
+from network_files import make_network, trace
 from shard_files import make_shard, web_dataset
 
 from orangecontrib.imageanalytics.__main__ import main
 from orangecontrib.imageanalytics.distributed import JobError, embed_dataset, worker
 from orangecontrib.imageanalytics.distributed.listing import ListingError
-from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+from orangecontrib.imageanalytics.errors import ImageAnalyticsError, TrustNeededError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.vector_files import KEY, description_of, spec_of
@@ -373,3 +374,25 @@ def test_a_few_addresses_that_do_not_answer(cluster, images, tmp_path):
         cluster.run(setattr, worker, "PAUSES", worker.PAUSES)
     assert (summary.images, summary.failed, summary.parts) == (2, 1, 2)
     assert "cannot connect" in read(tmp_path / "out")[dead]["error"]
+
+
+def test_an_output_among_the_images(cluster, images, tmp_path):
+    pattern = str(tmp_path / "images" / "**")
+    out = tmp_path / "images" / "vectors"
+    for parts_before in 0, 1:
+        summary = embed_dataset(pattern, out, cluster=cluster)
+        assert (summary.parts_before, summary.failed) == (parts_before, 0)
+    assert list(read(out)) == list(map(str, images))
+
+
+def test_a_file_that_nobody_has_vouched_for(images, tmp_path):
+    file = trace(make_network(), tmp_path / "a.pt")
+    with pytest.raises(TrustNeededError, match=r"a\.pt can run any program"):
+        embed_dataset(
+            tmp_path / "images",
+            tmp_path / "out",
+            file,
+            preprocessing={"size": 32, "mean": [0, 0, 0], "std": [1, 1, 1]},
+            cluster="unused",
+        )
+    assert not (tmp_path / "out").exists()

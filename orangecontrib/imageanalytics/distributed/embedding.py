@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 
@@ -126,6 +127,7 @@ def embed_dataset(
         raise ValueError("part_size should be at least 1")
     network = find_network(model, preprocessing, trust)
     network.weights.ensure(network.name)
+    network.check_trust()
     check_precision(precision)
     spec = EmbeddingSpec.choose(
         network, layer, fit, precision=precision, intensity=intensity
@@ -134,11 +136,13 @@ def embed_dataset(
         Embedder(spec).check_layer()
     folder = Output(output)
     size = part_size or (None if force else folder.part_size())
-    listing = Listing(source, column, category, size or PART_SIZE)
+    listed = functools.partial(
+        Listing, source, column, category, leave_out=folder.full_address
+    )
     if size is None and cluster is None:
         n_workers = workers or clusters.default_workers()
-        size = _size_of_parts(listing, n_workers)
-        listing = Listing(source, column, category, size)
+        size = _size_of_parts(listed(), n_workers)
+    listing = listed(size or PART_SIZE)
     job = Job(
         spec=spec.portable(),
         listing=listing.description,

@@ -22,12 +22,12 @@ from orangecontrib.imageanalytics.distributed.walking import (
 )
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import formats, stores
+from orangecontrib.imageanalytics.images.local_files import open_local
 from orangecontrib.imageanalytics.images.shards import is_shard
 from orangecontrib.imageanalytics.images.sources import (
     file_stamp,
     is_data,
     is_url,
-    open_local,
     resolve,
     source_of,
 )
