@@ -125,6 +125,7 @@ def take_widgets(scheme):
     take_grid(viewer.data)
     take_map(viewer.data)
     take_find_images(widgets["Image Embedding"].data)
+    take_twins()
     take_save_images(widgets["Image Embedding"].data)
     take_load_vectors(viewer.data)
 
@@ -177,6 +178,21 @@ def take_find_images(data):
     assert QTest.qWaitFor(lambda: not widget.searcher.busy, 60_000)
     widget.view.select_rows([])
     take(widget, "find-images", (1000, 640))
+    widget.onDeleteWidget()
+
+
+def take_twins():
+    """Write the screenshot of photos with copies."""
+    from orangecontrib.imageanalytics.import_images import ImportImages
+    from orangecontrib.imageanalytics.widgets.owtwins import OWTwins
+
+    folder = os.path.join(PACKAGE, "tutorials", "coin-toss")
+    data, _ = ImportImages()(folder)
+    widget = OWTwins()
+    widget.show()
+    widget.set_images(data)
+    assert QTest.qWaitFor(lambda: widget.twins is not None, 60_000)
+    take(widget, "twins", (900, 600))
     widget.onDeleteWidget()
 
 

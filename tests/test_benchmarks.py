@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from twin_images import make_photo
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -59,3 +60,29 @@ def test_a_cluster(fresh_cache, photos):
     assert re.search(r"scheduler +\d+ MB and +\d+ MB: [+-]\d+ MB", text)
     assert re.search(r"workers are \d+\.\d\d times as fast as threads", text)
     assert re.search(r"a part takes -?\d+ ms of a worker", text)
+
+
+@pytest.mark.slow
+def test_twins(tmp_path):
+    for seed in range(3):
+        make_photo(seed).save(tmp_path / f"{seed}.png")
+    script = os.path.join(ROOT, "benchmarks", "twins.py")
+    arguments = [str(tmp_path), "--models", "squeezenet", "--speed", "2000"]
+    text = subprocess.run(
+        [sys.executable, script, *arguments],
+        env={**os.environ, "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (line,) = re.findall(r"hash +1 .*", text)
+    # Precision, and recall of the five kinds of copies, of which one is cropped
+    assert line.split()[2:] == [
+        "1.000",
+        "1.00",
+        "1.00",
+        line.split()[5],
+        "1.00",
+        "1.00",
+    ]
+    assert re.search(r"both: 2,000 images, [\d,]+ groups, \d+\.\d s", text)

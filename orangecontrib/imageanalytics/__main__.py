@@ -17,6 +17,7 @@ from orangecontrib.imageanalytics.command_line import (
     embed_dataset,
     find,
     models,
+    twins,
 )
 from orangecontrib.imageanalytics.command_line.console import (
     ERROR,
@@ -29,7 +30,7 @@ from orangecontrib.imageanalytics.command_line.console import (
 )
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
 
-COMMANDS = (embed, embed_dataset, find, models, cache)
+COMMANDS = (embed, embed_dataset, find, twins, models, cache)
 
 
 def main(arguments: list[str] | None = None) -> int:

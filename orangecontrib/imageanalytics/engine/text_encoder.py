@@ -327,32 +327,22 @@ class TextEncoder:
     def probabilities(self, similarities: np.ndarray) -> np.ndarray:
         """Probabilities of texts for images.
 
-        They are ``softmax(scale * similarity + bias)`` over the texts, or
-        ``sigmoid(scale * similarity + bias)``.
-
         Parameters
         ----------
         similarities : numpy.ndarray
-            Cosine similarities, shape (..., n texts).
+            As for `probabilities_of`.
 
         Returns
         -------
         numpy.ndarray
-            float64, the same shape.
+            As of `probabilities_of`.
 
         Raises
         ------
         ModelError, ValueError
             As `load`.
-
-        References
-        ----------
-        Radford et al. 2021, https://arxiv.org/abs/2103.00020 (softmax);
-        Zhai et al. 2023, https://arxiv.org/abs/2303.15343 (sigmoid).
         """
-        factor, bias = self._scale
-        scores = factor * np.asarray(similarities, float) + bias
-        return expit(scores) if self.scoring == SIGMOID else softmax(scores, axis=-1)
+        return probabilities_of(similarities, *self._scale, self.scoring)
 
     def close(self) -> None:
         """Release the part for texts; vectors of texts are still kept.
@@ -365,6 +355,36 @@ class TextEncoder:
 
             del part
             release_memory()
+
+
+def probabilities_of(
+    similarities: np.ndarray, scale: float, bias: float, scoring: str
+) -> np.ndarray:
+    """Probabilities of texts for images.
+
+    They are ``softmax(scale * similarity + bias)`` over the texts, or
+    ``sigmoid(scale * similarity + bias)``.
+
+    Parameters
+    ----------
+    similarities : numpy.ndarray
+        Cosine similarities, shape (..., n texts).
+    scale, bias : float
+        What the network has learned.
+    scoring : {"softmax", "sigmoid"}
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, the same shape.
+
+    References
+    ----------
+    Radford et al. 2021, https://arxiv.org/abs/2103.00020 (softmax);
+    Zhai et al. 2023, https://arxiv.org/abs/2303.15343 (sigmoid).
+    """
+    scores = scale * np.asarray(similarities, float) + bias
+    return expit(scores) if scoring == SIGMOID else softmax(scores, axis=-1)
 
 
 def _ignore(_fraction: float) -> None:
