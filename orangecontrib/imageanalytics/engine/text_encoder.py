@@ -96,6 +96,11 @@ class _TextPart:
         self._lock = threading.Lock()
         try:
             self._model = self._model.to(self._device)
+            if self.is_on_cuda:
+                import torch
+
+                # It came on the default stream, for which the worker's does not wait.
+                torch.cuda.synchronize(self._device)
         except RuntimeError as error:  # it has no memory left
             self._move_to_cpu(error)
 
@@ -122,6 +127,15 @@ class _TextPart:
                 return self._run(tokens)
 
     def _run(self, tokens) -> np.ndarray:
+        if not self.is_on_cuda:
+            return self._encode(tokens)
+        from orangecontrib.imageanalytics.engine import streams
+
+        # Texts come from any thread, for each of which cuBLAS would hold memory.
+        worker = streams.find_worker(self._device, "networks")
+        return worker(self._encode, tokens)
+
+    def _encode(self, tokens) -> np.ndarray:
         import torch
 
         with torch.inference_mode():
