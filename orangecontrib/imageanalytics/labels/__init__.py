@@ -39,7 +39,8 @@ from orangecontrib.imageanalytics.labels.tables import (
     all_table,
     labeled_table,
     shown_classes,
-)from orangecontrib.imageanalytics.labels.teacher import Lesson, Teacher
+)
+from orangecontrib.imageanalytics.labels.teacher import Lesson, Teacher
 
 __all__ = [
     "NO_CLASS",

@@ -73,7 +73,7 @@ class Keeper:
     ----------
     saved : callable
         Called in the thread with each `Record` that was saved, or the OSError that
-        prevented it.
+        prevented it; no more after `close`.
     folder : str, optional
         As for `Autosave`.
 
@@ -125,7 +125,9 @@ class Keeper:
                 self._autosave.save(record, self.wanted, self.since)
             except OSError as error:
                 record = error
-            self._saved(record)
+            with self._changed:
+                if not self._closed:
+                    self._saved(record)
 
     def _next(self) -> Memory | None:
         with self._changed:

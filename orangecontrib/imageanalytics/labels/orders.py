@@ -20,7 +20,7 @@ ORDERS = (UNCERTAIN, TYPICAL, RANDOM, LIKE, AS_GIVEN)
 NEED_VECTORS = (UNCERTAIN, TYPICAL, LIKE)
 #: As long as fewer images have a class, "uncertain" shows typical ones: a model that
 #: has not seen most of what there is cannot tell what it does not know.
-TYPICAL_FIRST = 30
+TYPICAL_FIRST = 20
 MOST_CLUSTERS = 50
 IMAGES_PER_CLUSTER = 5
 

@@ -39,7 +39,8 @@ def labeled_table(
     has_class = session.labels != NO_CLASS
     if not has_class.any():
         return None
-    variable, values = _class_column(session, session.labels[has_class], data, name)
+    name = get_unique_names(data.domain, name, equal_numbers=False)
+    variable, values = class_column(session, session.labels[has_class], name)
     return _with_class(data[rows[has_class]], variable, values)
 
 
@@ -67,7 +68,8 @@ def all_table(
         ``certainty`` is from 0 to 1. They are missing where there is no class.
     """
     numbers, by, certainty = shown_classes(session, proposals)
-    variable, values = _class_column(session, numbers, data, name)
+    name = get_unique_names(data.domain, name, equal_numbers=False)
+    variable, values = class_column(session, numbers, name)
     whole = [np.full(len(data), np.nan) for _ in range(3)]
     for column, own in zip(whole, (values, by, certainty), strict=True):
         column[rows] = own
@@ -112,9 +114,28 @@ def shown_classes(
     return classes, by, certainty
 
 
-def _class_column(session, numbers: np.ndarray, data: Table, name: str):
+def class_column(
+    session: LabelSession, numbers: np.ndarray, name: str
+) -> tuple[DiscreteVariable, np.ndarray]:
+    """
+    A column with classes.
+
+    Parameters
+    ----------
+    session : LabelSession
+    numbers : numpy.ndarray of int, shape (n,)
+        Numbers of its classes; `NO_CLASS` where there is none.
+    name : str
+        Name of the column.
+
+    Returns
+    -------
+    DiscreteVariable
+        With the colors of the classes.
+    numpy.ndarray of float, shape (n,)
+        Its values, nan where there is no class.
+    """
     classes = session.classes
-    name = get_unique_names(data.domain, name or "class", equal_numbers=False)
     variable = DiscreteVariable(name, [given.name for given in classes.values()])
     if classes:
         variable.attributes["colors"] = {
