@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.cluster import MiniBatchKMeans
+from sklearn.cluster import KMeans
 
 from orangecontrib.imageanalytics.labels.quick_model import Points, Proposals
 from orangecontrib.imageanalytics.labels.session import NO_CLASS
@@ -23,6 +23,8 @@ NEED_VECTORS = (UNCERTAIN, TYPICAL, LIKE)
 TYPICAL_FIRST = 20
 MOST_CLUSTERS = 50
 IMAGES_PER_CLUSTER = 5
+#: Clusters are found with at most so many images.
+MOST_SAMPLED = 3_000
 
 
 class Orders:
@@ -127,11 +129,14 @@ class Orders:
             n_usable = int(is_usable.sum())
             n_clusters = min(MOST_CLUSTERS, -(-n_usable // IMAGES_PER_CLUSTER))
             if n_clusters > 1:
-                k_means = MiniBatchKMeans(
+                rows = np.flatnonzero(is_usable)
+                rng = np.random.default_rng(self._seed)
+                sampled = rng.permutation(rows)[:MOST_SAMPLED]
+                k_means = KMeans(
                     n_clusters, n_init=1, max_iter=20, random_state=self._seed
-                ).fit(points[is_usable])
-                clusters[is_usable] = k_means.labels_
-                offsets = points[is_usable] - k_means.cluster_centers_[k_means.labels_]
-                distances[is_usable] = np.linalg.norm(offsets, axis=1)
+                ).fit(points[sampled])
+                found = k_means.transform(points[rows])
+                clusters[rows] = found.argmin(axis=1)
+                distances[rows] = found.min(axis=1)
             self._clusters = clusters, distances
         return self._clusters

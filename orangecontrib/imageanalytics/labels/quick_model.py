@@ -21,7 +21,7 @@ from orangecontrib.imageanalytics.labels.session import NO_CLASS
 
 N_COMPONENTS = 128
 #: Components are found with at most so many images.
-MOST_SAMPLED = 2_000
+MOST_SAMPLED = 1_000
 #: More labelled images do not make a better model, but a slower one.
 MOST_TRAINED = 5_000
 REGULARIZATION = 10.0

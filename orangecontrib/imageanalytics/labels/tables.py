@@ -100,17 +100,18 @@ def shown_classes(
     certainty : numpy.ndarray of float, shape (images,)
         1 for a person; nan where there is no class.
     """
+    proposed = proposals.classes
     is_given = session.labels != NO_CLASS
-    known = np.array([NO_CLASS, *session.classes])
-    # A class may have been removed since the model was trained.
-    is_proposed = (
-        ~is_given & (proposals.classes != NO_CLASS) & np.isin(proposals.classes, known)
-    )
-    classes = np.where(is_given, session.labels, NO_CLASS)
-    classes[is_proposed] = proposals.classes[is_proposed]
+    is_proposed = ~is_given & (proposed != NO_CLASS)
+    for removed in set(np.unique(proposed[is_proposed]).tolist()) - set(
+        session.classes
+    ):
+        # The class was removed since the model was trained.
+        is_proposed &= proposed != removed
+    classes = np.where(is_proposed, proposed, session.labels)
     by = np.where(is_given, 0.0, np.where(is_proposed, 1.0, np.nan))
-    certainty = np.where(is_given, 1.0, np.where(is_proposed, 0, np.nan))
-    certainty[is_proposed] = proposals.certainty[is_proposed]
+    certainty = np.where(is_given, 1.0, proposals.certainty)
+    certainty[~is_given & ~is_proposed] = np.nan
     return classes, by, certainty
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from orangecontrib.imageanalytics.labels.orders import Orders
 from orangecontrib.imageanalytics.labels.quick_model import (
@@ -89,7 +90,8 @@ class Teacher:
         ------
         MemoryError
         """
-        with self._lock:
+        # On a busy computer, threads that wait for each other take ten times as long.
+        with self._lock, threadpool_limits(1):
             callback(0)
             if self._orders is None:
                 self._prepare(callback)

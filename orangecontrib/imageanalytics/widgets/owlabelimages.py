@@ -334,6 +334,7 @@ class OWLabelImages(
     def onDeleteWidget(self) -> None:
         """Stop all work; what is not autosaved yet still is."""
         self._commit_timer.stop()
+        self._learn_timer.stop()
         self._output.cancel()
         self.files.close()
         self.store.close()

@@ -9,8 +9,6 @@ from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.labels import (
     NO_CLASS,
     LabelSession,
-    Proposals,
-    shown_classes,
 )
 from orangecontrib.imageanalytics.widgets.sheet.sheetlook import (
     DASHED_FRAME,
@@ -72,7 +70,7 @@ class LabelSheet:
         """
         has_class, skipped = session.labels != NO_CLASS, session.skipped
         columns = self._view.sheet_geometry.columns
-        recent = [i for i in self._recent if has_class[i] or skipped[i]][:columns]
+        recent = [image for image in self._recent if has_class[image]][:columns]
         rest = np.ones(len(order), dtype=bool)
         rest[recent] = False
         rest = order[rest[order]]
@@ -101,24 +99,31 @@ class LabelSheet:
         self._rows = np.empty(len(images), dtype=int)
         self._rows[images] = np.arange(len(images))
 
-    def show(self, session: LabelSession, proposals: Proposals) -> None:
-        """Show classes and proposals, without moving images."""
-        self._classes, _, self._certainty = shown_classes(session, proposals)
-        self._given = session.labels
-        classes = session.classes
-        self._names = {number: given.name for number, given in classes.items()}
-        numbers, colors = list(classes), np.zeros((len(classes) + 1, 3), dtype=np.uint8)
-        for place, given in enumerate(classes.values()):
-            colors[place] = QColor(given.color).getRgb()[:3]
-        places = {number: place for place, number in enumerate(numbers)}
-        indices = np.array(
-            [places.get(number, -1) for number in self._classes[self.images].tolist()],
-            dtype=int,
-        )
-        frames = np.where(self._given[self.images] != NO_CLASS, SOLID_FRAME, 0)
-        frames[(frames == 0) & (indices >= 0)] = DASHED_FRAME
-        frames[indices < 0] = NO_FRAME
-        self._view.set_colors(colors[indices], frames)
+    def show(
+        self, session: LabelSession, classes: np.ndarray, certainty: np.ndarray
+    ) -> None:
+        """
+        Show classes and proposals, without moving images.
+
+        Parameters
+        ----------
+        session : LabelSession
+        classes : numpy.ndarray of int, shape (images,)
+        certainty : numpy.ndarray of float, shape (images,)
+            As from `shown_classes`.
+        """
+        self._classes, self._certainty = classes, certainty
+        self._given, known = session.labels, session.classes
+        self._names = {number: given.name for number, given in known.items()}
+        # `NO_CLASS` is the last of these.
+        colors = np.zeros((max(known, default=0) + 2, 3), dtype=np.uint8)
+        for number, given in known.items():
+            colors[number] = QColor(given.color).getRgb()[:3]
+        shown = classes[self.images]
+        is_given = self._given[self.images] != NO_CLASS
+        frames = np.where(is_given, SOLID_FRAME, DASHED_FRAME)
+        frames[shown == NO_CLASS] = NO_FRAME
+        self._view.set_colors(colors[shown], frames)
 
     def _labels_of(self, row: int) -> Sequence[str]:
         image = int(self.images[row])

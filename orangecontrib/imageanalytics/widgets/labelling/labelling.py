@@ -1,6 +1,7 @@
 """What the user does in Label Images: classes, labels, undo, and the next images."""
 
 import numpy as np
+from AnyQt.QtCore import QTimer
 
 from orangecontrib.imageanalytics.labels import NO_CLASS, shown_classes
 from orangecontrib.imageanalytics.labels.tables import class_column
@@ -10,6 +11,7 @@ from orangecontrib.imageanalytics.widgets.sheet.coloring import Coloring
 NO_CLASSES = (
     "Enter the names of two or more classes at the left, then press their keys."
 )
+LEARN_MS = 10  # after a key
 
 
 class LabellingMixin:
@@ -25,6 +27,8 @@ class LabellingMixin:
         self._round_due = True
         self._n_in_round = 0
         self._reference: int | None = None
+        self._learn_timer = QTimer(self, singleShot=True, interval=LEARN_MS)
+        self._learn_timer.timeout.connect(self.learn)
         classes = self.controls_.class_list
         classes.added.connect(self.add_class)
         classes.renamed.connect(self.rename_class)
@@ -89,7 +93,7 @@ class LabellingMixin:
         """Accept all proposals that can be seen as a whole."""
         images = self.sheet_.on_screen()
         classes, by, _ = shown_classes(self.session, self.proposals)
-        images = images[by[images] == 1] if len(images) else images
+        images = images[(by[images] == 1) & ~self.session.skipped[images]]
         if len(images):
             plural = "s" if len(images) != 1 else ""
             text = f"Accept {len(images):,} proposal{plural}"
@@ -148,7 +152,8 @@ class LabellingMixin:
         self.show_state()
         self.store.keep(self.session, self._sources)
         self.commit.deferred()
-        self.learn()
+        # Once what was pressed is shown: threads would compete with that.
+        self._learn_timer.start()
 
     def begin_round(self) -> None:
         """Put the images into a new order as soon as the model has learned."""
@@ -180,14 +185,14 @@ class LabellingMixin:
     def show_state(self) -> None:
         """Show the classes, the frames and what can be undone."""
         session = self.session
-        classes, by, _ = shown_classes(session, self.proposals)
+        classes, by, certainty = shown_classes(session, self.proposals)
         numbers, counts = np.unique(classes[by == 1], return_counts=True)
         proposed = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
         controls = self.controls_
         controls.class_list.show_classes(session.classes, session.counts(), proposed)
         controls.show_steps(session.undo_text, session.redo_text)
         controls.status.setText(self._status())
-        self.sheet_.show(session, self.proposals)
+        self.sheet_.show(session, classes, certainty)
         self.hint.setText(HINT if session.classes else NO_CLASSES)
 
     def _status(self) -> str:
