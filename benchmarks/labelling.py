@@ -6,9 +6,10 @@
 Each FOLDER has a subfolder for each class. A simulated user labels images in the order
 in which Label Images shows them, a few at a time, and makes no mistakes. A third of the
 images is left out and predicted by the quick model after each round. Shown are, for
-each order, the accuracy after some numbers of labels, and how many labels are needed
-for 90 % of the accuracy with all labels: mean and standard deviation over the seeds,
-and how many fewer that is than in random order.
+each order, the accuracy after some numbers of labels; how many labels are needed for 90 % of
+the accuracy with all labels; and how many until 90 % of the images that the user labels
+have the right class, from the user or proposed. Both are with mean and standard
+deviation over the seeds, and with how many fewer that is than in random order.
 
 With --speed, the time for 10,000 random vectors of 1280 numbers is measured instead.
 """
@@ -73,10 +74,10 @@ class SimulatedUser:
         return self._accuracy(QuickModel(self.points).propose(labels))
 
     def label(self, order, at_a_time, most):
-        """Numbers of labels and the accuracies after them."""
+        """Numbers of labels; accuracies and shares of right classes after them."""
         model, proposals = QuickModel(self.points), no_proposals(len(self.classes))
         labels = np.full(len(self.classes), NO_CLASS)
-        counts, accuracies = [], []
+        counts, accuracies, rights = [], [], []
         while (labels != NO_CLASS).sum() < min(most, len(self.pool)):
             own = proposals.__class__(
                 proposals.classes[self.pool],
@@ -89,7 +90,9 @@ class SimulatedUser:
             proposals = model.propose(labels)
             counts.append(int((labels != NO_CLASS).sum()))
             accuracies.append(self._accuracy(proposals))
-        return np.array(counts), np.array(accuracies)
+            shown = np.where(labels != NO_CLASS, labels, proposals.classes)[self.pool]
+            rights.append((shown == self.classes[self.pool]).mean())
+        return np.array(counts), np.array(accuracies), np.array(rights)
 
     def _accuracy(self, proposals):
         right = proposals.classes[self.tested] == self.classes[self.tested]
@@ -100,16 +103,17 @@ def report(folder, arguments):
     """Print the table of one folder."""
     vectors, classes = embedded(folder)
     most = arguments.most or len(classes)
-    needed, curves, finals = {}, {}, []
+    needed, right, curves, finals = {}, {}, {}, []
     for seed in range(arguments.seeds):
         user = SimulatedUser(vectors, classes, seed)
         final = user.final_accuracy()
         finals.append(final)
         for order in arguments.orders:
-            counts, accuracies = user.label(order, arguments.at_a_time, most)
-            enough = np.flatnonzero(accuracies >= ENOUGH * final)
-            found = counts[enough[0]] if len(enough) else counts[-1]
-            needed.setdefault(order, []).append(int(found))
+            counts, accuracies, rights = user.label(order, arguments.at_a_time, most)
+            needed.setdefault(order, []).append(
+                first(counts, accuracies >= ENOUGH * final)
+            )
+            right.setdefault(order, []).append(first(counts, rights >= ENOUGH))
             at = np.interp(SHOWN, counts, accuracies, right=np.nan)
             curves.setdefault(order, []).append(at)
     print(
@@ -118,17 +122,25 @@ def report(folder, arguments):
         f"{arguments.at_a_time} at a time; accuracy with all "
         f"{len(user.pool)} labels {np.mean(finals):.3f} +- {np.std(finals):.3f}"
     )
-    print("order      " + "".join(f"{n:>7d}" for n in SHOWN) + "   for 90 %    fewer")
-    random = np.array(needed.get(RANDOM, [np.nan] * arguments.seeds))
+    print(
+        "order      "
+        + "".join(f"{n:>7d}" for n in SHOWN)
+        + "      for 90 % fewer   90 % right fewer"
+    )
     for order in arguments.orders:
-        own = np.array(needed[order])
         means = np.mean(curves[order], axis=0)
-        fewer = 1 - own.mean() / random.mean()
-        print(
-            f"{order:11s}"
-            + "".join(f"{mean:7.3f}" for mean in means)
-            + f"   {own.mean():5.1f} +- {own.std():4.1f}  {fewer:5.0%}"
-        )
+        columns = [f"{order:11s}", *(f"{mean:7.3f}" for mean in means), "   "]
+        for found in (needed, right):
+            own, random = np.array(found[order]), np.mean(found.get(RANDOM, [np.nan]))
+            fewer = 1 - own.mean() / random
+            columns.append(f"{own.mean():6.1f} +- {own.std():4.1f} {fewer:4.0%} ")
+        print("".join(columns))
+
+
+def first(counts, is_enough):
+    """The first of some numbers for which it is enough, or else the last."""
+    found = np.flatnonzero(is_enough)
+    return int(counts[found[0]] if len(found) else counts[-1])
 
 
 def report_speed():
