@@ -6,10 +6,10 @@
 Each FOLDER has a subfolder for each class. A simulated user labels images in the order
 in which Label Images shows them, a few at a time, and makes no mistakes. A third of the
 images is left out and predicted by the quick model after each round. Shown are, for
-each order, the accuracy after some numbers of labels; how many labels are needed for 90 % of
-the accuracy with all labels; and how many until 90 % of the images that the user labels
-have the right class, from the user or proposed. Both are with mean and standard
-deviation over the seeds, and with how many fewer that is than in random order.
+each order, the accuracy after some numbers of labels; how many labels are needed for
+90 % of the accuracy with all labels; and how many until 90 % of the images that the
+user labels have the right class, from the user or proposed. Both are with mean and
+standard deviation over the seeds, and with how many fewer that is than in random order.
 
 With --speed, the time for 10,000 random vectors of 1280 numbers is measured instead.
 """
