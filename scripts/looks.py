@@ -8,28 +8,26 @@ they get in German. Needs Linux with Xvfb.
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
 from unittest import mock
 
 import numpy as np
-from AnyQt.QtGui import QStandardItemModel
 from AnyQt.QtTest import QTest
-from AnyQt.QtWidgets import (
-    QAbstractButton,
-    QApplication,
-    QComboBox,
-    QGroupBox,
-    QLabel,
-    QLineEdit,
-    QMainWindow,
-    QTabWidget,
-    QTreeWidget,
-    QWidget,
+from AnyQt.QtWidgets import QWidget
+from longer_texts import LongerTexts
+from looks_of_finding import take_find_images
+from screenshots import (
+    PHOTOS,
+    ROOT,
+    by_tsne,
+    clean_settings,
+    discard,
+    light_palette,
+    made,
+    start,
 )
-from screenshots import PHOTOS, ROOT, by_tsne, clean_settings, light_palette, start
 
 #: Mode: size of its screen in pixels, and what is set for it.
 MODES = {
@@ -38,7 +36,6 @@ MODES = {
     "scaled": ("2880x1800", {"QT_SCALE_FACTOR": "2"}),
     "long": ("1600x1000", {}),
 }
-LONGER = 0.4  # by which part texts get longer in other languages
 WAIT_MS = 120_000
 SETTLE_MS = 400
 
@@ -84,6 +81,8 @@ def take_all(options):
         looks.take_image_viewer()
         looks.take_image_grid()
         looks.take_image_map()
+        take_find_images(looks, folder)
+        looks.take_twins(folder)
         looks.take_save_images(folder)
         looks.take_other_network(folder)
 
@@ -95,15 +94,15 @@ def palette(mode: str):
     return styles.breeze_dark() if mode == "dark" else light_palette()
 
 
-class Looks:
+class Looks(LongerTexts):
     """Shows each window in each of its states, and takes its screenshots."""
 
     def __init__(self, options):
         from Orange.data import Table
 
+        super().__init__()
         self.mode, self.out, self.only = options.take, options.out, options.only
         self.folder = os.path.abspath(options.images)
-        self._translated = set()
         self.images, self.vectors = self._data()
         self.no_images = Table("iris")
 
@@ -184,6 +183,15 @@ class Looks:
             self.shoot(widget, "import-watch")
             discard(widget)
 
+        def shoot_open_columns():
+            widget = made(OWImportImages, {"columns": ["date taken", "location"]})
+            widget.show()
+            widget.columns_combo.showPopup()
+            popup = widget.columns_combo.view().window()
+            self.shoot(popup, "import-columns-list")
+            widget.columns_combo.hidePopup()
+            discard(widget)
+
         one = os.path.join(self.folder, sorted(os.listdir(self.folder))[0])
         shoot("empty")
         shoot("data", self.folder)
@@ -192,7 +200,9 @@ class Looks:
         shoot("pattern-error", one, category_from="name", name_pattern="{classs}_*")
         shoot("no-images", empty)
         shoot("error", os.path.join(empty, "photos that were moved"))
+        shoot("columns", self.folder, columns=["date taken", "camera", "brightness"])
         shoot_watch()
+        shoot_open_columns()
 
     def take_image_embedding(self):
         """Take Image Embedding."""
@@ -369,6 +379,32 @@ class Looks:
                 self.shoot(widget, "map-zoomed", is_loaded(widget))
             discard(widget)
 
+    def take_twins(self, folder: str):
+        """Take Twins, with smaller and mirrored copies of some images."""
+        from orangecontrib.imageanalytics.import_images import ImportImages
+        from orangecontrib.imageanalytics.widgets.owtwins import OWTwins
+
+        if not self.wanted("twins"):
+            return
+        copies = os.path.join(folder, "copies")
+        save_copies(self.images, copies)
+        images, _ = ImportImages()([self.folder, copies])
+        states = self._states(self.images) | {"data": images}
+        states |= {"loose": self.vectors, "no-twins": images[:8]}
+        for name, data in states.items():
+            settings = {"distance": 250} if name == "loose" else {}
+            widget = made(OWTwins, settings)
+            widget.set_images(data)
+            widget.show()
+            QTest.qWaitFor(lambda widget=widget: widget.task is None, WAIT_MS)
+            self.shoot(widget, f"twins-{name}", is_loaded(widget))
+            if name == "data":
+                widget.view.setCurrentIndex(widget.view.model().index(1, 0))
+                widget.compare_button.click()
+                idle = lambda widget=widget: widget.compare.idle  # noqa: E731
+                self.shoot(widget.compare, "twins-compare", idle)
+            discard(widget)
+
     def take_save_images(self, folder: str):
         """Take Save Images."""
         from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
@@ -419,56 +455,20 @@ class Looks:
         self.shoot(dialog, "other-error", lambda: not page.is_busy)
         dialog.reject()
 
-    # Longer texts -------------------------------------------------------------------
 
-    def _translate(self, window: QWidget):
-        """Make the texts of a window longer, as other languages do."""
-        for widget in (window, *window.findChildren(QWidget)):
-            if isinstance(widget, QLabel | QAbstractButton):
-                self._change(widget.text, widget.setText)
-            elif isinstance(widget, QGroupBox):
-                self._change(widget.title, widget.setTitle)
-            elif isinstance(widget, QLineEdit):
-                self._change(widget.placeholderText, widget.setPlaceholderText)
-            elif isinstance(widget, QComboBox):
-                self._translate_choices(widget)
-            elif isinstance(widget, QTabWidget):
-                for tab in range(widget.count()):
-                    self._change(widget.tabText, widget.setTabText, tab)
-            elif isinstance(widget, QTreeWidget):
-                header = widget.headerItem()
-                for column in range(header.columnCount()):
-                    self._change(header.text, header.setText, column)
-            elif hasattr(widget, "look"):
-                widget.set_message(self._longer(widget.look.message))
+def save_copies(data, folder: str, every: int = 9):
+    """Save smaller and mirrored copies of some images of a table."""
+    from PIL import Image, ImageOps
 
-    def _translate_choices(self, combo: QComboBox):
-        # In other models are names of columns, which are the user's.
-        if isinstance(combo.model(), QStandardItemModel) and not combo.isEditable():
-            for index in range(combo.count()):
-                self._change(combo.itemText, combo.setItemText, index)
-            combo.updateGeometry()
-
-    def _change(self, text, set_text, *place):
-        before = text(*place)
-        after = self._longer(before)
-        if before != after:
-            set_text(*place, after)
-
-    def _longer(self, text: str) -> str:
-        if text not in self._translated:
-            text = re.sub(r"<[^>]*>|&#?\w+;|[^\W\d_]{2,}", _longer_word, text)
-            self._translated.add(text)
-        return text
-
-
-def _longer_word(match) -> str:
-    word = match.group()
-    vowels = [place for place, letter in enumerate(word) if letter in "aeiouy"]
-    if not vowels or word[0] in "<&":
-        return word
-    place = vowels[-1]
-    return word[:place] + word[place] * max(1, round(LONGER * len(word))) + word[place:]
+    os.makedirs(folder)
+    origin = data.domain["image"].attributes["origin"]
+    for number, path in enumerate(data.get_column("image")[::every]):
+        with Image.open(os.path.join(origin, path)) as image:
+            image = image.convert("RGB")
+        small = image.resize((image.width * 2 // 3, image.height * 2 // 3))
+        small.save(os.path.join(folder, f"{number:03} smaller.jpg"))
+        mirrored = ImageOps.mirror(image)
+        mirrored.save(os.path.join(folder, f"{number:03} mirrored.jpg"), quality=60)
 
 
 def _moved(data, origin: str):
@@ -482,25 +482,9 @@ def _moved(data, origin: str):
     return data.transform(Domain(domain.attributes, domain.class_vars, metas)).copy()
 
 
-def made(kind, settings: dict) -> QMainWindow:
-    """A widget as a workflow with these settings makes it."""
-    settings = {"__version__": kind.settings_version} | settings
-    widget = kind.__new__(kind, stored_settings=settings)
-    widget.__init__()
-    return widget
-
-
 def is_loaded(widget):
     """A function that tells whether all images in sight have been loaded."""
     return lambda: widget.loader.idle
-
-
-def discard(widget):
-    """Close a widget for good."""
-    widget.hide()
-    widget.onDeleteWidget()
-    widget.deleteLater()
-    QApplication.sendPostedEvents()
 
 
 if __name__ == "__main__":

@@ -36,6 +36,12 @@ def _portable_properties(match) -> str:
         for recent in beside:
             recent.abspath = ""
         properties["recent_paths"] = beside
+    if "examples" in properties:
+        properties["examples"] = [
+            ("", prefix, relpath)
+            for _, prefix, relpath in properties["examples"]
+            if prefix == "basedir"
+        ]
     text, _ = dumps(properties, data_format)
     return f'{start}"{data_format}">{escape(text)}{end}'
 

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from AnyQt.QtCore import QRectF, Qt
 from AnyQt.QtGui import QColor, QImage, QPainter, QPalette
 from AnyQt.QtTest import QTest
-from AnyQt.QtWidgets import QApplication
+from AnyQt.QtWidgets import QApplication, QMainWindow
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE = os.path.join(ROOT, "orangecontrib", "imageanalytics")
@@ -124,6 +124,8 @@ def take_widgets(scheme):
     take(widgets["Hierarchical Clustering"], "tree", (900, 560))
     take_grid(viewer.data)
     take_map(viewer.data)
+    take_find_images(widgets["Image Embedding"].data)
+    take_twins()
     take_save_images(widgets["Image Embedding"].data)
     take_load_vectors(viewer.data)
 
@@ -162,6 +164,38 @@ def take_map(data):
     widget.onDeleteWidget()
 
 
+def take_find_images(data):
+    """Write the screenshot of photos like two of the cats."""
+    from orangecontrib.imageanalytics.widgets.owfindimages import OWFindImages
+
+    widget = made(OWFindImages, {"imageSize": 130, "count": 12})
+    widget.show()
+    widget.set_images(data)
+    widget.handleNewSignals()
+    assert QTest.qWaitFor(lambda: widget.finder is not None, 60_000)
+    titles = list(data.get_column("image name"))
+    widget.more_like([titles.index(name) for name in ("cat", "cat-ears")])
+    assert QTest.qWaitFor(lambda: not widget.searcher.busy, 60_000)
+    widget.view.select_rows([])
+    take(widget, "find-images", (1000, 640))
+    widget.onDeleteWidget()
+
+
+def take_twins():
+    """Write the screenshot of photos with copies."""
+    from orangecontrib.imageanalytics.import_images import ImportImages
+    from orangecontrib.imageanalytics.widgets.owtwins import OWTwins
+
+    folder = os.path.join(PACKAGE, "tutorials", "coin-toss")
+    data, _ = ImportImages()(folder)
+    widget = OWTwins()
+    widget.show()
+    widget.set_images(data)
+    assert QTest.qWaitFor(lambda: widget.twins is not None, 60_000)
+    take(widget, "twins", (900, 600))
+    widget.onDeleteWidget()
+
+
 def by_tsne(data, **options):
     """Images with vectors, with their places by t-SNE instead of these."""
     from Orange.data import ContinuousVariable, Domain
@@ -182,9 +216,7 @@ def take_save_images(data):
     from orangecontrib.imageanalytics.widgets.owsaveimages import OWSaveImages
 
     settings = {"dirname": "/home/ana/sorted", "format": "jpeg", "use_scale": True}
-    settings["__version__"] = OWSaveImages.settings_version
-    widget = OWSaveImages.__new__(OWSaveImages, stored_settings=settings)
-    widget.__init__()
+    widget = made(OWSaveImages, settings)
     widget.dataset(data)
     take(widget, "save-images")
 
@@ -235,6 +267,22 @@ def take_microscopy(folder):
     viewer.labels_combo.changed.emit()
     take(viewer, "microscopy", (900, 500))
     viewer.onDeleteWidget()
+
+
+def made(kind, settings: dict) -> QMainWindow:
+    """A widget as a workflow with these settings makes it."""
+    settings = {"__version__": kind.settings_version} | settings
+    widget = kind.__new__(kind, stored_settings=settings)
+    widget.__init__()
+    return widget
+
+
+def discard(widget):
+    """Close a widget for good."""
+    widget.hide()
+    widget.onDeleteWidget()
+    widget.deleteLater()
+    QApplication.sendPostedEvents()
 
 
 def take(widget, name, size=None):

@@ -73,6 +73,27 @@ def nothing_trusted(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """An empty cache of the hub, and no way to the hub."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    folder = tmp_path / "hub"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return folder
+
+
+@pytest.fixture
+def word_networks(hub_cache):
+    """The tiny networks that know words; see the module of the same name."""
+    pytest.importorskip("open_clip")
+    pytest.importorskip("tokenizers")
+    import word_networks
+
+    with word_networks.known_to_open_clip():
+        yield word_networks
+
+
+@pytest.fixture
 def photos(tmp_path):
     """A folder of six JPEGs in two subfolders; their paths, sorted."""
     paths = []

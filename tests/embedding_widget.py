@@ -78,6 +78,7 @@ class EmbeddingTest(WidgetTest):
     """A base for tests of the widget, with six images and real networks."""
 
     __test__ = False
+    cls = OWImageEmbedding
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -99,12 +100,12 @@ class EmbeddingTest(WidgetTest):
 
     def setUp(self):
         super().setUp()
-        self.widget = self.create_widget(OWImageEmbedding)
+        self.widget = self.create_widget(self.cls)
 
     def opened(self, env=(), **settings):
         """The widget of a workflow with these settings."""
-        settings = {"__version__": OWImageEmbedding.settings_version, **settings}
-        self.widget = self.create_widget(OWImageEmbedding, settings, env=dict(env))
+        settings = {"__version__": self.cls.settings_version, **settings}
+        self.widget = self.create_widget(self.cls, settings, env=dict(env))
         return self.widget
 
     def another(self, settings=None, **env):

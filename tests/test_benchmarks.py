@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from twin_images import make_photo
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -25,3 +26,63 @@ def test_gpu_on_the_cpu(fresh_cache):
     assert text.startswith("CPU\ntorch ")
     assert len(re.findall("network alone .* images/s", text)) == 2
     assert len(re.findall(r"decoded by 1 threads .* images/s +\d+\.\d\d", text)) == 2
+
+
+def test_find(photos):
+    folder = os.path.dirname(os.path.dirname(photos[0]))
+    script = os.path.join(ROOT, "benchmarks", "find.py")
+    options = ["--models", "squeezenet", "--count", "1000", "--features", "8"]
+    text = subprocess.run(
+        [sys.executable, script, folder, *options],
+        env={**os.environ, "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "6 images of 2 classes" in text
+    assert len(re.findall(r"^squeezenet +[15] +0\.\d{3} +0\.\d{3}$", text, re.M)) == 2
+    assert re.search(r"query of 1000 x 8 vectors: \d+ ms, \d\.\d\d of one", text)
+
+
+@pytest.mark.slow
+def test_a_cluster(fresh_cache, photos):
+    pytest.importorskip("distributed")
+    script = os.path.join(ROOT, "benchmarks", "distributed.py")
+    few = ["--images", "24", "--parts", "4", "--rounds", "1", "--rows", "3000"]
+    folder = os.path.dirname(os.path.dirname(photos[0]))
+    text = subprocess.run(
+        [sys.executable, script, folder, *few],
+        env={**os.environ, "PYTHONPATH": ROOT},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    assert re.search(r"scheduler +\d+ MB and +\d+ MB: [+-]\d+ MB", text)
+    assert re.search(r"workers are \d+\.\d\d times as fast as threads", text)
+    assert re.search(r"a part takes -?\d+ ms of a worker", text)
+
+
+@pytest.mark.slow
+def test_twins(tmp_path):
+    for seed in range(3):
+        make_photo(seed).save(tmp_path / f"{seed}.png")
+    script = os.path.join(ROOT, "benchmarks", "twins.py")
+    arguments = [str(tmp_path), "--models", "squeezenet", "--speed", "2000"]
+    text = subprocess.run(
+        [sys.executable, script, *arguments],
+        env={**os.environ, "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (line,) = re.findall(r"hash +1 .*", text)
+    # Precision, and recall of the five kinds of copies, of which one is cropped
+    assert line.split()[2:] == [
+        "1.000",
+        "1.00",
+        "1.00",
+        line.split()[5],
+        "1.00",
+        "1.00",
+    ]
+    assert re.search(r"both: 2,000 images, [\d,]+ groups, \d+\.\d s", text)

@@ -19,6 +19,7 @@ from orangecontrib.imageanalytics.contact_sheet import (
     write_html,
 )
 from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images import parallel
 from orangecontrib.imageanalytics.images.sources import read_local
 
 NASTY = '<b>"it\'s" & more</b>'
@@ -247,7 +248,7 @@ def test_only_a_few_images_are_read_ahead(sources, monkeypatch):
     sheet = ContactSheet("", [Entry(sources[0])] * 1000)
     images = load_images(sheet, range(1000), 50)
     next(images)
-    assert len(read) <= 4 * contact_sheet.MOST_THREADS
+    assert len(read) <= parallel.AHEAD * parallel.MOST_THREADS
     images.close()
 
 

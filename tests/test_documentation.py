@@ -6,13 +6,17 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from helpers import make_image
 from shard_files import make_shard, web_dataset
 
 from orangecontrib.imageanalytics import tutorials
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.formats import FORMATS
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.hub_weights import HubWeights
+from orangecontrib.imageanalytics.networks.registry import NETWORKS
 from orangecontrib.imageanalytics.output_file import OutputFile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -49,12 +53,54 @@ def test_a_model_for_new_images(folder, capsys):
     assert {"charminar.jpg buildings", "kitten.jpg cats"} < set(printed)
 
 
+def test_finding_images(folder, capsys):
+    for name in ("photos", "new-photos"):
+        shutil.copytree(os.path.join(TUTORIALS, name), folder / name)
+    exec(example("doc/scripting.md", "find"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("cats/")
+    exec(example("doc/scripting.md", "find-again"), {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == lines[0].split()[0]
+    assert second.startswith("buildings/")
+
+
 def test_a_network_that_is_looked_up(folder, monkeypatch, capsys):
     monkeypatch.setenv("TORCH_HOME", str(folder))
     monkeypatch.setattr("torch.hub._hub_dir", None)
     exec(example("doc/scripting.md", "network"), {})
     printed = capsys.readouterr().out
     assert printed.startswith("regnet_y_400mf (IMAGENET1K_V2) 224 17.")
+
+
+def test_texts(word_networks, hub_cache, folder, fresh_cache):
+    word_networks.put_network(hub_cache, "Tiny-CLIP")
+    for seed, name in enumerate(("beach", "cat")):
+        make_image(seed).save(folder / f"{name}.jpg")
+    code = example("doc/scripting.md", "texts")
+    assert '"clip-vit-b-32"' in code
+    found = {}
+    exec(code.replace('"clip-vit-b-32"', '"clip:Tiny-CLIP.random"'), found)
+    assert found["similarities"].shape == (2, 2)
+    assert set(found["best"]) <= set(found["texts"])
+    np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("name, has_name", [("README.md", 0), ("doc/models.md", 1)])
+def test_all_networks_are_listed(name, has_name):
+    rows = re.findall(r"^\| `([\w-]+)`[^|]* \| (.*) \|$", page(name), re.MULTILINE)
+    listed = {id: cells.split(" | ") for id, cells in rows if " px | " in cells}
+    assert list(listed) == [network.id for network in NETWORKS]
+    for network in NETWORKS:
+        weights = network.weights
+        is_of_hub = isinstance(weights, HubWeights)  # which may be here already
+        size = weights.download_megabytes if is_of_hub else weights.megabytes
+        size = f"{size:.0f} MB" if size else "-"
+        cells = [str(network.n_features), f"{network.input_size} px", size]
+        if has_name:
+            cells.insert(0, network.name)
+        assert listed[network.id] == [*cells, network.licence]
 
 
 def test_saved_vectors(folder):
@@ -110,6 +156,25 @@ def test_listing(folder, photos, capsys):
     pytest.importorskip("fsspec")
     exec(example("doc/scripting.md", "listing"), {})
     assert capsys.readouterr().out.splitlines() == ["0 6", "[]"]
+
+
+@pytest.mark.slow
+def test_vectors_of_a_cluster(folder, capsys):
+    for module in ("distributed", "duckdb", "polars", "pyarrow", "dask.dataframe"):
+        pytest.importorskip(module)
+    photos = shutil.copytree(os.path.join(TUTORIALS, "photos"), folder / "photos")
+    (photos / "rockets" / "broken.jpg").write_bytes(b"broken")
+    exec(example("doc/cluster.md", "cluster"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == "24 1 1\n"
+    for mark, expected in {
+        "duckdb": r"rockets +│ +5 │ +1 │.*broken.jpg │ not an image │"
+        r".*falcon.jpg +│ +1\.0",
+        "polars": r"shape: \(6, 4\).*\(23, 1280\)",
+        "pyarrow": r"efficientnet-lite0 penultimate\n\(23, 1280\) float32",
+        "dask": r"rockets +5",
+    }.items():
+        exec(example("doc/cluster.md", mark), {})
+        assert re.search(expected, capsys.readouterr().out, re.DOTALL), mark
 
 
 def test_microscopy(folder, capsys):

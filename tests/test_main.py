@@ -17,6 +17,7 @@ from helpers import make_harmful_file
 from image_files import save_stack
 from Orange.data import Table
 from PIL import Image
+from twin_images import save_copies
 
 from orangecontrib.imageanalytics import image_embedder
 from orangecontrib.imageanalytics.__main__ import main
@@ -101,6 +102,66 @@ def test_second_run_is_cached_and_needs_force(photos, out, capsys):
     np.testing.assert_allclose(Table.from_file(str(out)).X, first.X, rtol=1e-4)
     assert run(*arguments, "--force", "--no-cache") == 0
     assert "2 (0 from cache)" in capsys.readouterr().out
+
+
+def test_columns(photos, out, capsys):
+    names = " main-color,format,,date taken"
+    assert run("embed", photos, "-o", out, "--columns", names) == 0
+    table = Table.from_file(str(out))
+    metas = [meta.name for meta in table.domain.metas]
+    assert metas[-3:] == ["date taken", "format", "main color"]
+    assert [str(row["main color"]) for row in table] == ["red", "blue"]
+
+
+@pytest.mark.usefixtures("no_embedding")
+def test_no_such_column(photos, out, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run("embed", photos, "-o", out, "--columns", "camera,colour")
+    assert stopped.value.code == 2
+    assert "'colour' is not a column" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_embedding")
+def test_twins(tmp_path, capsys):
+    paths = save_copies(tmp_path / "twins")
+    (tmp_path / "twins" / "notes.jpg").write_text("no image")
+    assert run("twins", tmp_path / "twins") == 0
+    printed, told = capsys.readouterr()
+    lines = [line.split("\t") for line in printed.splitlines()]
+    assert lines[0] == ["1", "largest", "320", "240", paths[1]]
+    assert {line[4] for line in lines[1:4]} == {paths[0], paths[4], paths[5]}
+    assert [line[0] for line in lines] == list("111122")
+    assert [line[1] for line in lines] == ["largest", *3 * ["twin"], "largest", "twin"]
+    assert "notes.jpg: not an image" in told
+    assert "7 images, 2 groups of twins, 4 images with a larger twin" in told
+
+
+@pytest.mark.usefixtures("no_embedding")
+def test_twins_by_content(tmp_path, capsys):
+    paths = save_copies(tmp_path / "twins")
+    assert run("twins", tmp_path / "twins", "--method", "content") == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [line[4] for line in lines] == [paths[3], paths[6]]
+
+
+@pytest.mark.usefixtures("no_embedding")
+def test_twins_of_nothing(tmp_path, capsys):
+    save_copies(tmp_path / "twins")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.png").write_text("no image")
+    assert run("twins", tmp_path / "empty") == 1
+    assert run("twins", tmp_path / "bad") == 1
+    assert run("twins", tmp_path / "missing") == 1
+    assert run("twins", tmp_path / "twins", "--threshold", "3") == 2
+    printed, told = capsys.readouterr()
+    assert printed == ""
+    assert told.count("error: ") == 4
+    # There may be images without twins.
+    for name in ("1 photo.png", "4 mirrored.jpg", "5 bright.webp", "6 second.jpg"):
+        os.remove(tmp_path / "twins" / name)
+    assert run("twins", tmp_path / "twins") == 0
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("no_embedding")
@@ -233,6 +294,8 @@ def test_models_by_name(capsys, monkeypatch):
     def names(family):
         if family == "timm":
             raise ModelError("timm is not installed")
+        if family == "clip":
+            return ("clip:RN50-quickgelu.openai",)
         return ("torchvision:regnet_y_8gf", "torchvision:resnet18")
 
     monkeypatch.setattr(models, "family_names", names)
@@ -242,6 +305,8 @@ def test_models_by_name(capsys, monkeypatch):
     assert output.err == "warning: timm is not installed\n"
     assert run("models", "resnet") == 0
     assert capsys.readouterr().out == "resnet50\ntorchvision:resnet18\n"
+    assert run("models", "openai") == 0
+    assert capsys.readouterr().out == "clip:RN50-quickgelu.openai\n"
     assert run("models", "no such") == 1
     assert "no model's name contains 'no such'" in capsys.readouterr().err
 

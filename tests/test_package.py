@@ -29,7 +29,14 @@ def python(code, *path):
 
 @pytest.mark.parametrize(
     "module",
-    ["__main__", "import_images", "image_embedder", "output_file", "save_images"],
+    [
+        "__main__",
+        "import_images",
+        "image_embedder",
+        "output_file",
+        "save_images",
+        "twins",
+    ],
 )
 def test_importing_is_light(module):
     loaded = python(

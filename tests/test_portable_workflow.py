@@ -35,3 +35,16 @@ def test_folders_beside_the_workflow_remain(script):
     ]
     assert {path.abspath for path in properties["recent_paths"]} == {""}
     assert properties["n_folders"] == 2
+
+
+def test_examples_beside_the_workflow_remain(script):
+    examples = [
+        ("/home/ana/cats/cat.jpg", "basedir", "cats/cat.jpg"),
+        ("/elsewhere/dog.jpg", "", ""),
+    ]
+    text, _ = dumps({"examples": examples}, "literal")
+    workflow = f'<properties node_id="0" format="literal">{text}</properties>'
+    properties = loads(
+        script.PROPERTIES.search(script.portable(workflow))[3], "literal"
+    )
+    assert properties["examples"] == [("", "basedir", "cats/cat.jpg")]

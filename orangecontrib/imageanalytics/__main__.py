@@ -15,7 +15,9 @@ from orangecontrib.imageanalytics.command_line import (
     cache,
     embed,
     embed_dataset,
+    find,
     models,
+    twins,
 )
 from orangecontrib.imageanalytics.command_line.console import (
     ERROR,
@@ -28,7 +30,7 @@ from orangecontrib.imageanalytics.command_line.console import (
 )
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
 
-COMMANDS = (embed, embed_dataset, models, cache)
+COMMANDS = (embed, embed_dataset, find, twins, models, cache)
 
 
 def main(arguments: list[str] | None = None) -> int:

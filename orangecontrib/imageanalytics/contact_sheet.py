@@ -9,13 +9,8 @@ import base64
 import contextlib
 import html
 import itertools
-import logging
 import re
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TextIO
@@ -24,21 +19,12 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.engine.device import processors
 from orangecontrib.imageanalytics.errors import ImageError
-from orangecontrib.imageanalytics.images import helper
-from orangecontrib.imageanalytics.images.fetch import Fetcher
 from orangecontrib.imageanalytics.images.fitted import read_fitted
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
-from orangecontrib.imageanalytics.images.sources import (
-    file_name,
-    is_remote,
-    split_page,
-)
+from orangecontrib.imageanalytics.images.parallel import read_each
+from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.output_file import replaced_file
 
-log = logging.getLogger(__name__)
-
-MOST_THREADS = 8
-TICK_SECONDS = 0.2  # between two looks at whether to stop
 #: Pixels of a thumbnail's longer side in HTML: sharp on dense screens, yet small.
 MIN_PIXELS, MAX_PIXELS = 128, 320
 QUALITY = 85
@@ -257,49 +243,11 @@ def load_images(
         In the order of `numbers`: an image in mode RGB, or why it cannot be read.
     """
     sources = [sheet.entries[number].source for number in numbers]
-    remote = any(is_remote(source) for source in sources)
-    n_threads = MOST_THREADS if remote else min(processors(), MOST_THREADS)
-    stopped, threads, waiting = threading.Event(), set(), iter(sources)
-    running: deque = deque()
-    with (
-        Fetcher() if remote else contextlib.nullcontext() as fetcher,
-        ThreadPoolExecutor(
-            n_threads, initializer=lambda: threads.add(threading.get_ident())
-        ) as pool,
-    ):
-        try:
-            for done in range(len(sources)):
-                for source in itertools.islice(waiting, 4 * n_threads - len(running)):
-                    job = (_read, source, pixels, sheet.intensity, fetcher, stopped)
-                    running.append(pool.submit(*job))
-                future = running.popleft()
-                while True:
-                    callback(done, len(sources))
-                    with contextlib.suppress(FutureTimeout):
-                        image = future.result(TICK_SECONDS)
-                        break
-                callback(done + 1, len(sources))
-                yield image
-        finally:
-            stopped.set()
-            for future in running:
-                future.cancel()
-            helper.stop(threads)
 
+    def read(source: str, content: bytes | None) -> Image.Image:
+        return read_fitted(source, pixels, content, sheet.intensity)
 
-def _read(source, pixels, intensity, fetcher, stopped) -> Image.Image | ImageError:
-    try:
-        content = None
-        if is_remote(source):
-            content = fetcher.fetch(split_page(source)[0], stopped)
-        return read_fitted(source, pixels, content, intensity)
-    except ImageError as error:
-        return ImageError(str(error), error.transient)
-    except MemoryError:
-        return ImageError("not enough memory")
-    except Exception as error:
-        log.exception("Reading %s", source)
-        return ImageError(f"unexpected error ({type(error).__name__})")
+    return read_each(sources, read, processors(), callback)
 
 
 def cropped(image: Image.Image) -> Image.Image:

@@ -29,7 +29,7 @@ from orangecontrib.imageanalytics.errors import (
 )
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
-    image_columns,
+    image_column,
     source_of,
 )
 from orangecontrib.imageanalytics.networks.about_networks import AboutNetworks
@@ -133,8 +133,9 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
     Parameters
     ----------
     model : str, path-like or Network, optional
-        A key of `MODELS`; ``"torchvision:NAME"`` or ``"timm:NAME"`` for the
-        networks of these packages; or the path of a network of your own: a file
+        A key of `MODELS`; ``"torchvision:NAME"``, ``"timm:NAME"`` or ``"clip:NAME"``
+        for the networks of torchvision, timm and open_clip; or the path of a network
+        of your own: a file
         ``.onnx``, ``.tflite`` or ``.xml`` (OpenVINO), a folder (SavedModel of
         TensorFlow, or as timm writes it), a file with the weights of an
         architecture, ``.pt2`` (saved by ``torch.export``) or TorchScript. Or what
@@ -156,9 +157,11 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
     layer : str, optional
         What becomes the vector: ``"penultimate"``, the input of the classifier;
         ``"logits"``, its scores before the softmax, in columns with the names of
-        the classes; or the name of a stage (see `stages`) or of any other module,
-        as it is when it first runs, averaged over positions. By default the
-        penultimate layer; the logits of SqueezeNet, in columns ``n0`` ...
+        the classes; ``"joint"``, vectors of length 1 that can be compared with
+        those of texts, if the network knows words; or the name of a stage (see
+        `stages`) or of any other module, as it is when it first runs, averaged over
+        positions. By default the penultimate layer; the logits of SqueezeNet, in
+        columns ``n0`` ...; the joint vectors of networks that know words.
     fit : {"crop", "stretch", "pad"}, optional
         How an image fits into the square that the network sees: crop its middle,
         stretch the whole image, or add margins. The default is what the network
@@ -408,14 +411,10 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
     ) -> tuple[Table | None, Table | None, int]:
         """Embed the images of a table, like a call with a table."""
         with self._stoppable() as cancelled:
-            if col is None:
-                columns = image_columns(data)
-                if not columns:
-                    raise ValueError("The table has no column that could name images")
-                col = columns[0]
-            sources = column_sources(data, col)
+            variable = image_column(data, col)
+            sources = column_sources(data, variable)
             result = self._embed(sources, callback, cancelled)
-            compute = EmbedImages.of(self._spec, data.domain[col].name)
+            compute = EmbedImages.of(self._spec, variable.name)
             names = ()
             if self._name_classes:
                 names = self._spec.network.load_class_names()

@@ -19,6 +19,7 @@ from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     file_name,
     file_stamp,
+    image_column,
     image_columns,
     is_file,
     is_remote,
@@ -154,6 +155,17 @@ def test_category_without_values_and_empty_table(table):
     assert column_sources(missing, "d") == [None, None]
     assert column_sources(table[:0], "breed") == []
     assert column_sources(table[:0], "photo") == []
+
+
+def test_the_column_that_is_meant(table):
+    domain = table.domain
+    assert image_column(table) is domain["photo"]
+    assert image_column(table, "name") is domain["name"]
+    assert image_column(table, domain["breed"]) is domain["breed"]
+    with pytest.raises(ValueError, match="'nowhere'"):
+        image_column(table, "nowhere")
+    with pytest.raises(ValueError, match="no column that could name images"):
+        image_column(Table("iris"))
 
 
 def test_wrong_columns(table):

@@ -6,8 +6,11 @@ from torchvision.models import get_weight
 
 from orangecontrib.imageanalytics.networks.preprocessing import FITS, Preprocessing
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
+from orangecontrib.imageanalytics.networks.torchvision_networks import (
+    TorchvisionNetwork,
+)
 
-FROM_TORCHVISION = [n for n in NETWORKS if n.builder.startswith("torchvision")]
+FROM_TORCHVISION = [n for n in NETWORKS if isinstance(n, TorchvisionNetwork)]
 
 
 def photo(size=(640, 427)):

@@ -27,6 +27,7 @@ from orangecontrib.imageanalytics.widgets.embedding.preparation_form import IMAG
 from orangecontrib.imageanalytics.widgets.embedding.trust_question import ask_to_trust
 
 NAMES = {
+    "clip": (),
     "torchvision": ("torchvision:resnet18", "torchvision:resnet50"),
     "timm": (
         "timm:legacy_resnet18.x",
@@ -214,13 +215,16 @@ class TestByName(Base):
 
     def test_real_names(self):
         pytest.importorskip("timm")
+        pytest.importorskip("open_clip")
         self.monkeypatch.undo()
         super().open()
         page = self.dialog.by_name
         assert QTest.qWaitFor(lambda: not page.busy, 60_000)
         assert page.model.total > 1000
-        ids = {page.model.index(row, 0).data(Qt.UserRole) for row in range(1000)}
+        rows = range(page.model.total)
+        ids = {page.model.index(row, 0).data(Qt.UserRole) for row in rows}
         assert "torchvision:resnet18" in ids
+        assert "clip:ViT-B-16-SigLIP2.webli" in ids
         assert {id.partition(":")[0] for id in ids} == set(FAMILIES)
 
 

@@ -8,6 +8,7 @@ from AnyQt.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from AnyQt.QtGui import QDragEnterEvent, QDropEvent
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication, QFileDialog
+from helpers import make_image
 from image_files import save_stack
 from Orange.widgets.tests.base import WidgetTest
 from orangewidget.utils.filedialogs import RecentPath
@@ -150,6 +151,56 @@ class TestOWImportImages(WidgetTest):
             assert widget.category_from == value
             class_var = self.output().domain.class_var
             assert (class_var and class_var.values) == expected
+
+    def choose_columns(self, *names):
+        combo = self.widget.columns_combo
+        combo.showPopup()
+        combo.choose(names)
+        combo.hidePopup()
+
+    def test_columns(self):
+        widget = self.make(self.photos)
+        assert "format" not in self.output().domain
+        assert widget.columns_combo.text() == "(None)"
+        self.choose_columns("format", "brightness")
+        table = self.output()
+        assert [meta.name for meta in table.domain.metas][-2:] == [
+            "format",
+            "brightness",
+        ]
+        assert widget.settingsHandler.pack_data(widget)["columns"] == [
+            "format",
+            "brightness",
+        ]
+        widget.send_report()
+        assert "Format, Brightness" in widget.report_html
+
+    def test_fewer_columns_need_no_reading(self):
+        widget = self.make(self.photos, columns=["format", "brightness"])
+        assert widget.columns_combo.chosen() == ["format", "brightness"]
+        assert "brightness" in self.output().domain
+        listing = widget._listing
+        self.choose_columns("brightness")
+        assert "format" not in self.output().domain
+        assert widget._listing is listing
+        self.choose_columns("brightness")  # the same as before
+        assert widget.task is None
+        self.choose_columns("brightness", "contrast")
+        assert "contrast" in self.output().domain
+        assert widget._listing is not listing
+
+    def test_columns_of_images_that_are_added(self):
+        widget = self.make(self.photos, columns=["format"], watch="load")
+        before = len(self.output())
+        make_image(9).save(os.path.join(self.photos, "first", "new.png"))
+        self.process_events(lambda: len(self.output()) > before, 60_000)
+        formats = [str(row["format"]) for row in self.output()]
+        assert "PNG" in formats and "?" not in formats
+        widget.watch = "off"
+
+    def test_columns_that_are_none(self):
+        widget = self.make(self.photos, columns=["format", "no such column"])
+        assert widget.columns == []
 
     def test_subfolders(self):
         widget = self.make(self.photos)

@@ -223,6 +223,58 @@ def test_map_of_photos(installed, open_workflow):
     assert set(viewer.data.get_column("category")) == {KINDS.index("cats")}
 
 
+def test_find_photos(installed, open_workflow):
+    widgets = open_workflow(installed / "8-find-photos.ows")
+    finder, viewer = widgets["Find Images"], widgets["Image Viewer"]
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 60_000)
+    assert not no_messages(widgets)
+    examples = {source for source, _, _ in finder.examples}
+    assert examples == {
+        str(installed / "photos" / "cats" / name)
+        for name in ("cat.jpg", "cat-ears.jpg")
+    }
+    found = viewer.data
+    assert len(found) == 5
+    kinds = found.get_column("category")
+    assert set(kinds[:3]) == {KINDS.index("cats")}
+    scores = found.get_column("score")
+    assert (np.diff(scores) <= 0).all()
+
+    other = next(p for p in finder._sources if p.endswith("falcon.jpg"))
+    finder.remove_examples([0, 1])
+    finder.add_examples([other])
+    assert QTest.qWaitFor(
+        lambda: str(viewer.data[0]["image"]).endswith("falcon.jpg"), 60_000
+    )
+
+
+def test_photos_twice(installed, open_workflow):
+    """A model seems to know the sides of a coin, until twins are kept together."""
+    widgets = open_workflow(installed / "9-photos-twice.ows")
+    usual, together = widgets["As Usual"], widgets["Twins Together"]
+    for widget in (usual, together):
+        assert QTest.qWaitFor(
+            lambda widget=widget: (
+                widget.learners
+                and all(slot.results is not None for slot in widget.learners.values())
+            ),
+            60_000,
+        )
+    assert not no_messages(widgets)
+    twins = widgets["Twins"]
+    assert twins.twins.n_groups == 16
+    assert (twins.twins.groups > 0).all()
+    assert together.fold_feature.name == "fold"
+
+    def accuracy(widget):
+        (slot,) = widget.learners.values()
+        results = slot.results.value
+        return (results.predicted[0] == results.actual).mean()
+
+    assert accuracy(usual) > 0.95
+    assert 0.3 < accuracy(together) < 0.65
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_nothing_of_this_machine_is_in_workflows(workflow):
     for properties in settings(workflow).values():
@@ -230,6 +282,9 @@ def test_nothing_of_this_machine_is_in_workflows(workflow):
             assert recent.abspath == ""
             assert recent.prefix == "basedir"
             assert os.path.exists(os.path.join(FOLDER, recent.relpath))
+        for source, prefix, relpath in properties.get("examples", []):
+            assert (source, prefix) == ("", "basedir")
+            assert os.path.exists(os.path.join(FOLDER, relpath))
         written = pickle.dumps(properties)
         assert os.path.expanduser("~").encode() not in written
         assert b"savedWidgetGeometry" not in written
@@ -270,6 +325,19 @@ def test_photos_are_credited():
         (line,) = (line for line in lines if f"`{name}`" in line)
         assert str(row["author"]) in line
         assert str(row["licence"]) in line
+
+
+def test_copies_are_of_credited_photos():
+    table, n_skipped = ImportImages()(os.path.join(FOLDER, "coin-toss"))
+    assert (len(table), n_skipped) == (48, 0)
+    assert table.get_column("size").sum() < 500_000
+    with open(os.path.join(FOLDER, "CREDITS.md"), encoding="utf-8") as file:
+        named = set(re.findall(r"([\w-]+)\.jpg`", file.read()))
+    names = {
+        re.sub("-(small|mirrored)$", "", n) for n in table.get_column("image name")
+    }
+    assert len(names) == 16
+    assert names <= named
 
 
 def test_new_photos_are_credited():

@@ -60,6 +60,15 @@ def add(commands) -> None:
         "such as '{class}_*', start, before-number, after-number, or a regular "
         "expression with a group (?P<class>...)",
     )
+    command.add_argument(
+        "--columns",
+        metavar="NAMES",
+        type=_column_names,
+        default=(),
+        help="further columns of the table, separated by commas: "
+        "date-taken, camera, lens, exposure, location, format, brightness, contrast, "
+        "sharpness, main-color",
+    )
     add_run_options(command)
     command.add_argument(
         "-f", "--force", action="store_true", help="overwrite OUT if it exists"
@@ -71,6 +80,17 @@ def _name_pattern(text: str) -> NamePattern:
 
     try:
         return NamePattern(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _column_names(text: str) -> list[str]:
+    """Names of `COLUMNS`, which are written with hyphens."""
+    from orangecontrib.imageanalytics.import_images.columns import checked_columns
+
+    names = [name.strip().replace("-", " ") for name in text.split(",")]
+    try:
+        return list(checked_columns(filter(None, names)))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -93,7 +113,9 @@ def embed(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(error) from error
 
-    reader = ImportImages(pages=options.pages, class_from=options.class_from)
+    reader = ImportImages(
+        pages=options.pages, class_from=options.class_from, columns=options.columns
+    )
     table, _ = reader(folders)
     skipped = list(reader.skipped)
     embedded = None

@@ -30,7 +30,8 @@ def add(commands) -> None:
         "text",
         metavar="TEXT",
         nargs="?",
-        help="list all whose names contain this, also of torchvision and timm",
+        help="list all whose names contain this, also of torchvision, timm "
+        "and open_clip",
     )
 
     command = commands.add_parser("download", help="fetch the weights of models")

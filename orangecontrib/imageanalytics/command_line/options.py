@@ -16,14 +16,28 @@ from orangecontrib.imageanalytics.networks.preprocessing import FITS
 from orangecontrib.imageanalytics.networks.registry import DEFAULT
 
 
-def add_network_options(command: argparse.ArgumentParser) -> None:
-    """Add what decides which vectors the images get."""
+def add_network_options(
+    command: argparse.ArgumentParser,
+    default: str | None = DEFAULT,
+    about_default: str = DEFAULT,
+) -> None:
+    """Add what decides which vectors the images get.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+    default : str, optional
+        The default model.
+    about_default : str
+        The default model in the help.
+    """
     command.add_argument(
         "-m",
         "--model",
-        default=DEFAULT,
-        help="see the command 'models'; torchvision:NAME, timm:NAME or the path of "
-        "a network in a file, with its .json beside it (default: %(default)s)",
+        default=default,
+        help="see the command 'models'; torchvision:NAME, timm:NAME, clip:NAME or the "
+        f"path of a network in a file, with its .json beside it (default: "
+        f"{about_default})",
     )
     command.add_argument(
         "--trust",
@@ -33,7 +47,8 @@ def add_network_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--layer",
-        help="penultimate, logits or a stage (default: the one before the classifier)",
+        help="penultimate, logits, a stage, or joint for the vectors that networks "
+        "share with words (default: the network's own)",
     )
     command.add_argument(
         "--fit",

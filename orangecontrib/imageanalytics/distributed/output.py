@@ -7,6 +7,7 @@ it is complete: on disks it is renamed, and object stores receive it as a whole.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import posixpath
@@ -23,6 +24,7 @@ from orangecontrib.imageanalytics.vector_files import KEY
 
 JOB_FILE = "_job.json"
 PIECES = "_pieces"
+LISTS = "_lists"
 # Key of a part's metadata. Its value is JSON: the digest of the part's list of images,
 # and the result (see `part_files.PartResult`).
 PART_KEY = b"orangecontrib.imageanalytics.part"
@@ -274,8 +276,8 @@ class Output:
         for name in filter(_PARTIAL.fullmatch, names):
             with contextlib.suppress(FileNotFoundError):
                 self._fs.rm_file(self.path(name))
-        if PIECES in names:
-            self._fs.rm(self.path(PIECES), recursive=True)
+        for folder in {PIECES, LISTS} & names:
+            self._fs.rm(self.path(folder), recursive=True)
 
     # Writing ------------------------------------------------------------------------
 
@@ -347,6 +349,39 @@ class Output:
         """Make the folder for the pieces of parts."""
         self._fs.makedirs(self.path(PIECES), exist_ok=True)
 
+    def write_list(self, part: Part) -> None:
+        """
+        Write the images of a part into a file, from which `with_images` reads them.
+
+        Tasks do not contain them, since Dask keeps the last 1000 messages that it sent
+        to each worker.
+
+        Raises
+        ------
+        JobError
+            When it cannot be written.
+        """
+        if part.shard is not None:
+            return
+        with self._explained("cannot be written to"):
+            self._fs.makedirs(self.path(LISTS), exist_ok=True)
+            with self.complete(list_name(part.number)) as path, open(path, "w") as file:
+                json.dump([part.sources, part.categories], file)
+
+    def with_images(self, part: Part) -> Part:
+        """A part of which only the number is known, with its images."""
+        if part.shard is not None:
+            return part
+        with self.opened(list_name(part.number)) as file:
+            sources, categories = map(tuple, json.load(file))
+        return dataclasses.replace(part, sources=sources, categories=categories)
+
+    def remove_list(self, part: Part) -> None:
+        """Remove the list of a part that is finished, as far as that is possible."""
+        if part.shard is None:
+            with contextlib.suppress(Exception):  # the end of the run does it
+                self._fs.rm_file(self.path(list_name(part.number)))
+
     def note_attempt(self, name: str) -> int:
         """
         Note that a piece is about to be embedded, in a file that outlives the process.
@@ -377,6 +412,11 @@ class Output:
 def part_name(number: int) -> str:
     """The name of a part's file."""
     return f"part-{number:05}.parquet"
+
+
+def list_name(number: int) -> str:
+    """The name of the file with the images of a part."""
+    return f"{LISTS}/part-{number:05}.json"
 
 
 def piece_name(number: int, start: int) -> str:

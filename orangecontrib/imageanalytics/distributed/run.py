@@ -7,6 +7,7 @@ never come here: workers write them.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import queue
 import threading
@@ -38,7 +39,7 @@ _UNKNOWN = object()
 class _Task:
     """A task of the cluster, and what to do with its result."""
 
-    part: Part
+    part: Part  # without its images
     future: Future
     take: Callable[[PartResult | int], None]
     on_death: Callable[[], None] | None
@@ -166,15 +167,18 @@ class Run:
         future.add_done_callback(lambda future: self._done.put(future.key))
 
     def _begin_part(self, part: Part) -> None:
+        self._output.write_list(part)
+        n_rows = len(part.sources)
+        part = dataclasses.replace(part, sources=(), categories=())
         self._submit(
             _label(part),
             worker.embed_part,
             part,
-            take=self._tally.add_part,
-            on_death=functools.partial(self._suspect, part),
+            take=functools.partial(self._finish, part),
+            on_death=functools.partial(self._suspect, part, n_rows),
         )
 
-    def _suspect(self, part: Part) -> None:
+    def _suspect(self, part: Part, n_rows: int) -> None:
         """Begin to search a part that was there whenever its worker died."""
         suspect = Suspect(part)
 
@@ -182,7 +186,7 @@ class Run:
             self._split(suspect, 0, n_rows)
 
         if part.shard is None:
-            split(len(part.sources))
+            split(n_rows)
         else:
             label = f"count-{_label(part)}"
             self._submit(label, worker.count_rows, part, take=split)
@@ -214,8 +218,12 @@ class Run:
                 suspect.part,
                 tuple(suspect.starts),
                 tuple(suspect.killers),
-                take=self._tally.add_part,
+                take=functools.partial(self._finish, suspect.part),
             )
+
+    def _finish(self, part: Part, result: PartResult) -> None:
+        self._tally.add_part(result)
+        self._output.remove_list(part)
 
     def _collect(self) -> None:
         """Wait a moment for finished tasks, and take all there are."""

@@ -8,6 +8,7 @@ little memory and finish soon.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 import time
@@ -174,6 +175,7 @@ class _Task:
     ----------
     plugin_name : str
     part : Part
+        Without its images.
     """
 
     def __init__(self, plugin_name: str, part: Part):
@@ -181,7 +183,7 @@ class _Task:
         self._key = self._worker.get_current_task()
         self.plugin = self._find_plugin(plugin_name)
         self.output = Output(self.plugin.address)
-        self.part = part
+        self._part = part
         self.cancelled = threading.Event()
         self._ended = threading.Event()
         self._n_done = self._n_now = 0
@@ -196,6 +198,11 @@ class _Task:
                 return plugin
             time.sleep(0.05)
         raise RuntimeError(f"the worker {self._worker.address} did not get its plugin")
+
+    @functools.cached_property
+    def part(self) -> Part:
+        """The part, with its images."""
+        return self.output.with_images(self._part)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -290,7 +297,9 @@ class _Task:
         """Have a local copy of the shard, in a context."""
         if self.part.shard is None:
             return contextlib.nullcontext()
-        return local_copy(self.part.shard, cancelled=self.cancelled)
+        # Dask removes this folder of a worker that was killed.
+        folder = self._worker.local_directory
+        return local_copy(self.part.shard, folder, self.cancelled)
 
 
 def _merge(sources, embedded: Embedded, again: list[str], later: Embedded) -> None:

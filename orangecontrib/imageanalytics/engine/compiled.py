@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 # Increase this whenever the code below changes what is kept.
 VERSION = 1
 # The packages whose code affects a kept network.
-_PACKAGES = ("openvino", "torch", "torchvision", "timm")
+_PACKAGES = ("openvino", "torch", "torchvision", "timm", "open_clip_torch")
 _MOST_BYTES = 4 << 30  # of all networks that are kept
 _PART_BYTES = 1 << 22
 #: Allowed difference from torch's vectors, as a fraction of their greatest number.

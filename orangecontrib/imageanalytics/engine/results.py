@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from orangecontrib.imageanalytics.engine.unit_length import normalise
 
 # What is known about an image.
 _WAITING, _COMPUTED, _CACHED, _FAILED = range(4)
@@ -60,6 +63,19 @@ class Embedded:
         if embedded.any():
             values[embedded] = self.vectors[self.rows[embedded], index]
         return values
+
+    @functools.cached_property
+    def of_unit_length(self) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors scaled to unit length, and the rows in them.
+
+        float32, shape (n vectors, n_features), without those of failures; and int,
+        shape (n sources,), -1 where there is none. Zero vectors stay zero.
+        """
+        used = np.unique(self.rows[self.rows >= 0])
+        vectors = self.vectors[used]
+        normalise(vectors)
+        rows = np.where(self.rows < 0, -1, np.searchsorted(used, self.rows))
+        return vectors, rows
 
 
 class Collector:

@@ -16,13 +16,17 @@ from orangecontrib.imageanalytics.images import drawing, formats
 from orangecontrib.imageanalytics.images.formats import Format, Outcome
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.images.lazy_image import MAX_PIXELS, Header, LazyImage
+from orangecontrib.imageanalytics.images.metadata import Metadata, read_metadata
+from orangecontrib.imageanalytics.images.readers.pillow import PillowImage
 from orangecontrib.imageanalytics.images.sources import open_local
 
 __all__ = [
     "MAX_PIXELS",
     "Header",
+    "Metadata",
     "content_header",
     "decode",
+    "read_described",
     "read_header",
     "read_pages",
 ]
@@ -50,6 +54,40 @@ def read_header(path: str, page: int | None = None) -> Header:
     """
     with open_local(path) as file:
         return _header(file, formats.vouches(path), page)
+
+
+def read_described(path: str) -> tuple[Header, Metadata]:
+    """
+    Format and size of an image in a file, and what the camera has written into it.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+
+    Returns
+    -------
+    Header
+    Metadata
+
+    Raises
+    ------
+    ImageError
+        As `read_header`.
+    """
+
+    def here(format: Format, image: LazyImage) -> tuple[Header, Metadata]:
+        header = drawing.header_of(image, format)
+        # Of most formats, the header contains it.
+        info = image.image.info if isinstance(image, PillowImage) else None
+        return header, read_metadata(file, header.format, info)
+
+    def there(format: Format, source: drawing.Source) -> tuple[Header, Metadata]:
+        header = drawing.ask_header(format, source)
+        return header, read_metadata(file, header.format)
+
+    with open_local(path) as file:
+        return _attempt(file, formats.vouches(path), here, there)
 
 
 def content_header(content: bytes | BinaryIO, page: int | None = None) -> Header:

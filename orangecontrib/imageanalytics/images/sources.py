@@ -236,6 +236,36 @@ def image_columns(data: Table) -> list[Variable]:
     return sorted(candidates, key=lambda var: var.attributes.get("type") != "image")
 
 
+def image_column(data: Table, column: str | Variable | None = None) -> Variable:
+    """
+    The column of images that is meant.
+
+    Parameters
+    ----------
+    data : Table
+    column : str or Variable, optional
+        By default the first of `image_columns`.
+
+    Returns
+    -------
+    Variable
+        The given one, or that of the table.
+
+    Raises
+    ------
+    ValueError
+        There is no such column.
+    """
+    if column is None:
+        columns = image_columns(data)
+        if not columns:
+            raise ValueError("The table has no column that could name images.")
+        return columns[0]
+    if column not in data.domain:
+        raise ValueError(f"There is no column {str(column)!r} in the data.")
+    return column if isinstance(column, Variable) else data.domain[column]
+
+
 def column_sources(data: Table, column: str | Variable) -> list[str | None]:
     """
     The image sources in a column, one for each row.
@@ -258,9 +288,7 @@ def column_sources(data: Table, column: str | Variable) -> list[str | None]:
     ValueError
         The column is not in the table or is numeric.
     """
-    if column not in data.domain:
-        raise ValueError(f"There is no column {str(column)!r} in the data.")
-    variable = column if isinstance(column, Variable) else data.domain[column]
+    variable = image_column(data, column)
     values = data.get_column(variable)
     if isinstance(variable, DiscreteVariable):
         # The extra place at the end is where the missing values, as -1, point.

@@ -1,5 +1,6 @@
 """Import folders of images as a table that lists them."""
 
+from orangecontrib.imageanalytics.import_images.columns import COLUMNS
 from orangecontrib.imageanalytics.import_images.folders import LEFT_OUT, scan
 from orangecontrib.imageanalytics.import_images.headers import (
     ImgData,
@@ -24,6 +25,7 @@ from orangecontrib.imageanalytics.import_images.table import (
 
 __all__ = [
     "CATEGORIES",
+    "COLUMNS",
     "IMG_ATTR_NAME",
     "LEFT_OUT",
     "PAGES",

@@ -8,6 +8,10 @@ from types import SimpleNamespace
 from Orange.data import Table
 
 from orangecontrib.imageanalytics.images.sources import file_name
+from orangecontrib.imageanalytics.import_images.columns import (
+    checked_columns,
+    needs,
+)
 from orangecontrib.imageanalytics.import_images.folders import (
     Listing,
     absolute_folders,
@@ -17,7 +21,7 @@ from orangecontrib.imageanalytics.import_images.folders import (
 from orangecontrib.imageanalytics.import_images.headers import (
     ImgData,
     ImgDataError,
-    meta_data_reader,
+    read_files,
 )
 from orangecontrib.imageanalytics.import_images.name_patterns import NamePattern
 from orangecontrib.imageanalytics.import_images.table import image_table
@@ -25,6 +29,7 @@ from orangecontrib.imageanalytics.import_images.table import image_table
 CATEGORIES = ("path", "top", "none")
 PAGES = ("first", "all")
 _PROGRESS_EVERY = 100
+_DECODED_EVERY = 10  # where images are decoded
 
 
 class ImportImages:
@@ -70,6 +75,20 @@ class ImportImages:
         Takes the category from the name of the file instead, as `NamePattern`
         describes: ``"{class}_*"`` makes ``cat_001.jpg`` a cat. It is missing for
         names that do not match.
+    columns : iterable of str
+        Further metas, by default none. A value that is missing or malformed in a file
+        is missing in the table.
+
+        From what the camera has written (EXIF and XMP): ``"date taken"``; ``"camera"``;
+        ``"lens"``; ``"exposure"``, which are ``exposure time`` (seconds), ``f-number``,
+        ``ISO`` and ``focal length`` (mm); ``"location"``, which are ``latitude`` and
+        ``longitude`` (degrees, north and east positive).
+
+        ``"format"``: the name of the file's format.
+
+        From the pixels, so that the images have to be decoded: ``"brightness"`` (mean,
+        0 to 1), ``"contrast"`` (standard deviation, 0 to 0.5), ``"sharpness"``
+        (variance of the Laplacian) and ``"main color"``; see `Appearance`.
 
     Attributes
     ----------
@@ -112,6 +131,7 @@ class ImportImages:
         subfolders=True,
         pages="first",
         class_from: str | re.Pattern | NamePattern | None = None,
+        columns: Iterable[str] = (),
     ):
         for value, kind, allowed in (
             (category, "kind of category", CATEGORIES),
@@ -129,6 +149,7 @@ class ImportImages:
         self.subfolders = subfolders
         self.pages = pages
         self.class_from = class_from
+        self.columns = checked_columns(columns)
         self.cancelled = False
         self._forget()
 
@@ -226,7 +247,9 @@ class ImportImages:
             names = {path: _within(path, origin) for path in listing.folders}
             roots = map(listing.roots.__getitem__, _folders_of(images))
             folders = [names[root] for root in roots]
-        table = image_table(images, classes, origin, self.pages == "all", folders)
+        table = image_table(
+            images, classes, origin, self.pages == "all", folders, self.columns
+        )
         return table, len(self.skipped)
 
     def _classes(self, images, listing) -> list[str | None] | None:
@@ -276,16 +299,20 @@ class ImportImages:
         """
         matches = matcher(patterns, self.case_insensitive)
         total = len(filescanner) if isinstance(filescanner, Sized) else None
-        read = meta_data_reader(self.pages)
+        every = _DECODED_EVERY if needs("pixels", self.columns) else _PROGRESS_EVERY
         images: list[ImgData | ImgDataError] = []
         n_files = n_reported = first = 0
-        for path in filescanner:
+        for found in read_files(
+            filter(matches, filescanner),
+            self.pages,
+            self.columns,
+            lambda: self.cancelled,
+        ):
             if self.cancelled:
                 return None
-            if matches(path):
-                images += read(path)
-                n_files += 1
-            if n_files - n_reported >= _PROGRESS_EVERY:
+            images += found
+            n_files += 1
+            if n_files - n_reported >= every:
                 self._report(images[first:], n_files, total)
                 n_reported, first = n_files, len(images)
         if self.cancelled:

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from Orange.data import (
     ContinuousVariable,
-    DiscreteVariable,
     Domain,
     StringVariable,
     Table,
 )
 
 from orangecontrib.imageanalytics.images.sources import file_name
+from orangecontrib.imageanalytics.import_images.columns import (
+    categorical,
+    make_columns,
+)
 from orangecontrib.imageanalytics.import_images.headers import ImgData, ImgDataError
 
 IMG_ATTR_NAME = "image"
@@ -65,6 +68,7 @@ def image_table(
     start_dir: str | None = None,
     with_pages: bool = False,
     folders: Sequence[str] | None = None,
+    columns: Sequence[str] = (),
 ) -> Table:
     """
     A table with a row for each image.
@@ -80,6 +84,8 @@ def image_table(
         Whether there is a column with the names of pages.
     folders : sequence of str, optional
         The value of each image in the column of folders.
+    columns : sequence of str
+        As for `ImportImages`.
 
     Returns
     -------
@@ -88,18 +94,19 @@ def image_table(
     category = None
     y = np.empty((len(images), 0))
     if classes is not None:
-        category, indices = _categorical(CATEGORY_NAME, classes)
+        category, indices = categorical(CATEGORY_NAME, classes)
         y = np.array(indices, dtype=float)
-    columns = _columns(images, start_dir)
+    made = _columns(images, start_dir)
     if folders is not None:
-        columns.append(_categorical(FOLDER_NAME, folders))
+        made.append(categorical(FOLDER_NAME, folders))
     if with_pages:
         pages = [image.page for image in images]
-        columns.append((StringVariable(PAGE_NAME), pages))
-    metas = np.empty((len(images), len(columns)), dtype=object)
-    for place, (_, values) in enumerate(columns):
+        made.append((StringVariable(PAGE_NAME), pages))
+    made += make_columns(images, columns)
+    metas = np.empty((len(images), len(made)), dtype=object)
+    for place, (_, values) in enumerate(made):
         metas[:, place] = values
-    domain = Domain([], category, [variable for variable, _ in columns])
+    domain = Domain([], category, [variable for variable, _ in made])
     return Table.from_numpy(domain, np.empty((len(images), 0)), y, metas)
 
 
@@ -119,15 +126,6 @@ def _columns(images: Sequence[ImgData], start_dir: str | None) -> list[tuple]:
         variable = ContinuousVariable(attribute, number_of_decimals=0)
         columns.append((variable, [getattr(im, attribute) for im in images]))
     return columns
-
-
-def _categorical(
-    name: str, texts: Sequence[str | None]
-) -> tuple[DiscreteVariable, list[float]]:
-    values = sorted({text for text in texts if text is not None})
-    places: dict[str | None, float] = {value: i for i, value in enumerate(values)}
-    places[None] = np.nan
-    return DiscreteVariable(name, values=values), [places[text] for text in texts]
 
 
 def _relative(paths: Iterable[str], start_dir: str | None) -> list[str]:

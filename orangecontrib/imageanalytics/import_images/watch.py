@@ -1,6 +1,7 @@
 """Find changes in folders after they were read."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orangecontrib.imageanalytics.images.sources import file_stamp
@@ -61,6 +62,8 @@ class FolderWatch:
         Whether to go into the folders within.
     pages : {"first", "all"}
         As for `ImportImages`.
+    columns : sequence of str
+        As for `ImportImages`.
 
     Attributes
     ----------
@@ -73,10 +76,11 @@ class FolderWatch:
         listing: Listing,
         subfolders: bool = True,
         pages: str = "first",
+        columns: Sequence[str] = (),
     ):
         self.cancelled = False
         self._subfolders = subfolders
-        self._read = meta_data_reader(pages)
+        self._read = meta_data_reader(pages, columns)
         self._listing = listing
         # Filled by the first look: with many images that takes a while.
         self._taken: Files | None = None

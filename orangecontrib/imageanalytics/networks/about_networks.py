@@ -80,5 +80,4 @@ class AboutNetworks:
             When they cannot be fetched. The message says how to put them there by
             hand.
         """
-        network = find_network(model)
-        network.weights.ensure(network.name, callback)
+        find_network(model).ensure_weights(callback)

@@ -74,7 +74,7 @@ def _load(network, layer, callback=None) -> tuple[nn.Module, int]:
     layer = layer or network.layer
     if network.megabytes and not network.available():
         check_layer(network, layer)  # before anybody waits for a download
-    path = network.weights.ensure(network.name, callback)
+    path = network.ensure_weights(callback)
     model = _read_layer(network, network.load(path), layer)
     backbone = Pooled(model).eval()
     return backbone, _probe(backbone, network)

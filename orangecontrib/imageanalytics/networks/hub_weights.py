@@ -6,6 +6,8 @@ module imports neither torch nor the hub's client.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -19,6 +21,62 @@ SAFE = "model.safetensors"
 # In the order in which timm looks for them.
 FILES = (SAFE, "pytorch_model.bin")
 INSTALL = 'pip install "Orange3-ImageAnalytics[timm]"'
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a repository of the Hugging Face hub.
+
+    Attributes
+    ----------
+    repository : str
+        As for `HubWeights`.
+    names : tuple of str
+        Its name; if there are several, the first that the repository has.
+    """
+
+    repository: str
+    names: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """The repository, without a revision."""
+        return self.repository.partition("@")[0]
+
+    @property
+    def revision(self) -> str | None:
+        """The revision; None for the newest."""
+        return self.repository.partition("@")[2] or None
+
+    @property
+    def folder(self) -> str:
+        """The repository's folder in the cache."""
+        from huggingface_hub import constants
+
+        folder = "--".join(("models", *self.id.split("/")))
+        return os.path.join(constants.HF_HUB_CACHE, folder)
+
+    def cached(self) -> str | None:
+        """Path of the file; None if it is not on this computer.
+
+        The hub's client has a function for this, whose import takes half a second.
+        Source of the layout: https://huggingface.co/docs/hub/local-cache
+        """
+        try:
+            folder = self.folder
+        except ImportError:
+            return None
+        commit = self.revision or "main"
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            open(os.path.join(folder, "refs", commit), encoding="ascii") as file,
+        ):
+            commit = file.read()
+        for name in self.names:
+            path = os.path.join(folder, "snapshots", commit, name)
+            if os.path.isfile(path):
+                return path
+        return None
 
 
 @dataclass(frozen=True)
@@ -38,17 +96,29 @@ class HubWeights:
     network : str
         The network that the weights are for. Some networks have the same weights but
         compute something else.
+    files : tuple of str
+        Possible names of the file; the first that the repository has is used.
+    others : tuple of HubFile
+        Small files that are needed, too, such as those of a tokenizer.
+    download_megabytes : float
+        Size of the download, in units of 10**6 bytes; nan if it is unknown.
+    install : str
+        The command that installs the hub's client together with the network's package.
     """
 
     repository: str
     licence: str
     network: str
+    files: tuple[str, ...] = FILES
+    others: tuple[HubFile, ...] = ()
+    download_megabytes: float = math.nan
+    install: str = INSTALL
 
     @property
     def fingerprint(self) -> str | None:
-        """SHA-256 of the file when it was first available, and the network's name.
+        """SHA-256 of the files when they were first available, and the network's name.
 
-        None until the file is available, since the file on the hub may be replaced.
+        None until they are available, since files on the hub may be replaced.
 
         Raises
         ------
@@ -75,21 +145,26 @@ class HubWeights:
             )
 
     def _fingerprint_now(self) -> str | None:
-        path = self._cached()
-        if path is None:
+        paths = self._cached()
+        if paths is None:
             return None
-        try:
-            return f"{_content_hash(path)}:{self.network}"
-        except OSError as error:
-            raise ModelError(
-                f"The weight file {path} cannot be read: {error.strerror}"
-            ) from error
+        hashes = []
+        for path in paths:
+            try:
+                hashes.append(_content_hash(path))
+            except OSError as error:
+                raise ModelError(
+                    f"The weight file {path} cannot be read: {error.strerror}"
+                ) from error
+        return f"{'+'.join(hashes)}:{self.network}"
 
     @property
     def megabytes(self) -> float:
-        """Size in units of 10**6 bytes; nan until the file is available."""
-        path = self._cached()
-        return os.path.getsize(path) / 1e6 if path else float("nan")
+        """Size in units of 10**6 bytes; that of the download, until it is here."""
+        paths = self._cached()
+        if paths is None:
+            return self.download_megabytes
+        return sum(map(os.path.getsize, paths)) / 1e6
 
     @property
     def source(self) -> str:
@@ -99,25 +174,38 @@ class HubWeights:
     @property
     def origin(self) -> str:
         """Where the file comes from, in words."""
-        return f"https://huggingface.co/{self._id}"
+        return f"https://huggingface.co/{self._file.id}"
 
     @property
     def path(self) -> str:
         """Path of the file, or of its future folder before it is downloaded."""
-        return self._cached() or self._folder
+        return self._file.cached() or self._file.folder
+
+    def path_of(self, name: str) -> str:
+        """Path of one of the other files.
+
+        Raises
+        ------
+        ModelError
+            When it is not on this computer.
+        """
+        for file in self.others:
+            if name in file.names and (path := file.cached()):
+                return path
+        raise ModelError(f"The file {name} of {self.origin} is not on this computer.")
 
     def available(self) -> bool:
-        """Whether the file is on this computer; does not use the internet."""
+        """Whether all files are on this computer; does not use the internet."""
         return self._cached() is not None
 
     def ensure(self, name: str, callback=None) -> str:
-        """Path of the file, which is downloaded first if necessary.
+        """Path of the weight file; what is missing is downloaded first.
 
         As `network.Weights.ensure`; the fraction is 0 while it is unknown.
         """
-        if path := self._cached():
-            return path
-        download = _HubDownload(self)
+        if paths := self._cached():
+            return paths[0]
+        download = _HubDownload(self._all)
         try:
             download.wait(callback or (lambda _fraction: None))
         except _Failed as failure:
@@ -126,41 +214,36 @@ class HubWeights:
         return download.path
 
     @property
-    def _id(self) -> str:
-        return self.repository.partition("@")[0]
+    def _file(self) -> HubFile:
+        return HubFile(self.repository, self.files)
 
     @property
-    def _revision(self) -> str | None:
-        return self.repository.partition("@")[2] or None
+    def _all(self) -> tuple[HubFile, ...]:
+        return self._file, *self.others
 
-    @property
-    def _folder(self) -> str:
-        """The repository's folder in the cache."""
-        from huggingface_hub import constants
-
-        folder = "--".join(("models", *self._id.split("/")))
-        return os.path.join(constants.HF_HUB_CACHE, folder)
-
-    def _cached(self) -> str | None:
-        try:
-            from huggingface_hub import try_to_load_from_cache
-        except ImportError:
-            return None
-        for file in FILES:
-            path = try_to_load_from_cache(self._id, file, revision=self._revision)
-            if isinstance(path, str):
-                return path
-        return None
+    def _cached(self) -> list[str] | None:
+        """Paths of all files, the weights first; None if one is missing."""
+        paths = [file.cached() for file in self._all]
+        return None if None in paths else paths
 
     def _advice(self, name, error) -> str:
         if isinstance(error, ImportError):
-            return f"{name}: the package huggingface_hub is missing: {INSTALL}"
-        folder, cache = os.path.basename(self._folder), os.path.dirname(self._folder)
+            return f"{name}: the package huggingface_hub is missing: {self.install}"
+        names = {}
+        for file in self._all:
+            names.setdefault(file.id, []).append(file.names[0])
+        commands = " and ".join(
+            f"'hf download {id} {' '.join(files)}'" for id, files in names.items()
+        )
+        # They are all in the same cache.
+        folders = [os.path.basename(file.folder) for file in self._all]
+        folders = " and ".join(dict.fromkeys(folders))
+        plural = "s" if len(names) > 1 else ""
         return (
-            f"{name}: its weights, the file {SAFE} of {self.origin}, could not be "
-            f"downloaded ({_reason(error)}). Without a connection, run "
-            f"'hf download {self._id} {SAFE}' on another computer and put the folder "
-            f"{folder} of its cache into the folder {cache}."
+            f"{name}: its weights, the file {self.files[0]} of {self.origin}, could "
+            f"not be downloaded ({_reason(error)}). Without a connection, run "
+            f"{commands} on another computer and put the folder{plural} {folders} of "
+            f"its cache into the folder {os.path.dirname(self._file.folder)}."
         )
 
 
@@ -191,54 +274,58 @@ class _HubDownload(StoppableWork):
     keep the process alive, goes on alone.
     """
 
-    def __init__(self, weights: HubWeights):
+    def __init__(self, files: tuple[HubFile, ...]):
         super().__init__()
-        self._weights = weights
+        self._files = files
         self.path = ""
 
     def work(self):
         try:
             # It logs each of its attempts.
             with QuietHere("huggingface_hub.utils._http"):
-                self.path = self._download()
+                first, *others = self._files
+                # The small ones first: if one is missing, the others are of no use.
+                for file in others:
+                    self._download(file, is_counted=False)
+                self.path = self._download(first, is_counted=True)
         except Exception as error:  # the hub's client raises those of several others
             raise _Failed from error
 
-    def _download(self) -> str:
+    def _download(self, file: HubFile, is_counted: bool) -> str:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-        for file in FILES:
+        for name in file.names:
             try:
                 return hf_hub_download(
-                    self._weights._id,
-                    file,
-                    revision=self._weights._revision,
-                    **self._progress(hf_hub_download),
+                    file.id,
+                    name,
+                    revision=file.revision,
+                    **self._progress(hf_hub_download, is_counted),
                 )
             except LocalEntryNotFoundError:  # there was no answer
                 raise
             except EntryNotFoundError:
-                if file == FILES[-1]:
+                if name == file.names[-1]:
                     raise
         raise AssertionError
 
-    def _progress(self, function) -> dict:
+    def _progress(self, function, is_counted: bool) -> dict:
         """Arguments for progress reports; empty for older versions of the hub."""
         import inspect
 
         if "tqdm_class" not in inspect.signature(function).parameters:
             return {}
-        return {"tqdm_class": _bar(self)}
+        return {"tqdm_class": _bar(self, is_counted)}
 
 
-def _bar(download):
+def _bar(download, is_counted: bool):
     """A class of progress bars that show nothing but report to a download."""
     from tqdm import tqdm
 
     class Bar(tqdm):
         def __init__(self, *args, **kwargs):
-            self._size = kwargs.get("total")
+            self._size = kwargs.get("total") if is_counted else None
             self._done = kwargs.get("initial") or 0
             kwargs.pop("name", None)
             super().__init__(*args, **(kwargs | {"disable": True}))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 PENULTIMATE, LOGITS = "penultimate", "logits"
+#: The layer of networks that know words at which images and texts are comparable.
+JOINT = "joint"
 
 
 class Weights(Protocol):
@@ -85,9 +87,9 @@ class Network(ABC):
     n_features : int or None
         Length of the vectors of the default layer; None if it is only known once
         the network is loaded.
-    layer : {"penultimate", "logits"}
-        The default vectors: the input of the classifier, or its scores before the
-        softmax.
+    layer : {"penultimate", "logits", "joint"}
+        The default vectors: the input of the classifier; its scores before the
+        softmax; or, of length 1, those that can be compared with texts.
     classes : tuple of str or str
         Names of the scores, in their order; empty if they are unknown. A string
         names the torchvision weights that list them.
@@ -99,6 +101,9 @@ class Network(ABC):
         Whether it cannot run on a GPU.
     compiles : bool
         Whether it can be traced, to be run by another engine than torch.
+    knows_words : bool
+        Whether it also turns texts into vectors; see `engine.text_encoder`. It then
+        has the layer ``"joint"``.
     """
 
     id: str
@@ -114,6 +119,7 @@ class Network(ABC):
     has_layers: bool = True
     cpu_only: bool = False
     compiles: bool = True
+    knows_words: bool = False
 
     @property
     def megabytes(self) -> float:
@@ -146,6 +152,28 @@ class Network(ABC):
     def available(self) -> bool:
         """Whether the weights are on this computer; does not use the internet."""
         return self.weights.available()
+
+    @property
+    def not_installed(self) -> str:
+        """What has to be installed before it can be used; empty if nothing."""
+        return ""
+
+    def ensure_weights(self, callback=None) -> str:
+        """Path of the weights, which are downloaded if necessary.
+
+        Parameters
+        ----------
+        callback : callable, optional
+            As for `Weights.ensure`.
+
+        Raises
+        ------
+        ModelError
+            As `Weights.ensure`; also when a package is not installed.
+        """
+        if self.not_installed:  # before anybody waits for a download
+            raise ModelError(self.not_installed)
+        return self.weights.ensure(self.name, callback)
 
     def vouch(self) -> None:  # noqa: B027
         """Remember that the user trusts its file, if the file can run code.

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import os
 
-from orangecontrib.imageanalytics.networks import timm_networks, torchvision_networks
+from orangecontrib.imageanalytics.networks import (
+    clip_networks,
+    timm_networks,
+    torchvision_networks,
+)
 from orangecontrib.imageanalytics.networks.checkpoints import (
     PackagedNetwork,
     PackagedSqueezeNet,
 )
+from orangecontrib.imageanalytics.networks.clip_networks import SIGMOID, ClipNetwork
 from orangecontrib.imageanalytics.networks.files.kinds import (
     BY_ENDING,
     KERAS,
     PICKLES,
 )
+from orangecontrib.imageanalytics.networks.hub_weights import HubWeights
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.torchvision_networks import (
@@ -94,6 +100,45 @@ def _torchvision(
         options=tuple(options.items()),
     )
 
+
+def _clip(id, name, network, repository, megabytes, text, **options):
+    """Make a network of open_clip.
+
+    `network` names its architecture and weights in open_clip, which has the same
+    information but takes seconds to load.
+    """
+    architecture, _, _ = network.partition(".")
+    weights = HubWeights(
+        repository=repository,
+        licence=options.pop("licence"),
+        network=network,
+        files=clip_networks.FILES,
+        others=options.pop("others", ()),
+        download_megabytes=megabytes,
+        install=clip_networks.INSTALL,
+    )
+    return ClipNetwork(
+        id=id,
+        name=name,
+        description=text,
+        weights=weights,
+        architecture=architecture,
+        **options,
+    )
+
+
+def _clip_preprocessing(size):
+    """Prepare images as OpenAI did for the first CLIP."""
+    return Preprocessing(
+        size=size,
+        resize=size,
+        mean=tuple(255 * value for value in (0.48145466, 0.4578275, 0.40821073)),
+        std=tuple(255 * value for value in (0.26862954, 0.26130258, 0.27577711)),
+        interpolation="bicubic",
+    )
+
+
+SIGLIP2 = "timm/ViT-B-16-SigLIP2"
 
 NETWORKS = (
     _lite(
@@ -230,12 +275,61 @@ NETWORKS = (
         32,
         "Densely connected layers, much used in medical imaging; ImageNet.",
     ),
+    _clip(
+        "clip-vit-b-32",
+        "CLIP ViT-B/32",
+        "ViT-B-32-256.datacomp_s34b_b86k",
+        "laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K",
+        605,
+        "Knows English words; finds 72.8 % of ImageNet's classes by their names.",
+        licence="MIT",
+        input_size=256,
+        n_features=512,
+        preprocessing=_clip_preprocessing(256),
+    ),
+    _clip(
+        "clip-vit-l-14",
+        "CLIP ViT-L/14",
+        "ViT-L-14.datacomp_xl_s13b_b90k",
+        "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
+        1711,
+        "Knows English words, better but slower: 79.2 % of ImageNet by names.",
+        licence="MIT",
+        input_size=224,
+        n_features=768,
+        preprocessing=_clip_preprocessing(224),
+    ),
+    _clip(
+        "siglip2-vit-b-16",
+        "SigLIP 2 ViT-B/16",
+        "ViT-B-16-SigLIP2.webli",
+        SIGLIP2,
+        1536,
+        "Knows words of many languages; 78.2 % of ImageNet by English names.",
+        licence="Apache-2.0",
+        others=clip_networks.tokenizer_files(SIGLIP2),
+        input_size=224,
+        n_features=768,
+        preprocessing=Preprocessing(
+            size=224,
+            resize=224,
+            mean=(127.5, 127.5, 127.5),
+            std=(127.5, 127.5, 127.5),
+            interpolation="bicubic",
+            fit="stretch",
+        ),
+        scoring=SIGMOID,
+    ),
 )
 
 DEFAULT = NETWORKS[0].id
 
 # Where to look for networks that are not above.
-FAMILIES = {"torchvision": torchvision_networks, "timm": timm_networks}
+FAMILIES = {
+    "torchvision": torchvision_networks,
+    "timm": timm_networks,
+    "clip": clip_networks,
+}
 # Those that cannot be used, too: they are refused with the reason.
 FILE_ENDINGS = frozenset({*BY_ENDING, *PICKLES, *KERAS, ".pb"})
 
@@ -251,9 +345,9 @@ def find_network(
     Parameters
     ----------
     model : str, path-like or Network
-        The id of an entry; ``"torchvision:NAME"`` or ``"timm:NAME"``, which import
-        these packages; or the path of a file or folder. A network is returned as it
-        is.
+        The id of an entry; ``"torchvision:NAME"``, ``"timm:NAME"`` or
+        ``"clip:NAME"``, which import torchvision, timm or open_clip; or the path of a
+        file or folder. A network is returned as it is.
     preprocessing : Preprocessing or dict, optional
         The input that a network in a file expects; see `network_file.find`.
     trusted : bool
@@ -297,7 +391,7 @@ def family_names(family: str) -> tuple[str, ...]:
 
     Parameters
     ----------
-    family : {"torchvision", "timm"}
+    family : {"torchvision", "timm", "clip"}
 
     Raises
     ------
@@ -325,5 +419,6 @@ def _advice(name: str) -> str:
         )
     return (
         f"'{name}' is not a valid model, should be one of: {names}; or "
-        "torchvision:NAME, timm:NAME or the path of a file or folder with a network"
+        "torchvision:NAME, timm:NAME, clip:NAME or the path of a file or folder with "
+        "a network"
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import functools
 import math
-import pickle
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.weights import (
     DownloadedWeights,
     read_checkpoint,
+    read_state_dict,
 )
 
 if TYPE_CHECKING:
@@ -280,30 +280,9 @@ def _class_names(number: int) -> tuple[str, ...]:
 def _read_state(network: TimmNetwork, path: str) -> dict:
     if isinstance(network.weights, DownloadedWeights):
         return read_checkpoint(path, network.weights.sha256)
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.endswith(".safetensors"):
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        pickle.UnpicklingError,
-        SafetensorError,
-    ) as error:
-        raise ModelError(
-            f"{network.name}: the weight file {path} cannot be read: {error}"
-        ) from error
+    state = read_state_dict(path, network.name)
     # Else its vectors would be kept as those of the file as it was.
     network.weights.check_unchanged()
-    if not isinstance(state, dict):
-        raise ModelError(f"{network.name}: the weight file {path} holds no state dict")
     return state
 
 

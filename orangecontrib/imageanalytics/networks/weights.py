@@ -280,6 +280,47 @@ def read_checkpoint(path: str, sha256: str) -> dict:
         raise ModelError(f"The weight file {path} cannot be read: {error}") from error
 
 
+def read_state_dict(path: str, name: str) -> dict:
+    """Tensors of a weight file whose hash is not known beforehand, by name.
+
+    Parameters
+    ----------
+    path : str
+        A safetensors file, or a PyTorch checkpoint.
+    name : str
+        Name of the network, for messages.
+
+    Raises
+    ------
+    ModelError
+        When the file cannot be read, holds no dictionary, or anything that can run
+        code.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.endswith(".safetensors"):
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        pickle.UnpicklingError,
+        SafetensorError,
+    ) as error:
+        raise ModelError(
+            f"{name}: the weight file {path} cannot be read: {error}"
+        ) from error
+    if not isinstance(state, dict):
+        raise ModelError(f"{name}: the weight file {path} holds no state dict")
+    return state
+
+
 def sha256_of(file) -> str:
     """SHA-256 of the content of an open binary file, in hexadecimal."""
     digest = hashlib.sha256()

@@ -21,7 +21,7 @@ from orangecontrib.imageanalytics.images import helper
 from orangecontrib.imageanalytics.images.fetch import Fetcher
 from orangecontrib.imageanalytics.images.intensity import column_intensity
 from orangecontrib.imageanalytics.images.sources import (
-    image_columns,
+    image_column,
     is_remote,
     opened,
     path_of,
@@ -128,7 +128,7 @@ class Saving:
         self.existing = existing
         self.folder = os.path.abspath(folder)
         self.total = len(data)
-        column = _image_column(data, column)
+        column = image_column(data, column)
         intensity = column_intensity(data.domain[column])
         self._encoding = Encoding(format, quality, size, fit, intensity)
         self._running = threading.Lock()
@@ -330,12 +330,3 @@ def count_reasons(failures: Iterable[tuple[str, str]], n_most: int = 3) -> str:
     counts = Counter(reason for _, reason in failures).most_common()
     texts = [f"{reason} ({count:,})" for reason, count in counts[:n_most]]
     return "; ".join(texts + ["..."] * (len(counts) > n_most))
-
-
-def _image_column(data: Table, column: str | Variable | None) -> str | Variable:
-    if column is not None:
-        return column
-    columns = image_columns(data)
-    if not columns:
-        raise ValueError("The data has no column that could name images.")
-    return columns[0]

@@ -31,14 +31,22 @@ from orangecontrib.imageanalytics.widgets.embedding.embedding_task import Task
 from orangecontrib.imageanalytics.widgets.embedding.network_chooser import (
     NetworkChooser,
 )
+from orangecontrib.imageanalytics.widgets.embedding.network_run import (
+    DOWNLOAD_NEEDED,
+    IMAGES_SKIPPED,
+    OUT_OF_MEMORY,
+    TRUST_NEEDED,
+)
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import one_of
 from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow
-from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
+    NO_IMAGE_COLUMN,
+    NO_ROWS,
+)
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 NO_DATA = "Connect Import Images, or another table that says where images are."
-NO_ROWS = "The table has no rows."
 
 
 class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
@@ -59,22 +67,17 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
 
     class Warning(OWWidget.Warning):
         no_image_attribute = Msg(NO_IMAGE_COLUMN)
-        images_skipped = Msg("{} skipped.")
+        images_skipped = Msg(IMAGES_SKIPPED)
         network_replaced = Msg("{} is not available; {} is used instead.")
         layer_replaced = Msg("{} has no layer '{}'; its default layer is used.")
-        download_needed = Msg("{} has to be downloaded first ({}).")
-        trust_needed = Msg(
-            "{} can run any program when it is opened. Press Open… to decide."
-        )
+        download_needed = Msg(DOWNLOAD_NEEDED)
+        trust_needed = Msg(TRUST_NEEDED)
         no_gpu = Msg("{} The CPU is used.")
         gpu_failed = Msg("{} failed, so the CPU was used.")
 
     class Error(OWWidget.Error):
         network_missing = Msg("{}")
-        out_of_memory = Msg(
-            "There is not enough memory; choose a smaller network or "
-            "close other programs."
-        )
+        out_of_memory = Msg(OUT_OF_MEMORY)
         unexpected_error = Msg("The images could not be embedded: {}")
 
     class Information(OWWidget.Information):
@@ -120,10 +123,6 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
     @classmethod
     def migrate_settings(cls, settings, version):
         migrate(settings, version)
-
-    def network_to_save(self) -> list[dict]:
-        """What a workflow has to save about a network that is not listed."""
-        return self.network.to_save()
 
     # Layout -----------------------------------------------------------------------
 
@@ -218,14 +217,9 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
 
     def _ask_if_chosen(self):
         """Ask about the download, once after the user has chosen."""
-        if self._may_ask and self.data is not None and self._must_download():
+        if self._may_ask and self.data is not None and self.must_download():
             self.ask_to_download()
         self._may_ask = False
-
-    def _must_download(self) -> bool:
-        """Whether to ask first; False while nothing is known of the network."""
-        facts = self.network.facts
-        return facts is not None and self.consent.is_needed(facts)
 
     @gui.deferred
     def commit(self):
@@ -238,10 +232,10 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
         elif self.image_column is None:
             self.Warning.no_image_attribute()
             self.end(NO_IMAGE_COLUMN)
-        elif self.network.choice.is_listed and self._must_download():
+        elif self.network.choice.is_listed and self.must_download():
             self.offer_download()
         else:  # whether others have to be downloaded shows in the thread
-            self.run(self._task())
+            self.embed(self._task())
 
     def _task(self) -> Task:
         return Task(

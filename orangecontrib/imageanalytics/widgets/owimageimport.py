@@ -16,6 +16,7 @@ from orangewidget.workflow.drophandler import FilesDropHandler
 
 from orangecontrib.imageanalytics.images.sources import file_name
 from orangecontrib.imageanalytics.import_images import (
+    COLUMNS,
     ImportImages,
     NamePattern,
     PatternError,
@@ -23,6 +24,7 @@ from orangecontrib.imageanalytics.import_images import (
 from orangecontrib.imageanalytics.import_images.folders import Listing, folder_problem
 from orangecontrib.imageanalytics.import_images.watch import Changes, FolderWatch
 from orangecontrib.imageanalytics.widgets.folders import import_summary
+from orangecontrib.imageanalytics.widgets.folders.columns_combo import ColumnsCombo
 from orangecontrib.imageanalytics.widgets.folders.folder_choice import short_name
 from orangecontrib.imageanalytics.widgets.folders.folder_watcher import FolderWatcher
 from orangecontrib.imageanalytics.widgets.folders.folders_widget import OWFoldersBase
@@ -71,6 +73,11 @@ EMPTY = """\
 If it has subfolders, they become the categories of the images in them."""
 NOT_READ = "Nothing was read. Choose another folder, or press Reload to try again."
 CANCELLED = "Cancelled. Press Reload to read the folder."
+
+
+def all_columns(names: list[str]) -> bool:
+    """A check that these are names of columns."""
+    return set(names) <= set(COLUMNS)
 
 
 @dataclass
@@ -149,6 +156,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
     name_pattern: str = Setting(DEFAULT)
     subfolders: bool = Setting(True)
     pages: str = Setting("first", valid=one_of(*dict(PAGES).values()))
+    columns: list[str] = Setting([], valid=all_columns)
     watch: str = Setting("off", valid=one_of(*dict(WATCH).values()))
 
     def __init__(self):
@@ -193,6 +201,9 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         self.pages_combo = self._add_choice(
             form, "&Pages:", PAGES, "pages", PAGES_TIP, self.load
         )
+        self.columns_combo = ColumnsCombo(self.columns)
+        self.columns_combo.closed.connect(self._columns_chosen)
+        form.addRow("C&olumns:", self.columns_combo)
         self.watch_combo = self._add_choice(
             form, "&Watch:", WATCH, "watch", WATCH_TIP, self._watch_changed
         )
@@ -239,6 +250,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
             category="none" if by_name else self.category_from,
             subfolders=self.subfolders,
             pages=self.pages,
+            columns=self.columns,
         )
         pattern = self.name_pattern if by_name else ""
         self.start(task, self._importer, pattern, *arguments)
@@ -317,13 +329,27 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
         self.name_pattern = pattern
         self._remake()
 
+    def _columns_chosen(self):
+        chosen = self.columns_combo.chosen()
+        if chosen == self.columns:
+            return
+        is_known = set(chosen) <= set(self.columns)
+        self.columns = chosen
+        if is_known and self.task is None:
+            self._remake()
+            self._watch_changed()
+        else:
+            self.load()
+
     # Watching ---------------------------------------------------------------------
 
     def _watch_changed(self):
         """Begin or stop to watch what was read, as the user wants it."""
         self._stop_watching()
         if self.watch != "off" and self._listing is not None:
-            watch = FolderWatch(self._listing, self.subfolders, self.pages)
+            watch = FolderWatch(
+                self._listing, self.subfolders, self.pages, self.columns
+            )
             self._watcher.start(watch)
 
     def _stop_watching(self):
@@ -373,6 +399,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
                 ("Category", category),
                 ("Subfolders", "included" if self.subfolders else "left out"),
                 ("Pages", self.pages_combo.currentText()),
+                ("Columns", self.columns and self.columns_combo.text()),
                 ("Images", without_links(self.status.label.text())),
             ],
         )

@@ -51,7 +51,6 @@ TIPS = {
     "group_attr": "Categories by which images are put together, below headings",
     "sort_attr": "Column by which images are sorted; missing values come last",
     "descending": "The last or the greatest first",
-    "imageSize": "Size of the images; or hold Ctrl and turn the mouse wheel",
 }
 
 
@@ -106,7 +105,7 @@ class OWImageViewer(OWImageSheet):
         self._setup_controls()
         view = self.make_view(FlowGeometry(self.imageSize), ExtendedSelection)
         view.selection_changed.connect(self._on_selection_changed)
-        view.scaled.connect(self._on_scaled)
+        view.scaled.connect(self.keep_size)
         view.sections_toggled.connect(self._on_sections_toggled)
         view.set_message(NO_DATA)
 
@@ -119,17 +118,7 @@ class OWImageViewer(OWImageSheet):
         self.labels_combo = VariablesCombo()
         self.labels_combo.changed.connect(self._on_labels_changed)
         self.options.add_row("Labels:", self.labels_combo, TIPS["title_attrs"])
-        slider = gui.hSlider(
-            None,
-            self,
-            "imageSize",
-            minValue=FlowGeometry.smallest,
-            maxValue=FlowGeometry.largest,
-            step=FlowGeometry.scale_step,
-            callback=lambda: self.view.set_scale(self.imageSize),
-            createLabel=False,
-        )
-        self.options.add_row("Size:", slider, TIPS["imageSize"])
+        self.add_size_slider()
         self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
         self._add_combo("color_attr", "Color:", self.color_model, self._show_colors)
         self.make_legend(box)
@@ -287,9 +276,6 @@ class OWImageViewer(OWImageSheet):
     def _on_sections_toggled(self) -> None:
         collapsed = np.flatnonzero(self.view.look.collapsed)
         self.collapsed_groups = {self._groups[group] for group in collapsed}
-
-    def _on_scaled(self, scale: float) -> None:
-        self.imageSize = int(scale)
 
     def _on_selection_changed(self) -> None:
         if self._restoring or self.data is None:

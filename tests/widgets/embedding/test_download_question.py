@@ -26,6 +26,7 @@ class TestDownloadQuestion(GuiTest):
         text = question.informativeText()
         assert "https://download.pytorch.org" in text
         assert find_network("vgg16").weights.path in text
+        assert "license of the weights is BSD-3-Clause." in text
         question.reject()
 
     def test_answers(self):

@@ -47,7 +47,9 @@ def run(monkeypatch):
         choice = Choice(network.id)
         facts = Facts(choice, network, True, 0)
         monkeypatch.setattr(embedding_task, "look_up", lambda _: facts)
-        return embed(Task(data, None, choice, options), State())
+        return embed(
+            Task(data=data, column=None, choice=choice, options=options), State()
+        )
 
     return run_
 
@@ -68,6 +70,15 @@ def test_no_class_scores_without_a_classifier(run):
     result = run(network, layer="logits")
     assert used()["layer"] is None
     assert result.missing_layer == "logits"
+
+
+def test_layer_that_only_networks_with_words_have(run):
+    result = run(find_network("clip-vit-b-32"), layer="joint")
+    assert used()["layer"] == "joint"
+    assert result.missing_layer == ""
+    result = run(find_network(DEFAULT), layer="joint")
+    assert used()["layer"] is None
+    assert result.missing_layer == "joint"
 
 
 def test_stage_that_there_is_not(run):

@@ -157,6 +157,18 @@ class TestLayerCombo(GuiTest):
             self.show_network(VGG, network)
             assert texts(self.combo)[1:] == expected
 
+    def test_network_that_knows_words(self):
+        self.show_network(Choice("clip-vit-b-32"))
+        assert texts(self.combo) == [
+            "Default (shared with words)",
+            "Before the projection",
+        ]
+        assert "comparable with texts" in self.combo.itemData(1, Qt.ToolTipRole)
+        self.combo.set_value("joint")
+        assert self.combo.currentIndex() == 0
+        self.show_network(VGG)
+        assert not any("words" in text for text in texts(self.combo))
+
     def test_file(self):
         self.combo.show_network(Choice("/some/cells.pt"), None)
         assert texts(self.combo) == ["Output of the network"]

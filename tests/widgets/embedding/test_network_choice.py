@@ -1,6 +1,7 @@
 import dataclasses
 import math
 import os
+import sys
 
 import pytest
 
@@ -32,6 +33,15 @@ def test_label(model, label, origin):
     assert choice.origin == origin
     assert choice.is_listed == (model == DEFAULT)
     assert choice.is_file == (origin == "file")
+
+
+def test_network_whose_package_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    facts = look_up(Choice("clip-vit-b-32"))
+    assert "pip install" in facts.not_installed
+    # What could not be used then is not downloaded.
+    assert not facts.must_download
+    assert facts.describe(512) == "512 features, a package is not installed"
 
 
 def test_settings():

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import os
+import sys
 import threading
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
-from AnyQt.QtWidgets import QApplication
+from AnyQt.QtWidgets import QApplication, QMessageBox
 from embedding_widget import VALUES, EmbeddingTest
 from helpers import make_network_file
 
@@ -38,6 +39,28 @@ class TestDialog(EmbeddingTest):
         dialog = self.dialog()
         self.widget.onDeleteWidget()
         assert not dialog.isVisible()
+
+
+class TestWords(EmbeddingTest):
+    def test_package_is_not_installed(self):
+        """It is said before anything is downloaded."""
+        self.monkeypatch.setitem(sys.modules, "open_clip", None)
+        self.send_signal("Images", self.data)
+        self.choose("Network", "clip-vit-b-32")
+        assert "a package is not installed" in self.description
+        assert "open_clip_torch: pip install" in self.description
+        self.finish()
+        assert self.windows(QMessageBox) == []
+        assert "open_clip_torch: pip install" in str(*self.widget.Error.active)
+        assert self.get_output("Embeddings") is None
+
+    def test_network(self):
+        pytest.importorskip("open_clip")
+        self.choose("Network", "siglip2-vit-b-16")
+        assert "768 features, download of 1,536 MB" in self.description
+        assert "many languages" in self.description
+        assert self.shown("Layer") == "Default (shared with words)"
+        assert self.shown("Fit") == "As trained (stretch)"
 
 
 class TestFile(EmbeddingTest):
@@ -240,6 +263,14 @@ class TestWhereFilesAre(EmbeddingTest):
             self.another(settings, basedir=str(self.tmp))
         assert {os.path.basename(path) for path in looked_at} == {"2.pt"}
 
+    def test_chosen_by_a_button_elsewhere(self):
+        chosen = []
+        self.widget.network.chosen.connect(lambda: chosen.append(self.widget.embedder))
+        self.widget.network.use("squeezenet")
+        assert self.shown("Network") == "SqueezeNet"
+        self.widget.network.use("squeezenet")
+        assert chosen == ["squeezenet"]
+
     def test_recent_one_is_chosen_again(self):
         self.use(*(self.network_file(name) for name in ("a.pt", "b.pt", "c.pt")))
         combo = self.control("Network")
@@ -261,6 +292,7 @@ class FakeWeights:
     file: str
     megabytes: float = float("nan")
     origin = "https://example.com"
+    licence = "MIT"
 
     @property
     def path(self):

@@ -35,6 +35,20 @@ class TestOptionBoxes(GuiTest):
         self.area.show()
         assert len({self.left(field) for field in [*fields, check]}) == 1
 
+    def test_part_with_several_rows(self):
+        class Part:
+            fields = QComboBox(), QCheckBox("Check")
+
+            def add_rows(self, form):
+                form.addRow("The longest one:", self.fields[0])
+                form.addRow("", self.fields[1])
+
+        (first,) = self.add("A", "A:")
+        self.options.add_box("B")
+        self.options.add_part(Part())
+        self.area.show()
+        assert self.left(first) == self.left(Part.fields[0])
+
     def test_labels_that_become_longer_are_not_cut(self):
         first, second = *self.add("A", "A:"), *self.add("B", "B:")
         self.area.show()

@@ -58,3 +58,13 @@ def test_text(combo):
     assert combo.chosen() == []
     combo.choose([])
     assert combo.text() == "(None)"
+
+
+def test_closed_is_told_once(combo):
+    closed = []
+    combo.closed.connect(lambda: closed.append(True))
+    combo.hidePopup()
+    assert not closed
+    combo.showPopup()
+    combo.hidePopup()
+    assert closed == [True]

@@ -33,9 +33,11 @@ def ask_to_download(
         f"Download the network {network.name} ({facts.size})?",
         parent=parent,
     )
+    licence = f" The license of the weights is {network.licence}."
     question.setInformativeText(
         f"It is downloaded once, from {network.origin}, and kept in "
         f"{network.weights.path}. Images are never sent anywhere."
+        f"{licence if network.licence else ''}"
     )
     yes = question.addButton("Download", QMessageBox.AcceptRole)
     question.addButton(QMessageBox.Cancel)

@@ -1,11 +1,12 @@
 """The work of Image Embedding, which runs in a thread."""
 
+import contextlib
 import dataclasses
 import os
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from Orange.data import Table, Variable
@@ -19,7 +20,12 @@ from orangecontrib.imageanalytics.errors import (
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.networks.files import trust
-from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
+from orangecontrib.imageanalytics.networks.network import (
+    JOINT,
+    LOGITS,
+    PENULTIMATE,
+    Network,
+)
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import (
     Choice,
     Facts,
@@ -30,19 +36,25 @@ STATUS_SECONDS = 0.5  # between two changes of the text
 RATE_SECONDS = 10  # over which the speed is measured
 
 
-@dataclass(frozen=True)
-class Task:
-    """What to embed, and how."""
+@dataclass(frozen=True, kw_only=True)
+class NetworkTask:
+    """A table of images, and the network to run on them."""
 
     data: Table
     column: Variable
     choice: Choice
-    #: Fields of `EmbeddingSpec`, as arguments of `ImageEmbedder`
-    options: Mapping[str, object] = field(default_factory=dict)
-    device: str = "auto"
     agreed: frozenset[str] = frozenset()  # networks that may be downloaded
     places: tuple[tuple[str, str], ...] = ()  # where the workflow is
     vouched: TrustNeededError | None = None  # what the user has agreed to open
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(NetworkTask):
+    """What to embed, and how."""
+
+    #: Fields of `EmbeddingSpec`, as arguments of `ImageEmbedder`
+    options: Mapping[str, object] = field(default_factory=dict)
+    device: str = "auto"
 
     @property
     def layer(self) -> str:
@@ -86,8 +98,20 @@ def embed(task: Task, state) -> Result | Facts:
     Result or Facts
         Facts if the network has to be downloaded and the user has not agreed to it.
     """
-    try:
+    with saying_where_else(task):
         return _embed(task, state)
+
+
+@contextlib.contextmanager
+def saying_where_else(task: NetworkTask):
+    """Say of the missing file of a network where the workflow expects it.
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        yield
     except ModelError as error:
         choice = task.choice
         if choice.is_file and not os.path.exists(choice.model):
@@ -104,21 +128,14 @@ def _say_where_else(text, task) -> str:
 
 def _embed(task, state):
     progress = Reporter(task.choice.label, len(task.data), state)
-    if task.vouched is not None:
-        trust.vouch(task.vouched.sha256, task.vouched.path)
-    progress.say("Looking up the network…")
-    facts = look_up(task.choice)
-    progress.show(facts)
+    facts = find(task, progress)
     # Before the download, which may turn out not to be wanted then.
     stages = facts.network.stages() if _needs_stages(task, facts) else None
     layer, missing_layer = _find_layer(task, facts.network, stages)
     options = {**task.options, "layer": layer or None}
+    facts = download(facts, task, progress)
     if facts.must_download:
-        if facts.network.id not in task.agreed:
-            return facts
-        progress.megabytes = facts.megabytes
-        ImageEmbedder.download(facts.network, progress.downloading)
-        facts = dataclasses.replace(facts, available=True)
+        return facts
     progress.say("Starting the network…")
     device, no_gpu = _find_device(task.device)
     with ImageEmbedder(facts.network, device=device, **options) as embedder:
@@ -143,6 +160,42 @@ def _embed(task, state):
         )
 
 
+def find(task: NetworkTask, progress: "Reporter") -> Facts:
+    """Look up the network of a task, and show what is known about it.
+
+    Raises
+    ------
+    ModelError, ValueError
+        As `look_up`.
+    """
+    if task.vouched is not None:
+        trust.vouch(task.vouched.sha256, task.vouched.path)
+    progress.say("Looking up the network…")
+    facts = look_up(task.choice)
+    progress.show(facts)
+    return facts
+
+
+def download(facts: Facts, task: NetworkTask, progress: "Reporter") -> Facts:
+    """Download a network, if it is not on this computer and the user has agreed.
+
+    Returns
+    -------
+    Facts
+        Those that hold then.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be downloaded.
+    """
+    if not facts.must_download or facts.network.id not in task.agreed:
+        return facts
+    progress.megabytes = facts.megabytes
+    ImageEmbedder.download(facts.network, progress.downloading)
+    return dataclasses.replace(facts, available=True)
+
+
 def _n_features(embedded: Table | None, data: Table) -> int | None:
     if embedded is None:
         return None
@@ -150,7 +203,8 @@ def _n_features(embedded: Table | None, data: Table) -> int | None:
 
 
 def _needs_stages(task: Task, facts: Facts) -> bool:
-    return facts.network.has_layers and task.layer not in ("", PENULTIMATE, LOGITS)
+    named = "", PENULTIMATE, LOGITS, JOINT
+    return facts.network.has_layers and task.layer not in named
 
 
 def _find_layer(task: Task, network: Network, stages) -> tuple[str, str]:
@@ -161,6 +215,8 @@ def _find_layer(task: Task, network: Network, stages) -> tuple[str, str]:
         return LOGITS if network.classes else "", layer
     if layer == LOGITS:
         exists = network.has_classifier
+    elif layer == JOINT:
+        exists = network.knows_words
     else:
         exists = stages is None or layer in stages
     return (layer, "") if exists else ("", layer)
@@ -179,11 +235,16 @@ def _find_device(choice: str) -> tuple[str, str]:
 
 
 def _reasons(skipped, column, failures) -> list[tuple[str, str]]:
-    if skipped is None:
-        return []
+    return [] if skipped is None else reasons(column_sources(skipped, column), failures)
+
+
+def reasons(
+    skipped: Iterable[str | None], failures: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """Images that were skipped, each with the reason."""
     return [
         (source or "(missing)", failures.get(source, "no image is named"))
-        for source in column_sources(skipped, column)
+        for source in skipped
     ]
 
 

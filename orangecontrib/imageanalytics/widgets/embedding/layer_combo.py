@@ -5,7 +5,12 @@ from collections.abc import Sequence
 
 from AnyQt.QtCore import Qt, Signal
 
-from orangecontrib.imageanalytics.networks.network import LOGITS, PENULTIMATE, Network
+from orangecontrib.imageanalytics.networks.network import (
+    JOINT,
+    LOGITS,
+    PENULTIMATE,
+    Network,
+)
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import (
     Choice,
     Facts,
@@ -21,11 +26,21 @@ TIP = """\
 <p>Which layer of the network gives the vectors.</p>
 <p>The default suits most images. Early stages tell colours and textures apart, late
 ones objects: for tissues, minerals or fabrics an earlier stage may do better.</p>"""
-_LAYERS = {PENULTIMATE: "before the classifier", LOGITS: "class scores"}
+_LAYERS = {
+    JOINT: "shared with words",
+    PENULTIMATE: "before the classifier",
+    LOGITS: "class scores",
+}
 _LAYER_TIPS = {
+    JOINT: "Vectors that can be compared with those of texts",
     PENULTIMATE: "The input of the classifier: what the network sees in an image",
     LOGITS: "One number for each class that the network was trained to tell apart",
 }
+# The penultimate layer of networks that know words.
+_BEFORE_WORDS = (
+    "before the projection",
+    "What the network sees in an image, before it is made comparable with texts",
+)
 _STAGE_TIPS = (
     ("early", "Colours, edges and textures"),
     ("middle", "Patterns and parts"),
@@ -101,6 +116,10 @@ class LayerCombo(OptionControl, DetailedCombo):
             return self._choice is not None and self._choice.is_file
         return not self._network.has_layers
 
+    @property
+    def _knows_words(self) -> bool:
+        return self._network is not None and self._network.knows_words
+
     def _fill(self) -> None:
         was_open = self._open
         highlighted = self.view().currentIndex().data(Qt.UserRole)
@@ -136,7 +155,10 @@ class LayerCombo(OptionControl, DetailedCombo):
     def _add_layers(self) -> None:
         for layer, text in _LAYERS.items():
             if _is_offered(self._network, layer):
-                self.add(text.capitalize(), layer, "", _LAYER_TIPS[layer])
+                tip = _LAYER_TIPS[layer]
+                if layer == PENULTIMATE and self._knows_words:
+                    text, tip = _BEFORE_WORDS
+                self.add(text.capitalize(), layer, "", tip)
 
     def _add_stages(self) -> None:
         stages = self._stages
@@ -168,7 +190,9 @@ class LayerCombo(OptionControl, DetailedCombo):
 
 def _is_offered(network: Network | None, layer: str) -> bool:
     if network is None:
-        return True
+        return layer != JOINT
+    if layer == JOINT and not network.knows_words:
+        return False
     if layer == LOGITS:
         # By name they have columns with the names of the classes, if known.
         return network.has_classifier

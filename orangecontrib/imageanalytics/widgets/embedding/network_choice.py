@@ -78,7 +78,7 @@ class Choice:
 
     @property
     def family(self) -> str:
-        """``"torchvision"`` or ``"timm"`` for a network by name, otherwise empty."""
+        """The key of `FAMILIES` for a network by name, otherwise empty."""
         family, colon, _ = self.model.partition(":")
         return family if colon and family in FAMILIES else ""
 
@@ -170,12 +170,15 @@ class Facts:
         Whether its weights are on this computer.
     megabytes : float
         Size of the download; 0 if there is none, nan if it is unknown.
+    not_installed : str
+        As `Network.not_installed`.
     """
 
     choice: Choice
     network: Network
     available: bool
     megabytes: float
+    not_installed: str = ""
 
     @property
     def pinned(self) -> Choice:
@@ -184,8 +187,8 @@ class Facts:
 
     @property
     def must_download(self) -> bool:
-        """Whether the weights have to be downloaded first."""
-        return not self.available and self.megabytes != 0
+        """Whether the weights have to be downloaded first, and can be used then."""
+        return not (self.available or self.megabytes == 0 or self.not_installed)
 
     @property
     def size(self) -> str:
@@ -197,7 +200,9 @@ class Facts:
     def describe(self, n_features: int | None) -> str:
         """The length of the vectors, if it is known, and the place of the weights."""
         parts = [f"{n_features:,} features"] if n_features else []
-        if self.available:
+        if self.not_installed:
+            parts.append("a package is not installed")
+        elif self.available:
             parts.append("on this computer")
         elif not self.megabytes:
             parts.append("not installed")
@@ -209,18 +214,24 @@ class Facts:
 
 
 def look_up(choice: Choice) -> Facts:
-    """Look up a network; imports torchvision or timm for their networks.
+    """Look up a network; imports torchvision, timm or open_clip for their networks.
 
     Raises
     ------
     ModelError
-        When the file of a network is missing or cannot be used, or timm is not
-        installed.
+        When the file of a network is missing or cannot be used, or its package is
+        not installed.
     ValueError
         When there is no such network.
     """
     network = find_network(choice.model, choice.preprocessing)
-    return Facts(choice, network, network.available(), network.megabytes)
+    return Facts(
+        choice,
+        network,
+        network.available(),
+        network.megabytes,
+        network.not_installed,
+    )
 
 
 def look_up_stages(choice: Choice) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 """The choice of a network in Image Embedding, and what is known about it."""
 
+import dataclasses
 import html
 import logging
 import os
 
-from AnyQt.QtCore import QObject, Signal
+from AnyQt.QtCore import QObject, Qt, Signal
 from AnyQt.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton
 from Orange.widgets.widget import OWWidget
 
+from orangecontrib.imageanalytics.networks.network import Network
 from orangecontrib.imageanalytics.networks.registry import NETWORKS
 from orangecontrib.imageanalytics.widgets.embedding.chosen_network import ChosenNetwork
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import (
@@ -35,6 +37,8 @@ class NetworkChooser(QObject):
     owner : OWWidget
         Has the settings ``embedder``, ``own_networks``, ``layer`` and ``last_dir``, and
         an `EmbeddingSettingsHandler`.
+    narrow : bool
+        Whether descriptions are broken into lines.
 
     Attributes
     ----------
@@ -51,9 +55,10 @@ class NetworkChooser(QObject):
     #: The network was looked up.
     looked_up = Signal()
 
-    def __init__(self, owner: OWWidget):
+    def __init__(self, owner: OWWidget, narrow: bool = False):
         super().__init__(owner)
         self._owner = owner
+        self._is_narrow = narrow
         self.by_workflow = not owner.is_new
         own = [*read_choices(owner.own_networks), *owner.settingsHandler.recent]
         places = self.places() if self.by_workflow else None
@@ -69,16 +74,21 @@ class NetworkChooser(QObject):
     def _make_controls(self):
         self.combo = NetworkCombo()
         narrow(self.combo)
-        self.combo.activated.connect(self._select)
+        self.combo.activated.connect(lambda i: self.use(self.combo.itemData(i)))
         self.other_button = QPushButton(
             "Other…", autoDefault=False, toolTip="Other network…"
         )
         self.other_button.clicked.connect(lambda: self.choose_other())
         self.label = QLabel()
         wrap(self.label)
+        if self._is_narrow:
+            # There is room for the usual ones, so that what is below stays there.
+            lines = QLabel("<small>x<br/>x</small><br/>x")
+            self.label.setMinimumHeight(lines.sizeHint().height())
+            self.label.setAlignment(Qt.AlignTop)
+            return
         # The window keeps its width whichever is chosen.
-        texts = (describe(look_up(Choice(n.id)), n.n_features) for n in NETWORKS)
-        widest = max(QLabel(text).sizeHint().width() for text in texts)
+        widest = max(QLabel(_usual_text(n)).sizeHint().width() for n in NETWORKS)
         self.label.setMinimumWidth(widest)
 
     def add_rows(self, form: QFormLayout) -> None:
@@ -157,8 +167,8 @@ class NetworkChooser(QObject):
             self._remember(choice)
             self._show()
 
-    def _select(self, index: int):
-        model = self.combo.itemData(index)
+    def use(self, model: str) -> None:
+        """Use a network of the list, as if the user had chosen it there."""
         if model != self.choice.model:
             self._use(self._chosen.find(model))
 
@@ -267,8 +277,14 @@ class NetworkChooser(QObject):
         self.label.setToolTip(f"<p>{reason}</p>")
 
 
+def _usual_text(network: Network) -> str:
+    """The two lines about a network whose package is installed."""
+    facts = dataclasses.replace(look_up(Choice(network.id)), not_installed="")
+    return describe(facts, network.n_features)
+
+
 def describe(facts: Facts, n_features: int | None) -> str:
     """Two lines about a network, the second one small."""
     text = facts.describe(n_features)
-    description = facts.network.description
+    description = facts.not_installed or facts.network.description
     return f"{text[0].upper()}{text[1:]}<br/><small>{description}</small>"

@@ -1,4 +1,4 @@
-"""The page on which a network of torchvision or timm is chosen by its name."""
+"""The page on which a network of a Python package is chosen by its name."""
 
 from AnyQt.QtCore import QEvent, Qt, Signal
 from AnyQt.QtWidgets import (
@@ -27,7 +27,7 @@ MOVES = (Qt.Key_Up, Qt.Key_Down, Qt.Key_PageUp, Qt.Key_PageDown)
 
 
 class NamePage(QWidget):
-    """Search among the names of all networks of torchvision and timm."""
+    """Search among the names of all networks of torchvision, timm and open_clip."""
 
     changed = Signal()
     taken = Signal(object)
@@ -57,8 +57,9 @@ class NamePage(QWidget):
         self.problem_label = text_label()
         self.problem_label.hide()
         note = text_label(
-            "Networks of the Python packages torchvision and timm. "
-            "Nothing is downloaded before you agree to it."
+            "Networks of the Python packages torchvision and timm, and those of "
+            "open_clip (clip), which know words. Nothing is downloaded before you "
+            "agree to it."
         )
         row = QHBoxLayout()
         row.addWidget(label)

@@ -8,7 +8,7 @@ from orangecontrib.imageanalytics.widgets.embedding.network_name_page import Nam
 
 
 class OtherNetworkDialog(QDialog):
-    """Lets the user choose any network of torchvision or timm, or a file.
+    """Lets the user choose any network of a known Python package, or a file.
 
     Parameters
     ----------

@@ -1,5 +1,8 @@
 """Actions for an image of a sheet, in the menu of the right mouse button."""
 
+from collections.abc import Callable
+from functools import partial
+
 from AnyQt.QtCore import QModelIndex, QObject, QPoint, Qt
 from AnyQt.QtWidgets import QApplication, QMenu
 
@@ -53,7 +56,20 @@ class ImageActions(QObject):
         self._preview, self._compare = preview, compare
         self.copier = ThumbnailLoader(self, 0)
         self.copier.loaded.connect(self._on_copied)
+        self._added: list[tuple[str, Callable[[list[str]], None]]] = []
         view.menu_requested.connect(self._show_menu)
+
+    def add(self, text: str, slot: Callable[[list[str]], None]) -> None:
+        """
+        Put something else into the menu, at the top.
+
+        Parameters
+        ----------
+        text : str
+        slot : callable
+            Called with the sources of the images that the menu is about.
+        """
+        self._added.append((text, slot))
 
     def close(self) -> None:
         """Drop pending loading."""
@@ -88,6 +104,7 @@ class ImageActions(QObject):
         menu = QMenu(self._view)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for text, slot, enabled in (
+            *((text, partial(slot, paths), True) for text, slot in self._added),
             ("Preview", self._preview.open, True),
             ("Compare", self._compare.open, self._compare.can_open()),
             (

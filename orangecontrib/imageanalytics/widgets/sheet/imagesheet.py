@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from AnyQt.QtWidgets import QWidget
 from Orange.data import Table
+from Orange.widgets import gui
 from Orange.widgets.widget import Msg, OWWidget
 from orangewidget.report.report import get_html_img
 
 from orangecontrib.imageanalytics.contact_sheet import ContactSheet
 from orangecontrib.imageanalytics.widgets.preview.rowdetails import row_details
 from orangecontrib.imageanalytics.widgets.sheet.coloring import Coloring
+from orangecontrib.imageanalytics.widgets.sheet.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.sheet.geometry import Geometry
 from orangecontrib.imageanalytics.widgets.sheet.hovercard import HoverCard, card_text
 from orangecontrib.imageanalytics.widgets.sheet.imagewindows import (
@@ -26,6 +28,7 @@ from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import ThumbnailM
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import NO_IMAGE_COLUMN
 from orangecontrib.imageanalytics.widgets.utils.option_boxes import OptionBoxes
 
+SIZE_TIP = "Size of the images; or hold Ctrl and turn the mouse wheel"
 #: Images in cells of so many points are not shown larger under the mouse.
 LARGE = 260
 
@@ -51,6 +54,28 @@ class OWImageSheet(ImageWindowsMixin, OWWidget, openclass=True):
         super().__init__()
         self.coloring: Coloring | None = None
         self.options = OptionBoxes(self.controlArea)
+
+    def add_size_slider(self) -> None:
+        """Add a slider for the size of images to the last box of options.
+
+        For widgets with a `FlowGeometry`, which keep the size in the setting
+        ``imageSize``.
+        """
+        slider = gui.hSlider(
+            None,
+            self,
+            "imageSize",
+            minValue=FlowGeometry.smallest,
+            maxValue=FlowGeometry.largest,
+            step=FlowGeometry.scale_step,
+            callback=lambda: self.view.set_scale(self.imageSize),
+            createLabel=False,
+        )
+        self.options.add_row("Size:", slider, SIZE_TIP)
+
+    def keep_size(self, scale: float) -> None:
+        """Keep the size of images that the mouse wheel or keys have set."""
+        self.imageSize = int(scale)
 
     def make_view(
         self, geometry: Geometry, selection: Callable[[SheetView], Selection]

@@ -10,6 +10,8 @@ NO_IMAGE_COLUMN = (
     "Use data from Import Images, or a table with a column of file names or web "
     "addresses: a text or categorical one, among the meta attributes."
 )
+#: Of a table without rows.
+NO_ROWS = "The table has no rows."
 #: And of a column without any.
 EMPTY_COLUMN = (
     "Column '{}' is empty.\n\nChoose another column, or connect a table that says "

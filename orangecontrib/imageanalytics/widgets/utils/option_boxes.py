@@ -98,6 +98,10 @@ class OptionBoxes(AlignedForms):
         if tip and label:
             self._form.labelForField(field).setToolTip(tip)
 
+    def add_part(self, part) -> None:
+        """Let a part with a method ``add_rows`` add its rows to the last box."""
+        part.add_rows(self._form)
+
     def add_columns(
         self, widget: OWWidget, name: str, label: str, model, callback, tip: str = ""
     ) -> None:

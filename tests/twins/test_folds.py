@@ -1,0 +1,54 @@
+"""Folds that do not separate twins."""
+
+import numpy as np
+import pytest
+
+from orangecontrib.imageanalytics.twins import twin_folds
+
+
+def no_twins_apart(groups, folds):
+    return all(len(set(folds[groups == group])) == 1 for group in set(groups) - {0})
+
+
+@pytest.mark.parametrize("n_folds", [2, 5, 10])
+def test_balanced(n_folds):
+    random = np.random.default_rng(0)
+    groups = np.where(random.random(400) < 0.5, random.integers(1, 60, 400), 0)
+    classes = random.integers(0, 4, 400)
+    folds = twin_folds(groups, classes, n_folds)
+    assert no_twins_apart(groups, folds)
+    counts = np.bincount(folds, minlength=n_folds)
+    assert len(counts) == n_folds
+    assert counts.max() - counts.min() <= 0.25 * 400 / n_folds + 6
+    for value in range(4):
+        of_class = np.bincount(folds[classes == value], minlength=n_folds)
+        assert of_class.min() > 0
+
+
+def test_few_rows():
+    groups = np.array([1, 0, 1, 0])
+    assert twin_folds(groups, np.zeros(4), 10).tolist() == [2, 0, 2, 1]
+    assert twin_folds(np.array([], dtype=int), np.array([]), 5).tolist() == []
+    assert set(twin_folds(np.zeros(3, dtype=int), np.zeros(3), 2)) == {0, 1}
+
+
+def test_a_single_group():
+    groups = np.ones(6, dtype=int)
+    assert set(twin_folds(groups, np.zeros(6), 3)) == {0}
+
+
+def test_classes_that_are_small_or_missing():
+    random = np.random.default_rng(1)
+    groups = np.where(random.random(60) < 0.4, random.integers(1, 10, 60), 0)
+    every_one_its_own = np.arange(60.0)
+    every_one_its_own[::3] = np.nan
+    folds = twin_folds(groups, every_one_its_own, 5)
+    assert no_twins_apart(groups, folds)
+    assert set(folds) == set(range(5))
+
+
+def test_few_singles_fill_other_folds():
+    groups = np.array([1] * 5 + [2] * 5 + [0] * 3)
+    folds = twin_folds(groups, np.zeros(13), 5)
+    assert no_twins_apart(groups, folds)
+    assert len(set(folds)) == 5
