@@ -24,7 +24,9 @@ N_COMPONENTS = 128
 MOST_SAMPLED = 1_000
 #: More labelled images do not make a better model, but a slower one.
 MOST_TRAINED = 5_000
-REGULARIZATION = 10.0
+#: Inverse strengths of regularization: the probabilities of the first are about right
+#: after some ten labels for each class, the second chooses better what to label next.
+PROPOSING, CHOOSING = 10.0, 100.0
 MAX_ITERATIONS = 200
 _ROWS_AT_ONCE = 2_000
 
@@ -119,7 +121,8 @@ class Proposals:
     certainty : numpy.ndarray of float32, shape (images,)
         Probabilities of these classes; nan where there is no proposal.
     margin : numpy.ndarray of float32, shape (images,)
-        By how much they are more probable than the second ones; nan as above.
+        By how much the most probable class is more probable than the second one, for a
+        model that is regularized less; nan as above.
     """
 
     classes: np.ndarray
@@ -147,8 +150,8 @@ class QuickModel:
 
     def __init__(self, points: Points):
         self._points = points
-        self._regression: LogisticRegression | None = None
-        self._classes: tuple[int, ...] = ()
+        self._proposing = _Regression(PROPOSING)
+        self._choosing = _Regression(CHOOSING)
 
     def propose(self, labels: np.ndarray) -> Proposals:
         """
@@ -169,28 +172,41 @@ class QuickModel:
         if len(np.unique(labels[rows])) < 2:
             return no_proposals(len(labels))
         rows = _sample(rows, labels[rows])
-        regression = self._train(points[rows], labels[rows])
-        found = regression.predict_proba(points)
-        ordered = np.partition(found, -2, axis=1)
-        classes = regression.classes_[found.argmax(axis=1)]
-        certainty, margin = ordered[:, -1], ordered[:, -1] - ordered[:, -2]
+        known = points[rows], labels[rows]
+        numbers, found = self._proposing(*known, points)
+        _, others = self._choosing(*known, points)
+        others = np.partition(others, -2, axis=1)
+        margin = others[:, -1] - others[:, -2]
         return Proposals(
-            np.where(is_usable, classes, NO_CLASS),
-            np.where(is_usable, certainty, np.nan).astype(np.float32),
+            np.where(is_usable, numbers[found.argmax(axis=1)], NO_CLASS),
+            np.where(is_usable, found.max(axis=1), np.nan).astype(np.float32),
             np.where(is_usable, margin, np.nan).astype(np.float32),
         )
 
-    def _train(self, points: np.ndarray, labels: np.ndarray) -> LogisticRegression:
+
+class _Regression:
+    """Logistic regression with an inverse strength of regularization."""
+
+    def __init__(self, strength: float):
+        self._strength = strength
+        self._model: LogisticRegression | None = None
+        self._classes: tuple[int, ...] = ()
+
+    def __call__(
+        self, points: np.ndarray, labels: np.ndarray, others: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Train; give the classes, and their probabilities for other points."""
         classes = tuple(np.unique(labels).tolist())
-        if self._regression is None or classes != self._classes:
+        if self._model is None or classes != self._classes:
             self._classes = classes
-            self._regression = LogisticRegression(
-                C=REGULARIZATION, max_iter=MAX_ITERATIONS, warm_start=True
+            self._model = LogisticRegression(
+                C=self._strength, max_iter=MAX_ITERATIONS, warm_start=True
             )
         with warnings.catch_warnings():
             # It goes on from there the next time.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return self._regression.fit(points, labels)
+            self._model.fit(points, labels)
+        return self._model.classes_, self._model.predict_proba(others)
 
 
 def _sample(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:

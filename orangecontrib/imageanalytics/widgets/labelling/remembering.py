@@ -49,7 +49,7 @@ class RememberingMixin:
         )
         self._warn(result)
         self._show_offer(result)
-        if n_known or found.moved:
+        if n_known:
             self.store.keep(session, self._sources)
         self.commit.now()
         self.show_state()
