@@ -50,6 +50,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     between,
     one_of,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import wrap
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
@@ -75,7 +76,7 @@ class OWLabelImages(
         "classes, active learning, image, photo"
     )
     icon = "icons/LabelImages-symbolic.svg"
-    priority = 165
+    priority = 172
 
     class Inputs:
         images = Input("Images", Table, default=True)
@@ -127,6 +128,7 @@ class OWLabelImages(
         self._teacher = Teacher(None, self._rows)
         self.proposals = no_proposals(0)
         self._images_changed = True
+        self._invalid = False  # the outputs, until they are sent
         self.files = LabelFiles(self)
         self.store = LabelStore(self, self.record)
         self.session = LabelSession(0, self.store.classes())
@@ -148,6 +150,7 @@ class OWLabelImages(
         view.set_message(NO_DATA)
         self.sheet_ = LabelSheet(view)
         self.hint = QLabel()
+        wrap(self.hint)
         self.hint.setContentsMargins(4, 2, 4, 2)
         self.mainArea.layout().addWidget(self.hint)
 
@@ -282,8 +285,10 @@ class OWLabelImages(
 
     def invalidate_outputs(self) -> None:
         """Let other widgets wait for the tables that will be sent."""
-        self.Outputs.labelled.invalidate()
-        self.Outputs.all.invalidate()
+        if not self._invalid:
+            self._invalid = True
+            self.Outputs.labelled.invalidate()
+            self.Outputs.all.invalidate()
 
     def _make_output(self) -> None:
         self._output.start(
@@ -296,6 +301,7 @@ class OWLabelImages(
         )
 
     def _send(self, tables) -> None:
+        self._invalid = False
         self.Outputs.labelled.send(tables[0])
         self.Outputs.all.send(tables[1])
 

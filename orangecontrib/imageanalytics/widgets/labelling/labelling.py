@@ -193,7 +193,8 @@ class LabellingMixin:
         controls.show_steps(session.undo_text, session.redo_text)
         controls.status.setText(self._status())
         self.sheet_.show(session, classes, certainty)
-        self.hint.setText(HINT if session.classes else NO_CLASSES)
+        hint = HINT if session.classes else NO_CLASSES
+        self.hint.setText(hint if self._sources else "")
 
     def _status(self) -> str:
         n_images, n_labeled = len(self._sources), self.session.n_labeled
