@@ -410,7 +410,7 @@ class Looks(LongerTexts):
             if kind < 8:
                 widget.session.label([row], kind)
         widget.session.skip([1])
-        widget.sheet_.add_recent(range(6))
+        widget.label_sheet.add_recent(range(6))
         widget.begin_round()
         self.shoot(widget, "label-labelled", ready)
         widget.offer_bar.offer(57, 1.7e9)

@@ -203,7 +203,7 @@ def take_label_images():
 
     for _ in range(6):
         assert QTest.qWaitFor(ready, 60_000)
-        (image,) = widget.sheet_.selected()
+        (image,) = widget.label_sheet.selected()
         name = names[int(kinds[widget._rows[image]])]
         widget.give_class(widget.session.number_of(name))
     assert QTest.qWaitFor(ready, 60_000)

@@ -94,7 +94,7 @@ class TestLabelImages(WidgetTest):
         self.settle()
 
     def label(self, image, key):
-        self.widget.sheet_.select_images(np.array([image]))
+        self.widget.label_sheet.select_images(np.array([image]))
         self.press(key)
 
     def names(self, widget=None):
@@ -109,21 +109,21 @@ class TestLabelImages(WidgetTest):
     def test_keys_give_classes(self):
         self.start()
         view = self.widget.view
-        assert self.widget.sheet_.selected().tolist() == [0]
+        assert self.widget.label_sheet.selected().tolist() == [0]
         self.press(Qt.Key.Key_1)
         self.press(Qt.Key.Key_2)
         self.press(Qt.Key.Key_Space)
         self.press(Qt.Key.Key_9)  # no class has it
         assert self.names() == {0: "cat", 1: "dog"}
         assert self.widget.session.skipped.nonzero()[0].tolist() == [2]
-        assert self.widget.sheet_.selected().tolist() == [3]
+        assert self.widget.label_sheet.selected().tolist() == [3]
         view.select_rows(range(view.count()))
         self.press(Qt.Key.Key_Delete)
         assert self.names() == {}
 
     def test_keys_of_a_list_of_classes(self):
         self.start([])
-        edit = self.widget.controls_.class_list.name_edit
+        edit = self.widget.panel.class_list.name_edit
         QTest.keyClicks(edit, " a  cat ")
         QTest.keyClick(edit, Qt.Key.Key_Return)
         assert edit.text() == ""
@@ -132,15 +132,15 @@ class TestLabelImages(WidgetTest):
         assert "a cat" in str(self.widget.Warning.bad_name)
         assert self.widget.Warning.bad_name.is_shown()
         (number,) = self.widget.session.classes
-        self.widget.controls_.class_list.renamed.emit(number, "dog")
+        self.widget.panel.class_list.renamed.emit(number, "dog")
         assert not self.widget.Warning.bad_name.is_shown()
-        self.widget.controls_.class_list.recolored.emit(number, "#123456")
+        self.widget.panel.class_list.recolored.emit(number, "#123456")
         given = self.widget.session.classes[number]
         assert (given.name, given.color) == ("dog", "#123456")
-        self.widget.sheet_.select_images(np.array([3]))
-        QTest.keyClick(self.widget.controls_.class_list.view, Qt.Key.Key_Return)
+        self.widget.label_sheet.select_images(np.array([3]))
+        QTest.keyClick(self.widget.panel.class_list.view, Qt.Key.Key_Return)
         assert self.names() == {3: "dog"}
-        QTest.keyClick(self.widget.controls_.class_list.view, Qt.Key.Key_Delete)
+        QTest.keyClick(self.widget.panel.class_list.view, Qt.Key.Key_Delete)
         assert not self.widget.session.classes
         self.widget.undo()
         assert self.names() == {3: "dog"}
@@ -148,7 +148,7 @@ class TestLabelImages(WidgetTest):
 
     def test_renaming_in_the_list(self):
         self.start(["cat"])
-        item = self.widget.controls_.class_list.view.model().item(0)
+        item = self.widget.panel.class_list.view.model().item(0)
         assert item.text() == "1   cat"
         item.setText("1   lion")
         assert [c.name for c in self.widget.session.classes.values()] == ["lion"]
@@ -167,7 +167,7 @@ class TestLabelImages(WidgetTest):
         classes = self.widget.proposals.classes
         half = N_IMAGES // 2
         assert len(set(classes[:half])) == len(set(classes[half:])) == 1
-        look, rows = self.widget.view.look, self.widget.sheet_._rows
+        look, rows = self.widget.view.look, self.widget.label_sheet._rows
         assert look.frames[rows[0]] == SOLID_FRAME
         assert look.frames[rows[1]] == DASHED_FRAME
         assert (look.colors[rows[1]] == look.colors[rows[0]]).all()
@@ -194,7 +194,7 @@ class TestLabelImages(WidgetTest):
         self.widget.resize(900, 500)
         self.label(0, Qt.Key.Key_1)
         self.label(N_IMAGES - 1, Qt.Key.Key_2)
-        seen = set(self.widget.sheet_.on_screen().tolist())
+        seen = set(self.widget.label_sheet.on_screen().tolist())
         assert 2 < len(seen) <= N_IMAGES
         self.press(Qt.Key.Key_Return)
         assert set(self.names()) == seen | {0, N_IMAGES - 1}
@@ -207,29 +207,29 @@ class TestLabelImages(WidgetTest):
         self.press(Qt.Key.Key_1)
         self.press(Qt.Key.Key_2)
         assert self.names() == {0: "cat", 1: "dog"}
-        self.widget.controls_.undo_button.click()
+        self.widget.panel.undo_button.click()
         self.settle()
         assert self.names() == {0: "cat"}
-        assert self.widget.sheet_.selected().tolist() == [1]
-        self.widget.controls_.redo_button.click()
+        assert self.widget.label_sheet.selected().tolist() == [1]
+        self.widget.panel.redo_button.click()
         self.settle()
         assert self.names() == {0: "cat", 1: "dog"}
         for _ in range(4):  # two labels, two classes
             self.widget.undo()
         assert not self.widget.session.classes
-        assert not self.widget.controls_.undo_button.isEnabled()
+        assert not self.widget.panel.undo_button.isEnabled()
         self.settle()
 
     def test_orders(self):
         self.start()
         for order in ("random", "typical", "uncertain", "like"):
             self.widget.order = order
-            self.widget.sheet_.select_images(np.array([5]))
+            self.widget.label_sheet.select_images(np.array([5]))
             self.widget.change_order()
             self.settle()
-            assert sorted(self.widget.sheet_.images) == list(range(N_IMAGES))
+            assert sorted(self.widget.label_sheet.images) == list(range(N_IMAGES))
         # Those of its own group come before the others.
-        images = self.widget.sheet_.images.tolist()
+        images = self.widget.label_sheet.images.tolist()
         assert images[0] == 5 and set(images[: N_IMAGES // 2]) == set(range(12))
 
     def test_without_vectors(self):
@@ -270,6 +270,34 @@ class TestLabelImages(WidgetTest):
         self.send_signal("Labels", None)
         assert not self.widget.Warning.labels_unused.is_shown()
         self.settle()
+
+    def test_known_labels_of_images_that_come_later(self):
+        variable = DiscreteVariable("animal", ("dog", " ", "cat\n"))
+        variable.attributes["colors"] = {"dog": "#123456", " ": "red", "cat\n": "no"}
+        known = table(self.paths[:3])
+        domain = Domain((), variable, known.domain.metas)
+        known = Table.from_numpy(domain, known.X, np.array([0, 1, 2]), known.metas)
+        self.send(known, signal="Labels")
+        self.send(embedded(self.paths[:2]))
+        assert self.names() == {0: "dog"}
+        self.send(embedded(self.paths))
+        assert self.names() == {0: "dog", 2: "cat"}
+        dog, cat = self.widget.session.classes.values()
+        assert dog.color == "#123456" != cat.color
+        packed = OWLabelImages.settingsHandler.pack_data(self.widget)
+        second = self.create_widget(OWLabelImages, stored_settings=packed)
+        self.send(embedded(self.paths), second)
+        assert self.names(second) == {0: "dog", 2: "cat"}
+
+    def test_an_autosave_is_offered_when_images_come(self):
+        self.start()
+        self.press(Qt.Key.Key_1)
+        self.widget.onDeleteWidget()
+        assert self.widget.store.wait(60)
+        second = self.new_widget()
+        self.send(None, second)
+        self.send(embedded(self.paths), second)
+        assert second.offer_bar.isVisibleTo(second)
 
     def test_workflow(self):
         self.start()
@@ -448,8 +476,8 @@ class TestLabelImages(WidgetTest):
         QTest.keyClick(self.widget.view, Qt.Key.Key_2)
         self.settle()
         assert self.widget.view.look.headings == ["Just labelled", "To label"]
-        assert self.widget.sheet_.images[:3].tolist() == [2, 1, 0]
-        assert self.widget.sheet_.selected().tolist() == [3]
+        assert self.widget.label_sheet.images[:3].tolist() == [2, 1, 0]
+        assert self.widget.label_sheet.selected().tolist() == [3]
 
     def test_all_are_labelled(self):
         self.start()

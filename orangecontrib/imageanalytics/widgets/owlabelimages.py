@@ -132,7 +132,7 @@ class OWLabelImages(
         self.files = LabelFiles(self)
         self.store = LabelStore(self, self.record)
         self.session = LabelSession(0, self.store.classes())
-        self.controls_ = LabelControls(self)
+        self.panel = LabelControls(self)
         gui.auto_send(self.buttonsArea, self, "auto_commit")
         self._output = Background(self, self._send, self._on_output_failed)
         self._commit_timer = QTimer(self, singleShot=True, interval=COMMIT_MS)
@@ -148,7 +148,7 @@ class OWLabelImages(
         view = self.make_view(FlowGeometry(self.image_size), ExtendedSelection)
         view.scaled.connect(self._on_scaled)
         view.set_message(NO_DATA)
-        self.sheet_ = LabelSheet(view)
+        self.label_sheet = LabelSheet(view)
         self.hint = QLabel()
         wrap(self.hint)
         self.hint.setContentsMargins(4, 2, 4, 2)
@@ -168,7 +168,7 @@ class OWLabelImages(
         self.Error.clear()
         self.data = data
         columns = likely_image_columns(data) if data is not None else []
-        self.controls_.image_model[:] = columns
+        self.panel.image_model[:] = columns
         self.image_attr = columns[0] if columns else None
         if columns:
             self.openContext(data)
@@ -219,7 +219,7 @@ class OWLabelImages(
         elif self._sources and not has_vectors:
             self.Information.no_vectors()
         self.show_images_of(self.image_attr, self._sources)
-        self.sheet_.set_images(self._sources, self.intensity_of(self.image_attr))
+        self.label_sheet.set_images(self._sources, self.intensity_of(self.image_attr))
         self.view.set_message(self._message(has_rows))
         self.show_round(np.arange(len(self._sources)))
 

@@ -1,6 +1,7 @@
 """Classes that another table knows already."""
 
 import numpy as np
+from AnyQt.QtGui import QColor
 from Orange.data import DiscreteVariable, Domain, Table
 
 from orangecontrib.imageanalytics.images.sources import column_sources
@@ -43,8 +44,9 @@ def known_labels(data: Table | None) -> tuple[KnownLabels, str]:
         return KnownLabels(), "it has no categorical target."
     values = data.get_column(variable)
     by_person = _by_person(data)
+    texts = [" ".join(value.split()) for value in variable.values]
     names = [
-        "" if np.isnan(value) or not given else variable.values[int(value)]
+        "" if np.isnan(value) or not given else texts[int(value)]
         for value, given in zip(values, by_person, strict=True)
     ]
     known = labels_from(_classes(variable), names, column_sources(data, columns[0]))
@@ -77,7 +79,10 @@ def _classes(variable: DiscreteVariable) -> list[LabelClass]:
     chosen = variable.attributes.get("colors")
     chosen = chosen if isinstance(chosen, dict) else {}
     classes: list[LabelClass] = []
-    for name in variable.values:
-        color = str(chosen.get(name) or next_color(c.color for c in classes))
-        classes.append(LabelClass(name, color))
+    for value in variable.values:
+        name, color = " ".join(value.split()), QColor(str(chosen.get(value, "")))
+        free = next_color(given.color for given in classes)
+        if name and name not in {given.name for given in classes}:
+            color = color.name() if color.isValid() else free
+            classes.append(LabelClass(name, color))
     return classes

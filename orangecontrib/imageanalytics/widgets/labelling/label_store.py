@@ -42,13 +42,6 @@ class KnownLabels:
     classes: list[LabelClass] = field(default_factory=list)
     images: list[LabeledImage] = field(default_factory=list)
 
-    def fingerprint(self) -> str:
-        """Stands for these labels; empty if there are none."""
-        if not self.images:
-            return ""
-        text = repr([(image.source, image.class_name) for image in self.images])
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
 
 @dataclass
 class Offer:
@@ -116,7 +109,7 @@ class LabelStore(QObject):
         self.saved.connect(self._on_saved)
         self._background = Background(self, self._on_looked_up, self.failed.emit)
         self._stop = threading.Event()
-        self._offers = True
+        self._offers, self._has_sources = True, False
 
     @property
     def busy(self) -> bool:
@@ -147,6 +140,7 @@ class LabelStore(QObject):
         """Find out, in a thread, what is known about images."""
         self._stop.set()
         self._stop = stop = threading.Event()
+        self._has_sources = bool(sources)
 
         def callback(_fraction):
             if stop.is_set():
@@ -158,7 +152,7 @@ class LabelStore(QObject):
         )
 
     def _on_looked_up(self, result: LookedUp) -> None:
-        self._offers = False
+        self._offers = self._offers and not self._has_sources
         known = result.known_fingerprint or result.record.known
         absent = tuple(result.found.absent)
         self._before = replace(self._before, parts=(), absent=absent, known=known)
@@ -232,17 +226,24 @@ def _look_up(
     # Files may have changed since their images were labelled.
     record = memory.record(lambda source: saved.get(source) or identify(source))
     result = LookedUp(record, find(record.images, sources, callback))
-    fingerprint = known.fingerprint()
+    found = find(known.images, sources, callback)
+    if found.absent and sources:
+        found = _find_by_content(known.images, sources, callback)
+    fingerprint = _fingerprint(found, sources)
     if fingerprint and fingerprint != record.known:
-        result.known = find(known.images, sources, callback)
-        missing = result.known.absent
-        if missing:
-            result.known = _find_by_content(known.images, sources, callback)
-        result.known_classes = known.classes
+        result.known, result.known_classes = found, known.classes
         result.known_fingerprint = fingerprint
     if with_offer and sources:
         result.offer = _offer(result, sources, callback)
     return result
+
+
+def _fingerprint(found: Found, sources: Sequence[str]) -> str:
+    """Stands for the classes that were found; empty if there are none."""
+    if not found.names:
+        return ""
+    text = repr(sorted((sources[place], name) for place, name in found.names.items()))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _find_by_content(images, sources, callback) -> Found:

@@ -29,7 +29,7 @@ class LabellingMixin:
         self._reference: int | None = None
         self._learn_timer = QTimer(self, singleShot=True, interval=LEARN_MS)
         self._learn_timer.timeout.connect(self.learn)
-        classes = self.controls_.class_list
+        classes = self.panel.class_list
         classes.added.connect(self.add_class)
         classes.renamed.connect(self.rename_class)
         classes.recolored.connect(self.recolor_class)
@@ -47,7 +47,7 @@ class LabellingMixin:
     def add_class(self, name: str) -> None:
         """Add a class, unless there is one with this name."""
         if self._try(lambda: self.session.add_class(name)):
-            self.controls_.class_list.name_edit.clear()
+            self.panel.class_list.name_edit.clear()
 
     def rename_class(self, number: int, name: str) -> None:
         """Rename a class, unless there is another one with this name."""
@@ -75,23 +75,23 @@ class LabellingMixin:
     # Labels
 
     def _on_digit(self, digit: int) -> None:
-        number = self.controls_.class_list.number_of_key(digit)
+        number = self.panel.class_list.number_of_key(digit)
         if number is not None:
             self.give_class(number)
 
     def give_class(self, number: int) -> None:
         """Give the selected images a class, and go on to the next one."""
-        images = self.sheet_.selected()
+        images = self.label_sheet.selected()
         self._change(images, lambda: self.session.label(images, number))
 
     def skip(self) -> None:
         """Pass over the selected images."""
-        images = self.sheet_.selected()
+        images = self.label_sheet.selected()
         self._change(images, lambda: self.session.skip(images))
 
     def accept_screen(self) -> None:
         """Accept all proposals that can be seen as a whole."""
-        images = self.sheet_.on_screen()
+        images = self.label_sheet.on_screen()
         classes, by, _ = shown_classes(self.session, self.proposals)
         images = images[(by[images] == 1) & ~self.session.skipped[images]]
         if len(images):
@@ -107,20 +107,20 @@ class LabellingMixin:
         """Label images; new ones count for the round."""
         if not len(images):
             return
-        were_to_do = self.sheet_.is_to_do(self.session)
+        were_to_do = self.label_sheet.is_to_do(self.session)
         change()
-        is_to_do = self.sheet_.is_to_do(self.session)
+        is_to_do = self.label_sheet.is_to_do(self.session)
         n_done = int((were_to_do & ~is_to_do).sum())
         rows = self.view.selected_rows()
         if n_done:
             self._n_in_round += n_done
-            self.sheet_.add_recent(images)
+            self.label_sheet.add_recent(images)
         is_end = self._n_in_round >= self.at_a_time or not is_to_do.any()
         if n_done and is_end:
             self.view.clearSelection()
             self._round_due = True
         elif n_done:
-            self.sheet_.select_next(self.session, max(rows, default=-1))
+            self.label_sheet.select_next(self.session, max(rows, default=-1))
         self.labels_changed()
 
     def _preview(self) -> None:
@@ -143,7 +143,7 @@ class LabellingMixin:
         self._round_due, self._n_in_round = False, 0
         self.labels_changed()
         if changed.any():
-            self.sheet_.select_images(np.flatnonzero(changed))
+            self.label_sheet.select_images(np.flatnonzero(changed))
 
     # Rounds
 
@@ -162,7 +162,7 @@ class LabellingMixin:
 
     def reference(self) -> int | None:
         """The image that others are compared with: the last one that was selected."""
-        images = self.sheet_.selected()
+        images = self.label_sheet.selected()
         if len(images):
             self._reference = int(images[0])
         return self._reference
@@ -177,10 +177,10 @@ class LabellingMixin:
     def show_round(self, order: np.ndarray) -> None:
         """Show the images in an order, and select the first that is to be labelled."""
         self._round_due, self._n_in_round = False, 0
-        self.sheet_.arrange(self.session, order)
-        self.set_details_of(self.data, self._rows[self.sheet_.images])
+        self.label_sheet.arrange(self.session, order)
+        self.set_details_of(self.data, self._rows[self.label_sheet.images])
         self.show_state()
-        self.sheet_.select_next(self.session)
+        self.label_sheet.select_next(self.session)
 
     def show_state(self) -> None:
         """Show the classes, the frames and what can be undone."""
@@ -188,11 +188,11 @@ class LabellingMixin:
         classes, by, certainty = shown_classes(session, self.proposals)
         numbers, counts = np.unique(classes[by == 1], return_counts=True)
         proposed = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
-        controls = self.controls_
+        controls = self.panel
         controls.class_list.show_classes(session.classes, session.counts(), proposed)
         controls.show_steps(session.undo_text, session.redo_text)
         controls.status.setText(self._status())
-        self.sheet_.show(session, classes, certainty)
+        self.label_sheet.show(session, classes, certainty)
         hint = HINT if session.classes else NO_CLASSES
         self.hint.setText(hint if self._sources else "")
 
@@ -208,7 +208,7 @@ class LabellingMixin:
 
     def shown_values(self, row: int) -> list[tuple[str, str]]:
         """The class, by whom, and the certainty."""
-        image = int(self.sheet_.images[row])
+        image = int(self.label_sheet.images[row])
         classes, by, certainty = shown_classes(self.session, self.proposals)
         if classes[image] == NO_CLASS:
             return []
@@ -226,5 +226,5 @@ class LabellingMixin:
         if not self.session.classes or not self._sources:
             return None
         classes, _, _ = shown_classes(self.session, self.proposals)
-        classes = classes[self.sheet_.images]
+        classes = classes[self.label_sheet.images]
         return Coloring(*class_column(self.session, classes, self.class_name))
