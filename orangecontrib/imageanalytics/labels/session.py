@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from orangecontrib.imageanalytics.labels.colors import next_color
+from orangecontrib.imageanalytics.labels.history import Undoable
 
 #: Marks images without a class.
 NO_CLASS = -1
@@ -37,8 +38,16 @@ class _State:
     labels: np.ndarray
     skipped: np.ndarray
 
+    def same(self, other: _State) -> bool:
+        """Whether another state differs in nothing, the order of classes included."""
+        return (
+            list(self.classes.items()) == list(other.classes.items())
+            and np.array_equal(self.labels, other.labels)
+            and np.array_equal(self.skipped, other.skipped)
+        )
 
-class LabelSession:
+
+class LabelSession(Undoable):
     """
     The classes of images as a person gives them, with undo.
 
@@ -71,14 +80,9 @@ class LabelSession:
     """
 
     def __init__(self, n_images: int, classes: Sequence[LabelClass] = ()):
-        self._state = _State(
-            dict(enumerate(classes)),
-            np.full(n_images, NO_CLASS),
-            np.zeros(n_images, dtype=bool),
-        )
+        labels, skipped = np.full(n_images, NO_CLASS), np.zeros(n_images, dtype=bool)
+        super().__init__(_State(dict(enumerate(classes)), labels, skipped))
         self._next_number = len(classes)
-        self._undone: list[tuple[str, _State]] = []
-        self._done: list[tuple[str, _State]] = []
 
     @property
     def classes(self) -> dict[int, LabelClass]:
@@ -266,17 +270,7 @@ class LabelSession:
         int
             How many images have got a class, or another one.
         """
-        found, numbers = self.classes, {}
-        colors = {given.name: given.color for given in classes}
-        for name in [*colors, *names.values()]:
-            if name in numbers:
-                continue
-            number = self.number_of(name)
-            if number is None:
-                number, self._next_number = self._next_number, self._next_number + 1
-                used = [c.color for c in found.values()]
-                found[number] = LabelClass(name, colors.get(name) or next_color(used))
-            numbers[name] = number
+        found, numbers = self._with_classes(classes, names.values())
         labels, passed = self._state.labels.copy(), self._state.skipped.copy()
         passed[_indices(skipped)] = True
         images = [i for i in names if overwrite or labels[i] == NO_CLASS]
@@ -287,51 +281,24 @@ class LabelSession:
         self._do(text, classes=found, labels=labels, skipped=passed)
         return len(images)
 
-    # Undo
-
-    def _do(self, text: str, **changed) -> None:
-        state = replace(self._state, **changed)
-        if not _same(state, self._state):
-            self._done.append((text, self._state))
-            self._undone.clear()
-            self._state = state
-
-    @property
-    def undo_text(self) -> str:
-        """What `undo` would take back; empty if there is nothing."""
-        return self._done[-1][0] if self._done else ""
-
-    @property
-    def redo_text(self) -> str:
-        """What `redo` would do again; empty if there is nothing."""
-        return self._undone[-1][0] if self._undone else ""
-
-    def undo(self) -> str:
-        """Take back the last step; return what it was, or an empty text."""
-        return self._move(self._done, self._undone)
-
-    def redo(self) -> str:
-        """Do again what was taken back last; return what it was, or an empty text."""
-        return self._move(self._undone, self._done)
-
-    def _move(self, source: list, target: list) -> str:
-        if not source:
-            return ""
-        text, state = source.pop()
-        target.append((text, self._state))
-        self._state = state
-        return text
+    def _with_classes(self, classes, names) -> tuple[dict[int, LabelClass], dict]:
+        """The classes and those that are missing; and the numbers of names."""
+        found, numbers = self.classes, {}
+        colors = {given.name: given.color for given in classes}
+        for name in dict.fromkeys([*colors, *names]):
+            number = self.number_of(name)
+            if number is None:
+                number, self._next_number = self._next_number, self._next_number + 1
+                free = next_color(given.color for given in found.values())
+                found[number] = LabelClass(name, colors.get(name) or free)
+            numbers[name] = number
+        return found, numbers
 
     def copy(self) -> LabelSession:
         """A session with the same classes and labels, without steps to undo."""
         copied = LabelSession(0)
         copied._state, copied._next_number = self._state, self._next_number
         return copied
-
-    def forget_steps(self) -> None:
-        """Make what has happened so far the start, before which nothing is undone."""
-        self._done.clear()
-        self._undone.clear()
 
 
 def _indices(numbers: Iterable[int]) -> np.ndarray:
@@ -344,14 +311,6 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     array = array.view()
     array.flags.writeable = False
     return array
-
-
-def _same(first: _State, second: _State) -> bool:
-    return (
-        list(first.classes.items()) == list(second.classes.items())
-        and np.array_equal(first.labels, second.labels)
-        and np.array_equal(first.skipped, second.skipped)
-    )
 
 
 def _count(verb: str, images) -> str:
