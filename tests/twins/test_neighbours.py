@@ -83,6 +83,36 @@ def test_an_exception_stops_it():
         join_bits(Groups(5), np.arange(5), bits, bits, 1, stop)
 
 
+def test_images_that_are_all_alike(monkeypatch):
+    """Nearly all pairs are close; they are looked at a few at a time."""
+    monkeypatch.setattr(neighbours, "_PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr(neighbours, "_COMPARED_AT_ONCE", 30)
+    n = 60
+    sizes = []
+
+    class Spy(Groups):
+        def join(self, first, second):
+            sizes.append(len(first))
+            super().join(first, second)
+
+    groups = Spy(n)
+    bits = np.zeros((n, 4), dtype=np.uint8)
+    bits[:, 0] = np.arange(n)
+    looks = []
+    join_bits(groups, np.arange(n), bits, bits, 32, looks.append)
+    assert groups.numbers().tolist() == [1] * n
+    assert sum(sizes) >= n * (n - 1) / 2
+    assert max(sizes) <= 100
+    assert len(looks) > n * n / 100
+    sizes.clear()
+    groups = Spy(n)
+    units = np.random.default_rng(0).normal(1, 0.01, (n, 80)).astype(np.float32)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    join_vectors(groups, np.arange(n), units, 0.1, look)
+    assert groups.numbers().tolist() == [1] * n
+    assert 0 < max(sizes) <= 30
+
+
 def test_no_rows():
     none = np.zeros((0, 4), dtype=np.uint8)
     groups = Groups(3)

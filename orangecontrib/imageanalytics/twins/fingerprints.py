@@ -131,11 +131,11 @@ def read_fingerprints(
         return Fingerprint(digest, size, n_bytes, *perceptual_hashes(image))
 
     known = {} if known is None else known
-    keys = {
-        source: (source, stamp(source), with_hash, intensity)
-        for source in dict.fromkeys(sources)
-        if source is not None
-    }
+    keys = {}
+    for source in dict.fromkeys(sources):
+        if source is not None:
+            keys[source] = source, stamp(source), with_hash, intensity
+            callback(0.0)  # on a network drive, each takes a while
     new = [source for source, key in keys.items() if key not in known]
     results = read_each(
         new, read, processors(), lambda done, total: callback(done / total)

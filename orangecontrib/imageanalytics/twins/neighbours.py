@@ -16,7 +16,9 @@ BLOCK = 1024, 16384  # rows and columns of a block
 #: Dimensions in which vectors are compared first.
 N_COMPONENTS = 64
 _SAMPLE = 2000  # vectors from which these are found
-_PAIRS_AT_ONCE = 4096  # that are compared in all dimensions
+# Of images that are all alike, all pairs are close.
+_PAIRS_AT_ONCE = 1 << 18
+_COMPARED_AT_ONCE = 4096  # pairs of vectors, in all dimensions
 # Of products of float32, in few dimensions and in all of them
 _ROUNDING, _LEAST_ROUNDING = 1e-5, 1e-6
 
@@ -44,7 +46,8 @@ def join_bits(
     n_differing : int
         The most bits that may differ.
     look : callable
-        Called after each block with the fraction done.
+        Called several times a second with the fraction done, which is 0 between two
+        steps.
     """
     views = (bits, mirrored)
     n_bits = 8 * bits.shape[1]
@@ -86,7 +89,7 @@ def join_vectors(
     distance : float
         The greatest cosine distance, 1 - cosine.
     look : callable
-        Called after each block with the fraction done.
+        As for `join_bits`.
     """
     # For vectors of length 1, half the squared distance is the cosine distance.
     points = _projected(units)
@@ -103,13 +106,12 @@ def join_vectors(
         look,
         is_symmetric=True,
     ):
-        for start in range(0, len(first), _PAIRS_AT_ONCE):
-            i, j = (pairs[start : start + _PAIRS_AT_ONCE] for pairs in (first, second))
+        for i, j in _in_parts(first, second, size=_COMPARED_AT_ONCE):
             apart = groups.apart(rows[i], rows[j])
             i, j = i[apart], j[apart]
             close = np.einsum("ij,ij->i", units[i], units[j]) >= least
             groups.join(rows[i[close]], rows[j[close]])
-            look(-1)
+            look(0.0)
 
 
 def _projected(units: np.ndarray) -> np.ndarray:
@@ -134,16 +136,21 @@ def _close(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of rows whose product is not less than `least`, block by block."""
     height, width = BLOCK
-    n_done = 0
     for top in range(0, n_rows, height):
         block = left(slice(top, top + height))
         for start in range(top if is_symmetric else 0, n_rows, width):
             products = block @ right(slice(start, start + width)).T
             # Faster than looking for places in two dimensions.
             places = np.flatnonzero(products >= least)
-            first, second = np.divmod(places, products.shape[1])
-            first, second = first + top, second + start
-            different = first < second if is_symmetric else first != second
-            yield first[different], second[different]
-            n_done += 1
+            for (part,) in _in_parts(places, size=_PAIRS_AT_ONCE):
+                first, second = np.divmod(part, products.shape[1])
+                first, second = first + top, second + start
+                different = first < second if is_symmetric else first != second
+                yield first[different], second[different]
+                look(0.0)
             look(min(1.0, (top + height) / n_rows))
+
+
+def _in_parts(*arrays: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
+    for start in range(0, len(arrays[0]), size):
+        yield tuple(array[start : start + size] for array in arrays)
