@@ -141,6 +141,8 @@ class TestOWTwins(WidgetTest):
     def test_no_image_can_be_read(self):
         self.send(table(["/no/such/a.png", "/no/such/b.png"]))
         assert self.widget.view.look.message.startswith("None of the images can")
+        assert "No twins" not in self.widget.status.text()
+        assert "2 not read" in self.widget.status.text()
         assert len(self.out("Without Twins")) == 2
 
     def test_values_under_the_mouse(self):
@@ -298,6 +300,17 @@ class TestOWTwins(WidgetTest):
         self.send_signal("Images", table(self.paths), widget=self.widget)
         self.send(table(self.paths[3:4] + self.paths[6:]))
         assert self.paths_of(self.out("Without Twins")) == [3]
+
+    def test_an_error_that_is_not_expected(self):
+        def fail(*_):
+            raise ValueError("42 is odd")
+
+        module = "orangecontrib.imageanalytics.widgets.twins.twins_task.TwinFinder.find"
+        self.monkeypatch.setattr(module, fail)
+        self.send(table(self.paths))
+        assert "42 is odd" in str(self.widget.Error.unexpected_error)
+        assert not self.widget.Error.no_vectors.is_shown()
+        assert self.out("Data") is None
 
     def test_no_memory(self):
         def fail(*_):

@@ -19,7 +19,11 @@ from orangecontrib.imageanalytics.twins.fingerprints import (
 )
 from orangecontrib.imageanalytics.twins.groups import Groups, first_of_each, largest
 from orangecontrib.imageanalytics.twins.neighbours import join_bits, join_vectors
-from orangecontrib.imageanalytics.twins.vectors import Vectors, embedded_columns
+from orangecontrib.imageanalytics.twins.vectors import (
+    NoVectorsError,
+    Vectors,
+    embedded_columns,
+)
 
 #: What is compared: hashes and, if there are any, vectors; one of them; or files.
 METHODS = ("both", "hash", "vectors", "content")
@@ -128,8 +132,9 @@ def find_twins(
     Raises
     ------
     ValueError
-        There is no such method or column, there are no vectors, or the threshold is out
-        of range.
+        There is no such method or column, or the threshold is out of range.
+    NoVectorsError
+        There are no vectors. It is a `ValueError`.
 
     Examples
     --------
@@ -160,7 +165,9 @@ class TwinFinder:
     Raises
     ------
     ValueError
-        There is no such method or column, or there are no vectors.
+        There is no such method or column.
+    NoVectorsError
+        There are no vectors. It is a `ValueError`.
     """
 
     def __init__(
@@ -192,7 +199,9 @@ class TwinFinder:
             attributes = table.domain.attributes
             self._attributes = [var for var in attributes if var.is_continuous]
             if not self._attributes:
-                raise ValueError("There are no vectors in the data; embed the images.")
+                raise NoVectorsError(
+                    "There are no vectors in the data; embed the images."
+                )
         self._fingerprints: Fingerprints | None = None
         self._vectors: Vectors | None = None
 

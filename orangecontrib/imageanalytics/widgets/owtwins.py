@@ -213,7 +213,8 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         """Show the twins that were found, or a message."""
         if self.twins is None or not self.twins.n_groups:
             self._clear_view()
-            self.view.set_message(message or self._why_none())
+            why = NOT_READ if self.none_was_read() else NO_TWINS
+            self.view.set_message(message or why)
         else:
             self._fill_view()
 
@@ -224,10 +225,10 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         else:
             self.commit.deferred()
 
-    def _why_none(self) -> str:
+    def none_was_read(self) -> bool:
+        """Whether reading failed for each of the images."""
         known = {source for source in self._sources if source is not None}
-        all_failed = self.twins is not None and len(self.twins.failures) == len(known)
-        return NOT_READ if all_failed else NO_TWINS
+        return self.twins is not None and len(self.twins.failures) == len(known)
 
     def _clear_view(self):
         self._rows, self._counts = np.zeros(0, dtype=int), []
