@@ -9,6 +9,7 @@ from twin_images import make_photo
 
 from orangecontrib.imageanalytics.twins.fingerprints import (
     HASH_BITS,
+    Fingerprint,
     perceptual_hashes,
     read_fingerprints,
 )
@@ -37,6 +38,12 @@ def test_distance(copies):
     assert 0.3 < photo.distance(other) <= 0.5
     assert second.digest == same.digest
     assert photo.size == (320, 240)
+
+
+def test_distance_is_the_same_both_ways():
+    one = Fingerprint(b"1", (1, 1), 1, bytes(32), b"\xff" * 32)
+    other = Fingerprint(b"2", (1, 1), 1, b"\x0f" * 32, b"\x01" + bytes(31))
+    assert one.distance(other) == other.distance(one) == 1 / HASH_BITS
 
 
 def test_without_hashes(copies):

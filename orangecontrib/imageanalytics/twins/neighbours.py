@@ -22,7 +22,7 @@ _COMPARED_AT_ONCE = 4096  # pairs of vectors, in all dimensions
 # Of products of float32, in few dimensions and in all of them
 _ROUNDING, _LEAST_ROUNDING = 1e-5, 1e-6
 
-Look = Callable[[float], None]
+Report = Callable[[float], None]
 
 
 def join_bits(
@@ -31,7 +31,7 @@ def join_bits(
     bits: np.ndarray,
     mirrored: np.ndarray,
     n_differing: int,
-    look: Look,
+    report: Report,
 ) -> None:
     """
     Join rows whose hashes differ in few bits.
@@ -45,7 +45,7 @@ def join_bits(
         The hashes of images and of their mirror images.
     n_differing : int
         The most bits that may differ.
-    look : callable
+    report : callable
         Called several times a second with the fraction done, which is 0 between two
         steps.
     """
@@ -62,7 +62,7 @@ def join_bits(
             lambda part: signs(bits[part]),
             len(rows),
             n_bits - 2 * n_differing - 0.5,
-            lambda fraction, number=number: look((number + fraction) / len(views)),
+            lambda fraction, number=number: report((number + fraction) / len(views)),
             # Hashes of a pair differ a little by which of the images is mirrored.
             is_symmetric=view is bits,
         ):
@@ -70,7 +70,7 @@ def join_bits(
 
 
 def join_vectors(
-    groups: Groups, rows: np.ndarray, units: np.ndarray, distance: float, look: Look
+    groups: Groups, rows: np.ndarray, units: np.ndarray, distance: float, report: Report
 ) -> None:
     """
     Join rows whose vectors have almost the same direction.
@@ -88,7 +88,7 @@ def join_vectors(
         Their vectors, of length 1.
     distance : float
         The greatest cosine distance, 1 - cosine.
-    look : callable
+    report : callable
         As for `join_bits`.
     """
     # For vectors of length 1, half the squared distance is the cosine distance.
@@ -103,7 +103,7 @@ def join_vectors(
         right.__getitem__,
         len(rows),
         -(distance + _ROUNDING),
-        look,
+        report,
         is_symmetric=True,
     ):
         for i, j in _in_parts(first, second, size=_COMPARED_AT_ONCE):
@@ -111,7 +111,7 @@ def join_vectors(
             i, j = i[apart], j[apart]
             close = np.einsum("ij,ij->i", units[i], units[j]) >= least
             groups.join(rows[i[close]], rows[j[close]])
-            look(0.0)
+            report(0.0)
 
 
 def _projected(units: np.ndarray) -> np.ndarray:
@@ -132,7 +132,12 @@ def _projected(units: np.ndarray) -> np.ndarray:
 
 
 def _close(
-    left: Callable, right: Callable, n_rows: int, least: float, look, is_symmetric: bool
+    left: Callable,
+    right: Callable,
+    n_rows: int,
+    least: float,
+    report,
+    is_symmetric: bool,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of rows whose product is not less than `least`, block by block."""
     height, width = BLOCK
@@ -147,8 +152,8 @@ def _close(
                 first, second = first + top, second + start
                 different = first < second if is_symmetric else first != second
                 yield first[different], second[different]
-                look(0.0)
-            look(min(1.0, (top + height) / n_rows))
+                report(0.0)
+            report(min(1.0, (top + height) / n_rows))
 
 
 def _in_parts(*arrays: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
