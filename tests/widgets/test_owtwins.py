@@ -188,10 +188,10 @@ class TestOWTwins(WidgetTest):
 
     def test_size_of_images(self):
         self.send(table(self.paths))
-        self.widget.controls.image_size.setValue(200)
+        self.widget.controls.imageSize.setValue(200)
         assert self.widget.view.sheet_geometry.scale == 200
         self.widget.view.zoom_by(-1)
-        assert self.widget.image_size == self.widget.view.sheet_geometry.scale < 200
+        assert self.widget.imageSize == self.widget.view.sheet_geometry.scale < 200
 
     # Options
 
