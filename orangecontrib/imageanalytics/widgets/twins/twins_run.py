@@ -207,20 +207,20 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
         self.send_twins()
 
     def _summary(self) -> str:
-        twins = self.twins
-        n_left_out = int((~twins.kept).sum())
-        lines = []
-        if twins.n_groups:
-            lines.append(
-                f"{twins.n_groups:,} {pl(twins.n_groups, 'group')} of twins; "
+        n_groups, n_failures = self.twins.n_groups, len(self.twins.failures)
+        n_left_out = int((~self.twins.kept).sum())
+        lines = ["No twins"]
+        if n_groups:
+            lines = [
+                f"{n_groups:,} {pl(n_groups, 'group')} of twins; "
                 f"{n_left_out:,} {pl(n_left_out, 'image')} left out"
-            )
-        elif not self.none_was_read():
-            lines.append("No twins")
+            ]
         if self.method == "both" and not self._finder.has_vectors:
             lines.append("There are no vectors; hashes are compared.")
-        if twins.failures:
-            lines.append(f'<a href="#unreadable">{len(twins.failures):,} not read</a>')
+        if self.none_was_read():
+            lines = []
+        if n_failures:
+            lines.append(f'<a href="#unreadable">{n_failures:,} not read</a>')
         return "<br/>".join(lines)
 
     def on_exception(self, ex: Exception) -> None:
