@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import itertools
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -52,12 +53,16 @@ class RandomWeights:
     fingerprint: str = "random"
     sha256: str = ""  # whatever is in it
     megabytes: float = 0
+    others: tuple = ()  # files of a tokenizer, which images do not need
 
     def available(self):
         return True
 
     def ensure(self, name, callback=None):
         return self.path
+
+    def check_unchanged(self):
+        pass
 
 
 def choose(model, folder):
@@ -66,8 +71,11 @@ def choose(model, folder):
     network = spec.network
     if network.available():
         return spec
-    path = os.path.join(folder, f"{network.name}.pt")
-    torch.save(network.build("cpu").state_dict(), path)
+    path = os.path.join(folder, re.sub(r"\W", "_", network.id) + ".pt")
+    # The whole network, of which `build` makes only what images go through, and that
+    # without weights.
+    make = getattr(network, "_create", network.build)
+    torch.save(make("cpu").state_dict(), path)
     network = dataclasses.replace(network, weights=RandomWeights(path))
     return dataclasses.replace(spec, network=network)
 

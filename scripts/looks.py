@@ -106,7 +106,7 @@ class Looks(LongerTexts):
         self.images, self.vectors = self._data()
         self.no_images = Table("iris")
 
-    def _states(self, data):
+    def states(self, data):
         """Data that leaves something to be desired, by what it is without."""
         empty = _moved(data, "")
         with empty.unlocked():
@@ -224,7 +224,7 @@ class Looks(LongerTexts):
         shoot("empty", None)
         shoot("no-column", self.no_images)
         shoot("data", self.images)
-        shoot("skipped", self._states(self.images)["lost"])
+        shoot("skipped", self.states(self.images)["lost"])
         shoot("download", self.images, embedder="vgg16")
         shoot("error", self.images, embedder="timm:not_a_network")
 
@@ -289,7 +289,7 @@ class Looks(LongerTexts):
 
         if not self.wanted("viewer"):
             return
-        for name, data in self._states(self.images).items():
+        for name, data in self.states(self.images).items():
             widget = made(OWImageViewer, {})
             widget.set_data(data)
             self.shoot(widget, f"viewer-{name}", is_loaded(widget))
@@ -340,7 +340,7 @@ class Looks(LongerTexts):
         if not self.wanted("grid"):
             return
         many = self.vectors[np.resize(np.arange(len(self.vectors)), 1000)]
-        states = self._states(self.vectors)
+        states = self.states(self.vectors)
         states |= {"no-vectors": self.images, "small": many}
         for name, data in states.items():
             widget = made(OWImageGrid, {})
@@ -365,7 +365,7 @@ class Looks(LongerTexts):
 
         if not self.wanted("map"):
             return
-        states = self._states(by_tsne(self.vectors)) | {"sizes": self.images}
+        states = self.states(by_tsne(self.vectors)) | {"sizes": self.images}
         domain = self.images.domain
         only_image = Domain((), domain.class_vars, [domain["image"]])
         states["no-numbers"] = self.images.transform(only_image)
@@ -389,7 +389,7 @@ class Looks(LongerTexts):
         copies = os.path.join(folder, "copies")
         save_copies(self.images, copies)
         images, _ = ImportImages()([self.folder, copies])
-        states = self._states(self.images) | {"data": images}
+        states = self.states(self.images) | {"data": images}
         states |= {"loose": self.vectors, "no-twins": images[:8]}
         for name, data in states.items():
             settings = {"distance": 250} if name == "loose" else {}
@@ -429,7 +429,7 @@ class Looks(LongerTexts):
         shoot("data", self.images, dirname=saved, use_scale=True, format="jpeg")
         shoot("done", self.images, save=True, dirname=saved)
         shoot("exist", self.images, save=True, dirname=saved)
-        lost = self._states(self.images)["lost"]
+        lost = self.states(self.images)["lost"]
         shoot("failed", lost, save=True, dirname=f"{saved} too")
         shoot("error", self.images, save=True, dirname=__file__)
 

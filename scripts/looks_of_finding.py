@@ -1,4 +1,4 @@
-"""Screenshots of Find Images, for looks.py.
+"""Screenshots of Find Images, for looks.py, which would be too long with them.
 
 The networks that know words are large, so a tiny one of the tests stands for them: what
 it finds means nothing.
@@ -16,7 +16,7 @@ def take_find_images(looks, folder: str):
     """Take Find Images, in all of its states."""
     if not looks.wanted("find"):
         return
-    for name, data in looks._states(looks.images).items():
+    for name, data in looks.states(looks.images).items():
         with opened(looks, data) as widget:
             looks.shoot(widget, f"find-{name}", ready(widget))
     with opened(looks, looks.images, examples=looks.images[50:52]) as widget:
@@ -26,6 +26,8 @@ def take_find_images(looks, folder: str):
         looks.shoot(widget, "find-examples", ready(widget))
         widget.panel.lines.parts[0].edit.setText("a red car on a beach")
         looks.shoot(widget, "find-no-words", ready(widget))
+        widget.panel.buttons["sort"].click()
+        looks.shoot(widget, "find-classes-no-words", ready(widget))
     download = {"embedder": "clip-vit-b-32", "descriptions": [("a dog", 1, False)]}
     with opened(looks, looks.images, **download) as widget:
         looks.shoot(widget, "find-download", ready(widget))

@@ -1,12 +1,16 @@
 """Benchmarks that run anywhere."""
 
+import dataclasses
 import os
 import re
+import runpy
 import subprocess
 import sys
 
 import pytest
 from twin_images import make_photo
+
+from orangecontrib.imageanalytics.networks.registry import find_network
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -14,8 +18,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 @pytest.mark.slow
 def test_gpu_on_the_cpu(fresh_cache):
     script = os.path.join(ROOT, "benchmarks", "gpu.py")
-    # One whose weights are installed, and one whose weights are drawn.
+    # One whose weights are installed, and those of each package drawn.
     models = ["squeezenet", "torchvision:shufflenet_v2_x0_5"]
+    models += ["timm:mobilenetv3_small_050.lamb_in1k", "clip:MobileCLIP2-S0.dfndr2b"]
     text = subprocess.run(
         [sys.executable, script, "--smoke", "--device", "cpu", "--models", *models],
         env={**os.environ, "PYTHONPATH": ROOT},
@@ -24,8 +29,17 @@ def test_gpu_on_the_cpu(fresh_cache):
         check=True,
     ).stdout
     assert text.startswith("CPU\ntorch ")
-    assert len(re.findall("network alone .* images/s", text)) == 2
-    assert len(re.findall(r"decoded by 1 threads .* images/s +\d+\.\d\d", text)) == 2
+    assert len(re.findall("network alone .* images/s", text)) == len(models)
+    by_one = re.findall(r"decoded by 1 threads .* images/s +\d+\.\d\d", text)
+    assert len(by_one) == len(models)
+
+
+def test_gpu_draws_weights_whatever_the_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    gpu = runpy.run_path(os.path.join(ROOT, "benchmarks", "gpu.py"))
+    network = find_network("torchvision:shufflenet_v2_x0_5")
+    spec = gpu["choose"](dataclasses.replace(network, name="Shuffle/Net"), tmp_path)
+    assert spec.network.load(spec.network.ensure_weights()) is not None
 
 
 def test_find(photos):

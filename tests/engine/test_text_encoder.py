@@ -7,12 +7,12 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from helpers import make_image
+from helpers import FakeWorker, make_image
 from PIL import Image
 
 open_clip = pytest.importorskip("open_clip")
 
-from orangecontrib.imageanalytics.engine import text_encoder  # noqa: E402
+from orangecontrib.imageanalytics.engine import streams, text_encoder  # noqa: E402
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder  # noqa: E402
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError  # noqa: E402
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder  # noqa: E402
@@ -321,6 +321,30 @@ def test_a_gpu_without_memory(tiny, monkeypatch):
     np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
 
+def test_the_thread_of_the_networks_computes_on_a_gpu(tiny, monkeypatch):
+    """In each other thread, cuBLAS would hold memory for good."""
+    expected = TextEncoder(tiny, "cpu").encode(TEXTS)
+    text_encoder._known.clear()
+    calls = []
+
+    class Worker(FakeWorker):
+        def __call__(self, function, *args):
+            calls.append(function)
+            return super().__call__(function, *args)
+
+    device = torch.device("cpu")
+    monkeypatch.setattr(
+        streams, "find_worker", lambda *key: {(device, "networks"): Worker(device)}[key]
+    )
+    monkeypatch.setattr(text_encoder._TextPart, "is_on_cuda", True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _device: None)
+    encoder = TextEncoder(tiny, "cpu")
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(encoder.encode, (TEXTS[:3], TEXTS[3:])))
+    assert len(calls) == 2
+    np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-6)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU of NVIDIA")
 @pytest.mark.parametrize("name", TINY)
 def test_on_a_gpu(word_networks, hub_cache, name):
@@ -336,7 +360,14 @@ def test_close_releases_the_memory_of_a_gpu(tiny):
     gc.collect()
     before = torch.cuda.memory_allocated()
     encoder = TextEncoder(tiny, "cuda")
-    encoder.encode(TEXTS)
+    with ThreadPoolExecutor(3) as pool:
+        together = threading.Barrier(3)
+
+        def encode(number):
+            together.wait(60)
+            return encoder.encode([f"{text} {number}" for text in TEXTS])
+
+        list(pool.map(encode, range(3)))
     assert torch.cuda.memory_allocated() > before
     encoder.close()
     gc.collect()

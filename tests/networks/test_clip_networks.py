@@ -1,8 +1,11 @@
+import dataclasses
+import gc
 import os
 import pickle
 import re
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -14,7 +17,13 @@ from PIL import Image
 
 open_clip = pytest.importorskip("open_clip")
 
+from orangecontrib.imageanalytics.engine.probing import (  # noqa: E402
+    LEAST_COSINE,
+    least_cosine,
+    probe_squares,
+)
 from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder  # noqa: E402
+from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner  # noqa: E402
 from orangecontrib.imageanalytics.errors import ModelError  # noqa: E402
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder  # noqa: E402
 from orangecontrib.imageanalytics.import_images import ImportImages  # noqa: E402
@@ -28,6 +37,7 @@ from orangecontrib.imageanalytics.networks.registry import (  # noqa: E402
     NETWORKS,
     find_network,
 )
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec  # noqa: E402
 
 LISTED = [network for network in NETWORKS if network.knows_words]
 TINY = ("Tiny-CLIP", "Tiny-MobileCLIP2", "Tiny-SigLIP2", "Tiny-RN", "Tiny-ConvNeXt")
@@ -217,7 +227,8 @@ def test_columns_compute_vectors_of_other_images(
         expected, _, _ = embedder(other)
     domain = pickle.loads(pickle.dumps(embedded.domain))
     assert domain.attributes == embedded.domain.attributes
-    np.testing.assert_array_equal(other.transform(domain).X, expected.X)
+    # Columns use a GPU if there is one.
+    np.testing.assert_allclose(other.transform(domain).X, expected.X, atol=2e-3)
     np.testing.assert_allclose(np.linalg.norm(expected.X, axis=1), 1, rtol=1e-3)
     # Nothing is downloaded when the network is not here.
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub_cache) + "-elsewhere")
@@ -281,6 +292,30 @@ def test_penultimate(word_networks, hub_cache, name):
                 visual.layer3(visual.layer2(visual.layer1(visual.stem(batch))))
             ).mean((2, 3))
         torch.testing.assert_close(vectors, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU of NVIDIA")
+@pytest.mark.parametrize("name", TINY)
+def test_images_on_a_gpu(word_networks, hub_cache, name):
+    network, _ = word_networks.put_network(hub_cache, name)
+    spec = EmbeddingSpec.choose(network)
+    probe = probe_squares(spec.preprocessing)
+    single = dataclasses.replace(spec, precision="float32")
+    expected, _ = TorchRunner(single, "cpu")(probe, threading.Event())
+    gc.collect()
+    before = torch.cuda.memory_allocated()
+    runner = TorchRunner(spec, "cuda")
+    vectors, precision = runner(probe, threading.Event())
+    assert precision == "float16"
+    assert runner._half is not None
+    assert least_cosine(vectors, expected) >= LEAST_COSINE
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    exact, _ = TorchRunner(single, "cuda")(probe, threading.Event())
+    assert least_cosine(exact, expected) >= 0.9999
+    runner.close()
+    gc.collect()
+    # cuBLAS keeps its own for good.
+    assert torch.cuda.memory_allocated() <= before + 2**27
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -7,8 +7,9 @@ import threading
 import numpy as np
 from all_widgets import BAD_CASES, GOOD
 from AnyQt.QtCore import Qt, QUrl
+from AnyQt.QtGui import QKeySequence
 from AnyQt.QtTest import QTest
-from AnyQt.QtWidgets import QApplication
+from AnyQt.QtWidgets import QAbstractButton, QApplication, QLabel
 from find_widget import FindTest, similarities
 from helpers import make_image
 from Orange.data import Domain, StringVariable, Table
@@ -165,6 +166,9 @@ class TestFindByExample(FindTest):
         self.finish()
         assert self.widget.Error.cannot_find.is_shown()
         assert "broken.jpg" in str(self.widget.Error.cannot_find)
+        self.widget.matches.limit_slider.slider.setValue(COUNTS.index(4))
+        assert "broken.jpg" in self.status  # which does not ask for an example
+        self.widget.matches.limit_slider.slider.setValue(COUNTS.index(50))
         assert self.matches is None
         assert len(self.names()) == 6
         # Others are used all the same.
@@ -199,6 +203,29 @@ class TestFindByExample(FindTest):
         assert self.matches is None
         self.send_signal(self.widget.Inputs.examples, None)
         assert not self.widget.Warning.no_example_column.is_shown()
+
+    def test_examples_in_the_column_of_the_same_name(self):
+        columns = []
+        for name in ("front", "back"):
+            columns.append(StringVariable(name))
+            columns[-1].attributes["type"] = "image"
+        paths = [self.photos, self.photos[::-1]]
+        metas = np.array(list(zip(*paths, strict=True)), dtype=object)
+        empty = np.empty((6, 0))
+        data = Table.from_numpy(Domain([], None, columns), empty, metas=metas)
+        self.send(data, examples=data[1:2])
+        assert self.examples() == ["photo 1.jpg"]
+        self.choose("Column", "back")
+        self.finish()
+        assert self.examples() == ["photo 4.jpg"]
+        best = self.all[int(np.argmax(self.all.get_column("score")))]
+        assert str(best["back"]) == self.photos[4]
+        # Otherwise, it is the first.
+        other = Table.from_numpy(
+            Domain([], None, columns[:1]), empty, None, metas[:, :1]
+        )
+        self.send(data, examples=other[2:3])
+        assert self.examples() == ["photo 2.jpg"]
 
     def test_removing(self):
         self.send()
@@ -334,9 +361,21 @@ class TestStates(FindTest):
         assert self.view.look.message == ""
         assert not self.widget.Warning.no_images.is_shown()
         assert NOTHING_ASKED["find"] in self.status
+        assert len(self.names()) == 6
         self.send_signal(self.widget.Inputs.images, None)
         assert self.view.look.message == NO_DATA
+        assert self.names() == []
         assert self.all is None
+
+    def test_messages_about_images_that_are_gone(self):
+        self.send()
+        self.more_like(2)
+        self.widget.add_examples([str(self.tmp / "gone.png")])
+        self.finish()
+        assert self.widget.Warning.examples_failed.is_shown()
+        self.send(Table("iris"))
+        assert not self.widget.Warning.examples_failed.is_shown()
+        assert self.names() == []
 
     def empty(self):
         data = self.data.copy()
@@ -579,6 +618,21 @@ class TestKeyboard(FindTest):
     @property
     def lines(self):
         return self.panel.lines.parts
+
+    def test_keys_of_controls_are_unique(self):
+        self.widget.show()
+        for mode in ("find", "sort"):
+            self.panel.buttons[mode].click()
+            texts = [
+                part.text()
+                for kind in (QAbstractButton, QLabel)
+                for part in self.widget.findChildren(kind)
+                if part.isVisible() and (kind is not QLabel or part.buddy())
+            ]
+            keys = [QKeySequence.mnemonic(text).toString() for text in texts]
+            keys = [key for key in keys if key]
+            assert len(keys) > 5
+            assert sorted(keys) == sorted(set(keys))
 
     def test_all_controls_have_names_and_are_reached_by_tab(self):
         self.send()

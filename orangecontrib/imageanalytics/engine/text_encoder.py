@@ -96,6 +96,11 @@ class _TextPart:
         self._lock = threading.Lock()
         try:
             self._model = self._model.to(self._device)
+            if self.is_on_cuda:
+                import torch
+
+                # It came on the default stream, for which the worker's does not wait.
+                torch.cuda.synchronize(self._device)
         except RuntimeError as error:  # it has no memory left
             self._move_to_cpu(error)
 
@@ -122,6 +127,15 @@ class _TextPart:
                 return self._run(tokens)
 
     def _run(self, tokens) -> np.ndarray:
+        if not self.is_on_cuda:
+            return self._encode(tokens)
+        from orangecontrib.imageanalytics.engine import streams
+
+        # Texts come from any thread, for each of which cuBLAS would hold memory.
+        worker = streams.find_worker(self._device, "networks")
+        return worker(self._encode, tokens)
+
+    def _encode(self, tokens) -> np.ndarray:
         import torch
 
         with torch.inference_mode():
@@ -327,32 +341,22 @@ class TextEncoder:
     def probabilities(self, similarities: np.ndarray) -> np.ndarray:
         """Probabilities of texts for images.
 
-        They are ``softmax(scale * similarity + bias)`` over the texts, or
-        ``sigmoid(scale * similarity + bias)``.
-
         Parameters
         ----------
         similarities : numpy.ndarray
-            Cosine similarities, shape (..., n texts).
+            As for `probabilities_of`.
 
         Returns
         -------
         numpy.ndarray
-            float64, the same shape.
+            As of `probabilities_of`.
 
         Raises
         ------
         ModelError, ValueError
             As `load`.
-
-        References
-        ----------
-        Radford et al. 2021, https://arxiv.org/abs/2103.00020 (softmax);
-        Zhai et al. 2023, https://arxiv.org/abs/2303.15343 (sigmoid).
         """
-        factor, bias = self._scale
-        scores = factor * np.asarray(similarities, float) + bias
-        return expit(scores) if self.scoring == SIGMOID else softmax(scores, axis=-1)
+        return probabilities_of(similarities, *self._scale, self.scoring)
 
     def close(self) -> None:
         """Release the part for texts; vectors of texts are still kept.
@@ -365,6 +369,36 @@ class TextEncoder:
 
             del part
             release_memory()
+
+
+def probabilities_of(
+    similarities: np.ndarray, scale: float, bias: float, scoring: str
+) -> np.ndarray:
+    """Probabilities of texts for images.
+
+    They are ``softmax(scale * similarity + bias)`` over the texts, or
+    ``sigmoid(scale * similarity + bias)``.
+
+    Parameters
+    ----------
+    similarities : numpy.ndarray
+        Cosine similarities, shape (..., n texts).
+    scale, bias : float
+        What the network has learned.
+    scoring : {"softmax", "sigmoid"}
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, the same shape.
+
+    References
+    ----------
+    Radford et al. 2021, https://arxiv.org/abs/2103.00020 (softmax);
+    Zhai et al. 2023, https://arxiv.org/abs/2303.15343 (sigmoid).
+    """
+    scores = scale * np.asarray(similarities, float) + bias
+    return expit(scores) if scoring == SIGMOID else softmax(scores, axis=-1)
 
 
 def _ignore(_fraction: float) -> None:

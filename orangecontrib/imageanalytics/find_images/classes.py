@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, softmax
 
-from orangecontrib.imageanalytics.engine.text_encoder import TextEncoder
+from orangecontrib.imageanalytics.engine.text_encoder import (
+    TextEncoder,
+    probabilities_of,
+)
 from orangecontrib.imageanalytics.engine.unit_length import normalised, similarities
-from orangecontrib.imageanalytics.networks.clip_networks import SIGMOID, SOFTMAX
+from orangecontrib.imageanalytics.networks.clip_networks import SOFTMAX
 
 #: Texts into which the name of a class is put, by the name of the set. ``"photo"`` is
 #: the template of Radford et al., "Learning Transferable Visual Models From Natural
@@ -155,9 +157,8 @@ class WordClasses:
         ValueError
             When the vectors have another length than those of the classes.
         """
-        cosines = similarities(vectors, self.vectors).astype(float)
-        logits = self.scale * cosines + self.bias
-        return expit(logits) if self.scoring == SIGMOID else softmax(logits, axis=1)
+        cosines = similarities(vectors, self.vectors)
+        return probabilities_of(cosines, self.scale, self.bias, self.scoring)
 
     def indices(self, probabilities: np.ndarray) -> np.ndarray:
         """The most probable classes.

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import ClassVar
 
-import numpy as np
 from AnyQt.QtCore import QSize, Qt
 from AnyQt.QtGui import QAction, QKeySequence
 from Orange.data import Table, Variable
@@ -102,7 +101,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         network_replaced = Msg("{} is not available; {} is used instead.")
         download_needed = Msg(DOWNLOAD_NEEDED)
         trust_needed = Msg(TRUST_NEEDED)
-        no_words = Msg("{} knows no words. Choose a network that does.")
+        no_words = Msg("{} does not know words. Choose a network that does.")
         examples_failed = Msg("{} cannot be used; the first: {}: {}.")
         no_example_column = Msg("The input Examples has no column with images.")
 
@@ -269,6 +268,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         rows = [row for row, source in enumerate(self._sources) if source is not None]
         self._cell_of = numbered_cells(self.data, self.image_attr, rows)
         self.show_images_of(self.image_attr, self._sources)
+        self.find_like()
         self.Warning.no_images.clear()
         if self._sources and not rows:
             self.Warning.no_images(self.image_attr.name)
@@ -277,9 +277,8 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         """Embed the images, and search them; or say why that is not possible."""
         self._has_new_images = False
         self.forget()
-        self.answer, self._rows = None, np.zeros(0, dtype=int)
+        self.show_answer(None)
         if self._cell_of:
-            self.show_matches()
             self.embed_images()
         else:
             self.end(self.no_images_text().partition("\n")[0])

@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 from helpers import make_image
 
-from orangecontrib.imageanalytics.errors import Cancelled
+from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.find_images import ExamplesError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.widgets.embedding.embedding_task import NetworkTask
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import Choice
+from orangecontrib.imageanalytics.widgets.find import finder as finder_module
 from orangecontrib.imageanalytics.widgets.find.find_task import Vectors, embed_images
-from orangecontrib.imageanalytics.widgets.find.finder import Finder
+from orangecontrib.imageanalytics.widgets.find.finder import Finder, Sorted
 from orangecontrib.imageanalytics.widgets.find.question import Question
 
 
@@ -113,12 +114,49 @@ def test_only_failed_examples(task, tmp_path):
     with like.unlocked():
         like.metas[:, [m.name for m in like.domain.metas].index("image")] = "gone.png"
     with pytest.raises(ExamplesError, match=r"gone\.png"):
-        finder.find(Question(like=like), nothing, nothing)
+        finder.find(Question(like=like, like_column="image"), nothing, nothing)
+
+
+def test_failures_of_a_search_that_was_stopped_are_not_those_of_the_next(
+    task, photos, tmp_path
+):
+    finder = Finder(embed_images(task, State()))
+    first, second = (str(tmp_path / name) for name in ("first.png", "second.png"))
+    later = []
+
+    def next_search(_text):
+        if not later:
+            later.append(None)
+            question = Question(examples=(second, photos[1]))
+            later.append(finder.find(question, nothing, nothing))
+
+    found = finder.find(Question(examples=(first, photos[0])), next_search, nothing)
+    assert set(found.failures) == {first}
+    assert set(later[1].failures) == {second}
+
+
+def test_network_that_is_needed_for_examples_only(task, photos, tmp_path, monkeypatch):
+    finder = Finder(embed_images(task, State()))
+    path = str(tmp_path / "other.png")
+    make_image(79).save(path)
+
+    def fail(*_args, **_options):
+        raise ModelError("its weights are gone")
+
+    monkeypatch.setattr(finder_module.LazyEmbedder, "examples", fail)
+    like = task.data[1:3]
+    question = Question(examples=(path, photos[0]), like=like, like_column="image")
+    found = finder.find(question, nothing, nothing)
+    assert found.order[0] == 0
+    expected = dict.fromkeys((path, *photos[1:3]), "its weights are gone")
+    assert found.failures == expected
 
 
 def test_examples_of_a_table(task):
     finder = Finder(embed_images(task, State()))
-    found = finder.find(Question(like=task.data[4:5]), nothing, nothing)
+    found = finder.find(
+        Question(like=task.data[4:5], like_column="image"), nothing, nothing
+    )
     assert found.order[0] == 4
     table = finder.table(found)
     np.testing.assert_allclose(table.get_column("score"), found.scores, atol=1e-6)
@@ -132,3 +170,9 @@ def test_stop(task, photos):
 
     with pytest.raises(Cancelled):
         finder.find(Question(examples=(photos[0],)), nothing, stop)
+
+
+def test_small_probabilities_are_not_written_as_zero():
+    confidence = np.array([0.0034, 0.34, 1], np.float32)
+    texts = [Sorted(None, None, confidence, None).text(row) for row in range(3)]
+    assert texts == ["0.3%", "34%", "100%"]

@@ -293,7 +293,7 @@ class TestNoWords(FindTest):
         self.type("a dog")
         offer = self.panel.offer
         assert not offer.isHidden()
-        assert "EfficientNet-Lite0 knows no words" in offer.label.text()
+        assert "EfficientNet-Lite0 does not know words" in offer.label.text()
         assert self.widget.Warning.no_words.is_shown()
         assert NO_WORDS in self.status
         assert self.matches is None
@@ -334,6 +334,9 @@ class TestNoWords(FindTest):
 
     def test_classes_need_words(self):
         self.send()
+        self.panel.buttons["sort"].click()
+        assert not self.panel.offer.isHidden()  # before names are typed in vain
+        assert NO_WORDS in self.status
         self.sort_into("cat", "dog")
         assert not self.panel.offer.isHidden()
         assert self.matches is None

@@ -1,11 +1,17 @@
+from collections.abc import Sequence
+
 import pytest
 from AnyQt.QtGui import QImage
 from PIL import Image
 
 from orangecontrib.imageanalytics.widgets.sheet import sheetloading, thumbnails
+from orangecontrib.imageanalytics.widgets.sheet.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
 from orangecontrib.imageanalytics.widgets.sheet.mosaic import tile_of
-from orangecontrib.imageanalytics.widgets.sheet.selection import GroupSelection
+from orangecontrib.imageanalytics.widgets.sheet.selection import (
+    ExtendedSelection,
+    GroupSelection,
+)
 from orangecontrib.imageanalytics.widgets.sheet.sheetpainter import (
     SheetPainter,
     is_mosaic,
@@ -223,3 +229,41 @@ def test_zooming_out_paints_what_was_loaded(make_view, renders, until, monkeypat
     view.resize(200, 200)
     until(lambda: known and known[-1])
     assert not renders
+
+
+class CountedSources(Sequence):
+    """Very many images, of which each is there twice; counts how often it is asked."""
+
+    n_asked = 0
+
+    def __len__(self):
+        return 100_000
+
+    def __getitem__(self, row):
+        self.n_asked += 1
+        return str(range(len(self))[row] // 2)
+
+
+def test_of_very_many_only_those_in_sight_are_looked_at(renders, until, monkeypatch):
+    view = SheetView(FlowGeometry(64), ExtendedSelection)
+    loader = ThumbnailLoader(view, 10**8)
+    view.setModel(ThumbnailModel(loader, view))
+    painted, paint = set(), view.loading._paint
+
+    def spy(rows):
+        painted.update(rows.tolist())
+        paint(rows)
+
+    monkeypatch.setattr(view.loading, "_paint", spy)
+    sources = CountedSources()
+    view.model().set_images(sources)
+    view.resize(400, 300)
+    view.show()
+    try:
+        until(lambda: renders and has_settled(view))
+        shown = view.visible_rows()
+        assert len(shown) > 4
+        assert painted.issuperset(shown)
+        assert sources.n_asked < len(sources)
+    finally:
+        loader.close()

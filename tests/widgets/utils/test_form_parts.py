@@ -1,9 +1,10 @@
 from types import SimpleNamespace
 
 import pytest
+from all_widgets import widget_classes
 from AnyQt.QtGui import QColor, QPalette
-from AnyQt.QtWidgets import QComboBox, QLabel, QLineEdit
-from Orange.widgets.tests.base import GuiTest
+from AnyQt.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QPlainTextEdit
+from Orange.widgets.tests.base import GuiTest, WidgetTest
 from orangecanvas import styles
 
 from orangecontrib.imageanalytics.widgets.utils.form_parts import (
@@ -39,7 +40,7 @@ class TestFormParts(GuiTest):
                     assert contrast(color, palette.color(role)) > 4.5
 
     def test_placeholders_are_seen_in_dark_themes(self):
-        for widget in (QLineEdit(), QComboBox()):
+        for widget in (QLineEdit(), QPlainTextEdit(), QComboBox()):
             widget.setPalette(styles.breeze_dark())
             show_placeholder(widget)
             color = widget.palette().color(QPalette.PlaceholderText)
@@ -67,3 +68,22 @@ class TestFormParts(GuiTest):
         for index in (1, 0, 0):
             combo.activated.emit(index)
         assert chosen == ["first"]
+
+
+class TestAllWidgets(WidgetTest):
+    def test_placeholders_are_seen_in_dark_themes(self):
+        before = QApplication.palette()
+        self.addCleanup(QApplication.setPalette, before)
+        QApplication.setPalette(styles.breeze_dark())
+        seen = 0
+        for cls in widget_classes():
+            widget = self.create_widget(cls)
+            for kind in (QLineEdit, QPlainTextEdit):
+                for edit in widget.findChildren(kind):
+                    if not edit.placeholderText():
+                        continue
+                    seen += 1
+                    color = edit.palette().color(QPalette.PlaceholderText)
+                    with self.subTest(cls=cls, text=edit.placeholderText()):
+                        assert color.lightnessF() > 0.8
+        assert seen > 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from Orange.data import DiscreteVariable, Table
 
-from orangecontrib.imageanalytics.images.sources import column_sources, image_columns
+from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.networks.clip_networks import SIGMOID
 from orangecontrib.imageanalytics.widgets.find.examplestrip import dropped_files
 from orangecontrib.imageanalytics.widgets.find.question import (
@@ -20,6 +20,9 @@ from orangecontrib.imageanalytics.widgets.find.question import (
     examples_to_save,
 )
 from orangecontrib.imageanalytics.widgets.utils.background import Background
+from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
+    likely_image_columns,
+)
 
 
 class AskingMixin:
@@ -33,6 +36,7 @@ class AskingMixin:
 
     def _init_asking(self) -> None:
         self._like: Table | None = None
+        self._like_column: str | None = None
         self._like_sources: list[str] = []
         self._locating = Background(self, self._on_located, self._on_not_located)
 
@@ -80,6 +84,7 @@ class AskingMixin:
             # Without the workflow's folder, it is unknown where some are.
             tuple(source for source, _, _ in self.examples if source),
             self._like if self._like_sources else None,
+            self._like_column,
         )
 
     def question_items(self) -> list[tuple[str, object]]:
@@ -100,16 +105,14 @@ class AskingMixin:
             ("Matches", self.matches.report()),
         ]
 
-    def _has_words(self) -> bool:
-        if self.mode == SORT:
-            return bool(self.class_names)
-        return bool(descriptions_of(self.descriptions))
+    def _needs_words(self) -> bool:
+        return self.mode == SORT or bool(descriptions_of(self.descriptions))
 
     def show_question(self) -> None:
         """Say so if the network cannot answer it, and offer others."""
         facts = self.network.facts
         unknown = facts is not None and not facts.network.knows_words
-        if not (unknown and self._has_words()):
+        if not (unknown and self._needs_words()):
             self.panel.offer.hide()
             self.Warning.no_words.clear()
             return
@@ -167,11 +170,20 @@ class AskingMixin:
 
     def set_like(self, data: Table | None) -> None:
         """Look for images like those of a table, too."""
+        self._like = data or None
+        self.find_like()
+
+    def find_like(self) -> None:
+        """Find the column of the examples: of several, that of the images' name."""
         self.Warning.no_example_column.clear()
-        self._like, self._like_sources = data or None, []
-        columns = image_columns(self._like) if self._like is not None else []
-        if columns:
-            sources = column_sources(self._like, columns[0])
+        self._like_column, self._like_sources = None, []
+        names = []
+        if self._like is not None:
+            names = [column.name for column in likely_image_columns(self._like)]
+        if names:
+            own = None if self.image_attr is None else self.image_attr.name
+            self._like_column = own if own in names else names[0]
+            sources = column_sources(self._like, self._like_column)
             self._like_sources = [source for source in sources if source is not None]
         elif self._like is not None:
             self.Warning.no_example_column()

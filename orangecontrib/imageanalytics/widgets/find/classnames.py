@@ -16,7 +16,10 @@ from AnyQt.QtWidgets import (
 )
 
 from orangecontrib.imageanalytics.widgets.find.question import class_names_of
-from orangecontrib.imageanalytics.widgets.utils.form_parts import combo_of
+from orangecontrib.imageanalytics.widgets.utils.form_parts import (
+    combo_of,
+    show_placeholder,
+)
 
 LINES = 4
 PLACEHOLDER = "One class in each line, for example:\ncat\ndog"
@@ -48,6 +51,7 @@ class ClassNames(QWidget):
         super().__init__()
         self.edit = QPlainTextEdit(placeholderText=PLACEHOLDER)
         self.edit.setTabChangesFocus(True)
+        show_placeholder(self.edit)
         self.edit.setAcceptDrops(False)  # files are examples, wherever they are dropped
         self.edit.setAccessibleName("Classes, one in each line")
         self.edit.setFixedHeight(

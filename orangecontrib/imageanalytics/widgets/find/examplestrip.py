@@ -76,7 +76,7 @@ class ExampleStrip(QWidget):
             self.more_asked.emit,
         )
         self.files_button = self._make_button(
-            "&Files…",
+            "Fi&les…",
             "Choose image files as examples; they can also be dropped here",
             self.choose_files,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from orangecontrib.imageanalytics.find_images import (
     append_scores,
     best_first,
 )
+from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.widgets.find.find_task import Vectors
 from orangecontrib.imageanalytics.widgets.find.question import Question, Sorting
 
@@ -73,12 +75,26 @@ class Sorted:
 
     def text(self, row: int) -> str:
         """The probability of a row's class, for people."""
-        return f"{self.confidence[row]:.0%}"
+        probability = self.confidence[row]
+        # Those of networks with the sigmoid are often small.
+        return f"{probability:.{0 if probability >= 0.1 else 1}%}"
+
+
+@dataclass(frozen=True)
+class _Like:
+    """Examples in a column of a table: their vectors, and why some have none."""
+
+    table: Table
+    column: str | None
+    vectors: np.ndarray
+    failures: Mapping[str, str]
 
 
 class Finder:
     """
-    Searches the images of a table; it is used by one thread at a time.
+    Searches the images of a table.
+
+    A search may begin before the last one, which was stopped, has noticed it.
 
     Parameters
     ----------
@@ -90,8 +106,9 @@ class Finder:
         self._text_encoder: TextEncoder | None = None
         # Vectors of examples that are not in the table: no network is needed again.
         self._examples: dict[str, np.ndarray] = {}
+        # Of the last search; another may be running, so they are only replaced.
         self._failures: dict[str, str] = {}
-        self._like: tuple[Table | None, np.ndarray, dict] = (None, np.empty(0), {})
+        self._like: _Like | None = None
 
     @property
     def network(self):
@@ -191,53 +208,58 @@ class Finder:
     def _examples_of(self, question, failures, say, check) -> np.ndarray:
         vectors = self._of_sources(question.examples, failures, say, check)
         if question.like is not None:
-            like = self._of_table(question.like, failures, say, check)
-            vectors = _stacked(vectors, like)
+            like = self._of_table(question, say, check)
+            failures.update(like.failures)
+            vectors = _stacked(vectors, like.vectors)
         return vectors
 
     def _of_sources(self, sources, failures, say, check) -> np.ndarray:
         known = self.vectors.rows
         others = [source for source in sources if source not in known]
         # What has failed is tried again after it was removed.
-        self._failures = {s: self._failures[s] for s in others if s in self._failures}
+        before, failed = self._failures, {}
         for source in others:
-            if source not in self._examples and source not in self._failures:
+            if source in before:
+                failed[source] = before[source]
+            elif source not in self._examples:
                 say("Looking at the examples…")
-                self._look_at(source, check)
-        failures.update(self._failures)
+                vectors, reasons = self._embed([source], check)
+                if len(vectors):
+                    self._examples[source] = vectors
+                else:
+                    failed[source] = next(iter(reasons.values()))
+        self._failures = failed
+        failures.update(failed)
         rows = [known[source] for source in sources if source in known]
-        found = [self._examples[s] for s in others if s in self._examples]
+        found = [self._examples[source] for source in others if source not in failed]
         return _stacked(self.vectors.images.of_rows(rows), *found)
 
-    def _look_at(self, source: str, check) -> None:
-        failures: dict[str, str] = {}
-        try:
-            self._examples[source] = self._embed([source], failures, check)
-        except ExamplesError:
-            self._failures[source] = failures.get(source, "it cannot be read")
-        except ModelError as error:
-            # Images that have vectors in the table can be examples nevertheless.
-            self._failures[source] = str(error)
-
-    def _of_table(self, like: Table, failures, say, check) -> np.ndarray:
-        table, vectors, reasons = self._like
-        if table is not like:
+    def _of_table(self, question: Question, say, check) -> _Like:
+        table, column, like = question.like, question.like_column, self._like
+        if like is None or like.table is not table or like.column != column:
             say("Looking at the examples…")
-            vectors, reasons = np.empty((0, 0)), {}
-            try:
-                vectors = self._embed(like, reasons, check)
-            except ExamplesError:
-                pass  # the reasons say why
-            except ModelError as error:
-                reasons["Examples"] = str(error)
-            self._like = like, vectors, reasons
-        failures.update(reasons)
-        return vectors
+            vectors, failures = self._embed(table, check, column)
+            like = self._like = _Like(table, column, vectors, failures)
+        return like
 
-    def _embed(self, like, failures, check) -> np.ndarray:
-        spec = self.vectors.images.compute.spec
-        with LazyEmbedder(spec, may_download=False) as embedder:
-            return embedder.examples(like, lambda _: check(), failures=failures)
+    def _embed(self, like, check, column=None) -> tuple[np.ndarray, dict[str, str]]:
+        """Vectors of examples, and why some have none."""
+        spec, failures = self.vectors.images.compute.spec, {}
+        vectors = np.empty((0, 0))
+        with (
+            contextlib.suppress(ExamplesError),  # the failures say why
+            LazyEmbedder(spec, may_download=False) as embedder,
+        ):
+            try:
+                vectors = embedder.examples(
+                    like, lambda _: check(), failures=failures, column=column
+                )
+            except ModelError as error:
+                # Images that have vectors in the table can be examples nevertheless.
+                if isinstance(like, Table):
+                    like = filter(None, column_sources(like, column))
+                failures = dict.fromkeys(like, str(error))
+        return vectors, failures
 
 
 def _stacked(*parts: np.ndarray) -> np.ndarray:

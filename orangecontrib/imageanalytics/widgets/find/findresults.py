@@ -16,6 +16,7 @@ from orangecontrib.imageanalytics.widgets.find.finder import Found, Sorted
 from orangecontrib.imageanalytics.widgets.find.findrun import NOTHING_ASKED
 from orangecontrib.imageanalytics.widgets.find.matchcontrols import SCORE
 from orangecontrib.imageanalytics.widgets.preview.rowdetails import row_values
+from orangecontrib.imageanalytics.widgets.sheet.imageactions import short
 from orangecontrib.imageanalytics.widgets.sheet.selecteditems import (
     places_of,
     selected_items,
@@ -75,9 +76,9 @@ class FindResultsMixin:
         self.answer: Found | Sorted | None = None
         # The data with the columns of the answer, once they are made.
         self._table: Table | None = None
-        # Rows of the data, in the order of the view.
+        # What the view shows: the images of these rows, in its order.
         self._rows = np.zeros(0, dtype=int)
-        self._is_scored = False
+        self._shown_sources: list[str | None] | None = None
         self._restoring = False
 
     # Answers
@@ -96,14 +97,14 @@ class FindResultsMixin:
         self._table = table
         self.commit.deferred()
 
-    def _warn_of_examples(self, answer) -> None:
+    def _warn_of_examples(self, answer: Found | Sorted | None) -> None:
         self.Warning.examples_failed.clear()
         failures = getattr(answer, "failures", None)
         if failures:
             source, reason = next(iter(failures.items()))
             count = len(failures)
             self.Warning.examples_failed(
-                f"{count:,} {pl(count, 'example')}", source[-80:], reason
+                f"{count:,} {pl(count, 'example')}", short(source), reason
             )
 
     def _matching_rows(self) -> np.ndarray:
@@ -124,8 +125,9 @@ class FindResultsMixin:
         """Show the images that match, best first."""
         rows = self._matching_rows()
         view = self.view
-        if not np.array_equal(rows, self._rows) or not view.count():
-            self._rows = rows
+        is_same = self._shown_sources is self._sources
+        if not (is_same and np.array_equal(rows, self._rows)):
+            self._rows, self._shown_sources = rows, self._sources
             # Signals of the new rows are about no selection of the user's.
             self._restoring = True
             view.model().set_images(
@@ -167,8 +169,8 @@ class FindResultsMixin:
         return self.no_images_text()
 
     def _show_counts(self) -> None:
-        if self.finder is None:
-            return
+        if self.finder is None or self.Error.cannot_find.is_shown():
+            return  # something else is said
         answer = self.answer
         if isinstance(answer, Found):
             text = f"{len(self._rows):,} {pl(len(self._rows), 'match|matches')}"

@@ -103,11 +103,14 @@ class Question:
         Paths and addresses of images.
     like : Table or None
         Rows with more examples.
+    like_column : str or None
+        Their column of images.
     """
 
     descriptions: tuple[Description, ...] = ()
     examples: tuple[str, ...] = ()
     like: Table | None = None
+    like_column: str | None = None
 
     def __bool__(self) -> bool:
         """Whether anything is looked for."""

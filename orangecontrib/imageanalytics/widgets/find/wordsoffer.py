@@ -1,4 +1,4 @@
-"""What is offered if words are typed, but the network knows none."""
+"""What is offered if words are needed, but the network does not know any."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class WordsOffer(QFrame):
 
     def offer(self, name: str, left_out: bool) -> None:
         """
-        Say that a network knows no words, and offer others.
+        Say that a network does not know words, and offer others.
 
         Parameters
         ----------
@@ -60,7 +60,7 @@ class WordsOffer(QFrame):
         left_out : bool
             Whether there are examples, by which images are found nevertheless.
         """
-        text = f"{name} knows no words"
+        text = f"{name} does not know words"
         text += ", so only the examples are used." if left_out else "."
         for button, network in zip(self.buttons, self._networks, strict=True):
             button.setText(network.name + _size(network))

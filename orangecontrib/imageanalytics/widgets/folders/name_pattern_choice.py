@@ -26,7 +26,10 @@ from orangecontrib.imageanalytics.import_images.name_patterns import (
     count_classes,
 )
 from orangecontrib.imageanalytics.widgets.utils.background import Background
-from orangecontrib.imageanalytics.widgets.utils.form_parts import error_color
+from orangecontrib.imageanalytics.widgets.utils.form_parts import (
+    error_color,
+    show_placeholder,
+)
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 CHOICES = (
@@ -81,6 +84,7 @@ class NamePatternChoice(QWidget):
             self.combo.setItemData(self.combo.count() - 1, tip, Qt.ToolTipRole)
         self.combo.activated.connect(self._choose)
         self.field = QLineEdit(toolTip=TIP, placeholderText=FIRST_TEMPLATE)
+        show_placeholder(self.field)
         self.field.setAccessibleName("Pattern for names of files")
         self.field.textEdited.connect(lambda: self._try(is_final=False))
         self.field.editingFinished.connect(self._finish)

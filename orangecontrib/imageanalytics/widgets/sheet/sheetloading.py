@@ -154,11 +154,18 @@ class SheetLoading(QObject):
     def on_loaded(self, thumbnails: list[Thumbnail]) -> None:
         """Paint the loaded images that are visible."""
         view = self._view
+        if not view.sheet_geometry.is_lattice:
+            # To look for them among all rows would take long if there are many.
+            loaded = {thumbnail.source for thumbnail in thumbnails}
+            shown = view.rows_in(view.viewport().rect())
+            source = view.model().source
+            self._paint(shown[[source(row) in loaded for row in shown.tolist()]])
+            return
         found: list[int] = []
         for thumbnail in thumbnails:
             rows = view.model().rows_of(thumbnail.source)
             found.extend(rows)
-            if rows and view.sheet_geometry.is_lattice:
+            if rows:
                 self.mosaic.put(rows, thumbnail.tile)
                 self._loaded[rows] = True
         self._paint(np.array(found, dtype=int))

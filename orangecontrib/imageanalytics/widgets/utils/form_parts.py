@@ -10,6 +10,7 @@ from AnyQt.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QPlainTextEdit,
     QScrollArea,
     QSizePolicy,
     QStackedWidget,
@@ -61,7 +62,7 @@ def text_label(text="") -> QLabel:
     return label
 
 
-def show_placeholder(edit: QLineEdit | QComboBox):
+def show_placeholder(edit: QLineEdit | QPlainTextEdit | QComboBox):
     """In a colour that is seen with dark themes, too, which do not set it."""
     palette = edit.palette()
     color = palette.color(QPalette.Text)
