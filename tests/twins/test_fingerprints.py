@@ -2,11 +2,14 @@
 
 import math
 
+import pytest
 from helpers import make_image
 from image_files import save_stack
 from PIL import Image, ImageOps
 from twin_images import make_photo
 
+from orangecontrib.imageanalytics.errors import Cancelled
+from orangecontrib.imageanalytics.twins import fingerprints
 from orangecontrib.imageanalytics.twins.fingerprints import (
     HASH_BITS,
     Fingerprint,
@@ -52,6 +55,20 @@ def test_without_hashes(copies):
     assert first.size == (160, 120)
     assert first.distance(second) == math.inf
     assert first.distance(first) == 0
+
+
+def test_stopped_before_images_are_read(copies, monkeypatch):
+    """Network drives take a while to say when files were changed."""
+    asked = []
+    monkeypatch.setattr(fingerprints, "stamp", asked.append)
+
+    def stop(_fraction):
+        if len(asked) == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        read_fingerprints(copies, callback=stop)
+    assert asked == copies[:2]
 
 
 def test_pages(tmp_path):
