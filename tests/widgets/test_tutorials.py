@@ -275,6 +275,28 @@ def test_photos_twice(installed, open_workflow):
     assert 0.3 < accuracy(together) < 0.65
 
 
+def test_label_photos(installed, open_workflow, fresh_cache):
+    widgets = open_workflow(installed / "10-label-photos.ows")
+    assert not no_messages(widgets)
+    labelling = widgets["Label Images"]
+    session = labelling.session
+    assert session.n_labeled == 6 and session.skipped.sum() == 1
+    names = {number: given.name for number, given in session.classes.items()}
+    kinds = labelling.data.get_column("category")[labelling._rows]
+    labels = session.labels
+    assert [names[n] for n in labels[labels != -1]] == [
+        KINDS[int(kind)] for kind in kinds[labels != -1]
+    ]
+    # Nothing is autosaved because a workflow is opened.
+    assert not labelling.store.autosave_path
+    viewer = widgets["What they are"]
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 60_000)
+    photos = viewer.data
+    predicted = photos.domain["Logistic Regression"]
+    assert viewer.title_attrs == [predicted]
+    assert {str(row["image name"]): str(row[predicted]) for row in photos} == NEW_PHOTOS
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_nothing_of_this_machine_is_in_workflows(workflow):
     for properties in settings(workflow).values():
