@@ -83,6 +83,7 @@ def take_all(options):
         looks.take_image_grid()
         looks.take_image_map()
         take_find_images(looks, folder)
+        looks.take_label_images()
         looks.take_twins(folder)
         take_explain_images(looks)
         looks.take_save_images(folder)
@@ -380,6 +381,43 @@ class Looks(LongerTexts):
                 widget.graph.view_box.scaleBy((0.3, 0.3))
                 self.shoot(widget, "map-zoomed", is_loaded(widget))
             discard(widget)
+
+    def take_label_images(self):
+        """Take Label Images."""
+        from orangecontrib.imageanalytics.widgets.owlabelimages import OWLabelImages
+
+        if not self.wanted("label"):
+            return
+        states = self._states(self.vectors) | {"no-vectors": self.images}
+        for name, data in states.items():
+            widget = made(OWLabelImages, {})
+            widget.set_images(data)
+            widget.handleNewSignals()
+
+            def ready(widget=widget):
+                idle = widget.task is None and not widget.store.busy
+                return idle and not widget._round_due and widget.loader.idle
+
+            self.shoot(widget, f"label-{name}", ready)
+            if name == "data":
+                self._label(widget, ready)
+            discard(widget)
+
+    def _label(self, widget, ready):
+        classes = self.vectors.domain.class_var.values
+        for name in classes[:8]:
+            widget.add_class(name)
+        for row in range(0, len(self.vectors), max(1, len(self.vectors) // 40)):
+            kind = int(self.vectors.Y[row])
+            if kind < 8:
+                widget.session.label([row], kind)
+        widget.session.skip([1])
+        widget.label_sheet.add_recent(range(6))
+        widget.begin_round()
+        self.shoot(widget, "label-labelled", ready)
+        widget.offer_bar.offer(57, 1.7e9)
+        widget.Warning.autosave_damaged("/home/ana/labels/12ab.json.damaged-1")
+        self.shoot(widget, "label-offer", ready)
 
     def take_twins(self, folder: str):
         """Take Twins, with smaller and mirrored copies of some images."""

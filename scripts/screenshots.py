@@ -93,15 +93,15 @@ def registry():
     return found
 
 
-def run_workflow(widgets):
-    """The first tutorial, when all of its widgets have done their work."""
+def run_workflow(widgets, path=WORKFLOW):
+    """A tutorial, when its last widget, a viewer, has data."""
     from orangecanvas.scheme.readwrite import scheme_load
     from orangewidget.workflow.widgetsscheme import WidgetsScheme
 
     scheme = WidgetsScheme()
     scheme.widget_manager.set_creation_policy(scheme.widget_manager.Immediate)
-    scheme.set_runtime_env("basedir", os.path.dirname(WORKFLOW))
-    with open(WORKFLOW, "rb") as file:
+    scheme.set_runtime_env("basedir", os.path.dirname(path))
+    with open(path, "rb") as file:
         scheme_load(scheme, file, registry=widgets)
     scheme.signal_manager.start()
     viewer = scheme.widget_for_node(scheme.nodes[-1])
@@ -125,6 +125,7 @@ def take_widgets(scheme):
     take_grid(viewer.data)
     take_map(viewer.data)
     take_find_images(widgets["Image Embedding"].data)
+    take_label_images()
     take_twins()
     take_explain_images()
     take_save_images(widgets["Image Embedding"].data)
@@ -180,6 +181,34 @@ def take_find_images(data):
     widget.view.select_rows([])
     take(widget, "find-images", (1000, 640))
     widget.onDeleteWidget()
+
+
+LABELS = os.path.join(PACKAGE, "tutorials", "10-label-photos.ows")
+
+
+def take_label_images():
+    """Write the screenshot of photos of which some have been labelled."""
+    scheme = run_workflow(registry(), LABELS)
+    (widget,) = (
+        scheme.widget_for_node(node)
+        for node in scheme.nodes
+        if node.title == "Label Images"
+    )
+    kinds = widget.data.get_column("category")
+    names = widget.data.domain["category"].values
+    for name in ("coffee", "people", "rockets"):
+        widget.add_class(name)
+
+    def ready():
+        return widget.task is None and not widget._round_due
+
+    for _ in range(6):
+        assert QTest.qWaitFor(ready, 60_000)
+        (image,) = widget.label_sheet.selected()
+        name = names[int(kinds[widget._rows[image]])]
+        widget.give_class(widget.session.number_of(name))
+    assert QTest.qWaitFor(ready, 60_000)
+    take(widget, "label-images", (960, 640))
 
 
 def take_twins():

@@ -100,3 +100,19 @@ def test_twins(tmp_path):
         "1.00",
     ]
     assert re.search(r"both: 2,000 images, [\d,]+ groups, \d+\.\d s", text)
+
+
+@pytest.mark.slow
+def test_labelling(fresh_cache):
+    script = os.path.join(ROOT, "benchmarks", "labelling.py")
+    photos = os.path.join(ROOT, "orangecontrib/imageanalytics/tutorials/photos")
+    text = subprocess.run(
+        [sys.executable, script, photos, "--seeds", "2", "--most", "8"],
+        env={**os.environ, "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "photos: 23 images of 6 classes, 2 seeds" in text
+    for order in ("random", "typical", "uncertain"):
+        assert re.search(rf"^{order} .* \+- ", text, re.MULTILINE)

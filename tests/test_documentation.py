@@ -145,6 +145,17 @@ def test_onnx(folder, photos):
     assert [vector.shape for vector in vectors] == 6 * [(8,)]
 
 
+def test_labels(folder, capsys):
+    shutil.copytree(os.path.join(TUTORIALS, "photos"), folder / "photos")
+    names: dict = {}
+    exec(example("doc/label-images.md", "labels"), names)
+    assert capsys.readouterr().out.startswith("Label next: ")
+    table = names["table"]
+    assert len(table) == len(names["photos"])
+    assert table.domain.class_var.values == ("cats", "others")
+    assert not np.isnan(table.Y).any()
+
+
 def test_shards(folder):
     (folder / "shard-000.tar").write_bytes(make_shard(web_dataset(3)))
     names = {}

@@ -64,3 +64,11 @@ def write_part(
 def numbers_of(table) -> list[int]:
     """The numbers of the images in a table."""
     return [int(path[2:-4]) for path in table.get_column("image")]
+
+
+def damage_rows(path):
+    """Leave nothing of a file but its footer."""
+    content = bytearray(path.read_bytes())
+    length = pq.read_metadata(path).serialized_size
+    content[4 : len(content) - length - 8] = b"\xff" * (len(content) - length - 12)
+    path.write_bytes(content)

@@ -76,6 +76,37 @@ class _CallResult:
     transient: set[str] = field(default_factory=set)
 
 
+class _LastCall:
+    """What the last call has left, for each thread its own."""
+
+    def __init__(self):
+        self._last = _CallResult({}, None)
+        self._last_here = threading.local()
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """As for `ImageEmbedder`."""
+        return self._result.failures
+
+    @property
+    def transient(self) -> set[str]:
+        """As for `ImageEmbedder`."""
+        return self._result.transient
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """As for `ImageEmbedder`."""
+        return self._result.statistics
+
+    @property
+    def _result(self) -> _CallResult:
+        """The result of this thread's last call, or of any thread's if it made none."""
+        return getattr(self._last_here, "result", self._last)
+
+    def _keep(self, result: _CallResult) -> None:
+        self._last = self._last_here.result = result
+
+
 class _EarlierMethods:
     """Methods that scripts for earlier versions of the add-on call."""
 
@@ -127,7 +158,7 @@ class _EarlierMethods:
         return append_vectors(embedded_images, embeddings_)
 
 
-class ImageEmbedder(AboutNetworks, _EarlierMethods):
+class ImageEmbedder(_LastCall, AboutNetworks, _EarlierMethods):
     """Turns images into vectors with a pretrained network, on this computer.
 
     Parameters
@@ -245,9 +276,8 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
             )
         if batch_size is not None and (batch_size < 1 or batch_size % 1):
             raise ValueError("batch_size should be a whole number, at least 1")
+        super().__init__()
         self.model = model
-        self._last = _CallResult({}, None)
-        self._last_here = threading.local()
         self._spec = EmbeddingSpec.choose(
             find_network(model, preprocessing, trust),
             layer,
@@ -261,26 +291,6 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
             self._spec, device, batch_size, use_cache=cache, engine=engine
         )
         self._running: set[threading.Event] = set()
-
-    @property
-    def failures(self) -> dict[str, str]:
-        """As above."""
-        return self._result.failures
-
-    @property
-    def transient(self) -> set[str]:
-        """As above."""
-        return self._result.transient
-
-    @property
-    def statistics(self) -> Statistics | None:
-        """As above."""
-        return self._result.statistics
-
-    @property
-    def _result(self) -> _CallResult:
-        """The result of this thread's last call, or of any thread's if it made none."""
-        return getattr(self._last_here, "result", self._last)
 
     def __enter__(self) -> ImageEmbedder:
         return self
@@ -431,7 +441,7 @@ class ImageEmbedder(AboutNetworks, _EarlierMethods):
             result.transient = embedded.transient
             return embedded
         finally:
-            self._last = self._last_here.result = result
+            self._keep(result)
 
 
 def clear_cache() -> None:

@@ -10,11 +10,13 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 from dataset_files import names, read
+from network_files import make_network, trace
 from shard_files import make_shard, web_dataset
 
 from orangecontrib.imageanalytics.__main__ import main
-from orangecontrib.imageanalytics.distributed import JobError, embed_dataset
-from orangecontrib.imageanalytics.errors import ImageAnalyticsError
+from orangecontrib.imageanalytics.distributed import JobError, embed_dataset, worker
+from orangecontrib.imageanalytics.distributed.listing import ListingError
+from orangecontrib.imageanalytics.errors import ImageAnalyticsError, TrustNeededError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.vector_files import KEY, description_of, spec_of
@@ -177,7 +179,7 @@ def test_force_begins_anew(cluster, finished, images, tmp_path):
     assert part.schema.field("vector").type.list_size == 1000
 
 
-def test_files_of_other_programs_stay(images, tmp_path):
+def test_files_of_other_programs_stay(cluster, images, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     part = out / "part-00000.parquet"
@@ -185,7 +187,7 @@ def test_files_of_other_programs_stay(images, tmp_path):
     with pytest.raises(JobError, match=r"part-00000\.parquet, but no _job\.json"):
         embed_dataset(tmp_path / "images", out, cluster="unused")
     with pytest.raises(JobError, match="no vectors of this program"):
-        embed_dataset(tmp_path / "images", out, cluster="unused", force=True)
+        embed_dataset(tmp_path / "images", out, cluster=cluster, force=True)
     assert pq.read_table(part).num_rows == 1
 
 
@@ -291,3 +293,106 @@ def test_command_with_nothing_to_embed(tmp_path, capsys):
     assert main(["embed-dataset", str(tmp_path / "none"), "-o", out]) == 1
     assert "none" in capsys.readouterr().err
     assert not os.path.exists(out)
+
+
+ODD = "\udcff"  # as Python reads a byte that is not UTF-8
+
+
+def test_names_that_are_not_valid_text(cluster, images, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.png")
+    try:
+        os.link(images[0], odd)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    summary = embed_dataset([images[0], odd], tmp_path / "out", cluster=cluster)
+    assert (summary.images, summary.failed) == (2, 0)
+    first, second = read(tmp_path / "out").values()
+    assert second["path"] == str(tmp_path / "a\ufffd.png")
+    assert first["vector"] == second["vector"]
+
+
+def test_classes_that_are_not_valid_text(cluster, images, tmp_path):
+    image = images[0].read_bytes()
+    files = [
+        (f"{ODD}/a.png", image),
+        ("b.png", image),
+        ("b.json", b'{"label": "\\ud800"}'),
+    ]
+    (tmp_path / "a.tar").write_bytes(make_shard(files))
+    summary = embed_dataset(tmp_path / "a.tar", tmp_path / "out", cluster=cluster)
+    assert (summary.images, summary.failed) == (2, 0)
+    rows = read(tmp_path / "out").values()
+    assert [row["category"] for row in rows] == ["\ufffd", "\ufffd"]
+
+
+def test_nothing_is_written_for_an_empty_list(tmp_path):
+    (tmp_path / "list.txt").write_text("# nothing yet\n")
+    for options in {}, {"force": True}:
+        with pytest.raises(ListingError, match="no images"):
+            embed_dataset(
+                tmp_path / "list.txt", tmp_path / "out", cluster="unused", **options
+            )
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_removed_before_there_is_a_cluster(finished, images, tmp_path):
+    before = names(finished)
+    with pytest.raises(JobError, match="no Dask scheduler answers"):
+        embed_dataset(
+            tmp_path / "images", finished, "squeezenet", cluster="unused", force=True
+        )
+    assert names(finished) == before
+
+
+def test_a_relative_output_is_the_client_s(cluster, images, tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    before = next(iter(cluster.run(os.getcwd).values()))
+    cluster.run(os.chdir, str(there))
+    monkeypatch.chdir(here)
+    try:
+        summary = embed_dataset("../images", "out", cluster=cluster)
+    finally:
+        cluster.run(os.chdir, before)
+    assert (summary.images, summary.failed, summary.output) == (24, 0, "out")
+    assert names(here / "out") == ["_job.json", "part-00000.parquet"]
+    assert names(there) == []
+
+
+def test_a_few_addresses_that_do_not_answer(cluster, images, tmp_path):
+    cluster.run(setattr, worker, "PAUSES", ())
+    dead = "http://127.0.0.1:9/a.png"
+    try:
+        summary = embed_dataset(
+            [images[0], dead], tmp_path / "out", cluster=cluster, part_size=1
+        )
+        many = [f"{dead}?{number}" for number in range(30)]
+        with pytest.raises(JobError, match=r"part-00000 failed.*run: http:.*connect"):
+            embed_dataset(many, tmp_path / "many", cluster=cluster)
+    finally:
+        cluster.run(setattr, worker, "PAUSES", worker.PAUSES)
+    assert (summary.images, summary.failed, summary.parts) == (2, 1, 2)
+    assert "cannot connect" in read(tmp_path / "out")[dead]["error"]
+
+
+def test_an_output_among_the_images(cluster, images, tmp_path):
+    pattern = str(tmp_path / "images" / "**")
+    out = tmp_path / "images" / "vectors"
+    for parts_before in 0, 1:
+        summary = embed_dataset(pattern, out, cluster=cluster)
+        assert (summary.parts_before, summary.failed) == (parts_before, 0)
+    assert list(read(out)) == list(map(str, images))
+
+
+def test_a_file_that_nobody_has_vouched_for(images, tmp_path):
+    file = trace(make_network(), tmp_path / "a.pt")
+    with pytest.raises(TrustNeededError, match=r"a\.pt can run any program"):
+        embed_dataset(
+            tmp_path / "images",
+            tmp_path / "out",
+            file,
+            preprocessing={"size": 32, "mean": [0, 0, 0], "std": [1, 1, 1]},
+            cluster="unused",
+        )
+    assert not (tmp_path / "out").exists()

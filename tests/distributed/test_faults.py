@@ -143,10 +143,9 @@ def test_there_is_no_scheduler(images, tmp_path, monkeypatch):
     from orangecontrib.imageanalytics.distributed import clusters
 
     monkeypatch.setattr(clusters, "CONNECT_SECONDS", 0.5)
-    with pytest.raises(JobError, match="no Dask scheduler answers at tcp://127"):
-        embed_dataset(
-            tmp_path / "images", tmp_path / "out", cluster="tcp://127.0.0.1:9"
-        )
+    for cluster in "tcp://127.0.0.1:9", str(tmp_path / "none.json"):
+        with pytest.raises(JobError, match=f"no Dask scheduler answers at {cluster}"):
+            embed_dataset(tmp_path / "images", tmp_path / "out", cluster=cluster)
 
 
 def test_a_full_disk(cluster, images, tmp_path):

@@ -2,7 +2,7 @@ import os
 import pickle
 
 import pytest
-from listings import make_folder
+from listings import make_folder, sources
 from shard_files import make_shard, web_dataset
 
 from orangecontrib.imageanalytics.distributed.listing import (
@@ -68,10 +68,26 @@ def test_version_of_a_shard(shard):
     os.utime(before.shard, (1, 1))
     (after,) = Listing(before.shard).parts()
     assert after.digest() != before.digest()
-    assert Listing(before.shard).count() is None
 
 
 def test_members_of_a_plain_part():
     part = Part(0, ("a", "b", "c"), ("x", None, "y"))
     assert list(members_of(part, 2)) == [(["a", "b"], ["x", None]), (["c"], ["y"])]
     assert list(members_of(Part(0, ("a",)))) == [(["a"], [None])]
+
+
+def test_a_folder_is_left_out(folder):
+    pattern = os.path.join(folder, "**", "*.*")
+    left_out = os.path.join(folder, "cats")
+    found = sources(Listing(pattern, leave_out=left_out + os.sep))
+    expected = [path for path in sources(Listing(pattern)) if left_out not in path]
+    assert found == expected and len(found) < len(sources(Listing(pattern)))
+    # Not what only begins in the same way.
+    assert sources(Listing(pattern, leave_out=left_out[:-1])) == sources(
+        Listing(pattern)
+    )
+
+
+def test_a_folder_of_a_store_is_left_out():
+    names = ["s3://b/out/a.jpg", "s3://b/outside/b.jpg"]
+    assert sources(Listing(names, leave_out="s3://b/out")) == names[1:]

@@ -1,12 +1,17 @@
 """How the lists of images reach the workers, through the folder of the output."""
 
+import os
 import pickle
 
 import pytest
 
 from orangecontrib.imageanalytics.distributed import embed_dataset
 from orangecontrib.imageanalytics.distributed.listing import Part
-from orangecontrib.imageanalytics.distributed.output import LISTS, Output
+from orangecontrib.imageanalytics.distributed.output import (
+    LISTS,
+    Output,
+    piece_name,
+)
 
 
 def test_tasks_do_not_contain_the_list(cluster, images, tmp_path, monkeypatch):
@@ -47,3 +52,14 @@ def test_a_shard_has_no_list(tmp_path):
     output.write_list(part)
     assert output.with_images(part) == part
     assert not (tmp_path / LISTS).exists()
+
+
+@pytest.mark.parametrize("folder", ["{}/out", "{}/out [1]*", "memory://{}/out"])
+def test_attempts_are_counted(folder, tmp_path):
+    if "*" in folder and os.name == "nt":
+        folder = "{}/out [1]"
+    output = Output(folder.format(tmp_path))
+    output.make_pieces_folder()
+    names = piece_name(0, 1), piece_name(0, 12)
+    assert [output.note_attempt(names[0]) for _ in range(4)] == [0, 1, 2, 3]
+    assert [output.note_attempt(names[1]) for _ in range(2)] == [0, 1]

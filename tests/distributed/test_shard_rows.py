@@ -92,3 +92,8 @@ def test_damaged_shard(tmp_path):
     path.unlink()
     with pytest.raises(ShardError, match=r"a\.tar: file not found"):
         rows(part)
+
+
+def test_a_label_that_is_nested_too_deep(shard):
+    part = shard([("a.jpg", b"x"), ("a.json", b"[" * 500_000)])
+    assert [category for _, category in rows(part)] == [None]

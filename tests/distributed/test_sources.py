@@ -14,6 +14,7 @@ from orangecontrib.imageanalytics.distributed.listing import (
     Listing,
     ListingError,
 )
+from orangecontrib.imageanalytics.distributed.sources import split_pattern
 from orangecontrib.imageanalytics.images import stores
 from orangecontrib.imageanalytics.import_images import ImportImages
 
@@ -38,7 +39,6 @@ def test_a_folder_as_import_images_takes_it(folder, inner):
     assert pairs(listing) == expected
     assert pairs(listing) == expected  # another time
     assert listing.problems == []
-    assert listing.count() is None
     json.dumps(listing.description)
 
 
@@ -160,8 +160,6 @@ def test_given(tmp_path, monkeypatch):
     a = str(tmp_path / "a.jpg")
     expected = [a, str(tmp_path / "b.jpg"), "s3://b/c.jpg", "data:image/png,x", a]
     assert sources(listing) == sources(Listing(iter(given))) == expected
-    assert listing.count() == 5
-    assert Listing(["a.jpg", "b.tar"]).count() is None
     assert listing.description != Listing(given[:4]).description
     json.dumps(listing.description)
     with pytest.raises(ListingError, match="list of images is empty"):
@@ -174,7 +172,6 @@ def test_given(tmp_path, monkeypatch):
 def test_one_image(folder):
     path = os.path.join(folder, "b.jpg")
     assert sources(Listing(path)) == [path]
-    assert Listing(path).count() == 1
 
 
 def test_other_archives(tmp_path):
@@ -238,3 +235,23 @@ def test_nobody_answers(monkeypatch):
         address = f"http://127.0.0.1:{closed.getsockname()[1]}/list.txt"
         with pytest.raises(ListingError, match="cannot connect"):
             sources(Listing(address))
+
+
+def test_a_folder_of_the_user(folder, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, os.path.dirname(folder))
+    expected = sources(Listing(folder))
+    assert sources(Listing(os.path.join("~", "photos"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("C:/*.jpg", ("C:/", "*.jpg")),  # not C:, where the program is on that drive
+        ("C:/photos/*.jpg", ("C:/photos", "*.jpg")),
+        ("/*.jpg", ("/", "*.jpg")),
+        ("s3://bucket/a/*.jpg", ("s3://bucket/a", "*.jpg")),
+    ],
+)
+def test_where_a_pattern_starts(pattern, expected):
+    assert split_pattern(pattern) == expected

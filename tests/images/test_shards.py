@@ -1,4 +1,5 @@
 import io
+import itertools
 import os
 import tarfile
 import tracemalloc
@@ -10,6 +11,7 @@ from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.images.fetch import Fetcher
 from orangecontrib.imageanalytics.images.shards import (
+    MOST_CONTENT,
     ShardError,
     is_shard,
     local_copy,
@@ -277,3 +279,52 @@ def test_embedded_like_files(shard, s3_server, tmp_path, embedder):
     with ImageEmbedder("squeezenet", device="cpu", cache=False) as other:
         assert other(sources[3:])[0] is None
         assert not other.transient
+
+
+def header(name, size, kind=tarfile.REGTYPE):
+    """A header that claims any size, with the right checksum."""
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize("kind", [io.BytesIO, OneWay])
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize(
+    ("size", "type"),
+    [
+        (-512, tarfile.REGTYPE),  # the next header would be the same one
+        (-4096, tarfile.REGTYPE),
+        (1 << 62, tarfile.REGTYPE),
+        (1 << 80, tarfile.REGTYPE),
+        (1 << 80, tarfile.XHDTYPE),
+        (1 << 80, tarfile.GNUTYPE_LONGNAME),
+    ],
+)
+def test_absurd_sizes(kind, wanted, size, type):
+    content = header("a.jpg", 0) + header("b.jpg", size, type) + b"\0" * 2048
+    found = members(kind(content), lambda name: wanted)
+    names = []
+    with pytest.raises(ImageError, match=r"cut short|damaged") as caught:
+        for member in itertools.islice(found, 10):
+            names.append(member.name)
+    assert names[:1] == ["a.jpg"] and len(names) <= 2
+    assert not caught.value.transient
+
+
+def test_a_header_that_would_fill_the_memory():
+    size = MOST_CONTENT + 1
+    content = io.BytesIO(header("a", size, tarfile.GNUTYPE_LONGNAME) + b"a" * size)
+    with pytest.raises(ImageError):
+        list(members(content))
+    assert content.tell() <= 1024  # the name has not been read
+
+
+def test_very_many_headers_of_one_file():
+    content = header("a", 0, tarfile.GNUTYPE_LONGNAME) * 5000
+    with pytest.raises(ImageError):
+        list(members(io.BytesIO(header("a.jpg", 0) + content)))

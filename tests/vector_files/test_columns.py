@@ -86,3 +86,12 @@ def test_a_category_that_is_missing(tmp_path):
     table = read_dataset(tmp_path)
     assert table.domain.class_var.values == ("cat",)
     assert np.isnan(table.Y[1]) and table.Y[2] == 0
+
+
+def test_paths_that_another_program_has_encoded(tmp_path):
+    paths = pa.array(["a.png", "b.png", "a.png"]).dictionary_encode()
+    pq.write_table(pa.table({"path": paths}), tmp_path / "a.parquet")
+    table = read_dataset(tmp_path)
+    assert [variable.name for variable in table.domain.metas] == ["image name", "image"]
+    assert table.domain["image"].attributes["type"] == "image"
+    assert list(table.get_column("image")) == ["a.png", "b.png", "a.png"]

@@ -1,5 +1,6 @@
 """What files have in common, and what they must not differ in."""
 
+import os
 import tracemalloc
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from vector_parts import (
     N_FEATURES,
     SPEC,
+    damage_rows,
     write_part,
 )
 
@@ -124,3 +126,27 @@ def test_files_that_lack_a_column(folder):
     table = read_dataset(folder)
     assert np.isnan(table.get_column("stars")[0])
     assert table.get_column("stars")[-1] == 9
+
+
+def test_damaged_rows_of_lists_of_any_length(tmp_path):
+    for name in "ab":
+        table = pa.table({"path": [f"{name}.png"], "vector": [[1.0, 2]]})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    damage_rows(tmp_path / "a.parquet")
+    assert VectorDataset(tmp_path).n_features == 2
+    damage_rows(tmp_path / "b.parquet")
+    with pytest.raises(DatasetError, match=r"^a\.parquet cannot be read: "):
+        VectorDataset(tmp_path)
+
+
+def test_categories_of_damaged_rows(folder):
+    assert VectorDataset(folder).count_categories() == 2
+    damage_rows(folder / "part-1.parquet")
+    assert VectorDataset(folder).count_categories() is None
+
+
+def test_a_folder_of_the_user(folder, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(folder.parent))
+    dataset = VectorDataset(os.path.join("~", folder.name))
+    assert dataset.n_rows == VectorDataset(folder).n_rows

@@ -14,6 +14,7 @@ from Orange.classification import LogisticRegressionLearner
 from vector_parts import (
     N_FEATURES,
     SPEC,
+    damage_rows,
     numbers_of,
     vectors_of,
     write_part,
@@ -244,10 +245,7 @@ def test_memory_is_that_of_the_result(tmp_path):
 @pytest.mark.parametrize("where", [None, [("width", ">", 0)]], ids=str)
 def test_damaged_rows(folder, where):
     path = folder / "part-1.parquet"
-    content = bytearray(path.read_bytes())
-    length = pq.read_metadata(path).serialized_size
-    content[4 : len(content) - length - 8] = b"\xff" * (len(content) - length - 12)
-    path.write_bytes(content)
+    damage_rows(path)
     with pytest.raises(DatasetError, match=r"^part-1\.parquet cannot be read: "):
         read_dataset(folder, where=where)
     loaded = reading.load(VectorDataset(folder), where=where)

@@ -16,7 +16,7 @@ from helpers import PATIENCE
 from Orange.classification import LogisticRegressionLearner
 from Orange.widgets.tests.base import WidgetTest
 from orangewidget.utils.filedialogs import RecentPath
-from vector_parts import vectors_of, write_part
+from vector_parts import damage_rows, vectors_of, write_part
 
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
@@ -314,6 +314,12 @@ class TestOWLoadVectors(WidgetTest):
         widget.load()
         self.settled()
         assert not widget.Warning.damaged.is_shown()
+
+    def test_the_rows_of_one_file_are_damaged(self):
+        damage_rows(self.folder / "part-1.parquet")
+        widget = self.make(self.folder)
+        assert self.numbers() == [*range(10), *range(20, 30)]
+        assert "part-1.parquet cannot be read" in str(widget.Warning.damaged)
 
     def test_what_nobody_thought_of(self):
         with patch.object(loading_task, "load", side_effect=ZeroDivisionError("odd")):

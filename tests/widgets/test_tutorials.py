@@ -224,7 +224,7 @@ def test_map_of_photos(installed, open_workflow):
 
 
 def test_what_a_model_looks_at(installed, open_workflow):
-    widgets = open_workflow(installed / "10-what-a-model-looks-at.ows")
+    widgets = open_workflow(installed / "11-what-a-model-looks-at.ows")
     explain = widgets["Explain Images"]
     assert QTest.qWaitFor(
         lambda: explain.explaining is not None and explain.task is None, 120_000
@@ -291,6 +291,28 @@ def test_photos_twice(installed, open_workflow):
 
     assert accuracy(usual) > 0.95
     assert 0.3 < accuracy(together) < 0.65
+
+
+def test_label_photos(installed, open_workflow, fresh_cache):
+    widgets = open_workflow(installed / "10-label-photos.ows")
+    assert not no_messages(widgets)
+    labelling = widgets["Label Images"]
+    session = labelling.session
+    assert session.n_labeled == 6 and session.skipped.sum() == 1
+    names = {number: given.name for number, given in session.classes.items()}
+    kinds = labelling.data.get_column("category")[labelling._rows]
+    labels = session.labels
+    assert [names[n] for n in labels[labels != -1]] == [
+        KINDS[int(kind)] for kind in kinds[labels != -1]
+    ]
+    # Nothing is autosaved because a workflow is opened.
+    assert not labelling.store.autosave_path
+    viewer = widgets["What they are"]
+    assert QTest.qWaitFor(lambda: viewer.data is not None, 60_000)
+    photos = viewer.data
+    predicted = photos.domain["Logistic Regression"]
+    assert viewer.title_attrs == [predicted]
+    assert {str(row["image name"]): str(row[predicted]) for row in photos} == NEW_PHOTOS
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)

@@ -59,6 +59,19 @@ def add(commands) -> None:
     command.add_argument(
         "--category", metavar="COLUMN", help="the column with their classes"
     )
+    _add_cluster_options(command)
+    add_network_options(command)
+    add_run_options(command, cache=False)
+    command.add_argument(
+        "-f",
+        "--force",
+        action="store_true",
+        help="remove vectors that are in FOLDER and begin again",
+    )
+
+
+def _add_cluster_options(command: argparse.ArgumentParser) -> None:
+    """Add which processes compute, and how much each has to do."""
     command.add_argument(
         "--cluster",
         metavar="ADDRESS",
@@ -82,14 +95,6 @@ def add(commands) -> None:
         type=positive,
         metavar="N",
         help="images in a file (default: 10000, or fewer if there are few)",
-    )
-    add_network_options(command)
-    add_run_options(command, cache=False)
-    command.add_argument(
-        "-f",
-        "--force",
-        action="store_true",
-        help="remove vectors that are in FOLDER and begin again",
     )
 
 
@@ -125,13 +130,17 @@ def embed_dataset(options: argparse.Namespace) -> int:
             sys.stderr,
         )
         return STOPPED
+    _tell_summary(options, summary)
+    nothing = summary.images and summary.failed == summary.images
+    return ERROR if nothing and not summary.parts_before else 0
+
+
+def _tell_summary(options, summary) -> None:
     for problem in summary.problems:
         tell(f"warning: {in_one_line(problem)}", sys.stderr)
     for path, reason in summary.examples:
         tell(f"skipped: {in_one_line(path)}: {reason}", sys.stderr)
     tell(_text(options, summary))
-    nothing = summary.images and summary.failed == summary.images
-    return ERROR if nothing and not summary.parts_before else 0
 
 
 def _silence_dask() -> None:

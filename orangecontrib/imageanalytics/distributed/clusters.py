@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -94,11 +95,22 @@ def _connect(cluster) -> Client:
     is_file = isinstance(address, str) and address.endswith(".json")
     options = {"scheduler_file": address} if is_file else {"address": address}
     try:
+        if is_file:
+            _wait_for_file(address)
         return Client(**options, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
         raise JobError(
             f"no Dask scheduler answers at {cluster}: {first_line(error)}"
         ) from error
+
+
+def _wait_for_file(path: str) -> None:
+    """Wait until the scheduler has written its file; Dask would wait for ever."""
+    end = time.monotonic() + CONNECT_SECONDS
+    while not os.path.exists(path):
+        if time.monotonic() > end:
+            raise FileNotFoundError("there is no such file")
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager

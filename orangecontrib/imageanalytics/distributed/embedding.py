@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 
@@ -126,6 +127,7 @@ def embed_dataset(
         raise ValueError("part_size should be at least 1")
     network = find_network(model, preprocessing, trust)
     network.weights.ensure(network.name)
+    network.check_trust()
     check_precision(precision)
     spec = EmbeddingSpec.choose(
         network, layer, fit, precision=precision, intensity=intensity
@@ -134,19 +136,24 @@ def embed_dataset(
         Embedder(spec).check_layer()
     folder = Output(output)
     size = part_size or (None if force else folder.part_size())
-    listing = Listing(source, column, category, size or PART_SIZE)
+    listed = functools.partial(
+        Listing, source, column, category, leave_out=folder.full_address
+    )
     if size is None and cluster is None:
         n_workers = workers or clusters.default_workers()
-        size = _size_of_parts(listing, n_workers)
-        listing = Listing(source, column, category, size)
+        size = _size_of_parts(listed(), n_workers)
+    listing = listed(size or PART_SIZE)
     job = Job(
         spec=spec.portable(),
         listing=listing.description,
         part_size=listing.part_size,
         class_names=network.load_class_names() if layer == LOGITS else (),
     )
-    finished = folder.begin(job, force)
-    _check_finished(listing, folder, finished)
+    next(listing.parts())  # before anything is written: there are images
+    finished: set[int] = set()
+    if not force:
+        finished = folder.begin(job)
+        _check_finished(listing, folder, finished)
 
     from orangecontrib.imageanalytics.distributed.run import Run
     from orangecontrib.imageanalytics.distributed.worker import Options
@@ -154,6 +161,8 @@ def embed_dataset(
     options = Options(device, batch_size, engine, cache, trust, threads)
     callback = callback or (lambda _progress: None)
     with clusters.connected(cluster, workers) as client:
+        if force:  # not before somebody is there who computes the vectors again
+            finished = folder.begin(job, force)
         return Run(client, job, listing, folder, options, finished, callback)()
 
 

@@ -89,10 +89,9 @@ def csv_rows(
             if column is None and len(marked) == 1:
                 (column,) = marked
             places = _places(address, names, column, category)
-            for row in waiting:
-                yield _cells(row, *places)
-            for row in reader:
-                yield _cells(row, *places)
+            for row in itertools.chain(waiting, reader):
+                if row:  # not an empty line
+                    yield _cells(row, *places)
         except csv.Error as error:
             reason = f"line {reader.line_num}: {error}"
             raise ListingError(f"{address} cannot be read: {reason}") from error
@@ -251,16 +250,3 @@ def _parquet_columns(address, file, column, category) -> list[str]:
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise ListingError(f"{address}: column {name!r} holds no text, but {kind}")
     return [name] if category is None else [name, category]
-
-
-def parquet_count(address: str) -> int:
-    """
-    Number of rows in a Parquet file, from its footer.
-
-    Raises
-    ------
-    ListingError, ImageError
-        As `parquet_rows`.
-    """
-    with _parquet(address) as file:
-        return file.metadata.num_rows

@@ -17,6 +17,7 @@ from orangecontrib.imageanalytics.distributed.list_files import ListingError
 from orangecontrib.imageanalytics.distributed.shard_rows import shard_rows
 from orangecontrib.imageanalytics.distributed.sources import Entry
 from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images import stores
 from orangecontrib.imageanalytics.images.shards import is_shard
 from orangecontrib.imageanalytics.import_images.folders import folder_problem
 
@@ -94,6 +95,8 @@ class Listing:
         The column with the categories.
     part_size : int
         Number of images in a part.
+    leave_out : str, optional
+        Path or address of a folder whose files are left out, such as the output.
 
     Attributes
     ----------
@@ -118,10 +121,12 @@ class Listing:
         column: str | None = None,
         category: str | None = None,
         part_size: int = PART_SIZE,
+        leave_out: str = "",
     ):
         if part_size < 1:
             raise ValueError("A part has one image or more.")
         self.part_size = part_size
+        self._left_out = _start_of_files(leave_out)
         self.problems: list[str] = []
         self._n_problems = 0
         with _Named(source):
@@ -144,6 +149,8 @@ class Listing:
         number, waiting = 0, []
         with _Named(self._source.name):
             for entry in self._source.entries(self._tell):
+                if self._left_out and entry.source.startswith(self._left_out):
+                    continue
                 if is_shard(entry.source):
                     if waiting:
                         yield _part(number, waiting)
@@ -160,14 +167,6 @@ class Listing:
         elif not number:
             raise ListingError(self._source.nothing)
 
-    def count(self) -> int | None:
-        """Number of images, if it is known without listing them; otherwise None.
-
-        Rows without an image count.
-        """
-        with _Named(self._source.name):
-            return self._source.count()
-
     def _tell(self, problem: str) -> None:
         self._n_problems += 1
         if self._n_problems <= MOST_PROBLEMS:
@@ -175,6 +174,13 @@ class Listing:
         else:
             left = self._n_problems - MOST_PROBLEMS
             self.problems[MOST_PROBLEMS:] = [f"And {left:,} more like these."]
+
+
+def _start_of_files(folder: str) -> str:
+    """How the sources in a folder begin; "" without a folder."""
+    if not folder or stores.is_store(folder):
+        return folder and folder.rstrip("/") + "/"
+    return os.path.join(os.path.abspath(folder), "")
 
 
 def _part(number: int, entries: list[Entry]) -> Part:

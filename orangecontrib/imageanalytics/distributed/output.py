@@ -1,7 +1,6 @@
 """The folder with the vectors: its parts, and the description of the job.
 
-The folder may be on a disk or in any store that fsspec writes to. A part appears when
-it is complete: on disks it is renamed, and object stores receive it as a whole.
+The folder may be on a disk or in any store that fsspec writes to.
 """
 
 from __future__ import annotations
@@ -9,17 +8,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import posixpath
 import re
-import tempfile
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from orangecontrib.imageanalytics.distributed.job import Job, JobError, differences
 from orangecontrib.imageanalytics.distributed.listing import Part
-from orangecontrib.imageanalytics.errors import first_line
+from orangecontrib.imageanalytics.distributed.output_folder import (
+    OutputFolder,
+    reason_of,
+)
 from orangecontrib.imageanalytics.vector_files import KEY
 
 JOB_FILE = "_job.json"
@@ -28,47 +27,14 @@ LISTS = "_lists"
 # Key of a part's metadata. Its value is JSON: the digest of the part's list of images,
 # and the result (see `part_files.PartResult`).
 PART_KEY = b"orangecontrib.imageanalytics.part"
-# They show a file only when all of it has arrived.
-OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory"}
 
 _PART = re.compile(r"part-(\d{5,})\.parquet")
 _PARTIAL = re.compile(r"\.part-.*\.partial")
 _FOOTERS_AT_ONCE = 16
 
 
-class Output:
-    """
-    The folder of a job.
-
-    Parameters
-    ----------
-    address : str or path-like
-        Path of a folder, or a URL that fsspec knows. It need not exist.
-
-    Raises
-    ------
-    JobError
-        When its file system cannot be used.
-    """
-
-    def __init__(self, address: str | os.PathLike):
-        import fsspec
-
-        self.address = os.fspath(address)
-        try:
-            self._fs, self._root = fsspec.url_to_fs(
-                self.address, use_listings_cache=False
-            )
-        except (ImportError, ValueError, OSError) as error:
-            raise JobError(f"{self.address} cannot be used: {error}") from error
-        protocols = self._fs.protocol
-        protocols = {protocols} if isinstance(protocols, str) else set(protocols)
-        self.is_local = bool(protocols & {"file", "local"})
-        self._is_whole = bool(protocols & OBJECT_STORES)
-
-    def path(self, name: str) -> str:
-        """The path of a file in the folder, in the file system's own terms."""
-        return posixpath.join(self._root, name)
+class Output(OutputFolder):
+    """The folder of a job; parameters as for `OutputFolder`."""
 
     # What is there ------------------------------------------------------------------
 
@@ -92,8 +58,8 @@ class Output:
         JobError
             When another job wrote there, or the folder cannot be used.
         """
-        with self._explained("cannot be written to"):
-            names = self._names()
+        with self.explained("cannot be written to"):
+            names = self.names()
             if force:
                 names = self._clear(names)
             self._check(job, names)
@@ -113,8 +79,8 @@ class Output:
         JobError
             When the folder cannot be read.
         """
-        with self._explained("cannot be read"):
-            if JOB_FILE not in self._names():
+        with self.explained("cannot be read"):
+            if JOB_FILE not in self.names():
                 return None
             size = self._description().get("part_size")
         return size if isinstance(size, int) and size > 0 else None
@@ -146,7 +112,7 @@ class Output:
             about = self.about(name)
         except Exception as error:  # each file system has its own
             raise JobError(
-                f"{self._shown(self.path(name))} cannot be read: {_reason(error)}. "
+                f"{self.shown(name)} cannot be read: {reason_of(error)}. "
                 "Delete it to compute it again."
             ) from error
         return about.get("digest", "")
@@ -200,17 +166,6 @@ class Output:
                 return f"there was {before}, now there is {now}"
         return "the classes have changed"
 
-    def _names(self) -> set[str]:
-        try:
-            entries = self._fs.ls(self._root, detail=True)
-        except FileNotFoundError:
-            return set()
-        paths = {entry["name"].rstrip("/") for entry in entries}
-        # Some stores list a folder as one of its own files, and a file as its own.
-        if self._root in paths and self._fs.isfile(self._root):
-            raise JobError(f"{self.address} is a file, not a folder")
-        return {posixpath.basename(path) for path in paths - {self._root}}
-
     def _check(self, job: Job, names: set[str]) -> None:
         """Refuse a folder with the parts of another job, or of another program."""
         if JOB_FILE not in names:
@@ -234,7 +189,7 @@ class Output:
             description = error
         if not isinstance(description, dict):
             raise JobError(
-                f"{self._shown(self.path(JOB_FILE))} is damaged. Choose another "
+                f"{self.shown(JOB_FILE)} is damaged. Choose another "
                 "folder, or use --force (force=True) to begin again."
             )
         return description
@@ -262,7 +217,7 @@ class Output:
                 metadata = {}
         if KEY not in metadata:
             raise JobError(
-                f"{self._shown(self.path(name))} has no vectors of this program, so it "
+                f"{self.shown(name)} has no vectors of this program, so it "
                 "is not removed. Choose another folder."
             )
 
@@ -270,7 +225,7 @@ class Output:
         """Remove what killed workers have left, as far as that is possible."""
         # If it is not, the next run does it.
         with contextlib.suppress(Exception):
-            self._remove_unfinished(self._names())
+            self._remove_unfinished(self.names())
 
     def _remove_unfinished(self, names: set[str]) -> None:
         for name in filter(_PARTIAL.fullmatch, names):
@@ -280,70 +235,6 @@ class Output:
             self._fs.rm(self.path(folder), recursive=True)
 
     # Writing ------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def complete(self, name: str) -> Iterator[str]:
-        """
-        Write a file that only appears when it is complete.
-
-        Parameters
-        ----------
-        name : str
-            Its name in the folder; a file of this name is replaced.
-
-        Yields
-        ------
-        str
-            Path of a local file to write. It is dropped if an exception was raised.
-
-        Raises
-        ------
-        OSError
-            When it cannot be written. The message names it, and the reason.
-        """
-        path = self.path(name)
-        try:
-            with self._renamed(path) if self.is_local else self._sent(path) as partial:
-                yield partial
-        except OSError as error:
-            message = f"{self._shown(path)} cannot be written: {_reason(error)}"
-            raise OSError(message) from error
-
-    @contextlib.contextmanager
-    def _renamed(self, path: str) -> Iterator[str]:
-        folder, name = os.path.split(path)
-        partial = os.path.join(folder, f".{name}.{uuid.uuid4().hex}.partial")
-        try:
-            yield partial
-            with open(partial, "r+b") as file:
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.remove(partial)
-            raise
-
-    @contextlib.contextmanager
-    def _sent(self, path: str) -> Iterator[str]:
-        with tempfile.TemporaryDirectory() as folder:
-            partial = os.path.join(folder, "partial")
-            yield partial
-            self._upload(partial, path)
-
-    def _upload(self, partial: str, path: str) -> None:
-        if self._is_whole:
-            self._fs.put_file(partial, path)
-            return
-        folder, name = posixpath.split(path)
-        temporary = posixpath.join(folder, f".{name}.{uuid.uuid4().hex}.partial")
-        self._fs.put_file(partial, temporary)
-        self._fs.mv(temporary, path)
-
-    @contextlib.contextmanager
-    def opened(self, name: str):
-        """Open a file of the folder for reading."""
-        with self._fs.open(self.path(name), "rb") as file:
-            yield file
 
     def make_pieces_folder(self) -> None:
         """Make the folder for the pieces of parts."""
@@ -363,7 +254,7 @@ class Output:
         """
         if part.shard is not None:
             return
-        with self._explained("cannot be written to"):
+        with self.explained("cannot be written to"):
             self._fs.makedirs(self.path(LISTS), exist_ok=True)
             with self.complete(list_name(part.number)) as path, open(path, "w") as file:
                 json.dump([part.sources, part.categories], file)
@@ -391,22 +282,12 @@ class Output:
         int
             How many attempts had been noted before.
         """
-        before = self._fs.glob(self.path(f"{name}.attempt-*"))
-        self._fs.touch(self.path(f"{name}.attempt-{len(before)}"))
-        return len(before)
-
-    @contextlib.contextmanager
-    def _explained(self, what: str):
-        """Turn the errors of a file system into one that names the folder."""
-        try:
-            yield
-        except JobError:
-            raise
-        except Exception as error:  # each file system has its own
-            raise JobError(f"{self.address} {what}: {_reason(error)}") from error
-
-    def _shown(self, path: str) -> str:
-        return path if self.is_local else self._fs.unstrip_protocol(path)
+        folder, _, piece = f"{name}.attempt-".rpartition("/")
+        # Not by a pattern: the path of the folder may have brackets.
+        paths = self._fs.ls(self.path(folder), detail=False)
+        n_before = sum(posixpath.basename(path).startswith(piece) for path in paths)
+        self._fs.touch(self.path(f"{name}.attempt-{n_before}"))
+        return n_before
 
 
 def part_name(number: int) -> str:
@@ -428,9 +309,3 @@ def _numbers(names: set[str]) -> Iterator[int]:
     for name in names:
         if match := _PART.fullmatch(name):
             yield int(match[1])
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return first_line(error)

@@ -188,12 +188,12 @@ class PartWriter:
         sizes = embedded.sizes[part]
         unknown = sizes == 0
         columns = [
-            pa.array(sources, pa.string()),
+            pa.array(_texts(sources), pa.string()),
             self._vectors(embedded, embedded.rows[part]),
             pa.array(sizes[:, 0], pa.int32(), mask=unknown[:, 0]),
             pa.array(sizes[:, 1], pa.int32(), mask=unknown[:, 1]),
-            pa.array(categories or [None] * len(sources), pa.string()),
-            pa.array(missing, pa.string()),
+            pa.array(_texts(categories or [None] * len(sources)), pa.string()),
+            pa.array(_texts(missing), pa.string()),
         ]
         table = pa.Table.from_arrays(columns, schema=self._schema)
         self._writer.write_table(table, ROWS_PER_GROUP)
@@ -209,3 +209,11 @@ class PartWriter:
         return pa.FixedSizeListArray.from_arrays(
             pa.array(vectors.ravel()), self._n_features, mask=pa.array(has_none)
         )
+
+
+def _texts(values: Sequence[str | None]) -> list[str | None]:
+    """Texts for Parquet, with a mark in place of what is not valid, as in odd names."""
+    return [
+        value and value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        for value in values
+    ]

@@ -78,7 +78,7 @@ class Run:
         self._finished, self._callback = finished, callback
         self._token = uuid.uuid4().hex[:8]
         self._plugin = worker.EmbeddingPlugin(
-            f"image-embedding-{self._token}", job, output.address, options
+            f"image-embedding-{self._token}", job, output.full_address, options
         )
         self._tasks: dict[str, _Task] = {}
         self._waiting: deque[Callable[[], None]] = deque()
@@ -263,10 +263,9 @@ class Run:
             task.on_death()
             return
         if isinstance(error, KilledWorker):
-            raise JobError(
-                f"{_label(task.part)}: the workers that joined its pieces were killed"
-            ) from error
-        raise _failure(task.part, error) from error
+            text = "each worker that worked on it was killed"
+            raise _failure(task.part, text) from error
+        raise _failure(task.part, str(error) or type(error).__name__) from error
 
     def _tick(self) -> None:
         if not self._is_connected():
@@ -321,7 +320,7 @@ def _label(part: Part) -> str:
     return f"part-{part.number:05}"
 
 
-def _failure(part: Part, error: BaseException) -> JobError:
+def _failure(part: Part, reason: str) -> JobError:
     """The error for a part that could not be computed or written."""
-    text = str(error) or type(error).__name__
-    return JobError(f"{_label(part)} failed, and with it the run: {text}")
+    name = _label(part) if part.shard is None else f"{_label(part)} ({part.shard})"
+    return JobError(f"{name} failed, and with it the run: {reason}")

@@ -90,7 +90,7 @@ def _label(group: list[Member]) -> str | None:
     for member in contents:
         try:
             values = json.loads(member.content)
-        except ValueError:
+        except (ValueError, RecursionError):  # not JSON, or too deep
             continue
         for key in KEYS if isinstance(values, dict) else ():
             if isinstance(values.get(key), str | int | float):

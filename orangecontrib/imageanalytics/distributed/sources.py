@@ -12,7 +12,6 @@ from typing import NamedTuple
 from orangecontrib.imageanalytics.distributed.list_files import (
     ListingError,
     csv_rows,
-    parquet_count,
     parquet_rows,
     text_rows,
 )
@@ -23,12 +22,12 @@ from orangecontrib.imageanalytics.distributed.walking import (
 )
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import formats, stores
+from orangecontrib.imageanalytics.images.local_files import open_local
 from orangecontrib.imageanalytics.images.shards import is_shard
 from orangecontrib.imageanalytics.images.sources import (
     file_stamp,
     is_data,
     is_url,
-    open_local,
     resolve,
     source_of,
 )
@@ -82,10 +81,6 @@ class Source:
         """
         raise NotImplementedError
 
-    def count(self) -> int | None:
-        """Number of images, if that is known."""
-        return None
-
 
 class Folder(Source):
     """A folder with its subfolders."""
@@ -117,7 +112,7 @@ class Pattern(Source):
         super().__init__(name)
         from fsspec.utils import glob_translate
 
-        self._root, pattern = _split_pattern(name)
+        self._root, pattern = split_pattern(name)
         try:
             self._matches = re.compile(glob_translate(pattern)).match
         except ValueError as error:
@@ -138,15 +133,29 @@ class Pattern(Source):
                 yield Entry(found.path, category, found.version)
 
 
-def _split_pattern(name: str) -> tuple[str, str]:
-    """The folder in which all matches are, and the pattern within it."""
+def split_pattern(name: str) -> tuple[str, str]:
+    """
+    The folder in which all matches of a pattern are, and the pattern within it.
+
+    Parameters
+    ----------
+    name : str
+        Absolute path or address, with ``*``, ``?`` or ``[``.
+
+    Raises
+    ------
+    ListingError
+        It does not name the bucket or host.
+    """
     slashed = name if stores.is_store(name) else name.replace(os.sep, "/")
     start = _MAGIC.search(slashed).start()
     place = slashed.rindex("/", 0, start)
     root = slashed[:place]
     if root.endswith(":/"):  # s3://*/...
         raise ListingError(f"{name}: the bucket or host must be named")
-    return root or "/", slashed[place + 1 :]
+    if re.fullmatch("([A-Za-z]:)?", root):
+        root += "/"  # without it, "C:" is any folder on that drive
+    return root, slashed[place + 1 :]
 
 
 class Braces(Source):
@@ -202,9 +211,6 @@ class One(Source):
     def entries(self, tell):
         yield Entry(self.name)
 
-    def count(self):
-        return None if is_shard(self.name) else 1
-
 
 class Given(Source):
     """A sequence from a script."""
@@ -226,11 +232,6 @@ class Given(Source):
 
     def entries(self, tell):
         yield from map(Entry, self._sources)
-
-    def count(self):
-        if any(map(is_shard, self._sources)):
-            return None
-        return len(self._sources)
 
 
 def _checked(source: object) -> str:
@@ -269,10 +270,17 @@ class ListFile(Source):
             if source is None:
                 n_missing += 1
                 continue
-            label = None if category is None else str(category)
-            yield Entry(source, label)
+            yield Entry(source, _label(category))
         if n_missing:
-            tell(f"{self.name}: {n_missing:,} rows have no image.")
+            rows = "1 row has" if n_missing == 1 else f"{n_missing:,} rows have"
+            tell(f"{self.name}: {rows} no image.")
+
+
+def _label(category: object) -> str | None:
+    # nan is the only value unlike itself.
+    if category is None or category != category:
+        return None
+    return str(category) or None
 
 
 class CsvFile(ListFile):
@@ -293,9 +301,6 @@ class ParquetFile(ListFile):
     def rows(self):
         return parquet_rows(self.name, self._column, self._category, _PARQUET_ROWS)
 
-    def count(self):
-        return parquet_count(self.name)
-
 
 def find(
     source: str | os.PathLike | Sequence[str], column: str | None, category: str | None
@@ -314,7 +319,8 @@ def find(
         It is nothing that can be listed, or it is missing.
     """
     if isinstance(source, str | os.PathLike):
-        found = _find(absolute(resolve(os.fspath(source))), column, category)
+        name = os.path.expanduser(resolve(os.fspath(source)))
+        found = _find(absolute(name), column, category)
     else:
         found = Given(source)
     if not isinstance(found, CsvFile | ParquetFile) and (column or category):

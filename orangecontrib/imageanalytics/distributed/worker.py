@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from distributed import WorkerPlugin, get_worker
 
-from orangecontrib.imageanalytics.distributed.job import Job
+from orangecontrib.imageanalytics.distributed.job import Job, JobError
 from orangecontrib.imageanalytics.distributed.listing import Part, members_of
 from orangecontrib.imageanalytics.distributed.output import (
     Output,
@@ -30,7 +30,9 @@ from orangecontrib.imageanalytics.engine import device
 from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.engine.results import Embedded
 from orangecontrib.imageanalytics.errors import Cancelled
+from orangecontrib.imageanalytics.images import stores
 from orangecontrib.imageanalytics.images.shards import ShardError, local_copy
+from orangecontrib.imageanalytics.images.sources import is_url
 from orangecontrib.imageanalytics.networks.registry import find_network, is_file_name
 
 ROWS_AT_ONCE = 10_000  # that are embedded before they are written
@@ -39,6 +41,8 @@ WAIT_SECONDS = 60  # for the plugin, in a worker that has just started
 # Between attempts to read images from a store that does not answer. Each attempt
 # consists of several, seconds apart.
 PAUSES = (5.0, 30.0)
+# So many images from the web may fail in any part without the run being stopped.
+FEW = 10
 # An image alone kills so many processes before it is given up.
 ATTEMPTS = 3
 # What a row says whose image kills the process.
@@ -265,9 +269,9 @@ class _Task:
                 again,
                 embedder(again, None, self.cancelled, with_sizes=True),
             )
-        if len(embedded.transient) > len(sources) // 2:
+        if _is_interrupted(embedded.transient, len(sources)):
             source = min(embedded.transient)
-            raise OSError(f"{source}: {embedded.failures[source]}")
+            raise JobError(f"{source}: {embedded.failures[source]}")
         self._n_done += len(sources)
         return embedded
 
@@ -300,6 +304,18 @@ class _Task:
         # Dask removes this folder of a worker that was killed.
         folder = self._worker.local_directory
         return local_copy(self.part.shard, folder, self.cancelled)
+
+
+def _is_interrupted(failed: set[str], n_sources: int) -> bool:
+    """Whether so many images failed for a moment that a later run should read them."""
+    if len(failed) <= n_sources // 2:
+        return False
+    # Of a few web servers, each may be gone for good; a disk or store is not.
+    return len(failed) > FEW or not all(map(_is_on_web, failed))
+
+
+def _is_on_web(source: str) -> bool:
+    return is_url(source) and not stores.is_store(source)
 
 
 def _merge(sources, embedded: Embedded, again: list[str], later: Embedded) -> None:
@@ -344,7 +360,9 @@ def embed_part(
     ModelError, ValueError
         When the network cannot be used.
     OSError
-        When the file cannot be written, or a store does not answer.
+        When the file cannot be written.
+    JobError
+        When a disk, store or server does not give the images for now.
     Cancelled
         When nobody waits for the result.
     """
@@ -366,7 +384,7 @@ def embed_part(
                         writer.write(sources, categories, task.embed(sources))
             except ShardError as error:
                 if error.transient:
-                    raise OSError(str(error)) from error
+                    raise JobError(str(error)) from error
                 writer.write_failures([part.shard], [], str(error))
     return writer.result
 

@@ -14,13 +14,14 @@ from typing import BinaryIO
 from orangecontrib.imageanalytics.errors import Cancelled, ImageError, first_line
 from orangecontrib.imageanalytics.images import stores
 from orangecontrib.imageanalytics.images.addresses import check_address, invalid
-from orangecontrib.imageanalytics.images.fetch import CHUNK, USER_AGENT
 from orangecontrib.imageanalytics.images.hosts import (
     host_of,
     status_text,
     why_no_answer,
 )
-from orangecontrib.imageanalytics.images.sources import is_url, open_local
+from orangecontrib.imageanalytics.images.local_files import open_local
+from orangecontrib.imageanalytics.images.sources import is_url
+from orangecontrib.imageanalytics.images.web import CHUNK, USER_AGENT
 
 log = logging.getLogger(__name__)
 

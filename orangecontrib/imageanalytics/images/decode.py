@@ -16,9 +16,9 @@ from orangecontrib.imageanalytics.images import drawing, formats
 from orangecontrib.imageanalytics.images.formats import Format, Outcome
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.images.lazy_image import MAX_PIXELS, Header, LazyImage
+from orangecontrib.imageanalytics.images.local_files import open_local
 from orangecontrib.imageanalytics.images.metadata import Metadata, read_metadata
 from orangecontrib.imageanalytics.images.readers.pillow import PillowImage
-from orangecontrib.imageanalytics.images.sources import open_local
 
 __all__ = [
     "MAX_PIXELS",

@@ -3,38 +3,18 @@
 Each download runs in its own daemon thread, and the caller waits with a deadline.
 Therefore no server or name service can delay the caller, a cancellation or the end of
 the program.
-
-What was downloaded from the web is kept on disk between runs as HTTP allows; see
-`http_cache`.
 """
 
-import contextlib
-import ftplib
-import functools
 import itertools
 import logging
 import queue
 import threading
 import time
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from orangecontrib.imageanalytics.errors import ImageError, first_line
-from orangecontrib.imageanalytics.images.addresses import check_address, invalid
-from orangecontrib.imageanalytics.images.hosts import (
-    Hosts,
-    Transport,
-    Unavailable,
-    causes,
-    host_of,
-    status_text,
-    why_no_answer,
-)
-from orangecontrib.imageanalytics.images.http_cache import (
-    CACHE_BYTES,
-    open_cache,
-    remove_cache,
-)
+from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.images.hosts import Hosts, host_of
+from orangecontrib.imageanalytics.images.http_cache import CACHE_BYTES
 from orangecontrib.imageanalytics.images.members import (
     CHANGED,
     Member,
@@ -49,13 +29,10 @@ from orangecontrib.imageanalytics.images.sources import (
     read_local,
 )
 from orangecontrib.imageanalytics.images.stores import Empty, is_store, read
+from orangecontrib.imageanalytics.images.web import Web
 
 log = logging.getLogger(__name__)
 
-MAX_REDIRECTS = 5
-USER_AGENT = "Orange3-ImageAnalytics"
-CHUNK = 1 << 16
-PARTIAL = 206
 POLL = 0.1
 
 
@@ -96,25 +73,19 @@ class Fetcher:
         cache_dir: str | None = "",
         cache_bytes: int = CACHE_BYTES,
     ):
-        import httpx
-
-        self._connect_timeout = connect_timeout
         self._total_timeout = total_timeout
         self._max_bytes = max_bytes
         self._workers = workers
         self._hosts = Hosts(patience=workers)
-        timeout = httpx.Timeout(read_timeout, connect=connect_timeout)
-        network = Transport(self._hosts)
-        self._direct = self._cached = _client(network, timeout)
-        self._cache_dir = cache_dir
-        self._cache_damaged = False
-        self._closed = False
-        storage = None if cache_dir is None else open_cache(cache_dir, cache_bytes)
-        if storage is not None:
-            from hishel.httpx import CacheTransport
-
-            cache = CacheTransport(network, storage, rfc={"shared": False})
-            self._cached = _client(cache, timeout)
+        self._web = Web(
+            self._hosts,
+            connect_timeout,
+            read_timeout,
+            total_timeout,
+            max_bytes,
+            cache_dir,
+            cache_bytes,
+        )
 
     def __enter__(self) -> "Fetcher":
         return self
@@ -124,13 +95,7 @@ class Fetcher:
 
     def close(self) -> None:
         """Close connections and cache; downloads under way are given up."""
-        # First, since downloads under way fail in odd ways from here on.
-        self._closed = True
-        self._cached.close()
-        self._direct.close()
-        if self._cache_damaged:
-            with contextlib.suppress(OSError):
-                remove_cache(self._cache_dir)
+        self._web.close()
 
     def fetch(self, url: str, cancelled: threading.Event | None = None) -> bytes:
         """Download one image.
@@ -201,9 +166,10 @@ class Fetcher:
         for ticket, (url, deadline) in list(running.items()):
             if deadline <= now:
                 del running[ticket]
+                error = self._web.too_slow()
                 if not is_store(url):
-                    self._hosts.failed(host_of(url), self._too_slow())
-                yield url, self._too_slow_error()
+                    self._hosts.failed(host_of(url), str(error))
+                yield url, error
 
     def _run(self, url, deadline, ticket, finished) -> None:
         try:
@@ -212,7 +178,7 @@ class Fetcher:
             # A new one: the traceback of the old one keeps the download in memory.
             result = ImageError(str(error), error.transient)
         except Exception as error:
-            if not self._closed:
+            if not self._web.closed:
                 log.warning("Unexpected error for %s", url, exc_info=True)
             result = ImageError(f"unexpected error ({type(error).__name__})")
         finished.put((ticket, result))
@@ -225,7 +191,7 @@ class Fetcher:
             return self._member(*found, deadline)
         if is_store(url):
             return read(url, self._max_bytes)
-        return self._from_web(url, deadline)
+        return self._web.read(url, deadline)
 
     def _member(self, shard: str, member: Member, deadline: float) -> bytes:
         if is_compressed(shard):
@@ -240,168 +206,5 @@ class Fetcher:
             except Empty as error:
                 raise ImageError(CHANGED) from error
         else:
-            part = self._from_web(shard, deadline, f"bytes={start}-{end - 1}")
+            part = self._web.read(shard, deadline, f"bytes={start}-{end - 1}")
         return member_data(member, part)
-
-    def _from_web(self, url: str, deadline: float, part: str = "") -> bytes:
-        scheme = url.partition(":")[0].lower()
-        if scheme not in ("http", "https", "ftp"):
-            raise ImageError("not an http, https or ftp address")
-        check_address(url)
-        if scheme == "ftp":
-            if part:
-                raise ImageError("tar files are not read over ftp")
-            return self._ftp(url, deadline)
-        if part:
-            # Parts are not cached, and an old one would be of no use.
-            return self._http(url, deadline, part=part)
-        try:
-            return self._http(url, deadline)
-        except Unavailable as failure:
-            any_age = {"rfc": {"shared": False, "allow_stale": True}}
-            extensions = {"caching": any_age, "offline": str(failure)}
-            return self._http(url, deadline, extensions)
-
-    def _http(
-        self,
-        url: str,
-        deadline: float,
-        extensions: dict | None = None,
-        part: str = "",
-    ) -> bytes:
-        import httpx
-
-        try:
-            address = httpx.URL(url)
-            if part:
-                return self._follow(self._direct, address, deadline, None, part)
-            return self._cached_or_direct(address, deadline, extensions)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-            raise invalid(first_line(error)) from error
-        except httpx.TimeoutException as error:
-            reason = f"{host_of(url)} stopped sending"
-            raise ImageError(reason, transient=True) from error
-        except httpx.HTTPError as error:
-            reason = f"the connection to {host_of(url)} broke"
-            raise ImageError(reason, transient=True) from error
-
-    def _cached_or_direct(self, address, deadline, extensions) -> bytes:
-        import httpx
-
-        if not self._cache_damaged:
-            try:
-                return self._follow(self._cached, address, deadline, extensions)
-            except (ImageError, httpx.HTTPError, httpx.InvalidURL):
-                raise
-            except Exception as error:
-                if self._closed:
-                    raise
-                # Whatever a damaged database leads to, the image can still be had.
-                log.warning("The cache of downloads is damaged: %s", error)
-                self._cache_damaged = True
-        return self._follow(self._direct, address, deadline, extensions)
-
-    def _follow(self, client, address, deadline, extensions, part="") -> bytes:
-        headers = {"Range": part, "Accept-Encoding": "identity"} if part else {}
-        request = client.build_request(
-            "GET", address, headers=headers, extensions=extensions
-        )
-        for _ in range(1 + MAX_REDIRECTS):
-            with contextlib.closing(client.send(request, stream=True)) as response:
-                request = response.next_request
-                if request is None and not response.is_success:
-                    raise self._refused(response.status_code)
-                if part and request is None and response.status_code != PARTIAL:
-                    raise ImageError("the server does not send parts of files")
-                announced = response.headers.get("content-length", "")
-                if announced.isdecimal() and int(announced) > self._max_bytes:
-                    raise ImageError(self._too_large())
-                # A redirect's too: only what was read to the end is cached.
-                content = self._read(response.iter_raw(), deadline)
-            if request is None:
-                return self._checked(response.headers, content)
-            if request.url.scheme not in ("http", "https"):
-                raise ImageError(f"redirected to a {request.url.scheme} address")
-        raise ImageError("too many redirects")
-
-    @staticmethod
-    def _refused(code: int) -> ImageError:
-        return ImageError(status_text(code), transient=code in (408, 429))
-
-    def _ftp(self, url: str, deadline: float) -> bytes:
-        from urllib.request import urlopen
-
-        host = host_of(url)
-        self._hosts.check(host)
-        try:
-            with urlopen(url, timeout=self._connect_timeout) as response:
-                self._hosts.answered(host)
-                chunks = iter(functools.partial(response.read, CHUNK), b"")
-                return self._checked({}, self._read(chunks, deadline))
-        except (OSError, EOFError) as error:
-            for cause in causes(error):
-                if isinstance(cause, ftplib.Error):
-                    raise ImageError(str(cause)[:100]) from error
-            reason = why_no_answer(error, host, self._connect_timeout)
-            self._hosts.failed(host, reason)
-            raise ImageError(reason) from error
-        except ValueError as error:
-            raise invalid(first_line(error)) from error
-
-    def _read(self, chunks: Iterable[bytes], deadline: float) -> bytes:
-        content = bytearray()
-        for chunk in chunks:
-            content += chunk
-            if len(content) > self._max_bytes:
-                raise ImageError(self._too_large())
-            if time.monotonic() > deadline:
-                raise self._too_slow_error()
-        return bytes(content)
-
-    def _checked(self, headers: Mapping[str, str], content: bytes) -> bytes:
-        encoding = headers.get("content-encoding", "identity").strip().lower()
-        if encoding != "identity":
-            content = self._uncompressed(encoding, content)
-        if not content:
-            raise ImageError("the server sent an empty file")
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind in ("text/html", "application/xhtml+xml"):
-            # Some servers say so of every file, images included.
-            start = content[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-            if start.startswith(b"<") and b"<svg" not in start:
-                raise ImageError(f"the server sent a web page ({kind}), not an image")
-        return content
-
-    def _uncompressed(self, encoding: str, content: bytes) -> bytes:
-        # Not left to httpx: it would unpack whole chunks before their size is known.
-        if encoding not in ("gzip", "x-gzip", "deflate"):
-            raise ImageError(f"compressed in an unknown way ({encoding[:40]})")
-        decompressor = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)
-        try:
-            plain = decompressor.decompress(content, self._max_bytes + 1)
-        except zlib.error as error:
-            raise ImageError("the compressed file is damaged") from error
-        if len(plain) > self._max_bytes:
-            raise ImageError(self._too_large())
-        if not decompressor.eof:
-            raise ImageError("the compressed file is cut short")
-        return plain
-
-    def _too_large(self) -> str:
-        return f"more than {self._max_bytes / 1e6:g} MB"
-
-    def _too_slow_error(self) -> ImageError:
-        return ImageError(self._too_slow(), transient=True)
-
-    def _too_slow(self) -> str:
-        return f"not downloaded within {self._total_timeout:g} s"
-
-
-def _client(transport, timeout):
-    import httpx
-
-    # Images hardly shrink further; gzip is for SVG.
-    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
-    return httpx.Client(
-        transport=transport, timeout=timeout, headers=headers, trust_env=False
-    )

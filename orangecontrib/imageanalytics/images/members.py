@@ -109,7 +109,7 @@ def member_data(member: Member, part: bytes) -> bytes:
     try:
         with tarfile.open(fileobj=io.BytesIO(part), mode="r:", encoding="utf-8") as tar:
             header = tar.next()
-    except (tarfile.TarError, ValueError) as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise ImageError(CHANGED) from error
     if header is None or header.name != member.name or not header.isreg():
         raise ImageError(CHANGED)

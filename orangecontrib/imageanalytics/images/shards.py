@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import os
 import tarfile
 import tempfile
@@ -39,11 +40,13 @@ __all__ = [
 ]
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
-#: Larger contents are not read while a shard is listed.
+#: Larger contents and headers are not read while a shard is listed.
 MOST_CONTENT = 1 << 20
 _PART_BYTES = 1 << 20
 _PACKED_BYTES = 1 << 16
 _DAMAGED = EOFError, zlib.error, gzip.BadGzipFile
+# What tarfile also raises for headers with absurd numbers, or very many of them.
+_ABSURD = ValueError, OverflowError, RecursionError
 
 
 class ShardError(ImageError):
@@ -126,7 +129,7 @@ def members(
             _check_end(stream)
     except _DAMAGED as error:
         raise ImageError("the compressed tar file is damaged or cut short") from error
-    except tarfile.TarError as error:
+    except (tarfile.TarError, *_ABSURD) as error:
         raise ImageError(_tar_problem(stream, error)) from error
     except OSError as error:
         reason = f"cannot be read ({error.strerror or error})"
@@ -155,7 +158,7 @@ def _check_end(stream: _Stream) -> None:
         raise tarfile.ReadError("damaged")
 
 
-def _tar_problem(stream: _Stream, error: tarfile.TarError) -> str:
+def _tar_problem(stream: _Stream, error: Exception) -> str:
     if stream.tell() <= tarfile.BLOCKSIZE:
         return "not a tar file" if stream.tell() else "file is empty"
     if len(stream.last) < tarfile.BLOCKSIZE or "end" in str(error):
@@ -170,14 +173,18 @@ class _Stream:
         self._file, self._position, self.last = file, 0, b""
         # Seeking in a compressed file means reading, too.
         self._seekable = file.seekable() and not isinstance(file, gzip.GzipFile)
+        if self._seekable:
+            self._size = file.seek(0, io.SEEK_END)
+            file.seek(0)
 
     def tell(self) -> int:
         return self._position
 
     def seek(self, position: int) -> None:
+        if position < self._position:  # a size below 0 would lead back, again and again
+            raise tarfile.ReadError("damaged")
         if self._seekable:
-            self._file.seek(position)
-            self._position = position
+            self._position = self._file.seek(min(position, self._size))
             return
         while (left := position - self._position) > 0:
             part = self._file.read(min(left, _PART_BYTES))
@@ -186,6 +193,8 @@ class _Stream:
             self._position += len(part)
 
     def read(self, size: int = -1) -> bytes:
+        if size > MOST_CONTENT:  # tarfile reads headers of any size into memory
+            raise tarfile.ReadError("damaged")
         parts = []
         while size > 0 and (part := self._file.read(size)):
             parts.append(part)

@@ -9,11 +9,9 @@ for a file in a tar file (see `members`), and ``#page=3`` for a page, plane or c
 import base64
 import binascii
 import contextlib
-import errno
 import os
 import posixpath
 import re
-import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 from urllib.parse import unquote, unquote_to_bytes, urljoin, urlsplit
@@ -23,6 +21,7 @@ from Orange.data import DiscreteVariable, Instance, StringVariable, Table, Varia
 
 from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.images import stores
+from orangecontrib.imageanalytics.images.local_files import open_local, unreadable
 from orangecontrib.imageanalytics.images.members import (
     copy_of,
     is_compressed,
@@ -321,68 +320,6 @@ def source_of(value: object, origin: str = "") -> str | None:
     return resolve(text, origin) if text.strip() else None
 
 
-def open_local(path: str) -> BinaryIO:
-    """
-    Open a file that may hold an image.
-
-    Parameters
-    ----------
-    path : str
-        Path of an ordinary file, or of a link to one.
-
-    Returns
-    -------
-    binary file object
-        Open for reading, at its start.
-
-    Raises
-    ------
-    ImageError
-        There is no such file, it may not be read, or it is not a file.
-    """
-    try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            raise ImageError("is a folder")
-        if not stat.S_ISREG(mode):
-            # A pipe would block until somebody writes to it.
-            raise ImageError("not an ordinary file")
-        return open(path, "rb")
-    except OSError as error:
-        raise _unreadable(error, path) from error
-    except ValueError as error:
-        raise ImageError("not a valid path") from error
-
-
-# Network drives have these at times, and computers that do too much.
-_TRANSIENT = {
-    errno.EIO,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-}
-
-
-def _unreadable(error: OSError, path: str) -> ImageError:
-    return ImageError(_reason(error, path), transient=error.errno in _TRANSIENT)
-
-
-def _reason(error: OSError, path: str) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "broken link" if os.path.islink(path) else "file not found"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    if isinstance(error, NotADirectoryError):
-        return "file not found"
-    if error.errno == errno.ELOOP:
-        return "a link that leads to itself"
-    if error.errno == errno.ENAMETOOLONG:
-        return "the path is too long"
-    return f"cannot be read ({error.strerror or error})"
-
-
 def read_local(source: str, max_bytes: int = MAX_BYTES) -> bytes:
     """
     The content of a file or of a data URL.
@@ -413,7 +350,7 @@ def read_local(source: str, max_bytes: int = MAX_BYTES) -> bytes:
             try:
                 content = file.read(max_bytes + 1)
             except OSError as error:
-                raise _unreadable(error, source) from error
+                raise unreadable(error, source) from error
             except MemoryError as error:
                 raise ImageError("not enough memory to read the file") from error
     if not content:
@@ -432,7 +369,7 @@ def _member_content(shard: str, member, max_bytes: int) -> bytes:
         try:
             return read_member(file, member, max_bytes, compressed)
         except OSError as error:
-            raise _unreadable(error, shard) from error
+            raise unreadable(error, shard) from error
 
 
 @contextlib.contextmanager

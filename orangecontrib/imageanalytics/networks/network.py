@@ -186,6 +186,17 @@ class Network(ABC):
             When the file cannot be read.
         """
 
+    def check_trust(self) -> None:  # noqa: B027
+        """Check early whether the file of the network may be opened.
+
+        Raises
+        ------
+        TrustNeededError
+            When it can run code and the user has not vouched for it.
+        OSError
+            When it cannot be read.
+        """
+
     @abstractmethod
     def load(self, path: str) -> nn.Module:
         """Load the whole network with its weights, on the CPU.

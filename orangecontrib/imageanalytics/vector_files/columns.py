@@ -183,6 +183,8 @@ def make_column(field: pa.Field, n_rows: int) -> Column | None:
     import pyarrow.types as types
 
     kind, name = field.type, field.name
+    if types.is_dictionary(kind) and name == PATH:
+        kind = kind.value_type
     if types.is_dictionary(kind):
         return CategoryColumn(name, n_rows) if _is_text(kind.value_type) else None
     if _is_text(kind) and name != CATEGORY:

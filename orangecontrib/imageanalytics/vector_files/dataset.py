@@ -25,6 +25,7 @@ from orangecontrib.imageanalytics.vector_files.files import (
     is_url,
     read_part,
     require_pyarrow,
+    unreadable,
 )
 from orangecontrib.imageanalytics.vector_files.in_threads import in_threads
 from orangecontrib.imageanalytics.vector_files.origins import find_origin
@@ -105,7 +106,8 @@ class VectorDataset:
         callback: Callable[[float], None] | None = None,
     ):
         require_pyarrow("reading Parquet files")
-        self.path = os.fspath(path)
+        path = os.fspath(path)
+        self.path = path if is_url(path) else os.path.expanduser(path)
         self.problems: dict[str, DatasetError] = {}
         callback = callback or (lambda _fraction: None)
         self.place = self._find(callback)
@@ -217,10 +219,17 @@ class VectorDataset:
         import pyarrow.compute as pc
 
         is_there = pc.field(VECTOR).is_valid()
+        problem = None
         for group in self.groups():
-            first = self.fragment(group).head(1, columns=[VECTOR], filter=is_there)
+            try:
+                first = self.fragment(group).head(1, columns=[VECTOR], filter=is_there)
+            except Exception as error:  # those of the file system, too
+                problem = problem or unreadable(self.place, group.part.file, error)
+                continue
             if len(first):
                 return len(first[VECTOR][0])
+        if problem is not None:
+            raise problem
         return 0
 
     @property
@@ -241,7 +250,7 @@ class VectorDataset:
         return int(sum(part.errors.sum() for part in self.parts))
 
     def count_categories(self) -> int | None:
-        """Number of categories; None if that would take long to find out."""
+        """Number of categories; None if that takes long or a file is damaged."""
         import pyarrow.compute as pc
 
         groups = list(self.groups())
@@ -250,7 +259,10 @@ class VectorDataset:
         names: set = set()
         if CATEGORY in self.schema.names:
             for group in groups:
-                table = self.fragment(group).to_table(columns=[CATEGORY])
+                try:
+                    table = self.fragment(group).to_table(columns=[CATEGORY])
+                except Exception:  # whoever loads the rows will say why
+                    return None
                 names.update(pc.unique(table[CATEGORY]).to_pylist())
         return len(names - {None})
 

@@ -61,6 +61,12 @@ class NetworkFile(Network):
         if self.kind.runs_code:
             trust.vouch(self.weights.sha256, self.weights.path)
 
+    def check_trust(self) -> None:
+        """As `Network.check_trust`."""
+        if self.kind.runs_code:
+            with open(self.weights.path, "rb") as file:
+                trust.check_vouched(self.weights.path, file.read())
+
     def load(self, path: str) -> nn.Module:
         """As `Network.load`; also raises if the network does not return vectors.
 

@@ -78,6 +78,18 @@ def paint_frame(painter: QPainter, rect: QRectF, width: int, color: QColor) -> N
         painter.fillRect(rect.adjusted(left, top, right, bottom), color)
 
 
+def paint_dashed_frame(
+    painter: QPainter, rect: QRectF, width: int, color: QColor
+) -> None:
+    """Draw a dashed frame of a width, just inside a rectangle."""
+    pen = QPen(color, width, Qt.PenStyle.CustomDashLine, Qt.PenCapStyle.FlatCap)
+    pen.setDashPattern([2.5, 1.5])
+    painter.setPen(pen)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    half = width / 2
+    painter.drawRect(rect.adjusted(half, half, -half, -half))
+
+
 def paint_placeholder(painter: QPainter, rect: QRect, palette: QPalette) -> None:
     """Mark an image that is not loaded yet."""
     text = palette.color(QPalette.ColorRole.Text)

@@ -5,6 +5,7 @@ import numpy as np
 from orangecontrib.imageanalytics.contact_sheet import ContactSheet, Entry, Key
 from orangecontrib.imageanalytics.widgets.sheet.coloring import MISSING, Coloring
 from orangecontrib.imageanalytics.widgets.sheet.legend import MISSING_NAME
+from orangecontrib.imageanalytics.widgets.sheet.sheetlook import NO_FRAME
 from orangecontrib.imageanalytics.widgets.sheet.sheetview import SheetView
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     shortened,
@@ -47,7 +48,7 @@ def contact_sheet(
             tuple(
                 shortened(shown_source(text), MAX_LABEL) for text in model.labels(row)
             ),
-            "" if colors is None else _hex(colors[row]),
+            _hex(colors[row]) if view.frame_of(row) != NO_FRAME else "",
             group,
         )
         for row, group in zip(rows.tolist(), groups, strict=True)

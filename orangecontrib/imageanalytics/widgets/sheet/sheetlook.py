@@ -11,6 +11,9 @@ from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     no_labels,
 )
 
+#: What the frames of rows look like.
+NO_FRAME, DASHED_FRAME, SOLID_FRAME = range(3)
+
 
 @dataclass
 class Look:
@@ -21,6 +24,8 @@ class Look:
     ----------
     colors : numpy.ndarray of uint8, shape (rows, 3), or None
         Colours of the frames.
+    frames : numpy.ndarray of int, shape (rows,), or None
+        `NO_FRAME`, `DASHED_FRAME` or `SOLID_FRAME`; with None, all are solid.
     dimmed : numpy.ndarray of bool, shape (rows,), or None
         Which rows are pale.
     crop : bool
@@ -40,6 +45,7 @@ class Look:
     """
 
     colors: np.ndarray | None = None
+    frames: np.ndarray | None = None
     dimmed: np.ndarray | None = None
     crop: bool = False
     headings: list[str] = field(default_factory=list)
@@ -77,7 +83,9 @@ class LookMixin:
         geometry.set_framed(self.look.colors is not None)
         self.relayout()
 
-    def set_colors(self, colors: np.ndarray | None) -> None:
+    def set_colors(
+        self, colors: np.ndarray | None, frames: np.ndarray | None = None
+    ) -> None:
         """
         Draw frames in the colours of rows.
 
@@ -85,9 +93,21 @@ class LookMixin:
         ----------
         colors : numpy.ndarray of uint8, shape (rows, 3), or None
             Red, green and blue; None is for no frames.
+        frames : numpy.ndarray of int, shape (rows,), optional
+            What they look like, as for `Look`.
         """
-        self.look.colors = colors
-        self._measure()
+        had_frames = self.look.colors is not None
+        self.look.colors, self.look.frames = colors, frames
+        if had_frames == (colors is not None):
+            self.viewport().update()
+        else:
+            self._measure()
+
+    def frame_of(self, row: int) -> int:
+        """What the frame of a row looks like."""
+        if self.look.colors is None:
+            return NO_FRAME
+        return SOLID_FRAME if self.look.frames is None else int(self.look.frames[row])
 
     def set_overlay(
         self, overlay: Callable[[int], QImage | None] | None, opacity: float = 1.0

@@ -15,6 +15,7 @@ from orangecontrib.imageanalytics.widgets.sheet.cellpainting import (
     faded,
     paint_broken,
     paint_cropped,
+    paint_dashed_frame,
     paint_frame,
     paint_image,
     paint_placeholder,
@@ -25,6 +26,7 @@ from orangecontrib.imageanalytics.widgets.sheet.headingpainting import (
     paint_message,
 )
 from orangecontrib.imageanalytics.widgets.sheet.mosaic import MAX_EDGE, packed
+from orangecontrib.imageanalytics.widgets.sheet.sheetlook import NO_FRAME, SOLID_FRAME
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import shortened
 
 # Longer labels cannot be seen anyway, and take long to be cut to a width.
@@ -117,13 +119,15 @@ class SheetPainter:
         marked = selected is not None and margin < WIDE_MARGIN
         area = QRectF(rect.adjusted(0, 0, 0, -self._label_height))
         mark = MARK if rect.width() > 8 * MARK else 1
-        if self._look.colors is not None:
+        kind = self._view.frame_of(row)
+        if kind != NO_FRAME:
             width = self._frame_width()
             frame = target.adjusted(-width, -width, width, width)
             if marked:
                 frame = frame.intersected(area.adjusted(mark, mark, -mark, -mark))
             color = QColor(*self._look.colors[row].tolist())
-            paint_frame(painter, frame, width, color)
+            paint = paint_frame if kind == SOLID_FRAME else paint_dashed_frame
+            paint(painter, frame, width, color)
         if marked:
             paint_frame(painter, area, mark, selected)
         if self._label_height:
@@ -227,6 +231,8 @@ class SheetPainter:
         there = rows >= 0
         if self._look.colors is not None:
             frames[there] = packed(self._look.colors[rows[there]])
+            if self._look.frames is not None:
+                frames[there] *= self._look.frames[rows[there]] != NO_FRAME
         return frames
 
     def _marks(self, rows: np.ndarray) -> np.ndarray:

@@ -141,7 +141,7 @@ class SheetView(EventsMixin, PlacesMixin, LookMixin, QAbstractItemView):
         """Forget the old rows: the model has others."""
         super().reset()
         self._hover(-1)
-        self.look.colors = self.look.dimmed = None
+        self.look.colors = self.look.frames = self.look.dimmed = None
         self.look.headings = []
         self.sheet_geometry.set_count(self.count())
         self.selection.reset(self.count())
