@@ -14,7 +14,7 @@ def take_explain_images(looks):
     if not looks.wanted("explain"):
         return
     model = trained(looks.vectors)
-    states = looks._states(looks.images) | {"alike": looks.images}
+    states = looks.states(looks.images) | {"alike": looks.images}
     for name, data in states.items():
         widget = made(OWExplainImages, {})
         widget.set_model(None if name in ("empty", "alike") else model)

@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from explaining import (
@@ -15,7 +17,7 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.embedding_columns import EmbedImages, append_vectors
 from orangecontrib.imageanalytics.errors import Cancelled
-from orangecontrib.imageanalytics.explain import Explaining, explain_images
+from orangecontrib.imageanalytics.explain import Explaining, HeatMap, explain_images
 from orangecontrib.imageanalytics.explain.occlusion import LEVELS
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
@@ -156,6 +158,25 @@ def test_table(images):
     assert "heat in the middle (1)" in again.domain
 
 
+def test_the_table_while_it_goes_on(images):
+    explaining = explain_images(images[:1], model_of())
+    shares = HeatMap.shares
+
+    def more(heat_map):
+        number = len(explaining.explanations)
+        explaining.explanations[number] = explaining.explanations[0]  # by a thread
+        return shares(heat_map)
+
+    with patch.object(HeatMap, "shares", more):
+        assert len(explaining.explained()) == 1
+
+
+def test_shares_are_known_when_an_image_is_done(images):
+    (explanation,) = explain_images(images[:1], model_of()).explanations.values()
+    with patch.object(HeatMap, "at", side_effect=AssertionError):
+        assert np.isfinite(explanation.heat_map.shares()).all()
+
+
 def test_the_fit_of_the_vectors(tmp_path, colours):
     # The thing is at the right end, which the network sees if images are padded.
     path = composed(tmp_path, places=[(158, 30)])
@@ -220,7 +241,8 @@ def test_the_embedding_of_the_table(images):
     assert Explaining(images, like=0)._spec.preprocessing.fit == "crop"
 
 
-def test_no_images_at_all(images):
+def test_no_images_at_all(images, monkeypatch):
+    monkeypatch.setattr(Table, "LOCKING", True)  # as Orange's tests of widgets do
     result = explain_images(images[:0], model_of())
     assert not result.explanations and len(result.explained()) == 0
     assert isinstance(result.explained().domain, Domain)

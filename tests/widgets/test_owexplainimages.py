@@ -22,6 +22,7 @@ from Orange.regression import LinearRegressionLearner
 from Orange.widgets.tests.base import WidgetTest
 
 from orangecontrib.imageanalytics.engine import runner
+from orangecontrib.imageanalytics.explain import drawing
 from orangecontrib.imageanalytics.widgets.owexplainimages import (
     NO_DATA,
     OWExplainImages,
@@ -247,6 +248,49 @@ class TestOWExplainImages(WidgetTest):
         assert "1 heat map could not be saved" in str(self.widget.Warning.not_saved)
         # The explanations are still there.
         assert len(self.widget._explanations) == 3
+
+    def test_each_row_that_is_not_saved_counts(self):
+        self.send(images_table([*self.paths, self.paths[0]]))
+        os.remove(self.paths[0])
+        self.save(self.tmp / "maps")
+        assert "2 heat maps saved" in str(self.widget.Information.saved)
+        assert "2 heat maps could not" in str(self.widget.Warning.not_saved)
+
+    def start_saving(self):
+        """Begin to save, and stay at the first file."""
+        may_go_on = threading.Event()
+        self.addCleanup(may_go_on.set)
+        self.patch.setattr(drawing, "_write", lambda *_: may_go_on.wait() and "")
+        with patch.object(
+            QFileDialog, "getExistingDirectory", lambda *_: str(self.tmp / "maps")
+        ):
+            self.widget.save_button.click()
+
+    def test_stop_saving(self):
+        self.send()
+        self.start_saving()
+        self.widget.run_button.click()
+        assert self.widget.Information.saving_stopped.is_shown()
+        assert not self.widget.Information.stopped.is_shown()
+        assert self.widget.save_button.isEnabled()
+
+    def test_new_images_while_saving(self):
+        self.send()
+        self.start_saving()
+        self.send(images_table(self.paths[:1]))
+        assert self.widget.Information.saving_stopped.is_shown()
+        assert len(self.widget._explanations) == 1
+
+    def test_failures_are_shown_when_stopped(self):
+        self.run_with(SlowRunner)
+        SlowRunner.passes = 0
+        SlowRunner.gate = threading.Event()
+        missing = str(self.tmp / "missing.png")
+        model = RandomForestLearner(n_estimators=3)(training_data())
+        self.send(images_table([missing, *self.paths]), model, wait=False)
+        self.until(lambda: self.widget.explaining and self.widget.explaining.failures)
+        self.widget.run_button.click()
+        assert "missing.png" in str(self.widget.Warning.failed)
 
     def test_folder_that_cannot_be_made(self):
         self.send()

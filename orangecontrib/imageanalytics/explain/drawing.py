@@ -43,6 +43,16 @@ _VIRIDIS = np.array(
     ],
     float,
 )
+# Looked up, since the user waits for it at each image that is shown.
+_COLORS = np.rint(
+    np.stack(
+        [
+            np.interp(np.linspace(0, 1, 256), np.linspace(0, 1, len(_VIRIDIS)), channel)
+            for channel in _VIRIDIS.T
+        ],
+        axis=-1,
+    )
+).astype(np.uint8)
 
 
 def colors_of(heat: np.ndarray) -> np.ndarray:
@@ -58,9 +68,7 @@ def colors_of(heat: np.ndarray) -> np.ndarray:
     numpy.ndarray
         uint8, that shape and 3 for red, green and blue.
     """
-    steps = np.linspace(0, 1, len(_VIRIDIS))
-    channels = [np.interp(heat, steps, channel) for channel in _VIRIDIS.T]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    return _COLORS[np.rint(np.asarray(heat) * (len(_COLORS) - 1)).astype(np.intp)]
 
 
 def overlay_of(heat_map: HeatMap, width: int, height: int) -> np.ndarray:
@@ -75,8 +83,10 @@ def overlay_of(heat_map: HeatMap, width: int, height: int) -> np.ndarray:
     """
     heat = heat_map.heat(width, height)
     opacity = (_COLD + (1 - _COLD) * heat) * heat_map.seen(width, height)
-    opacity = np.rint(255 * opacity).astype(np.uint8)
-    return np.concatenate([colors_of(heat), opacity[..., None]], axis=-1)
+    layer = np.empty((height, width, 4), np.uint8)
+    layer[..., :3] = colors_of(heat)
+    layer[..., 3] = np.rint(255 * opacity)
+    return layer
 
 
 def overlaid(
@@ -105,7 +115,7 @@ def save_heat_maps(
     strength: float = STRENGTH,
     intensity: Intensity = "auto",
     callback: Callable[[float], None] | None = None,
-) -> dict[str, str]:
+) -> dict[int, str]:
     """Save the heat maps of explained images as PNG files.
 
     They are called like the images. Files that exist are kept: the new ones get a
@@ -129,8 +139,8 @@ def save_heat_maps(
 
     Returns
     -------
-    dict of str to str
-        Images whose map could not be saved, and why.
+    dict of int to str
+        By row: why a heat map could not be saved.
 
     Raises
     ------
@@ -141,7 +151,7 @@ def save_heat_maps(
         raise ValueError(f"'{kind}' should be one of: {', '.join(KINDS)}")
     callback = callback or (lambda _fraction: None)
     os.makedirs(folder, exist_ok=True)
-    failures: dict[str, str] = {}
+    failures: dict[int, str] = {}
     explanations = list(explaining.explanations.values())
     names = Names()
     with Fetcher() as fetcher:
@@ -151,7 +161,7 @@ def save_heat_maps(
             try:
                 image = _read(source, intensity, fetcher)
             except ImageError as error:
-                failures[source] = str(error)
+                failures[explanation.row] = str(error)
                 continue
             if kind == OVERLAY:
                 drawn = overlaid(image, explanation.heat_map, strength)
@@ -159,7 +169,7 @@ def save_heat_maps(
                 heat = explanation.heat_map.heat(*image.size)
                 drawn = Image.fromarray(np.rint(255 * heat).astype(np.uint8))
             if reason := _write(drawn, folder, image_name(source), names):
-                failures[source] = reason
+                failures[explanation.row] = reason
     callback(1.0)
     return failures
 

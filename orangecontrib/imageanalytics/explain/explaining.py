@@ -158,9 +158,9 @@ class Explaining:
 
     def explained(self) -> Table:
         """The table with what is known so far; see `explained_table`."""
-        return explained_table(
-            self.table, self.explanations, self.classes, self.result_name
-        )
+        # `run` may add others meanwhile, in another thread.
+        known = dict(self.explanations)
+        return explained_table(self.table, known, self.classes, self.result_name)
 
     def run(
         self,
@@ -268,6 +268,7 @@ class Explaining:
                     self.failures[row] = str(outcome)
                     work.drop(row)
                 else:
+                    outcome.heat_map.shares()  # here, so that no window waits for them
                     self.explanations[row] = outcome
                     work.advance(row)
                     done.append(outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class HeatMap:
         lines, columns = self.values.shape
         across = _weights((x - left) / (right - left), columns)
         down = _weights((y - top) / (bottom - top), lines)
-        return (down @ self.values @ across.T).astype(np.float32)
+        return down @ self.values.astype(np.float32) @ across.T
 
     def on_image(self, width: int | None = None, height: int | None = None):
         """The map over the whole image.
@@ -79,8 +80,7 @@ class HeatMap:
             float32, shape as that of `on_image`; all 0 if nothing supports it.
         """
         heat = np.maximum(self.on_image(width, height), 0)
-        points = _centres(_POINTS)
-        most = float(self.at(points, points).max())
+        most = self._most_and_shares[0]
         return np.minimum(heat / most, 1) if most > 0 else np.zeros_like(heat)
 
     def seen(self, width: int, height: int) -> np.ndarray:
@@ -113,17 +113,23 @@ class HeatMap:
         (float, float)
             From 0 to 1; nan if there is no heat.
         """
+        return self._most_and_shares[1:]
+
+    @cached_property
+    def _most_and_shares(self) -> tuple[float, float, float]:
+        """The greatest value, and `shares`."""
         points = _centres(_POINTS)
-        heat = np.maximum(self.at(points, points), 0)
+        values = self.at(points, points)
+        most, heat = float(values.max()), np.maximum(values, 0)
         total = float(heat.sum())
         if not total > 0:
-            return np.nan, np.nan
+            return most, np.nan, np.nan
         from_middle = np.abs(points - 0.5)
         middle = from_middle <= MIDDLE / 2
         inner = from_middle < 0.5 - RIM
         in_middle = heat[np.ix_(middle, middle)].sum() / total
         at_rim = 1 - heat[np.ix_(inner, inner)].sum() / total
-        return float(in_middle), float(at_rim)
+        return most, float(in_middle), float(at_rim)
 
 
 def _centres(count: int) -> np.ndarray:
@@ -143,7 +149,11 @@ def _weights(places: np.ndarray, count: int) -> np.ndarray:
         Shape (n places, count).
     """
     distance = np.abs(places[:, None] * count - 0.5 - np.arange(count))
-    near = (4 - 6 * distance**2 + 3 * distance**3) / 6
-    weights = np.where(distance < 1, near, np.maximum(0, 2 - distance) ** 3 / 6)
+    near = (4 - 6 * distance**2 + 3 * _cube(distance)) / 6
+    weights = np.where(distance < 1, near, _cube(np.maximum(0, 2 - distance)) / 6)
     weights[(places < 0) | (places > 1)] = 0
-    return weights
+    return weights.astype(np.float32)
+
+
+def _cube(numbers: np.ndarray) -> np.ndarray:
+    return numbers * numbers * numbers  # many times faster than ** 3

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from Orange.data import (
-    ContinuousVariable,
-    DiscreteVariable,
-    Domain,
-    Table,
-)
+from Orange.data import ContinuousVariable, DiscreteVariable, Table
 from Orange.data.util import get_unique_names
 
 from orangecontrib.imageanalytics.explain.heat_maps import HeatMap
@@ -76,11 +71,10 @@ def explained_table(
         result, and ``heat in the middle`` and ``heat at the rim``, the shares from 0
         to 1; see `HeatMap.shares`.
     """
-    domain = table.domain
     names = [result, "heat in the middle", "heat at the rim"]
     if classes:
         names.insert(0, "explained class")
-    names = get_unique_names(domain, names)
+    names = get_unique_names(table.domain, names)
     columns = np.full((len(table), len(names)), np.nan)
     for row, explanation in explanations.items():
         numbers = [explanation.result, *explanation.heat_map.shares()]
@@ -90,9 +84,6 @@ def explained_table(
     variables = [ContinuousVariable(name, number_of_decimals=3) for name in names]
     if classes:
         variables[0] = DiscreteVariable(names[0], classes)
-    extended = table.transform(
-        Domain(domain.attributes, domain.class_vars, (*domain.metas, *variables))
-    )
-    with extended.unlocked(extended.metas):
-        extended.metas[:, len(domain.metas) :] = columns
-    return extended
+    for variable, column in zip(variables, columns.T, strict=True):
+        table = table.add_column(variable, column, to_metas=True)
+    return table

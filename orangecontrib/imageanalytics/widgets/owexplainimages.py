@@ -88,6 +88,7 @@ class OWExplainImages(
     class Information(OWImageSheet.Information):
         stopped = Msg("Stopped. Press Start to begin again.")
         saved = Msg("{} saved in {}.")
+        saving_stopped = Msg("Saving was stopped. Files written so far are kept.")
 
     settingsHandler = CheckedSettingsHandler()
 
@@ -185,6 +186,8 @@ class OWExplainImages(
         self.Error.clear()
         self.Warning.failed.clear()
         self.Information.clear()
+        if self._saving:
+            self.Information.saving_stopped()
         self._saving = False
         self.explaining = None
         self._explanations = {}
@@ -226,8 +229,12 @@ class OWExplainImages(
             self.restart()
             return
         self.cancel()
+        if self._saving:
+            self.Information.saving_stopped()
+        else:
+            self.Information.stopped()
         self._saving = False
-        self.Information.stopped()
+        self._show_failures()
         self._show_status(self._method_text())
         self.commit.deferred()
 
@@ -256,15 +263,21 @@ class OWExplainImages(
         if isinstance(result, Saved):
             self._show_saved(result)
             return
-        if result.failures:
-            n_failed = len(result.failures)
-            row, reason = next(iter(result.failures.items()))
-            self.Warning.failed(
-                f"{n_failed:,} {pl(n_failed, 'image')}",
-                f"{result.sources[row]}: {reason}",
-            )
+        self._show_failures()
         self._show_status(self._method_text(), is_done=True)
         self.commit.deferred()
+
+    def _show_failures(self):
+        # When it was stopped, the thread may still add one.
+        failures = dict(self.explaining.failures) if self.explaining else {}
+        if failures:
+            self.Warning.failed(*self._first_of(failures, "image"))
+
+    def _first_of(self, failures: dict[int, str], noun: str) -> tuple[str, str]:
+        """How many failures there are, and the first one."""
+        row, reason = next(iter(failures.items()))
+        count = len(failures)
+        return f"{count:,} {pl(count, noun)}", f"{self._sources[row]}: {reason}"
 
     def on_exception(self, ex: Exception):
         """Say why it failed."""

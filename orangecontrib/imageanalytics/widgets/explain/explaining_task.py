@@ -44,11 +44,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Saved:
-    """The result of saving: how many maps, where, and what could not be saved."""
+    """The result of saving: how many maps, where, and why rows could not be saved."""
 
     folder: str
     n_maps: int
-    failures: dict[str, str]
+    failures: dict[int, str]
 
 
 def explain(task: Task, state) -> Explaining:

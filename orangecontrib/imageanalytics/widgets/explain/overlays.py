@@ -8,7 +8,7 @@ from AnyQt.QtGui import QImage
 from orangecontrib.imageanalytics.explain import Explanation, HeatMap, overlay_of
 
 #: Pixels of an overlay's longer side; it is smooth, and Qt scales it.
-LONGEST = 192
+LONGEST = 128
 MOST_KEPT = 1000
 
 

@@ -24,6 +24,7 @@ class SavingMapsMixin:
             return
         self.last_dir = folder
         self.Information.saved.clear()
+        self.Information.saving_stopped.clear()
         self.Warning.not_saved.clear()
         self.Error.cannot_save.clear()
         self._saving = True
@@ -34,11 +35,8 @@ class SavingMapsMixin:
 
     def _show_saved(self, saved: Saved):
         self._saving = False
-        n_maps, n_failed = saved.n_maps, len(saved.failures)
+        n_maps = saved.n_maps
         self.Information.saved(f"{n_maps:,} heat {pl(n_maps, 'map')}", saved.folder)
-        if n_failed:
-            source, reason = next(iter(saved.failures.items()))
-            self.Warning.not_saved(
-                f"{n_failed:,} heat {pl(n_failed, 'map')}", f"{source}: {reason}"
-            )
+        if saved.failures:
+            self.Warning.not_saved(*self._first_of(saved.failures, "heat map"))
         self._show_status(self._method_text(), is_done=True)
