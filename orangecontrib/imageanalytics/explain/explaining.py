@@ -204,7 +204,7 @@ class Explaining:
                     yield from self._steps(method, work, tick, first)
                 except NotExact as reason:
                     if self._wanted_method == ACTIVATION:
-                        raise ValueError(f"There is no exact map: {reason}") from reason
+                        raise ValueError(f"there is no exact map: {reason}") from reason
                     self.reason = str(reason)
                     continue
             tick()

@@ -49,11 +49,14 @@ class HeatMap:
         numpy.ndarray
             float32, shape (height, width); 0 where the network sees nothing.
         """
+        return self._surface(self.values, x, y)
+
+    def _surface(self, values, x, y) -> np.ndarray:
         left, top, right, bottom = self.edges
-        lines, columns = self.values.shape
+        lines, columns = values.shape
         across = _weights((x - left) / (right - left), columns)
         down = _weights((y - top) / (bottom - top), lines)
-        return down @ self.values.astype(np.float32) @ across.T
+        return down @ values.astype(np.float32) @ across.T
 
     def on_image(self, width: int | None = None, height: int | None = None):
         """The map over the whole image.
@@ -91,12 +94,15 @@ class HeatMap:
 
     def peak(self) -> tuple[float, float]:
         """The hottest place: x and y as fractions of the width and height."""
-        points = _centres(_POINTS)
-        # Where nothing is seen, the value is 0, which may be the greatest.
-        seen = self.seen(_POINTS, _POINTS)
-        values = np.where(seen, self.at(points, points), -np.inf)
-        y, x = np.unravel_index(np.argmax(values), values.shape)
-        return float(points[x]), float(points[y])
+        x, y = self._points(0), self._points(1)
+        values = self.at(x, y)
+        line, column = np.unravel_index(np.argmax(values), values.shape)
+        return float(x[column]), float(y[line])
+
+    def _points(self, axis: int) -> np.ndarray:
+        """Points in the part that the network sees, however narrow it is."""
+        low, high = max(0, self.edges[axis]), min(1, self.edges[axis + 2])
+        return low + (high - low) * _centres(_POINTS)
 
     def _inside(self, points: np.ndarray, axis: int) -> np.ndarray:
         return (points >= self.edges[axis]) & (points <= self.edges[axis + 2])
@@ -118,18 +124,22 @@ class HeatMap:
     @cached_property
     def _most_and_shares(self) -> tuple[float, float, float]:
         """The greatest value, and `shares`."""
-        points = _centres(_POINTS)
-        values = self.at(points, points)
-        most, heat = float(values.max()), np.maximum(values, 0)
+        x, y = self._points(0), self._points(1)
+        values = self.at(x, y)
+        most = float(values.max())
+        # The surface falls off at the edges, so that peaks are not drawn to them. Of an
+        # even map, each part has to count alike.
+        even = self._surface(np.ones_like(self.values), x, y)
+        heat = np.maximum(values, 0).astype(float) / even
         total = float(heat.sum())
         if not total > 0:
             return most, np.nan, np.nan
-        from_middle = np.abs(points - 0.5)
-        middle = from_middle <= MIDDLE / 2
-        inner = from_middle < 0.5 - RIM
-        in_middle = heat[np.ix_(middle, middle)].sum() / total
-        at_rim = 1 - heat[np.ix_(inner, inner)].sum() / total
-        return most, float(in_middle), float(at_rim)
+
+        def share(half: float) -> float:
+            lines, columns = np.abs(y - 0.5) <= half, np.abs(x - 0.5) <= half
+            return float(heat[np.ix_(lines, columns)].sum() / total)
+
+        return most, share(MIDDLE / 2), 1 - share(0.5 - RIM)
 
 
 def _centres(count: int) -> np.ndarray:

@@ -129,8 +129,8 @@ class ExplainedModel:
         embeddings = find_embeddings(list(domain.attributes))
         if not embeddings:
             raise ValueError(
-                "the model was not trained on vectors of Image Embedding, so it is "
-                "not known how images become what it uses"
+                "the model was not trained on vectors of Image Embedding, so it cannot "
+                "be applied to images"
             )
         self.model = model
         self.compute = embeddings[0]

@@ -77,8 +77,7 @@ class OWExplainImages(
         data = Output("Data", Table)
 
     class Error(OWImageSheet.Error):
-        cannot_explain = Msg("{}")
-        unexpected = Msg("The images could not be explained: {}")
+        cannot_explain = Msg("The images could not be explained: {}")
         cannot_save = Msg("The heat maps could not be saved: {}")
 
     class Warning(OWImageSheet.Warning):
@@ -291,7 +290,7 @@ class OWExplainImages(
             self.Error.cannot_explain(str(ex))
         else:
             log.exception("Explaining failed", exc_info=ex)
-            self.Error.unexpected(str(ex) or type(ex).__name__)
+            self.Error.cannot_explain(str(ex) or type(ex).__name__)
         self._show_status(self._method_text(), is_done=True)
         self.commit.deferred()
 
