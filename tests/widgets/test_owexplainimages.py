@@ -199,6 +199,42 @@ class TestOWExplainImages(WidgetTest):
         known = np.isfinite(table.get_column("probability"))
         assert 0 < known.sum() < len(table)
 
+    def start_slowly(self):
+        """Begin with many images, and stay at the fourth."""
+        SlowRunner.passes = 0
+        SlowRunner.gate = threading.Event()
+        self.addCleanup(SlowRunner.gate.set)
+        self.run_with(SlowRunner)
+        self.send(images_table(self.paths * 20), wait=False)
+        self.until(lambda: SlowRunner.passes > 3)
+        self.run_with(ColourRunner)
+        return self.widget.task.future
+
+    def test_class_chosen_while_it_works(self):
+        before = self.start_slowly()
+        self.choose_class("red")
+        self.until(before.done)
+        table = self.output()
+        assert set(table.get_column("explained class")) == {1}
+        assert np.isfinite(table.get_column("probability")).all()
+
+    def test_model_removed_while_it_works(self):
+        before = self.start_slowly()
+        self.send_signal(self.widget.Inputs.model, None, widget=self.widget)
+        self.settle()
+        self.until(before.done)
+        assert np.isfinite(self.output().get_column("similarity")).all()
+        assert "probability" not in self.output().domain
+
+    def test_images_removed_while_it_works(self):
+        before = self.start_slowly()
+        self.send_signal(self.widget.Inputs.images, None, widget=self.widget)
+        self.until(before.done)
+        self.process_events()
+        assert self.output() is None and not self.widget._explanations
+        assert not self.widget.Error.active
+        assert self.widget.view.look.message == NO_DATA
+
     def test_deleted_while_it_works(self):
         SlowRunner.passes = 0
         SlowRunner.gate = threading.Event()

@@ -118,8 +118,7 @@ def save_heat_maps(
 ) -> dict[int, str]:
     """Save the heat maps of explained images as PNG files.
 
-    They are called like the images. Files that exist are kept: the new ones get a
-    number.
+    They are named after the images. Existing files are kept; the new ones get a number.
 
     Parameters
     ----------
