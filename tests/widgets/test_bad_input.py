@@ -36,8 +36,10 @@ class TestBadInput(WidgetTest):
         self.wait_until_finished(widget, timeout=PATIENCE)
         self.process_events()
         # "Unexpected" errors are for what nobody thought of.
-        unexpected = [m for m in widget.Error.active if "unexpected" in str(m)]
-        assert not unexpected
+        for name in dir(widget.Error):
+            if name.startswith("unexpected"):
+                message = getattr(widget.Error, name)
+                assert not message.is_shown(), message.formatted
         widget.send_report()
         self.send_signal(signal.name, None, widget=widget)
         self.wait_until_finished(widget, timeout=PATIENCE)

@@ -258,6 +258,13 @@ class TestOWExplainImages(WidgetTest):
         self.send()
         assert not self.widget.Error.active
 
+    def test_models_that_fail(self):
+        error = RuntimeError("broken")
+        with patch.object(type(self.model), "predict", side_effect=error):
+            self.send()
+        assert "broken" in str(self.widget.Error.unexpected_error)
+        assert self.output() is None
+
     def test_images_without_the_column(self):
         self.send(Table("iris"))
         assert self.widget.Error.no_image_attr.is_shown()

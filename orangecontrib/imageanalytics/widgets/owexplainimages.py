@@ -78,6 +78,7 @@ class OWExplainImages(
 
     class Error(OWImageSheet.Error):
         cannot_explain = Msg("The images could not be explained: {}")
+        unexpected_error = Msg("The images could not be explained: {}")
         cannot_save = Msg("The heat maps could not be saved: {}")
 
     class Warning(OWImageSheet.Warning):
@@ -290,7 +291,7 @@ class OWExplainImages(
             self.Error.cannot_explain(str(ex))
         else:
             log.exception("Explaining failed", exc_info=ex)
-            self.Error.cannot_explain(str(ex) or type(ex).__name__)
+            self.Error.unexpected_error(str(ex) or type(ex).__name__)
         self._show_status(self._method_text(), is_done=True)
         self.commit.deferred()
 
