@@ -87,3 +87,9 @@ def test_no_classes(data):
     table = all_table(data, ROWS, LabelSession(3), no_proposals(3))
     assert table.domain.class_var.values == ()
     assert np.isnan(table.Y).all()
+
+
+def test_no_rows(data, monkeypatch):
+    monkeypatch.setattr(Table, "LOCKING", True)  # as Orange's tests of widgets do
+    table = all_table(data[:0], np.zeros(0, int), LabelSession(0), no_proposals(0))
+    assert len(table) == 0 and "certainty" in table.domain

@@ -154,7 +154,8 @@ def _with_class(data: Table, variable: DiscreteVariable, values: np.ndarray) -> 
     table = data.transform(Domain([], [variable], metas))
     with table.unlocked_reference():
         table.X = data.X
-    with table.unlocked(table.Y):
-        table.Y[:] = values
+    if len(table):  # Orange does not unlock empty arrays
+        with table.unlocked(table.Y):
+            table.Y[:] = values
     table.domain = Domain(domain.attributes, [variable], metas)
     return table
