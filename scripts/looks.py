@@ -386,7 +386,7 @@ class Looks(LongerTexts):
 
         if not self.wanted("label"):
             return
-        states = self._states(self.vectors) | {"no-vectors": self.images}
+        states = self.states(self.vectors) | {"no-vectors": self.images}
         for name, data in states.items():
             widget = made(OWLabelImages, {})
             widget.set_images(data)

@@ -118,3 +118,16 @@ def test_empty():
     session.label([], 0)
     assert session.counts() == {0: 0}
     assert np.array_equal(session.labels, [])
+
+
+def test_steps_do_not_fill_the_memory():
+    session = LabelSession(1)
+    session.add_class("cat")
+    for number in range(MOST_STEPS):
+        session.label([0], (number % 2) - 1)
+        session.label([0], NO_CLASS)
+    undone = 0
+    while session.undo():
+        undone += 1
+    assert undone <= MOST_STEPS
+    assert len(session.classes) == 1

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from unittest import mock
 
@@ -13,12 +14,14 @@ import pytest
 from all_widgets import table
 from AnyQt.QtCore import Qt
 from AnyQt.QtTest import QTest
+from AnyQt.QtWidgets import QLineEdit
 from helpers import PATIENCE, make_image
 from Orange.data import ContinuousVariable, DiscreteVariable, Domain, Table
 from Orange.widgets.tests.base import WidgetTest
 
-from orangecontrib.imageanalytics.labels import NO_CLASS
+from orangecontrib.imageanalytics.labels import NO_CLASS, LabeledImage, read_labels
 from orangecontrib.imageanalytics.labels.autosave import autosave_folder
+from orangecontrib.imageanalytics.widgets.labelling import label_store
 from orangecontrib.imageanalytics.widgets.owlabelimages import OWLabelImages
 from orangecontrib.imageanalytics.widgets.sheet.sheetlook import (
     DASHED_FRAME,
@@ -150,7 +153,18 @@ class TestLabelImages(WidgetTest):
         self.start(["cat"])
         item = self.widget.panel.class_list.view.model().item(0)
         assert item.text() == "1   cat"
-        item.setText("1   lion")
+        view = self.widget.panel.class_list.view
+        view.edit(item.index())
+        editor = view.findChild(QLineEdit)
+        assert editor.text() == "cat"
+        editor.selectAll()
+        QTest.keyClicks(editor, "lion")
+        # A lesson ends while the user is typing.
+        self.widget.session.label([0], 0)
+        self.widget.show_state()
+        assert editor.text() == "lion"
+        QTest.keyClick(editor, Qt.Key.Key_Return)
+        self.process_events()
         assert [c.name for c in self.widget.session.classes.values()] == ["lion"]
         assert item.text() == "1   lion"
         item.setText("  ")
@@ -158,6 +172,21 @@ class TestLabelImages(WidgetTest):
         item.setText("tiger")
         assert item.text() == "1   tiger"
         self.settle()
+
+    def test_learning_that_fails(self):
+        self.start()
+        for error, message in (
+            (MemoryError(), self.widget.Error.out_of_memory),
+            (ValueError("odd"), self.widget.Error.unexpected_error),
+        ):
+            self.send(embedded(self.paths))
+            self.widget._teacher._prepare = mock.Mock(side_effect=error)
+            self.widget._teacher._orders = None
+            self.widget.begin_round()
+            self.settle()
+            assert message.is_shown()
+        self.press(Qt.Key.Key_1)
+        assert self.names() == {0: "cat"}
 
     def test_proposals(self):
         self.start()
@@ -507,6 +536,115 @@ class TestLabelImages(WidgetTest):
         self.label(N_IMAGES - 1, Qt.Key.Key_2)
         assert self.widget.proposals.classes[3] == NO_CLASS
         assert np.isnan(self.get_output("All").Y[3])
+
+    def test_a_label_that_is_taken_away_while_known_ones_are_looked_up(self):
+        self.start()
+        self.press(Qt.Key.Key_1)
+        self.press(Qt.Key.Key_2)
+        self.send_signal("Labels", table(self.paths))
+        self.widget.label_sheet.select_images(np.array([0]))
+        QTest.keyClick(self.widget.view, Qt.Key.Key_Delete)
+        assert self.widget.store.busy
+        self.settle()
+        assert self.names() == {1: "dog"}
+
+    def test_what_was_labelled_before_is_not_undone(self):
+        self.start()
+        self.press(Qt.Key.Key_1)
+        self.send_signal("Images", embedded(self.paths))
+        self.widget.label_sheet.select_images(np.array([3]))
+        QTest.keyClick(self.widget.view, Qt.Key.Key_2)
+        assert self.widget.store.busy
+        self.settle()
+        assert self.names() == {0: "cat", 3: "dog"}
+        self.widget.undo()
+        assert self.names()[0] == "cat"
+        self.settle()
+
+    def test_renamed_while_images_are_gone(self):
+        self.start()
+        self.press(Qt.Key.Key_1)
+        self.press(Qt.Key.Key_2)
+        self.send(embedded(self.paths[2:]))
+        cat, dog = self.widget.session.classes
+        self.widget.rename_class(cat, "lion")
+        self.widget.rename_class(dog, "wolf")
+        self.widget.undo()
+        assert self.widget.store.wait(60)
+        packed = OWLabelImages.settingsHandler.pack_data(self.widget)
+        assert [i[1] for i in packed["record"]["images"]] == ["lion", "dog"]
+        # Renamed while what is known about new images is still looked up.
+        self.send_signal("Images", embedded(self.paths))
+        dog = self.widget.session.number_of("dog")
+        self.widget.rename_class(dog, "wolf")
+        assert self.widget.store.busy
+        self.settle()
+        assert self.names() == {0: "lion", 1: "wolf"}
+        assert len(self.widget.session.classes) == 2
+
+    def test_read_back_while_other_images_come(self):
+        path = self.tmp_path / "labels.csv"
+        path.write_text(f"image,class\n{self.paths[5]},cat\n/no/such.png,dog\n")
+        self.start([])
+        release = threading.Event()
+
+        def slow(*args):
+            release.wait(60)
+            return read_labels(*args)
+
+        module = "orangecontrib.imageanalytics.widgets.labelling.label_files"
+        with mock.patch(f"{module}.read_labels", slow):
+            self.widget.files.read(str(path), self.widget._sources, "")
+            self.send(embedded(self.paths[4:]))
+            release.set()
+            assert QTest.qWaitFor(self.widget.Information.done.is_shown, PATIENCE)
+        self.settle()
+        assert self.names() == {1: "cat"}
+        (absent,) = self.widget.store.absent(self.widget.session)
+        assert (absent.source, absent.class_name) == ("/no/such.png", "dog")
+
+    def test_absent_images_that_are_read_while_images_are_looked_up(self):
+        self.start()
+        self.send_signal("Images", embedded(self.paths))
+        self.widget.store.add_absent(
+            [LabeledImage("/no/such.png", "dog")], self.widget.session
+        )
+        assert self.widget.store.busy
+        self.settle()
+        assert len(self.widget.store.absent(self.widget.session)) == 1
+
+    def test_later_labels_of_absent_images_count(self):
+        self.start()
+        store, session = self.widget.store, self.widget.session
+        for name in ("cat", "dog"):
+            store.add_absent([LabeledImage("/no/such.png", name)], session)
+        (image,) = store.settings(session, self.paths)["images"]
+        assert image[:2] == ["/no/such.png", "dog"]
+
+    def test_outputs_wait_for_what_is_known(self):
+        self.start()
+        self.press(Qt.Key.Key_1)
+        sent = []
+        send = self.widget.Outputs.labelled.send
+        self.widget.commit.now()  # of the images before
+        with mock.patch.object(
+            self.widget.Outputs.labelled, "send", lambda t: (sent.append(t), send(t))
+        ):
+            release = threading.Event()
+            found = label_store.find
+
+            def slow(*args):
+                release.wait(60)
+                return found(*args)
+
+            with mock.patch.object(label_store, "find", slow):
+                self.send_signal("Images", embedded(self.paths[:4]))
+                self.widget.add_class("horse")
+                QTest.qWait(2 * self.widget._commit_timer.interval())
+                assert not sent
+                release.set()
+                self.settle()
+        assert sent and all(len(t) == 1 for t in sent)
 
 
 KILLED = """
