@@ -45,7 +45,7 @@ class RememberingMixin:
     def _on_looked_up(self, result: LookedUp) -> None:
         session, known = self.session, result.known
         if self._looked_up is not session:
-            # Only once: the user may have taken a label away since.
+            # Only once: when known labels alone have come, steps can be undone.
             self._looked_up = session
             self._take_before(result)
         n_known = session.take(
