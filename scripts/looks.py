@@ -17,6 +17,7 @@ import numpy as np
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QWidget
 from longer_texts import LongerTexts
+from looks_of_explaining import take_explain_images
 from looks_of_finding import take_find_images
 from screenshots import (
     PHOTOS,
@@ -84,6 +85,7 @@ def take_all(options):
         take_find_images(looks, folder)
         looks.take_label_images()
         looks.take_twins(folder)
+        take_explain_images(looks)
         looks.take_save_images(folder)
         looks.take_other_network(folder)
 

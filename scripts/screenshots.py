@@ -127,6 +127,7 @@ def take_widgets(scheme):
     take_find_images(widgets["Image Embedding"].data)
     take_label_images()
     take_twins()
+    take_explain_images()
     take_save_images(widgets["Image Embedding"].data)
     take_load_vectors(viewer.data)
 
@@ -238,6 +239,30 @@ def by_tsne(data, **options):
     with data.unlocked(data.X):
         data.X = places.embedding.X
     return data
+
+
+def take_explain_images():
+    """Write the screenshot of a model that looks at the background."""
+    from Orange.classification import LogisticRegressionLearner
+
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+    from orangecontrib.imageanalytics.import_images import ImportImages
+    from orangecontrib.imageanalytics.widgets.owexplainimages import OWExplainImages
+
+    folder = os.path.join(os.path.dirname(WORKFLOW), "trap")
+    known, _ = ImportImages()(os.path.join(folder, "known"))
+    swapped, _ = ImportImages()(os.path.join(folder, "swapped"))
+    with ImageEmbedder() as embedder:
+        embedded, _, _ = embedder(known)
+    widget = OWExplainImages()
+    widget.show()
+    widget.resize(1000, 600)
+    widget.set_model(LogisticRegressionLearner()(embedded))
+    widget.set_images(swapped)
+    widget.handleNewSignals()
+    assert QTest.qWaitFor(lambda: widget.task is None, 120_000)
+    take(widget, "explain-images", (1000, 600))
+    widget.onDeleteWidget()
 
 
 def take_save_images(data):

@@ -30,6 +30,10 @@ class ModelError(ImageAnalyticsError):
     """The weights of a network are missing, damaged or cannot be downloaded."""
 
 
+class NotAveragedError(ModelError):
+    """The vectors of a network are not means over the positions of a map."""
+
+
 class TrustNeededError(ModelError):
     """A file can run code when it is opened, and the user has not vouched for it.
 

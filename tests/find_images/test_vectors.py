@@ -80,7 +80,7 @@ def test_vectors_of_another_network_are_not_used(embedded):
 
 def test_only_images_without_vectors_are_embedded(lazy, embedded, fresh_cache, counted):
     X = embedded.X.copy()
-    with embedded.unlocked():
+    with embedded.unlocked(embedded.X):
         embedded.X[[1, 4], 7] = np.nan
     found = lazy.table(embedded)
     assert sum(counted) == 2

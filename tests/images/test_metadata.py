@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
-from orangecontrib.imageanalytics.images.decode import content_header
+from orangecontrib.imageanalytics.images.decode import content_header, read_described
 from orangecontrib.imageanalytics.images.metadata import Metadata, read_metadata
 
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
@@ -97,9 +97,16 @@ def read_exif(**parts) -> Metadata:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "MPO"])
-def test_formats(format):
-    options = {"save_all": True} if format == "MPO" else {}
-    found = read(saved(format, exif=make_exif(), **options))
+def test_formats(format, tmp_path):
+    options = {}
+    if format == "MPO":
+        options = {"save_all": True, "append_images": [make_image(2)]}
+    content = saved(format, exif=make_exif(), **options)
+    assert read(content) == approximately(EXPECTED)
+    path = tmp_path / "photo"
+    path.write_bytes(content)
+    header, found = read_described(str(path))
+    assert header.format == format
     assert found == approximately(EXPECTED)
 
 
@@ -273,6 +280,8 @@ def test_high_sensitivity():
         {3: "N"},
         {2: ()},
         {2: (IFDRational(1),) * 4},
+        {2: (IFDRational(46), IFDRational(61), IFDRational(0))},
+        {4: (IFDRational(14), IFDRational(30), IFDRational(2599))},
     ],
 )
 def test_places_that_are_none(place):

@@ -110,3 +110,27 @@ def test_who_chooses_a_fit_sees_the_rim():
     stretched = Preprocessing(32, 40, (0,) * 3, (1,) * 3, "bilinear", fit="stretch")
     assert stretched.square(image).max() == 0
     assert stretched.fitted("stretch") == stretched
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (64, 64), (4000, 30)])
+def test_edges(fit, size):
+    preprocessing = Preprocessing(64, 72, (127,) * 3, (128,) * 3, "bilinear").fitted(
+        fit
+    )
+    width, height = size
+    pixels = np.zeros((height, width, 3), np.uint8)
+    # A ramp tells where the pixels of the square come from.
+    pixels[..., 0] = np.linspace(0, 255, width)[None, :]
+    pixels[..., 1] = np.linspace(0, 255, height)[:, None]
+    square = preprocessing.square(Image.fromarray(pixels)) / 255
+    left, top, right, bottom = preprocessing.edges(width, height)
+    places = (np.arange(64) + 0.5) / 64
+    x, y = left + (right - left) * places, top + (bottom - top) * places
+    there = np.ix_((y > 0.05) & (y < 0.95), (x > 0.05) & (x < 0.95))
+    assert square[there].size
+    grid = np.broadcast_to(x, (64, 64)), np.broadcast_to(y[:, None], (64, 64))
+    for channel, expected in enumerate(grid):
+        np.testing.assert_allclose(
+            square[..., channel][there], expected[there], atol=0.03
+        )

@@ -16,6 +16,7 @@ from orangecontrib.imageanalytics.twins import (
     MOST_THRESHOLD,
     TwinFinder,
     find_twins,
+    finding,
 )
 
 EXPECTED = [1, 1, None, 2, 1, 1, 2]
@@ -117,6 +118,26 @@ def test_progress(copies):
     find_twins(table(copies), callback=told.append)
     assert told == sorted(told)
     assert told[-1] == 1
+
+
+@pytest.mark.parametrize("method", ["both", "hash", "vectors"])
+def test_progress_of_each_step(copies, monkeypatch, method):
+    """None of them begins when all seems to be done."""
+    told, at_begin = [0.0], []
+    for name in ("read_fingerprints", "join_bits", "join_vectors"):
+        step = getattr(finding, name)
+
+        def spied(*arguments, step=step, **options):
+            at_begin.append(told[-1])
+            return step(*arguments, **options)
+
+        monkeypatch.setattr(finding, name, spied)
+    vectors = random_vectors(len(copies))
+    vectors[1] = vectors[0]
+    TwinFinder(with_vectors(vectors, copies), method).find(callback=told.append)
+    assert len(at_begin) == (3 if method == "both" else 2)
+    assert at_begin == sorted(set(at_begin))
+    assert at_begin[-1] < told[-1] == 1
 
 
 def test_missing_and_unreadable_images(copies, tmp_path):

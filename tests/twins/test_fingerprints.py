@@ -2,13 +2,17 @@
 
 import math
 
+import pytest
 from helpers import make_image
 from image_files import save_stack
 from PIL import Image, ImageOps
 from twin_images import make_photo
 
+from orangecontrib.imageanalytics.errors import Cancelled
+from orangecontrib.imageanalytics.twins import fingerprints
 from orangecontrib.imageanalytics.twins.fingerprints import (
     HASH_BITS,
+    Fingerprint,
     perceptual_hashes,
     read_fingerprints,
 )
@@ -39,12 +43,32 @@ def test_distance(copies):
     assert photo.size == (320, 240)
 
 
+def test_distance_is_the_same_both_ways():
+    one = Fingerprint(b"1", (1, 1), 1, bytes(32), b"\xff" * 32)
+    other = Fingerprint(b"2", (1, 1), 1, b"\x0f" * 32, b"\x01" + bytes(31))
+    assert one.distance(other) == other.distance(one) == 1 / HASH_BITS
+
+
 def test_without_hashes(copies):
     first, second, *_ = read_fingerprints(copies, with_hash=False).of_rows
     assert first.bits is first.mirrored_bits is None
     assert first.size == (160, 120)
     assert first.distance(second) == math.inf
     assert first.distance(first) == 0
+
+
+def test_stopped_before_images_are_read(copies, monkeypatch):
+    """Network drives take a while to say when files were changed."""
+    asked = []
+    monkeypatch.setattr(fingerprints, "stamp", asked.append)
+
+    def stop(_fraction):
+        if len(asked) == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        read_fingerprints(copies, callback=stop)
+    assert asked == copies[:2]
 
 
 def test_pages(tmp_path):

@@ -25,9 +25,13 @@ def test_groups_that_meet():
 
 
 def test_many_pairs_are_merged_now_and_then(monkeypatch):
-    monkeypatch.setattr(module, "_EDGES_AT_ONCE", 3)
-    pairs = [(row, row + 2) for row in range(50)]
-    assert joined(52, *pairs) == 26 * [1, 2]
+    monkeypatch.setattr(module, "_LEAST_EDGES", 3)
+    groups = Groups(4)
+    for pair in [(0, 1), (1, 2), (2, 3), (3, 0), (2, 0)]:
+        assert groups.apart(np.array([0]), np.array([3]))
+        groups.join(*np.array([pair]).T)
+    assert not groups.apart(np.array([0]), np.array([3]))
+    assert groups.numbers().tolist() == [1] * 4
 
 
 def test_what_is_joined_is_no_longer_apart():

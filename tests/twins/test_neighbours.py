@@ -13,7 +13,7 @@ def blocks(request, monkeypatch):
     monkeypatch.setattr(neighbours, "BLOCK", request.param)
 
 
-def look(_fraction):
+def report(_fraction):
     pass
 
 
@@ -32,7 +32,7 @@ def test_bits():
     mirrored[17] = bits[3] ^ 1  # a bit in each byte
     bits[30] = bits[8] ^ np.array([255, 0, 0, 0], dtype=np.uint8)
     groups = Groups(50)
-    join_bits(groups, np.arange(5, 45), bits, mirrored, 4, look)
+    join_bits(groups, np.arange(5, 45), bits, mirrored, 4, report)
     of_rows = groups.numbers()
 
     def differing(some):
@@ -44,7 +44,7 @@ def test_bits():
     assert of_rows[5:45].tolist() == expected(close)
     assert of_rows[8] == of_rows[22] > 0
     groups = Groups(40)
-    join_bits(groups, np.arange(40), bits, mirrored, 8, look)
+    join_bits(groups, np.arange(40), bits, mirrored, 8, report)
     assert groups.numbers()[8] == groups.numbers()[30] > 0
 
 
@@ -62,7 +62,7 @@ def test_vectors(n_features):
     threshold = distances[distances < 0.02].max() + 5e-6
     close = distances <= threshold
     groups = Groups(90)
-    join_vectors(groups, np.arange(90), units, threshold, look)
+    join_vectors(groups, np.arange(90), units, threshold, report)
     assert close.any()
     assert groups.numbers().tolist() == expected(close)
 
@@ -83,11 +83,41 @@ def test_an_exception_stops_it():
         join_bits(Groups(5), np.arange(5), bits, bits, 1, stop)
 
 
+def test_images_that_are_all_alike(monkeypatch):
+    """Nearly all pairs are close; they are looked at a few at a time."""
+    monkeypatch.setattr(neighbours, "_PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr(neighbours, "_COMPARED_AT_ONCE", 30)
+    n = 60
+    sizes = []
+
+    class Spy(Groups):
+        def join(self, first, second):
+            sizes.append(len(first))
+            super().join(first, second)
+
+    groups = Spy(n)
+    bits = np.zeros((n, 4), dtype=np.uint8)
+    bits[:, 0] = np.arange(n)
+    reports = []
+    join_bits(groups, np.arange(n), bits, bits, 32, reports.append)
+    assert groups.numbers().tolist() == [1] * n
+    assert sum(sizes) >= n * (n - 1) / 2
+    assert max(sizes) <= 100
+    assert len(reports) > n * n / 100
+    sizes.clear()
+    groups = Spy(n)
+    units = np.random.default_rng(0).normal(1, 0.01, (n, 80)).astype(np.float32)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    join_vectors(groups, np.arange(n), units, 0.1, report)
+    assert groups.numbers().tolist() == [1] * n
+    assert 0 < max(sizes) <= 30
+
+
 def test_no_rows():
     none = np.zeros((0, 4), dtype=np.uint8)
     groups = Groups(3)
-    join_bits(groups, np.zeros(0, dtype=int), none, none, 4, look)
+    join_bits(groups, np.zeros(0, dtype=int), none, none, 4, report)
     join_vectors(
-        groups, np.zeros(0, dtype=int), np.zeros((0, 100), np.float32), 0.1, look
+        groups, np.zeros(0, dtype=int), np.zeros((0, 100), np.float32), 0.1, report
     )
     assert groups.numbers().tolist() == [0, 0, 0]

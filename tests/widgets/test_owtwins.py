@@ -11,6 +11,7 @@ from twin_images import save_copies
 from orangecontrib.imageanalytics.twins import finding, fingerprints
 from orangecontrib.imageanalytics.widgets.owtwins import OWTwins
 from orangecontrib.imageanalytics.widgets.twins.twins_run import MOST_DISTANCE
+from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import without_links
 
 # Of the seven images; "1 photo.png" and "3 second.jpg" are the largest.
 GROUPS = ["1", "1", "?", "2", "1", "1", "2"]
@@ -141,6 +142,8 @@ class TestOWTwins(WidgetTest):
     def test_no_image_can_be_read(self):
         self.send(table(["/no/such/a.png", "/no/such/b.png"]))
         assert self.widget.view.look.message.startswith("None of the images can")
+        status = without_links(self.widget.status.text())
+        assert status == "2 not read"
         assert len(self.out("Without Twins")) == 2
 
     def test_values_under_the_mouse(self):
@@ -186,10 +189,10 @@ class TestOWTwins(WidgetTest):
 
     def test_size_of_images(self):
         self.send(table(self.paths))
-        self.widget.controls.image_size.setValue(200)
+        self.widget.controls.imageSize.setValue(200)
         assert self.widget.view.sheet_geometry.scale == 200
         self.widget.view.zoom_by(-1)
-        assert self.widget.image_size == self.widget.view.sheet_geometry.scale < 200
+        assert self.widget.imageSize == self.widget.view.sheet_geometry.scale < 200
 
     # Options
 
@@ -298,6 +301,17 @@ class TestOWTwins(WidgetTest):
         self.send_signal("Images", table(self.paths), widget=self.widget)
         self.send(table(self.paths[3:4] + self.paths[6:]))
         assert self.paths_of(self.out("Without Twins")) == [3]
+
+    def test_an_error_that_is_not_expected(self):
+        def fail(*_):
+            raise ValueError("42 is odd")
+
+        module = "orangecontrib.imageanalytics.widgets.twins.twins_task.TwinFinder.find"
+        self.monkeypatch.setattr(module, fail)
+        self.send(table(self.paths))
+        assert "42 is odd" in str(self.widget.Error.unexpected_error)
+        assert not self.widget.Error.no_vectors.is_shown()
+        assert self.out("Data") is None
 
     def test_no_memory(self):
         def fail(*_):

@@ -223,6 +223,24 @@ def test_map_of_photos(installed, open_workflow):
     assert set(viewer.data.get_column("category")) == {KINDS.index("cats")}
 
 
+def test_what_a_model_looks_at(installed, open_workflow):
+    widgets = open_workflow(installed / "11-what-a-model-looks-at.ows")
+    explain = widgets["Explain Images"]
+    assert QTest.qWaitFor(
+        lambda: explain.explaining is not None and explain.task is None, 120_000
+    )
+    assert not no_messages(widgets)
+    assert explain.explaining.method == "activation"
+    photos = widgets["Where the heat is"].input.table
+    explained = photos.get_column("explained class")
+    assert len(photos) == 8
+    assert (explained != photos.Y).all()  # all of them are predicted wrongly
+    for explanation in explain.explaining.explanations.values():
+        # The cat or cup speaks against it, and nothing of it is hot.
+        values = explanation.heat_map.values
+        assert values.min() < 0 < values.max()
+
+
 def test_find_photos(installed, open_workflow):
     widgets = open_workflow(installed / "8-find-photos.ows")
     finder, viewer = widgets["Find Images"], widgets["Image Viewer"]

@@ -18,7 +18,7 @@ from PIL import Image
 from orangecontrib.imageanalytics.images.readers.pillow import open_image
 from orangecontrib.imageanalytics.images.xmp import read_xmp
 
-_BY_PILLOW = ("JPEG", "WEBP", "AVIF", "HEIF")
+_BY_PILLOW = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*")
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _MAKE, _MODEL, _XMP = 0x010F, 0x0110, 0x02BC
@@ -107,10 +107,6 @@ def read_metadata(
 def _read_parts(
     file: BinaryIO, format: str, info: Mapping | None
 ) -> tuple[_NoExif, bytes]:
-    if format in _BY_PILLOW:
-        if info is None:
-            info = open_image(file, format).info
-        return _Exif.of(info.get("exif")), _bytes(info.get("xmp"))
     if format == "PNG":
         exif, packet = _parts_of_png(file)
         return _Exif.of(exif), packet
@@ -118,7 +114,12 @@ def _read_parts(
     if file.read(4) in _TIFF_SIGNATURES:  # and most camera raw
         exif = _Exif.of_tiff(file)
         return exif, _bytes(exif.value(_XMP))
-    return _NoExif(), b""
+    if info is None and format in _BY_PILLOW:
+        # MPO, as of many phones, is JPEG with more images behind it.
+        info = open_image(file, format.replace("MPO", "JPEG")).info
+    if info is None:
+        return _NoExif(), b""
+    return _Exif.of(info.get("exif")), _bytes(info.get("xmp"))
 
 
 class _NoExif:
@@ -395,7 +396,8 @@ def _degrees(parts: object, side: object, sides: str, most: float) -> float | No
     if not side or side not in sides or any(n is None or n < 0 for n in numbers):
         return None
     degrees = sum(number / 60**power for power, number in enumerate(numbers))
-    if degrees > most:
+    # 60 itself is written by programs that round.
+    if degrees > most or any(number > 60 for number in numbers[1:]):
         return None
     return -degrees if side in "SW" else degrees
 

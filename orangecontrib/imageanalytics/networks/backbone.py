@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.errors import ModelError, NotAveragedError
 from orangecontrib.imageanalytics.networks.layers import Pooled
-from orangecontrib.imageanalytics.networks.network import Network
+from orangecontrib.imageanalytics.networks.network import MAP_OF, Network
+from orangecontrib.imageanalytics.networks.positions import find_positions
 
 
 def load_backbone(
@@ -20,7 +21,8 @@ def load_backbone(
     network : Network
     layer : str, optional
         ``"penultimate"``, ``"logits"`` or the name of a stage. By default, the
-        network's own default layer.
+        network's own default layer. After `MAP_OF`, the vectors of all positions
+        whose mean is the vector of the layer; see `Positions`.
     callback : callable, optional
         Called with the fraction of a download that is done.
 
@@ -35,6 +37,8 @@ def load_backbone(
     ModelError
         When the weights are not available or do not fit, or when a test image
         does not become a vector.
+    NotAveragedError
+        When there are no such positions.
     ValueError
         When there is no such layer.
     """
@@ -65,6 +69,7 @@ def check_layer(network: Network, layer: str) -> None:
     ValueError
         When there is no such layer. The message names the stages.
     """
+    layer = layer.removeprefix(MAP_OF)
     if layer != network.layer and (model := network.build()) is not None:
         _read_layer(network, model, layer)
 
@@ -72,12 +77,18 @@ def check_layer(network: Network, layer: str) -> None:
 def _load(network, layer, callback=None) -> tuple[nn.Module, int]:
     """The network, and the length of the vector of a probe image."""
     layer = layer or network.layer
+    averaged = layer.removeprefix(MAP_OF)
     if network.megabytes and not network.available():
         check_layer(network, layer)  # before anybody waits for a download
     path = network.ensure_weights(callback)
-    model = _read_layer(network, network.load(path), layer)
+    model = _read_layer(network, network.load(path), averaged)
     backbone = Pooled(model).eval()
-    return backbone, _probe(backbone, network)
+    n_features = _probe(backbone, network)
+    if averaged != layer:
+        if not network.has_layers:
+            raise NotAveragedError(f"{network.name}: only its output can be read")
+        backbone = find_positions(backbone, network.input_size, network.name).eval()
+    return backbone, n_features
 
 
 def _read_layer(network, model, layer):

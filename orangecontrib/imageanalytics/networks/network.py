@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 PENULTIMATE, LOGITS = "penultimate", "logits"
+#: Before the name of a layer: its map, before it is averaged to a vector.
+MAP_OF = "map of "
 #: The layer of networks that know words at which images and texts are comparable.
 JOINT = "joint"
 

@@ -150,6 +150,29 @@ class Preprocessing:
         window = left, top, left + self.size, top + self.size
         return Placement(scaled, window, (0, 0))
 
+    def edges(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The edges of the square in an image of a given width and height.
+
+        Returns
+        -------
+        tuple of float
+            Left, top, right and bottom, as fractions of the width and height of the
+            image. Below 0 and above 1 in the margins of a padded image.
+        """
+        sides, edges = (width, height), []
+        corner, middle = (0, 0), sides
+        if self.fit == "crop":
+            left, top, right, bottom = _middle_box(width, height)
+            corner, middle = (left, top), (right - left, bottom - top)
+        scaled, window, place = self.placement(*middle)
+        for axis in range(2):
+            start = (window[axis] - place[axis]) * middle[axis] / scaled[axis]
+            length = self.size * middle[axis] / scaled[axis]
+            start += corner[axis]
+            edges.append((start / sides[axis], (start + length) / sides[axis]))
+        (left, right), (top, bottom) = edges
+        return left, top, right, bottom
+
     @property
     def filling(self) -> tuple[int, ...]:
         """The color around a padded image, channels in the order RGB."""
@@ -215,9 +238,11 @@ def _middle(image: Image) -> Image:
     The network only sees the middle of an image of 1 x 20000 pixels. Scaling it up as
     a whole would take gigabytes.
     """
-    width, height = image.size
+    box = _middle_box(*image.size)
+    return image if box == (0, 0, *image.size) else image.crop(box)
+
+
+def _middle_box(width: int, height: int) -> tuple[int, int, int, int]:
     longest = MOST_TIMES_LONGER * min(width, height)
-    if max(width, height) <= longest:
-        return image
     left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
-    return image.crop((left, top, width - left, height - top))
+    return left, top, width - left, height - top

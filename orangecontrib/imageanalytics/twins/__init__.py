@@ -15,10 +15,12 @@ from orangecontrib.imageanalytics.twins.finding import (
 )
 from orangecontrib.imageanalytics.twins.folds import twin_folds
 from orangecontrib.imageanalytics.twins.tables import with_groups, without_twins
+from orangecontrib.imageanalytics.twins.vectors import NoVectorsError
 
 __all__ = [
     "METHODS",
     "MOST_THRESHOLD",
+    "NoVectorsError",
     "TwinFinder",
     "Twins",
     "find_twins",

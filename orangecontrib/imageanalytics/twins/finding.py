@@ -19,7 +19,11 @@ from orangecontrib.imageanalytics.twins.fingerprints import (
 )
 from orangecontrib.imageanalytics.twins.groups import Groups, first_of_each, largest
 from orangecontrib.imageanalytics.twins.neighbours import join_bits, join_vectors
-from orangecontrib.imageanalytics.twins.vectors import Vectors, embedded_columns
+from orangecontrib.imageanalytics.twins.vectors import (
+    NoVectorsError,
+    Vectors,
+    embedded_columns,
+)
 
 #: What is compared: hashes and, if there are any, vectors; one of them; or files.
 METHODS = ("both", "hash", "vectors", "content")
@@ -29,7 +33,8 @@ HASH_DISTANCE, VECTOR_DISTANCE = 0.15, 0.1
 MOST_THRESHOLD = 2.5
 
 Progress = Callable[[float], None]
-_READING = 0.9  # share of the time that goes into reading images, where there is some
+_READING = 0.9  # share of the time that goes into reading all images
+_COMPARING = 0.5  # and into comparing vectors, if twins are read afterwards
 
 
 @dataclass
@@ -128,8 +133,9 @@ def find_twins(
     Raises
     ------
     ValueError
-        There is no such method or column, there are no vectors, or the threshold is out
-        of range.
+        There is no such method or column, or the threshold is out of range.
+    NoVectorsError
+        There are no vectors. It is a `ValueError`.
 
     Examples
     --------
@@ -160,7 +166,9 @@ class TwinFinder:
     Raises
     ------
     ValueError
-        There is no such method or column, or there are no vectors.
+        There is no such method or column.
+    NoVectorsError
+        There are no vectors. It is a `ValueError`.
     """
 
     def __init__(
@@ -192,7 +200,9 @@ class TwinFinder:
             attributes = table.domain.attributes
             self._attributes = [var for var in attributes if var.is_continuous]
             if not self._attributes:
-                raise ValueError("There are no vectors in the data; embed the images.")
+                raise NoVectorsError(
+                    "There are no vectors in the data; embed the images."
+                )
         self._fingerprints: Fingerprints | None = None
         self._vectors: Vectors | None = None
 
@@ -223,15 +233,18 @@ class TwinFinder:
             raise ValueError(
                 f"the threshold is {threshold:g}, should be from 0 to {MOST_THRESHOLD}"
             )
-        look = _Look(callback or (lambda fraction: None))
-        self._read(look)
+        report = _Reporter(callback or (lambda fraction: None))
+        self._read(report)
         groups = Groups(len(self.table))
         if self._fingerprints is not None:
-            self._join_fingerprints(groups, threshold, look)
+            half = (report.done + 1) / 2
+            report.until(1.0 if self._vectors is None else half)
+            self._join_fingerprints(groups, threshold, report)
         if self._vectors is not None:
-            self._join_vectors(groups, threshold, look)
+            report.until(_COMPARING if self._fingerprints is None else 1.0)
+            self._join_vectors(groups, threshold, report)
         numbers = groups.numbers()
-        prints = self._prints_of_twins(numbers, look)
+        prints = self._prints_of_twins(numbers, report)
         sizes = np.zeros((len(numbers), 2), dtype=int)
         ranks = [(0, 0)] * len(numbers)
         for row in np.flatnonzero(numbers).tolist():
@@ -241,24 +254,23 @@ class TwinFinder:
                 ranks[row] = one.size[0] * one.size[1], one.n_bytes
         rows = largest(numbers, ranks)
         distances = self._distances(numbers, rows)
-        look(1.0)
+        report(1.0)
         return Twins(numbers, rows, distances, sizes, threshold, prints.failures)
 
-    def _read(self, look) -> None:
+    def _read(self, report) -> None:
         if self._fingerprints is None and self.method != "vectors":
-            look.share = 0.0, _READING
+            report.until(_READING)
             self._fingerprints = read_fingerprints(
                 self._sources,
                 self.method != "content",
                 self._intensity,
-                look,
+                report,
                 self._known,
             )
         if self._vectors is None and self._attributes:
             self._vectors = Vectors(self.table, self._attributes)
-        look.share = look.done, 1.0
 
-    def _join_fingerprints(self, groups: Groups, threshold: float, look) -> None:
+    def _join_fingerprints(self, groups: Groups, threshold: float, report) -> None:
         prints = self._fingerprints.of_rows
         groups.join_equal([None if one is None else one.digest for one in prints])
         keys = [None if one is None else one.bits for one in prints]
@@ -266,9 +278,9 @@ class TwinFinder:
         rows = first_of_each(keys)
         if len(rows):
             n_differing = int(HASH_DISTANCE * threshold * HASH_BITS + 1e-9)
-            join_bits(groups, rows, *_bits(prints, rows), n_differing, look)
+            join_bits(groups, rows, *_bits(prints, rows), n_differing, report)
 
-    def _join_vectors(self, groups: Groups, threshold: float, look) -> None:
+    def _join_vectors(self, groups: Groups, threshold: float, report) -> None:
         vectors = self._vectors
         keys = vectors.keys()
         # There may be any number of pairs of equal vectors.
@@ -278,17 +290,17 @@ class TwinFinder:
         if len(rows) < len(units):
             units = units[np.searchsorted(vectors.rows, rows)]
         distance = VECTOR_DISTANCE * threshold * vectors.median
-        join_vectors(groups, rows, units, distance, look)
+        join_vectors(groups, rows, units, distance, report)
 
-    def _prints_of_twins(self, numbers: np.ndarray, look) -> Fingerprints:
+    def _prints_of_twins(self, numbers: np.ndarray, report) -> Fingerprints:
         """What tells how large twins are; of other images there may be nothing."""
         prints = self._fingerprints
         if prints is None:
             # Only twins have to be looked at.
             rows = zip(self._sources, numbers, strict=True)
             twins = [source if number else None for source, number in rows]
-            look.share = look.done, 1.0
-            prints = read_fingerprints(twins, False, callback=look, known=self._known)
+            report.until(1.0)
+            prints = read_fingerprints(twins, False, callback=report, known=self._known)
         return prints
 
     def _distances(self, numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -310,16 +322,20 @@ class TwinFinder:
         return distances
 
 
-class _Look:
-    """Reports progress within a share of the whole; it never goes back."""
+class _Reporter:
+    """Reports the progress of one step after the other; it never goes back."""
 
     def __init__(self, tell: Progress):
         self._tell = tell
-        self.share = 0.0, 1.0
+        self._step = 0.0, 1.0
         self.done = 0.0
 
+    def until(self, end: float) -> None:
+        """Begin a step, after which this fraction of the whole is done."""
+        self._step = self.done, end
+
     def __call__(self, fraction: float) -> None:
-        start, end = self.share
+        start, end = self._step
         self.done = max(self.done, start + (end - start) * fraction)
         self._tell(self.done)
 

@@ -62,10 +62,18 @@ class Fingerprint:
             return 0.0
         if self.bits is None or other.bits is None:
             return math.inf
-        number = int.from_bytes(other.bits, "big")
-        views = (self.bits, self.mirrored_bits)
-        counts = ((int.from_bytes(view, "big") ^ number).bit_count() for view in views)
-        return min(counts) / HASH_BITS
+        # Which of the two is mirrored makes a small difference.
+        pairs = (
+            (self.bits, other.bits),
+            (self.mirrored_bits, other.bits),
+            (self.bits, other.mirrored_bits),
+        )
+        return min(_n_differing(*pair) for pair in pairs) / HASH_BITS
+
+
+def _n_differing(first: bytes, second: bytes) -> int:
+    differing = int.from_bytes(first, "big") ^ int.from_bytes(second, "big")
+    return differing.bit_count()
 
 
 @dataclass
@@ -131,11 +139,11 @@ def read_fingerprints(
         return Fingerprint(digest, size, n_bytes, *perceptual_hashes(image))
 
     known = {} if known is None else known
-    keys = {
-        source: (source, stamp(source), with_hash, intensity)
-        for source in dict.fromkeys(sources)
-        if source is not None
-    }
+    keys = {}
+    for source in dict.fromkeys(sources):
+        if source is not None:
+            keys[source] = source, stamp(source), with_hash, intensity
+            callback(0.0)  # on a network drive, each takes a while
     new = [source for source, key in keys.items() if key not in known]
     results = read_each(
         new, read, processors(), lambda done, total: callback(done / total)

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-_EDGES_AT_ONCE = 1 << 20
+_LEAST_EDGES = 1 << 16  # that are merged at once
 
 
 class Groups:
     """
-    Joins rows to groups: who is joined to one of a group belongs to it.
+    Joins rows to groups: a row that is joined to one of a group belongs to it.
 
     Parameters
     ----------
@@ -42,7 +42,8 @@ class Groups:
             edges = np.stack([self._labels[first[new]], self._labels[second[new]]])
             self._edges.append(edges)
             self._n_edges += edges.shape[1]
-            if self._n_edges > _EDGES_AT_ONCE:
+            # Soon, since pairs within a group need not be looked at again
+            if self._n_edges > max(_LEAST_EDGES, len(self._labels)):
                 self._merge()
 
     def join_equal(self, keys: Sequence) -> None:

@@ -16,11 +16,13 @@ BLOCK = 1024, 16384  # rows and columns of a block
 #: Dimensions in which vectors are compared first.
 N_COMPONENTS = 64
 _SAMPLE = 2000  # vectors from which these are found
-_PAIRS_AT_ONCE = 4096  # that are compared in all dimensions
+# Of images that are all alike, all pairs are close.
+_PAIRS_AT_ONCE = 1 << 18
+_COMPARED_AT_ONCE = 4096  # pairs of vectors, in all dimensions
 # Of products of float32, in few dimensions and in all of them
 _ROUNDING, _LEAST_ROUNDING = 1e-5, 1e-6
 
-Look = Callable[[float], None]
+Report = Callable[[float], None]
 
 
 def join_bits(
@@ -29,7 +31,7 @@ def join_bits(
     bits: np.ndarray,
     mirrored: np.ndarray,
     n_differing: int,
-    look: Look,
+    report: Report,
 ) -> None:
     """
     Join rows whose hashes differ in few bits.
@@ -43,8 +45,9 @@ def join_bits(
         The hashes of images and of their mirror images.
     n_differing : int
         The most bits that may differ.
-    look : callable
-        Called after each block with the fraction done.
+    report : callable
+        Called several times a second with the fraction done, which is 0 between two
+        steps.
     """
     views = (bits, mirrored)
     n_bits = 8 * bits.shape[1]
@@ -59,7 +62,7 @@ def join_bits(
             lambda part: signs(bits[part]),
             len(rows),
             n_bits - 2 * n_differing - 0.5,
-            lambda fraction, number=number: look((number + fraction) / len(views)),
+            lambda fraction, number=number: report((number + fraction) / len(views)),
             # Hashes of a pair differ a little by which of the images is mirrored.
             is_symmetric=view is bits,
         ):
@@ -67,7 +70,7 @@ def join_bits(
 
 
 def join_vectors(
-    groups: Groups, rows: np.ndarray, units: np.ndarray, distance: float, look: Look
+    groups: Groups, rows: np.ndarray, units: np.ndarray, distance: float, report: Report
 ) -> None:
     """
     Join rows whose vectors have almost the same direction.
@@ -85,8 +88,8 @@ def join_vectors(
         Their vectors, of length 1.
     distance : float
         The greatest cosine distance, 1 - cosine.
-    look : callable
-        Called after each block with the fraction done.
+    report : callable
+        As for `join_bits`.
     """
     # For vectors of length 1, half the squared distance is the cosine distance.
     points = _projected(units)
@@ -100,16 +103,15 @@ def join_vectors(
         right.__getitem__,
         len(rows),
         -(distance + _ROUNDING),
-        look,
+        report,
         is_symmetric=True,
     ):
-        for start in range(0, len(first), _PAIRS_AT_ONCE):
-            i, j = (pairs[start : start + _PAIRS_AT_ONCE] for pairs in (first, second))
+        for i, j in _in_parts(first, second, size=_COMPARED_AT_ONCE):
             apart = groups.apart(rows[i], rows[j])
             i, j = i[apart], j[apart]
             close = np.einsum("ij,ij->i", units[i], units[j]) >= least
             groups.join(rows[i[close]], rows[j[close]])
-            look(-1)
+            report(0.0)
 
 
 def _projected(units: np.ndarray) -> np.ndarray:
@@ -130,20 +132,30 @@ def _projected(units: np.ndarray) -> np.ndarray:
 
 
 def _close(
-    left: Callable, right: Callable, n_rows: int, least: float, look, is_symmetric: bool
+    left: Callable,
+    right: Callable,
+    n_rows: int,
+    least: float,
+    report,
+    is_symmetric: bool,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of rows whose product is not less than `least`, block by block."""
     height, width = BLOCK
-    n_done = 0
     for top in range(0, n_rows, height):
         block = left(slice(top, top + height))
         for start in range(top if is_symmetric else 0, n_rows, width):
             products = block @ right(slice(start, start + width)).T
             # Faster than looking for places in two dimensions.
             places = np.flatnonzero(products >= least)
-            first, second = np.divmod(places, products.shape[1])
-            first, second = first + top, second + start
-            different = first < second if is_symmetric else first != second
-            yield first[different], second[different]
-            n_done += 1
-            look(min(1.0, (top + height) / n_rows))
+            for (part,) in _in_parts(places, size=_PAIRS_AT_ONCE):
+                first, second = np.divmod(part, products.shape[1])
+                first, second = first + top, second + start
+                different = first < second if is_symmetric else first != second
+                yield first[different], second[different]
+                report(0.0)
+            report(min(1.0, (top + height) / n_rows))
+
+
+def _in_parts(*arrays: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
+    for start in range(0, len(arrays[0]), size):
+        yield tuple(array[start : start + size] for array in arrays)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import numpy as np
@@ -16,6 +17,10 @@ _SAMPLE = 1000  # vectors whose distances are computed for the median
 #: Of tables that were read from text files
 _NAME = re.compile(r"n\d+")
 _LEAST_NAMED = 16
+
+
+class NoVectorsError(ValueError):
+    """A table has no vectors that could be compared."""
 
 
 class Vectors:
@@ -65,7 +70,8 @@ class Vectors:
         """For each row of the table, what is equal for equal vectors."""
         keys: list[bytes | None] = [None] * len(self._place)
         for row, unit in zip(self.rows.tolist(), self.units, strict=True):
-            keys[row] = unit.tobytes()
+            # Not the vector itself, which would take its memory once more
+            keys[row] = hashlib.sha256(unit).digest()
         return keys
 
     def distances(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:

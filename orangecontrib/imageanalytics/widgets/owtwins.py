@@ -89,7 +89,7 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
     #: In hundredths of the threshold of `find_twins`
     distance: int = Setting(100, valid=between(0, MOST_DISTANCE))
     n_folds: int = Setting(10, valid=between(MIN_FOLDS, MAX_FOLDS))
-    image_size: int = Setting(
+    imageSize: int = Setting(
         140, valid=between(FlowGeometry.smallest, FlowGeometry.largest)
     )
     auto_commit: bool = Setting(True)
@@ -108,6 +108,18 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
     # Layout -----------------------------------------------------------------------
 
     def _make_controls(self):
+        self._make_search_box()
+        self._make_view_box()
+        self.options.add_box("Cross-Validation")
+        spin = gui.spin(
+            None, self, "n_folds", MIN_FOLDS, MAX_FOLDS, callback=self.distribute
+        )
+        self.options.add_row("Folds:", spin, FOLDS_TIP)
+        gui.rubber(self.controlArea)
+        gui.auto_send(self.buttonsArea, self, "auto_commit")
+        self.make_run_button()
+
+    def _make_search_box(self):
         box = self.options.add_box("Twins")
         self.image_model = VariableListModel(parent=self)
         self.options.add_columns(
@@ -120,19 +132,10 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         )
         self.make_method_rows()
         self.make_status(box)
+
+    def _make_view_box(self):
         box = self.options.add_box("View")
-        slider = gui.hSlider(
-            None,
-            self,
-            "image_size",
-            minValue=FlowGeometry.smallest,
-            maxValue=FlowGeometry.largest,
-            step=FlowGeometry.scale_step,
-            callback=lambda: self.view.set_scale(self.image_size),
-            createLabel=False,
-        )
-        tip = "Size of the images; or hold Ctrl and turn the mouse wheel"
-        self.options.add_row("Size:", slider, tip)
+        self.add_size_slider()
         self.make_legend(box)
         self.compare_button = QPushButton(
             "&Compare Group",
@@ -142,23 +145,10 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
             clicked=self._compare_group,
         )
         box.layout().addWidget(self.compare_button)
-        self.options.add_box("Cross-Validation")
-        spin = gui.spin(
-            None,
-            self,
-            "n_folds",
-            MIN_FOLDS,
-            MAX_FOLDS,
-            callback=self.distribute,
-        )
-        self.options.add_row("Folds:", spin, FOLDS_TIP)
-        gui.rubber(self.controlArea)
-        gui.auto_send(self.buttonsArea, self, "auto_commit")
-        self.make_run_button()
 
     def _make_view(self):
-        view = self.make_view(FlowGeometry(self.image_size), ExtendedSelection)
-        view.scaled.connect(self._on_scaled)
+        view = self.make_view(FlowGeometry(self.imageSize), ExtendedSelection)
+        view.scaled.connect(self.keep_size)
         view.current_changed.connect(self._on_current_changed)
         view.selection_changed.connect(self.count_selected)
 
@@ -213,7 +203,8 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         """Show the twins that were found, or a message."""
         if self.twins is None or not self.twins.n_groups:
             self._clear_view()
-            self.view.set_message(message or self._why_none())
+            why = NOT_READ if self.none_was_read() else NO_TWINS
+            self.view.set_message(message or why)
         else:
             self._fill_view()
 
@@ -224,10 +215,10 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         else:
             self.commit.deferred()
 
-    def _why_none(self) -> str:
+    def none_was_read(self) -> bool:
+        """Whether reading failed for each of the images."""
         known = {source for source in self._sources if source is not None}
-        all_failed = self.twins is not None and len(self.twins.failures) == len(known)
-        return NOT_READ if all_failed else NO_TWINS
+        return self.twins is not None and len(self.twins.failures) == len(known)
 
     def _clear_view(self):
         self._rows, self._counts = np.zeros(0, dtype=int), []
@@ -259,9 +250,6 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
             ("Pixels", size(self.twins, row)),
             ("Distance", distance(self.twins, row).removeprefix("distance ")),
         ]
-
-    def _on_scaled(self, scale: float):
-        self.image_size = int(scale)
 
     def _on_current_changed(self, index):
         self.compare_button.setEnabled(index.isValid())

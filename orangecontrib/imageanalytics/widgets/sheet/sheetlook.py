@@ -1,9 +1,10 @@
 """What is shown in addition to images: labels, colours, headings, a message."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from AnyQt.QtGui import QImage
 
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import (
     Labels,
@@ -37,6 +38,10 @@ class Look:
         How many images each of them has.
     message : str
         Stands in the middle; with it, the images are pale.
+    overlay : callable or None
+        Gives, for a row, what is laid over its whole image: a QImage or None.
+    opacity : float
+        Of the overlay, from 0 to 1.
     """
 
     colors: np.ndarray | None = None
@@ -47,6 +52,8 @@ class Look:
     collapsed: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     counts: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     message: str = ""
+    overlay: Callable[[int], QImage | None] | None = None
+    opacity: float = 1.0
 
 
 class LookMixin:
@@ -101,6 +108,13 @@ class LookMixin:
         if self.look.colors is None:
             return NO_FRAME
         return SOLID_FRAME if self.look.frames is None else int(self.look.frames[row])
+
+    def set_overlay(
+        self, overlay: Callable[[int], QImage | None] | None, opacity: float = 1.0
+    ) -> None:
+        """Lay something over images; see `Look`. Cropped images have none."""
+        self.look.overlay, self.look.opacity = overlay, opacity
+        self.viewport().update()
 
     def set_dimmed(self, dimmed: np.ndarray | None) -> None:
         """Make rows pale where an array of bool is true; None is for none of them."""

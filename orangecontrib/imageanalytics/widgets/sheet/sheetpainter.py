@@ -162,8 +162,18 @@ class SheetPainter:
         elif self._look.crop:
             paint_cropped(painter, room, thumbnail)
         else:
-            return paint_image(painter, room, thumbnail)
+            target = paint_image(painter, room, thumbnail)
+            self._paint_overlay(painter, row, target)
+            return target
         return QRectF(room)
+
+    def _paint_overlay(self, painter: QPainter, row: int, target: QRectF) -> None:
+        overlay = self._look.overlay and self._look.overlay(row)
+        if overlay is not None:
+            before = painter.opacity()
+            painter.setOpacity(before * self._look.opacity)
+            painter.drawImage(target, overlay, QRectF(overlay.rect()))
+            painter.setOpacity(before)
 
     def _paint_labels(self, painter, row: int, image: QRect, selected) -> None:
         color = self._palette.color(QPalette.ColorRole.Text)

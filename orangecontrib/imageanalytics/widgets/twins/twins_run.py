@@ -8,7 +8,12 @@ from Orange.widgets import gui
 from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
 from Orange.widgets.utils.localization import pl
 
-from orangecontrib.imageanalytics.twins import MOST_THRESHOLD, TwinFinder, Twins
+from orangecontrib.imageanalytics.twins import (
+    MOST_THRESHOLD,
+    NoVectorsError,
+    TwinFinder,
+    Twins,
+)
 from orangecontrib.imageanalytics.widgets.twins.twins_task import Found, Task, find
 from orangecontrib.imageanalytics.widgets.utils.form_parts import setting_combo, wrap
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import SkippedDialog
@@ -41,7 +46,8 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
 
     The widget has the table `data`, the settings `image_attr`, `method`, `distance` and
     `n_folds`, and the view. The result is in `twins` and, with the tables, in `found`.
-    When they have changed, `show_twins` and `send_twins` are called.
+    When they have changed, `show_twins` and `send_twins` are called. `none_was_read`
+    says whether no image could be read.
     """
 
     def __init__(self):
@@ -133,7 +139,10 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
 
     def distribute(self) -> None:
         """Make the tables again, with another number of folds."""
-        self._run(self.twins if self.task is None else None)
+        if self.task is not None:
+            self.find()
+        elif self.twins is not None:  # else the work was stopped, or failed
+            self._run(self.twins)
 
     def _run(self, twins: Twins | None) -> None:
         self.cancel()
@@ -198,26 +207,27 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
         self.send_twins()
 
     def _summary(self) -> str:
-        twins = self.twins
-        n_groups, n_left_out = twins.n_groups, int((~twins.kept).sum())
+        n_groups, n_failures = self.twins.n_groups, len(self.twins.failures)
+        n_left_out = int((~self.twins.kept).sum())
+        lines = ["No twins"]
         if n_groups:
-            text = (
+            lines = [
                 f"{n_groups:,} {pl(n_groups, 'group')} of twins; "
                 f"{n_left_out:,} {pl(n_left_out, 'image')} left out"
-            )
-        else:
-            text = "No twins"
+            ]
         if self.method == "both" and not self._finder.has_vectors:
-            text += "<br/>There are no vectors; hashes are compared."
-        if twins.failures:
-            text += f'<br/><a href="#unreadable">{len(twins.failures):,} not read</a>'
-        return text
+            lines.append("There are no vectors; hashes are compared.")
+        if self.none_was_read():
+            lines = []
+        if n_failures:
+            lines.append(f'<a href="#unreadable">{n_failures:,} not read</a>')
+        return "<br/>".join(lines)
 
     def on_exception(self, ex: Exception) -> None:
         """Say why there is no result."""
         self._end()
         self.twins = self.found = None
-        if isinstance(ex, ValueError):
+        if isinstance(ex, NoVectorsError):
             self.Error.no_vectors()
         elif isinstance(ex, MemoryError):
             self.Error.out_of_memory()

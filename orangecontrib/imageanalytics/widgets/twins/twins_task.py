@@ -83,7 +83,7 @@ def find(task: Task, state) -> Found:
     ------
     Cancelled
         The work was stopped.
-    ValueError
+    NoVectorsError
         There are no vectors.
     """
     last = 0.0

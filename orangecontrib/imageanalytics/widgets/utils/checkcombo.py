@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from AnyQt.QtCore import QAbstractItemModel, QEvent, QModelIndex, Qt
+from AnyQt.QtCore import QAbstractItemModel, QEvent, QModelIndex, QSize, Qt
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QIcon, QPalette
 from AnyQt.QtWidgets import (
@@ -11,12 +11,14 @@ from AnyQt.QtWidgets import (
     QStyle,
     QStyledItemDelegate,
     QStyleOptionComboBox,
+    QStyleOptionViewItem,
     QStylePainter,
 )
 
 from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
 
 NONE = "(None)"
+_ROW_PADDING, _SEPARATOR_HEIGHT = 4, 7
 
 
 class CheckCombo(QComboBox):
@@ -42,7 +44,7 @@ class CheckCombo(QComboBox):
         model.setParent(self)
         self.setModel(model)
         # Delegates of some styles show no boxes in the list of a combo.
-        self.setItemDelegate(QStyledItemDelegate(self))
+        self.setItemDelegate(_TickDelegate(self))
         self.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -146,3 +148,40 @@ class CheckCombo(QComboBox):
             self.text(), Qt.TextElideMode.ElideRight, field.width() - 4
         )
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+class _TickDelegate(QStyledItemDelegate):
+    """Items with boxes, and lines between them."""
+
+    def sizeHint(self, option, index) -> QSize:
+        """Room for a box that does not touch the next one."""
+        size = super().sizeHint(option, index)
+        if _is_separator(index):
+            return QSize(size.width(), _SEPARATOR_HEIGHT)
+        return size + QSize(0, _ROW_PADDING)
+
+    def paint(self, painter, option, index) -> None:
+        """Draw an item, or a line."""
+        item = QStyleOptionViewItem(option)
+        self.initStyleOption(item, index)
+        color = item.palette.color(QPalette.ColorRole.Text)
+        color.setAlphaF(0.5)
+        painter.save()
+        painter.setPen(color)
+        if _is_separator(index):
+            middle = item.rect.center().y()
+            painter.drawLine(item.rect.left(), middle, item.rect.right(), middle)
+        else:
+            super().paint(painter, option, index)
+            if item.features & QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator:
+                box = item.widget.style().subElementRect(
+                    QStyle.SubElement.SE_ItemViewItemCheckIndicator, item, item.widget
+                )
+                # Boxes of some styles are not seen on dark backgrounds.
+                painter.drawRect(box.adjusted(0, 0, -1, -1))
+        painter.restore()
+
+
+def _is_separator(index: QModelIndex) -> bool:
+    """As `QComboBox.insertSeparator` and Orange's models mark them."""
+    return index.data(Qt.ItemDataRole.AccessibleDescriptionRole) == "separator"
