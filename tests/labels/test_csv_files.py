@@ -31,12 +31,12 @@ def test_round_trip(tmp_path):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_files_of_others(separator, tmp_path):
-    lines = ["Class|Image", "cat|a.png", "", "|b.png", "dog|"]
+    lines = ["Class|Image", " a  cat|a.png", "", "|b.png", "dog|"]
     text = "\ufeff" + "\n".join(lines).replace("|", separator)
     (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
     images, n_left_out = read_labels(str(tmp_path / "labels.csv"))
     assert [(i.source, i.class_name) for i in images] == [
-        (str(tmp_path / "a.png"), "cat")
+        (str(tmp_path / "a.png"), "a cat")
     ]
     assert n_left_out == 2
 

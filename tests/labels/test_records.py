@@ -121,6 +121,9 @@ def test_equal_files(memory, photos, tmp_path):
     images = memory.record().images
     copy = str(shutil.copy(photos[0], tmp_path / "copy.jpg"))
     assert find(images, [copy, *photos]).names == {1: "cat", 3: "dog", 5: "dog"}
+    # The one that is called as before is preferred.
+    moved = [str(shutil.copy(photos[0], tmp_path / os.path.basename(photos[0])))]
+    assert find(images[:1], [copy, *moved]).names == {1: "cat"}
     twice = [*images[:1], *images[:1]]
     assert find(twice, [photos[0], photos[0]]).names == {0: "cat", 1: "cat"}
 
@@ -159,6 +162,16 @@ def test_parts_of_a_memory(photos, session):
     found = find(memory.record().images, photos)
     assert found.names == NAMES | {1: "dog"}
     assert find(Memory.of(memory.record()).record().images, photos) == found
+
+
+def test_the_first_part_of_a_memory_counts(session, photos):
+    later = LabelSession(len(photos), list(session.classes.values()))
+    later.label([0], 1)
+    gone = LabeledImage(photos[2], "cat", "ab" * 32)  # was another file
+    absent = (LabeledImage(photos[0], "cat"), gone)
+    record = Memory(((later, photos), (session, photos)), absent).record()
+    assert [i.class_name for i in record.images if i.source == photos[0]] == ["dog"]
+    assert len(record.images) == 5 and gone in record.images
 
 
 # Autosave
@@ -241,4 +254,18 @@ def test_keeper_that_cannot_write(memory, tmp_path):
     keeper.keep(memory)
     assert keeper.wait(60)
     assert isinstance(saved[0], OSError)
+    keeper.close()
+
+
+def test_keeper_goes_on_after_any_error(memory, tmp_path, monkeypatch):
+    saved = []
+    keeper = Keeper(saved.append, str(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr("json.dumps", lambda _: 1 / 0)
+        keeper.keep(memory)
+        assert keeper.wait(60)
+    assert isinstance(saved[0], ZeroDivisionError)
+    keeper.keep(memory)
+    assert keeper.wait(60)
+    assert isinstance(saved[1], Record)
     keeper.close()

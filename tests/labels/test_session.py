@@ -5,6 +5,7 @@ import pytest
 
 from orangecontrib.imageanalytics.labels import NO_CLASS, LabelClass, LabelSession
 from orangecontrib.imageanalytics.labels.colors import COLORS
+from orangecontrib.imageanalytics.labels.history import MOST_STEPS
 
 
 @pytest.fixture
@@ -118,3 +119,16 @@ def test_empty():
     session.label([], 0)
     assert session.counts() == {0: 0}
     assert np.array_equal(session.labels, [])
+
+
+def test_steps_do_not_fill_the_memory():
+    session = LabelSession(1)
+    session.add_class("cat")
+    for _ in range(MOST_STEPS):
+        session.label([0], 0)
+        session.label([0], NO_CLASS)
+    undone = 0
+    while session.undo():
+        undone += 1
+    assert undone == MOST_STEPS
+    assert len(session.classes) == 1  # that was too long ago

@@ -8,6 +8,7 @@ from torch import nn
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.backbone import load_backbone
+from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
 from orangecontrib.imageanalytics.networks.layers import (
     fuse_batch_norms,
     remove_classifier,
@@ -15,7 +16,8 @@ from orangecontrib.imageanalytics.networks.layers import (
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
 from orangecontrib.imageanalytics.networks.weights import PackagedWeights
 
-PACKAGED = [n for n in NETWORKS if isinstance(n.weights, PackagedWeights)]
+CHECKPOINTS = [n for n in NETWORKS if isinstance(n, CheckpointNetwork)]
+PACKAGED = [n for n in CHECKPOINTS if isinstance(n.weights, PackagedWeights)]
 
 
 def squares(network, n=2):
@@ -35,7 +37,7 @@ def test_vector_length(network):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
-    [n for n in NETWORKS if n not in PACKAGED and "vgg" not in n.id],
+    [n for n in CHECKPOINTS if n not in PACKAGED and "vgg" not in n.id],
     ids=lambda network: network.id,
 )
 def test_penultimate_layer_of_torchvision_networks(network):
@@ -63,7 +65,7 @@ def build_with_random_norms(network):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.id)
+@pytest.mark.parametrize("network", CHECKPOINTS, ids=lambda network: network.id)
 def test_fused_batch_norms_change_nothing(network):
     if "vgg" in network.id:
         pytest.skip("has none, and takes long")

@@ -1,10 +1,5 @@
 """Label Images: keys, proposals, undo, and that nothing is lost."""
 
-import csv
-import os
-import shutil
-import subprocess
-import sys
 import time
 from unittest import mock
 
@@ -13,12 +8,18 @@ import pytest
 from all_widgets import table
 from AnyQt.QtCore import Qt
 from AnyQt.QtTest import QTest
-from helpers import PATIENCE, make_image
-from Orange.data import ContinuousVariable, DiscreteVariable, Domain, Table
+from AnyQt.QtWidgets import QLineEdit
+from helpers import PATIENCE
+from labelling_widget import (  # noqa: F401
+    N_IMAGES,
+    LabelImagesTest,
+    embedded,
+    image_paths,
+    vectors_of,
+)
 from Orange.widgets.tests.base import WidgetTest
 
 from orangecontrib.imageanalytics.labels import NO_CLASS
-from orangecontrib.imageanalytics.labels.autosave import autosave_folder
 from orangecontrib.imageanalytics.widgets.owlabelimages import OWLabelImages
 from orangecontrib.imageanalytics.widgets.sheet.sheetlook import (
     DASHED_FRAME,
@@ -26,86 +27,8 @@ from orangecontrib.imageanalytics.widgets.sheet.sheetlook import (
     SOLID_FRAME,
 )
 
-N_IMAGES = 24
-N_FEATURES = 6
 
-
-def vectors_of(n_images):
-    """Two groups of images that differ, first the ones and then the others."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(0, 0.3, (n_images, N_FEATURES))
-    X[: n_images // 2, 0] += 3
-    X[n_images // 2 :, 1] += 3
-    return X
-
-
-def embedded(paths, X=None):
-    X = vectors_of(len(paths)) if X is None else X
-    attributes = [ContinuousVariable(f"n{i}") for i in range(X.shape[1])]
-    return table(paths, attributes, X=X)
-
-
-@pytest.fixture
-def images(tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    paths = []
-    for number in range(N_IMAGES):
-        path = folder / f"{number:02}.png"
-        make_image(number, (24, 24)).save(path)
-        paths.append(str(path))
-    return paths
-
-
-class TestLabelImages(WidgetTest):
-    @pytest.fixture(autouse=True)
-    def fixtures(self, images, fresh_cache, tmp_path):
-        self.paths, self.tmp_path = images, tmp_path
-
-    def setUp(self):
-        self.widget = self.new_widget()
-
-    def new_widget(self, record=None):
-        settings = {"order": "given"}
-        if record is not None:
-            settings["record"] = record
-        return self.create_widget(OWLabelImages, stored_settings=settings)
-
-    def settle(self, widget=None):
-        widget = widget or self.widget
-        self.wait_until_finished(widget, timeout=PATIENCE)
-        assert QTest.qWaitFor(
-            lambda: widget.task is None and not widget._round_due, PATIENCE
-        )
-        self.wait_until_finished(widget, timeout=PATIENCE)
-
-    def send(self, data, widget=None, signal="Images"):
-        self.send_signal(signal, data, widget=widget or self.widget)
-        self.settle(widget)
-
-    def start(self, names=("cat", "dog")):
-        self.send(embedded(self.paths))
-        for name in names:
-            self.widget.add_class(name)
-        self.settle()
-
-    def press(self, key, modifier=Qt.KeyboardModifier.NoModifier):
-        QTest.keyClick(self.widget.view, key, modifier)
-        self.settle()
-
-    def label(self, image, key):
-        self.widget.label_sheet.select_images(np.array([image]))
-        self.press(key)
-
-    def names(self, widget=None):
-        session = (widget or self.widget).session
-        classes = session.classes
-        return {
-            image: classes[number].name
-            for image, number in enumerate(session.labels.tolist())
-            if number != NO_CLASS
-        }
-
+class TestLabelImages(LabelImagesTest):
     def test_keys_give_classes(self):
         self.start()
         view = self.widget.view
@@ -150,7 +73,18 @@ class TestLabelImages(WidgetTest):
         self.start(["cat"])
         item = self.widget.panel.class_list.view.model().item(0)
         assert item.text() == "1   cat"
-        item.setText("1   lion")
+        view = self.widget.panel.class_list.view
+        view.edit(item.index())
+        editor = view.findChild(QLineEdit)
+        assert editor.text() == "cat"
+        editor.selectAll()
+        QTest.keyClicks(editor, "lion")
+        # A lesson ends while the user is typing.
+        self.widget.session.label([0], 0)
+        self.widget.show_state()
+        assert editor.text() == "lion"
+        QTest.keyClick(editor, Qt.Key.Key_Return)
+        self.process_events()
         assert [c.name for c in self.widget.session.classes.values()] == ["lion"]
         assert item.text() == "1   lion"
         item.setText("  ")
@@ -158,6 +92,21 @@ class TestLabelImages(WidgetTest):
         item.setText("tiger")
         assert item.text() == "1   tiger"
         self.settle()
+
+    def test_learning_that_fails(self):
+        self.start()
+        for error, message in (
+            (MemoryError(), self.widget.Error.out_of_memory),
+            (ValueError("odd"), self.widget.Error.unexpected_error),
+        ):
+            self.send(embedded(self.paths))
+            self.widget._teacher._prepare = mock.Mock(side_effect=error)
+            self.widget._teacher._orders = None
+            self.widget.begin_round()
+            self.settle()
+            assert message.is_shown()
+        self.press(Qt.Key.Key_1)
+        assert self.names() == {0: "cat"}
 
     def test_proposals(self):
         self.start()
@@ -248,216 +197,6 @@ class TestLabelImages(WidgetTest):
         assert not self.widget.Information.no_vectors.is_shown()
         assert self.names() == {0: "cat", 1: "dog"}
 
-    def test_known_labels(self):
-        variable = DiscreteVariable("animal", ("dog", "cat"))
-        known = table([*self.paths[:3], "elsewhere.png"])
-        domain = Domain((), variable, known.domain.metas)
-        known = Table.from_numpy(
-            domain, known.X, np.array([0, np.nan, 1, 1]), known.metas
-        )
-        self.send_signal("Labels", known)
-        self.start([])
-        assert self.names() == {0: "dog", 2: "cat"}
-        # What is taken away does not come back with the workflow.
-        self.label(0, Qt.Key.Key_Delete)
-        packed = OWLabelImages.settingsHandler.pack_data(self.widget)
-        second = self.create_widget(OWLabelImages, stored_settings=packed)
-        self.send_signal("Labels", known, widget=second)
-        self.send(embedded(self.paths), second)
-        assert self.names(second) == {2: "cat"}
-        self.send_signal("Labels", Table("housing"))
-        assert self.widget.Warning.labels_unused.is_shown()
-        self.send_signal("Labels", None)
-        assert not self.widget.Warning.labels_unused.is_shown()
-        self.settle()
-
-    def test_known_labels_of_images_that_come_later(self):
-        variable = DiscreteVariable("animal", ("dog", " ", "cat\n"))
-        variable.attributes["colors"] = {"dog": "#123456", " ": "red", "cat\n": "no"}
-        known = table(self.paths[:3])
-        domain = Domain((), variable, known.domain.metas)
-        known = Table.from_numpy(domain, known.X, np.array([0, 1, 2]), known.metas)
-        self.send(known, signal="Labels")
-        self.send(embedded(self.paths[:2]))
-        assert self.names() == {0: "dog"}
-        self.send(embedded(self.paths))
-        assert self.names() == {0: "dog", 2: "cat"}
-        dog, cat = self.widget.session.classes.values()
-        assert dog.color == "#123456" != cat.color
-        packed = OWLabelImages.settingsHandler.pack_data(self.widget)
-        second = self.create_widget(OWLabelImages, stored_settings=packed)
-        self.send(embedded(self.paths), second)
-        assert self.names(second) == {0: "dog", 2: "cat"}
-
-    def test_an_autosave_is_offered_when_images_come(self):
-        self.start()
-        self.press(Qt.Key.Key_1)
-        self.widget.onDeleteWidget()
-        assert self.widget.store.wait(60)
-        second = self.new_widget()
-        self.send(None, second)
-        self.send(embedded(self.paths), second)
-        assert second.offer_bar.isVisibleTo(second)
-
-    def test_workflow(self):
-        self.start()
-        self.press(Qt.Key.Key_1)
-        self.press(Qt.Key.Key_2)
-        self.press(Qt.Key.Key_Space)
-        packed = OWLabelImages.settingsHandler.pack_data(self.widget)
-        # Elsewhere, there is no autosave.
-        self.widget.onDeleteWidget()
-        shutil.rmtree(autosave_folder())
-        second = self.create_widget(OWLabelImages, stored_settings=packed)
-        self.send(embedded(self.paths), second)
-        assert self.names(second) == {0: "cat", 1: "dog"}
-        assert second.session.skipped.nonzero()[0].tolist() == [2]
-        assert not second.offer_bar.isVisibleTo(second)
-        assert not second.session.undo_text
-
-    def test_images_that_are_gone_are_remembered(self):
-        self.start()
-        self.press(Qt.Key.Key_1)
-        self.press(Qt.Key.Key_2)
-        self.send(embedded(self.paths[1:]))
-        assert self.names() == {0: "dog"}
-        self.send(None)
-        assert self.get_output("All") is None
-        self.send(embedded(self.paths))
-        assert self.names() == {0: "cat", 1: "dog"}
-
-    def test_a_moved_folder(self):
-        self.start()
-        self.press(Qt.Key.Key_1)
-        self.press(Qt.Key.Key_2)
-        assert self.widget.store.wait(60)
-        packed = OWLabelImages.settingsHandler.pack_data(self.widget)
-        moved = []
-        for number, path in enumerate(reversed(self.paths)):
-            new = self.tmp_path / "moved" / f"photo {number}.png"
-            new.parent.mkdir(exist_ok=True)
-            shutil.move(path, new)
-            moved.append(str(new))
-        second = self.create_widget(OWLabelImages, stored_settings=packed)
-        self.send(embedded(moved, vectors_of(N_IMAGES)[::-1]), second)
-        assert self.names(second) == {N_IMAGES - 1: "cat", N_IMAGES - 2: "dog"}
-
-    def test_an_edited_file(self):
-        self.start()
-        self.press(Qt.Key.Key_1)
-        assert self.widget.store.wait(60)
-        make_image(999, (30, 30)).save(self.paths[0])
-        self.send(embedded(self.paths))
-        assert self.names() == {0: "cat"}
-        assert self.widget.Warning.files_changed.is_shown()
-
-    def test_an_autosave_is_offered(self):
-        self.start()
-        self.press(Qt.Key.Key_1)
-        self.press(Qt.Key.Key_2)
-        self.widget.onDeleteWidget()
-        assert self.widget.store.wait(60)
-        second = self.new_widget()
-        self.send(embedded(self.paths), second)
-        assert self.names(second) == {}
-        assert second.offer_bar.isVisibleTo(second)
-        assert "2 labels" in second.offer_bar.label.text()
-        second.offer_bar.take_button.click()
-        self.settle(second)
-        assert self.names(second) == {0: "cat", 1: "dog"}
-        assert second.store.wait(60)
-        (name,) = [n for n in os.listdir(autosave_folder()) if n.endswith("json")]
-        assert second.store.autosave_path.endswith(name)
-        second.undo()
-        assert self.names(second) == {}
-        self.settle(second)
-
-    def test_autosaves_of_open_widgets_are_not_offered(self):
-        self.start()
-        self.press(Qt.Key.Key_1)
-        assert self.widget.store.wait(60)
-        second = self.new_widget()
-        self.send(embedded(self.paths), second)
-        assert not second.offer_bar.isVisibleTo(second)
-
-    def test_two_widgets_of_one_workflow_do_not_share_an_autosave(self):
-        self.start()
-        self.press(Qt.Key.Key_1)
-        assert self.widget.store.wait(60)
-        packed = OWLabelImages.settingsHandler.pack_data(self.widget)
-        second = self.create_widget(OWLabelImages, stored_settings=packed)
-        self.send(embedded(self.paths), second)
-        second.add_class("horse")
-        assert second.store.wait(60)
-        assert second.store.autosave_path != self.widget.store.autosave_path
-        self.settle(second)
-
-    def test_a_damaged_autosave(self):
-        os.makedirs(autosave_folder())
-        path = os.path.join(autosave_folder(), "abc.json")
-        with open(path, "w") as file:
-            file.write('{"version": 1, "clas')
-        self.start()
-        assert self.widget.Warning.autosave_damaged.is_shown()
-        assert f"{path}.damaged-1" in str(self.widget.Warning.autosave_damaged)
-        assert not os.path.exists(path)
-        assert os.path.getsize(f"{path}.damaged-1")
-
-    def test_autosave_that_fails(self):
-        with mock.patch(
-            "orangecontrib.imageanalytics.labels.autosave.replaced_file",
-            side_effect=OSError("disk full"),
-        ):
-            self.start()
-            self.press(Qt.Key.Key_1)
-            assert self.widget.store.wait(60)
-            self.process_events()
-        assert "disk full" in str(self.widget.Warning.not_autosaved)
-        assert self.names() == {0: "cat"}
-
-    def test_csv(self):
-        self.start()
-        self.label(0, Qt.Key.Key_1)
-        self.label(N_IMAGES - 1, Qt.Key.Key_2)
-        path = str(self.tmp_path / "labels.csv")
-        dialog = "AnyQt.QtWidgets.QFileDialog."
-        with mock.patch(f"{dialog}getSaveFileName", lambda *_: (path[:-4], "")):
-            self.widget.files.export_button.click()
-        assert QTest.qWaitFor(self.widget.Information.done.is_shown, PATIENCE)
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert len(rows) == N_IMAGES
-        assert rows[0]["image"] == self.paths[0]
-        assert (rows[0]["class"], rows[0]["by"]) == ("cat", "person")
-        assert rows[1]["by"] == "proposed"
-        assert 0.5 < float(rows[1]["certainty"]) < 1
-        second = self.new_widget()
-        self.send(embedded(self.paths), second)
-        with mock.patch(f"{dialog}getOpenFileName", lambda *_: (path, "")):
-            second.files.read_button.click()
-        assert QTest.qWaitFor(second.Information.done.is_shown, PATIENCE)
-        self.settle(second)
-        assert self.names(second) == {0: "cat", N_IMAGES - 1: "dog"}
-        assert f"{N_IMAGES - 2} rows left out" in str(second.Information.done)
-        second.undo()
-        assert self.names(second) == {}
-        self.settle(second)
-        bad = self.tmp_path / "bad.csv"
-        bad.write_bytes(b"\xff\xfe\x00")
-        with mock.patch(f"{dialog}getOpenFileName", lambda *_: (str(bad), "")):
-            second.files.read_button.click()
-        assert QTest.qWaitFor(second.Error.file_error.is_shown, PATIENCE)
-        assert str(bad) in str(second.Error.file_error)
-
-    def test_export_that_fails(self):
-        self.start()
-        path = str(self.tmp_path / "no" / "labels.csv")
-        dialog = "AnyQt.QtWidgets.QFileDialog.getSaveFileName"
-        with mock.patch(dialog, lambda *_: (path, "")):
-            self.widget.files.export_button.click()
-        assert QTest.qWaitFor(self.widget.Error.file_error.is_shown, PATIENCE)
-        assert path in str(self.widget.Error.file_error)
-
     def test_nothing_is_selected_until_the_model_has_learned(self):
         self.start()
         QTest.keyClick(self.widget.view, Qt.Key.Key_1)
@@ -507,52 +246,6 @@ class TestLabelImages(WidgetTest):
         self.label(N_IMAGES - 1, Qt.Key.Key_2)
         assert self.widget.proposals.classes[3] == NO_CLASS
         assert np.isnan(self.get_output("All").Y[3])
-
-
-KILLED = """
-import os, sys, time
-from all_widgets import table
-from AnyQt.QtWidgets import QApplication
-from AnyQt.QtTest import QTest
-app = QApplication([])
-from test_owlabelimages import embedded
-from orangecontrib.imageanalytics.widgets.owlabelimages import OWLabelImages
-widget = OWLabelImages()
-widget.set_images(embedded(sys.argv[1:]))
-widget.handleNewSignals()
-assert QTest.qWaitFor(lambda: not widget.store.busy, 120_000)
-widget.add_class("cat")
-widget.session.label([1], widget.session.number_of("cat"))
-widget.labels_changed()
-assert widget.store.wait(60)
-os.kill(os.getpid(), 9)
-"""
-
-
-class TestAfterCrash(WidgetTest):
-    @pytest.fixture(autouse=True)
-    def fixtures(self, images, fresh_cache):
-        self.paths = images
-
-    def test_killed(self):
-        here = os.path.dirname(os.path.abspath(__file__))
-        root = os.path.dirname(os.path.dirname(here))
-        path = os.pathsep.join([root, here, os.path.dirname(here)])
-        ended = subprocess.run(
-            [sys.executable, "-c", KILLED, *self.paths],
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        assert ended.returncode == -9, ended.stderr
-        widget = self.create_widget(OWLabelImages)
-        self.send_signal("Images", embedded(self.paths), widget=widget)
-        assert QTest.qWaitFor(lambda: widget.offer_bar.isVisibleTo(widget), PATIENCE)
-        widget.take_offer()
-        assert widget.session.labels.tolist().count(NO_CLASS) == N_IMAGES - 1
-        assert widget.session.labels[1] != NO_CLASS
-        self.wait_until_finished(widget, timeout=PATIENCE)
 
 
 @pytest.mark.slow

@@ -126,7 +126,8 @@ def _delimiter(text: str) -> str:
 
 def _labeled(header: list[str], values: list[str], origin: str) -> LabeledImage | None:
     row = dict(zip(header, (value.strip() for value in values), strict=False))
-    source, name = source_of(row.get("image", ""), origin), row.get("class", "")
+    source = source_of(row.get("image", ""), origin)
+    name = " ".join(row.get("class", "").split())
     by = row.get("by", "").lower() or PERSON
     if by != PERSON or not name or not (source or row.get("sha256")):
         return None

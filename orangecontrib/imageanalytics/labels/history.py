@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
+
+#: Earlier steps cannot be undone: each holds the classes of all images.
+MOST_STEPS = 200
 
 
 class Undoable:
     """
-    Goes back to earlier states, and forward again.
+    Goes back to earlier states, and forward again, by at most `MOST_STEPS` steps.
 
     Parameters
     ----------
@@ -17,8 +21,8 @@ class Undoable:
 
     def __init__(self, state):
         self._state = state
-        self._done: list[tuple[str, object]] = []
-        self._undone: list[tuple[str, object]] = []
+        self._done: deque[tuple[str, object]] = deque(maxlen=MOST_STEPS)
+        self._undone: deque[tuple[str, object]] = deque(maxlen=MOST_STEPS)
 
     def _do(self, text: str, **changed) -> None:
         """Change fields of the state in one step, unless they stay the same."""
@@ -46,7 +50,7 @@ class Undoable:
         """Do again what was taken back last; return what it was, or an empty text."""
         return self._move(self._undone, self._done)
 
-    def _move(self, source: list, target: list) -> str:
+    def _move(self, source: deque, target: deque) -> str:
         if not source:
             return ""
         text, state = source.pop()

@@ -13,6 +13,7 @@ from orangecontrib.imageanalytics.labels.record import (
     Record,
     identify,
     labeled_images,
+    not_among,
 )
 from orangecontrib.imageanalytics.labels.session import LabelSession
 
@@ -60,8 +61,8 @@ class Memory:
         classes = list(self.parts[0][0].classes.values()) if self.parts else []
         images: list[LabeledImage] = []
         for session, sources in self.parts:
-            images += labeled_images(session, sources, identify)
-        images += self.absent
+            images += not_among(labeled_images(session, sources, identify), images)
+        images += not_among(self.absent, images)
         return Record(classes, images, self.changed, self.name, self.known)
 
 
@@ -72,7 +73,7 @@ class Keeper:
     Parameters
     ----------
     saved : callable
-        Called in the thread with each `Record` that was saved, or the OSError that
+        Called in the thread with each `Record` that was saved, or the exception that
         prevented it; no more after `close`.
     folder : str, optional
         As for `Autosave`.
@@ -123,7 +124,8 @@ class Keeper:
             try:
                 record = memory.record()
                 self._autosave.save(record, self.wanted, self.since)
-            except OSError as error:
+            except Exception as error:
+                # Whatever it is, the next state must be saved.
                 record = error
             with self._changed:
                 if not self._closed:

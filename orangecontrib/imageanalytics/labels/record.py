@@ -6,9 +6,10 @@ moved or renamed are found by the latter.
 
 from __future__ import annotations
 
+import os
 import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orangecontrib.imageanalytics.errors import ImageAnalyticsError
@@ -190,6 +191,24 @@ def labeled_images(
     return images
 
 
+def not_among(
+    images: Iterable[LabeledImage], before: Iterable[LabeledImage]
+) -> list[LabeledImage]:
+    """The images that are not among those before, even with another class."""
+    known: dict[str, set[str]] = {}
+    images = list(images)
+    for image in before if images else ():
+        known.setdefault(image.source, set()).add(image.sha256)
+    return [image for image in images if not _may_be_in(known.get(image.source), image)]
+
+
+def _may_be_in(digests: set[str] | None, image: LabeledImage) -> bool:
+    """Whether one of the digests at the path of an image may be its own."""
+    return bool(digests) and (
+        not image.sha256 or "" in digests or image.sha256 in digests
+    )
+
+
 @dataclass
 class Found:
     """
@@ -252,11 +271,12 @@ class _Search:
         self._images, self._sources = images, sources
         self._callback, self._digest = callback, digest
         self._free = [True] * len(sources)
-        self._of_path: dict[str, list[int]] = defaultdict(list)
+        self._of_path: dict[str, deque[int]] = defaultdict(deque)
         for place, source in enumerate(sources):
             self._of_path[source].append(place)
         self._digests: dict[int, str] = {}
-        self._of_content: dict[str, list[int]] = defaultdict(list)
+        # By their digests, and by these with the names of the files.
+        self._of_content: dict[tuple[str, ...], deque[int]] = defaultdict(deque)
 
     def run(self) -> Found:
         self._read()
@@ -265,11 +285,11 @@ class _Search:
             self._note(found, image, self._same_path(image), rest)
         rest, others = [], rest
         for image in others:
-            place = self._first_free(self._of_content.get(image.sha256, ()))
+            place = self._same_content(image)
             found.moved += place is not None
             self._note(found, image, place, rest)
         for image in rest:
-            place = self._first_free(self._of_path.get(image.source, ()))
+            place = self._first_free(self._of_path.get(image.source))
             if place is not None and image.sha256 and self._digests.get(place, ""):
                 found.changed.append(place)
             self._note(found, image, place, found.absent)
@@ -289,18 +309,29 @@ class _Search:
                 self._callback(place / len(self._sources))
                 digest = self._digests[place] = self._digest(source)
                 if digest:
-                    self._of_content[digest].append(place)
+                    self._of_content[(digest,)].append(place)
+                    self._of_content[digest, _file_name(source)].append(place)
 
     def _same_path(self, image: LabeledImage) -> int | None:
-        places = self._of_path.get(image.source, ())
-        if image.sha256:
-            # What cannot be read, or is on the web, is known by its path alone.
-            same = ("", image.sha256)
-            places = [p for p in places if self._digests.get(p, "") in same]
-        return self._first_free(places)
+        place = self._first_free(self._of_path.get(image.source))
+        if place is None or not image.sha256:
+            return place
+        # What cannot be read, or is on the web, is known by its path alone.
+        same = self._digests.get(place, "") in ("", image.sha256)
+        return place if same else None
 
-    def _first_free(self, places) -> int | None:
-        return next((place for place in places if self._free[place]), None)
+    def _same_content(self, image: LabeledImage) -> int | None:
+        """Among equal files, the one with the same name is preferred."""
+        for key in ((image.sha256, _file_name(image.source)), (image.sha256,)):
+            place = self._first_free(self._of_content.get(key))
+            if place is not None:
+                return place
+        return None
+
+    def _first_free(self, places: deque[int] | None) -> int | None:
+        while places and not self._free[places[0]]:
+            places.popleft()  # it never becomes free again
+        return places[0] if places else None
 
     def _note(self, found: Found, image, place: int | None, others: list):
         if place is None:
@@ -311,3 +342,7 @@ class _Search:
             found.names[place] = image.class_name
         else:
             found.skipped.append(place)
+
+
+def _file_name(source: str) -> str:
+    return os.path.basename(source.replace("\\", "/"))

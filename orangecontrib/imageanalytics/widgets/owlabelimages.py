@@ -132,6 +132,7 @@ class OWLabelImages(
         self.files = LabelFiles(self)
         self.store = LabelStore(self, self.record)
         self.session = LabelSession(0, self.store.classes())
+        self.store.follow(self.session)
         self.panel = LabelControls(self)
         gui.auto_send(self.buttonsArea, self, "auto_commit")
         self._output = Background(self, self._send, self._on_output_failed)
@@ -206,6 +207,7 @@ class OWLabelImages(
         self._rows = np.array(rows, dtype=int)
         self._sources = [sources[row] for row in rows]
         self.session = LabelSession(len(rows), self.store.classes())
+        self.store.follow(self.session)
         has_vectors = bool(rows) and bool(self.data.domain.attributes)
         self._teacher = Teacher(self.data.X if has_vectors else None, self._rows)
         self.proposals = no_proposals(len(rows))
@@ -268,7 +270,7 @@ class OWLabelImages(
             log.exception("Learning failed", exc_info=ex)
             self.Error.unexpected_error(str(ex) or type(ex).__name__)
         self._teacher = Teacher(None, self._rows)
-        self.learn()
+        self._learn_timer.start()  # nothing may be started here
 
     # Outputs ----------------------------------------------------------------------
 
@@ -276,12 +278,17 @@ class OWLabelImages(
     def commit(self) -> None:
         """Send both tables, when nothing has changed for a moment."""
         if self.data is None or self.image_attr is None:
-            self._commit_timer.stop()
-            self._output.cancel()
+            self.stop_outputs()
             self._send((None, None))
             return
         self.invalidate_outputs()
-        self._commit_timer.start()
+        if not self.store.busy:  # after which both are sent anyway
+            self._commit_timer.start()
+
+    def stop_outputs(self) -> None:
+        """Do not send what would have been sent soon."""
+        self._commit_timer.stop()
+        self._output.cancel()
 
     def invalidate_outputs(self) -> None:
         """Let other widgets wait for the tables that will be sent."""
@@ -339,9 +346,8 @@ class OWLabelImages(
 
     def onDeleteWidget(self) -> None:
         """Stop all work; what is not autosaved yet still is."""
-        self._commit_timer.stop()
+        self.stop_outputs()
         self._learn_timer.stop()
-        self._output.cancel()
         self.files.close()
         self.store.close()
         end_task(self)

@@ -76,7 +76,7 @@ class ClassList(QWidget):
     def _make_view(self) -> None:
         self.view = _ListView(self)
         self.view.setModel(QStandardItemModel(self))
-        self.view.setItemDelegate(TwoTexts(self.view))
+        self.view.setItemDelegate(_ClassDelegate(self.view))
         triggers = QListView.EditTrigger
         self.view.setEditTriggers(triggers.EditKeyPressed)
         self.view.setUniformItemSizes(True)
@@ -186,13 +186,8 @@ class ClassList(QWidget):
             self.view.edit(index)
 
     def _on_item_changed(self, item: QStandardItem) -> None:
-        # The editor has the key before the name, unless the user has removed it.
-        name = item.data(_NAME)
-        if self._filling or name is None:
-            return
-        typed = item.text().removeprefix(f"{item.row() + 1}   ")
-        typed = typed.removeprefix("–   ")  # noqa: RUF001
-        self.renamed.emit(item.data(_NUMBER), typed)
+        if not self._filling:
+            self.renamed.emit(item.data(_NUMBER), item.text())
 
     def _choose_color(self) -> None:
         index = self.view.currentIndex()
@@ -206,6 +201,15 @@ class ClassList(QWidget):
     def _remove(self) -> None:
         if self.current() is not None:
             self.removed.emit(self.current())
+
+
+class _ClassDelegate(TwoTexts):
+    """Edits the name of a class, without its key."""
+
+    def setEditorData(self, editor: QLineEdit, index) -> None:
+        """Show the name; what the user has typed stays when counts change."""
+        if not editor.isModified():
+            editor.setText(index.data(_NAME))
 
 
 class _ListView(QListView):

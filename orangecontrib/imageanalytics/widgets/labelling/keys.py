@@ -3,11 +3,17 @@
 from AnyQt.QtCore import QEvent, QObject, Qt
 from AnyQt.QtCore import pyqtSignal as Signal
 
-HINT = (
-    "<b>1</b> to <b>9</b>: class &nbsp; <b>Space</b>: skip &nbsp; "
-    "<b>Enter</b>: accept all proposals on the screen &nbsp; "
-    "<b>Delete</b>: no class &nbsp; <b>P</b>: preview &nbsp; "
-    "<b>Ctrl+Z</b>: undo"
+_HINTS = (
+    ("1</b> to <b>9", "class"),
+    ("Space", "skip"),
+    ("Enter", "accept all proposals on the screen"),
+    ("Delete", "no class"),
+    ("P", "preview"),
+    ("Ctrl+Z", "undo"),
+)
+#: Lines break between hints only.
+HINT = " &nbsp; ".join(
+    f"<b>{keys}</b>: {action}".replace(" ", "&nbsp;") for keys, action in _HINTS
 )
 
 

@@ -44,13 +44,16 @@ class ReadBack:
     Attributes
     ----------
     path : str
+    sources : sequence of str
+        Of the images of the session.
     found : Found
-        Where its images are among those of the session.
+        Where its images are among these.
     n_left_out : int
         Rows that were proposed, or incomplete.
     """
 
     path: str
+    sources: Sequence[str]
     found: Found
     n_left_out: int
 
@@ -195,4 +198,4 @@ def _write(path: str, contents: Contents) -> Exported:
 
 def _read(path: str, sources: Sequence[str], origin: str) -> ReadBack:
     images, n_left_out = read_labels(path, origin)
-    return ReadBack(path, find(images, sources), n_left_out)
+    return ReadBack(path, sources, find(images, sources), n_left_out)

@@ -21,7 +21,7 @@ from orangecontrib.imageanalytics.labels import (
     autosaves,
     find,
 )
-from orangecontrib.imageanalytics.labels.record import Found, identify
+from orangecontrib.imageanalytics.labels.record import Found, identify, not_among
 from orangecontrib.imageanalytics.widgets.utils.background import Background
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class LabelStore(QObject):
     looked_up = Signal(object)
     #: The exception that prevented it.
     failed = Signal(object)
-    #: The record that was autosaved, or the OSError that prevented it.
+    #: The record that was autosaved, or the exception that prevented it.
     saved = Signal(object)
 
     def __init__(self, parent: QObject, stored: dict):
@@ -110,6 +110,10 @@ class LabelStore(QObject):
         self._background = Background(self, self._on_looked_up, self.failed.emit)
         self._stop = threading.Event()
         self._offers, self._has_sources = True, False
+        #: Added while images are looked up.
+        self._added: tuple[LabeledImage, ...] = ()
+        #: By their numbers, the classes as absent images name them.
+        self._names: dict[int, str] = {}
 
     @property
     def busy(self) -> bool:
@@ -135,6 +139,20 @@ class LabelStore(QObject):
     def leave(self, session: LabelSession, sources: Sequence[str]) -> None:
         """Remember a session, since other images are coming."""
         self._before = self._memory(session, sources, self._before.changed)
+        self._names = {}
+
+    def follow(self, session: LabelSession) -> None:
+        """Rename the classes of absent images as this session does from now on."""
+        self._names = {n: given.name for n, given in session.classes.items()}
+
+    def new_names(self, session: LabelSession) -> dict[str, str]:
+        """By their old names, the classes that were renamed since `follow`."""
+        classes = session.classes
+        return {
+            name: classes[number].name
+            for number, name in self._names.items()
+            if number in classes and classes[number].name != name
+        }
 
     def look_up(self, sources: Sequence[str], known: KnownLabels) -> None:
         """Find out, in a thread, what is known about images."""
@@ -146,7 +164,7 @@ class LabelStore(QObject):
             if stop.is_set():
                 raise Cancelled
 
-        saved = self._identities()
+        saved, self._added = self._identities(), ()
         self._background.start(
             _look_up, self._before, saved, sources, known, self._offers, callback
         )
@@ -154,24 +172,33 @@ class LabelStore(QObject):
     def _on_looked_up(self, result: LookedUp) -> None:
         self._offers = self._offers and not self._has_sources
         known = result.known_fingerprint or result.record.known
-        absent = tuple(result.found.absent)
+        # Those that were added last come first.
+        absent = (*self._added, *not_among(result.found.absent, self._added))
         self._before = replace(self._before, parts=(), absent=absent, known=known)
         self.looked_up.emit(result)
 
-    def take_offer(self, offer: Offer) -> None:
+    def take_offer(self, offer: Offer, session: LabelSession) -> None:
         """Remember the images of an autosave that are not in the data, and go on."""
-        self.add_absent(offer.found.absent)
+        self.add_absent(offer.found.absent, session)
         self._keeper.wanted = offer.record.name
         self._keeper.since = offer.record.changed
 
-    def absent(self) -> tuple[LabeledImage, ...]:
-        """Labelled images that are not in the data."""
-        return self._before.absent
+    def absent(self, session: LabelSession) -> tuple[LabeledImage, ...]:
+        """Labelled images that are not in the data, classes named as in a session."""
+        names, absent = self.new_names(session), self._before.absent
+        if not names:
+            return absent
+        return tuple(
+            replace(image, class_name=names.get(image.class_name, image.class_name))
+            for image in absent
+        )
 
-    def add_absent(self, images: Sequence[LabeledImage]) -> None:
-        """Remember more images that are not in the data."""
-        absent = dict.fromkeys((*self._before.absent, *images))
-        self._before = replace(self._before, absent=tuple(absent))
+    def add_absent(self, images: Sequence[LabeledImage], session: LabelSession) -> None:
+        """Remember more images that are not in the data; their new classes count."""
+        self._added = (*images, *not_among(self._added, images))
+        absent = (*images, *not_among(self.absent(session), images))
+        self._before = replace(self._before, absent=absent)
+        self.follow(session)
 
     # Keeping
 
@@ -200,7 +227,8 @@ class LabelStore(QObject):
         before = self._before
         parts = ((session.copy(), sources), *before.parts)
         name = self._saved_record.name
-        return Memory(parts, before.absent, changed, name, before.known)
+        absent = self.absent(session)
+        return Memory(parts, absent, changed, name, before.known)
 
     def _on_saved(self, result) -> None:
         if isinstance(result, Record):

@@ -42,9 +42,10 @@ class OfferBar(QFrame):
         """
         when = datetime.datetime.fromtimestamp(changed).strftime("%Y-%m-%d %H:%M")
         labels = "1 label" if n_images == 1 else f"{n_images:,} labels"
+        verb = "was" if n_images == 1 else "were"
         self.label.setText(
-            f"There are {labels} of these images from {when} that were autosaved "
-            "but not saved with this workflow."
+            f"{labels} of these images {verb} autosaved on {when}, but not saved with "
+            "this workflow."
         )
         self.show()
 

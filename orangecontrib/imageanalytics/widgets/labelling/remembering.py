@@ -1,5 +1,6 @@
 """What Label Images remembers: known labels, the autosave, and files."""
 
+from AnyQt.QtCore import QTimer
 from Orange.widgets.utils.localization import pl
 
 from orangecontrib.imageanalytics.errors import Cancelled
@@ -18,6 +19,7 @@ class RememberingMixin:
 
     def __init__(self):
         self._offer = None
+        self._looked_up = None  # the session whose images were looked up
         self.store.looked_up.connect(self._on_looked_up)
         self.store.failed.connect(self._on_look_up_failed)
         self.store.saved.connect(self._on_saved)
@@ -35,15 +37,17 @@ class RememberingMixin:
 
     def _look_up(self) -> None:
         """Find out, in a thread, what is known about the images."""
+        # What is being made is out of date.
+        self.stop_outputs()
         self.invalidate_outputs()
         self.store.look_up(self._sources, self._known)
 
     def _on_looked_up(self, result: LookedUp) -> None:
-        session, found, known = self.session, result.found, result.known
-        is_new = not session.undo_text
-        session.take(result.record.classes, found.names, found.skipped, "Labels before")
-        if is_new:
-            session.forget_steps()
+        session, known = self.session, result.known
+        if self._looked_up is not session:
+            # Only once: when known labels alone have come, steps can be undone.
+            self._looked_up = session
+            self._take_before(result)
         n_known = session.take(
             result.known_classes, known.names, text="Take over known labels"
         )
@@ -54,6 +58,17 @@ class RememberingMixin:
         self.commit.now()
         self.show_state()
         self.begin_round()
+
+    def _take_before(self, result: LookedUp) -> None:
+        """Take over what was remembered, renamed as the user has done meanwhile."""
+        session, found = self.session, result.found
+        new = self.store.new_names(session)
+        classes = [given for given in result.record.classes if given.name not in new]
+        names = {image: new.get(name, name) for image, name in found.names.items()}
+        session.take(classes, names, found.skipped)
+        self.store.add_absent((), session)
+        # Undo must not take away what was labelled long ago.
+        session.forget_steps()
 
     def _warn(self, result: LookedUp) -> None:
         self.Warning.files_changed.clear()
@@ -78,7 +93,6 @@ class RememberingMixin:
         if sources is not self._sources:  # there are other images by now
             return
         found = offer.found
-        self.store.take_offer(offer)
         self.session.take(
             offer.record.classes,
             found.names,
@@ -86,6 +100,7 @@ class RememberingMixin:
             "Take over autosaved labels",
             overwrite=True,
         )
+        self.store.take_offer(offer, self.session)
         self.labels_changed()
         self.begin_round()
 
@@ -120,7 +135,7 @@ class RememberingMixin:
             self.proposals,
             self._sources,
             cells,
-            self.store.absent(),
+            self.store.absent(self.session),
         )
 
     def read_labels_back(self) -> None:
@@ -128,10 +143,13 @@ class RememberingMixin:
         path = self.files.ask_path_to_read()
         if path:
             self._clear_file_messages()
-            origin = ""
-            if self.image_attr is not None:
-                origin = str(self.image_attr.attributes.get("origin") or "")
-            self.files.read(path, self._sources, origin)
+            self._read(path)
+
+    def _read(self, path: str) -> None:
+        origin = ""
+        if self.image_attr is not None:
+            origin = str(self.image_attr.attributes.get("origin") or "")
+        self.files.read(path, self._sources, origin)
 
     def _clear_file_messages(self) -> None:
         self.Error.file_error.clear()
@@ -144,10 +162,14 @@ class RememberingMixin:
         )
 
     def _on_read_back(self, result: ReadBack) -> None:
+        if result.sources is not self._sources:  # other images have come meanwhile
+            # Nothing may be started here.
+            QTimer.singleShot(0, lambda: self._read(result.path))
+            return
         found = result.found
         text = "Read labels back"
         n_taken = self.session.take((), found.names, text=text, overwrite=True)
-        self.store.add_absent(found.absent)
+        self.store.add_absent(found.absent, self.session)
         parts = [f"{n_taken:,} {pl(n_taken, 'label')} taken from {result.path}"]
         if found.absent:
             parts.append(f"{len(found.absent):,} of images that are not in the data")
