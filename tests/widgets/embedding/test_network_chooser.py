@@ -10,6 +10,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication, QMessageBox
 from embedding_widget import VALUES, EmbeddingTest
 from helpers import make_network_file
@@ -255,6 +256,9 @@ class TestWhereFilesAre(EmbeddingTest):
         self.widget.saveSettings()
         looked_at = []
         settings = self.packed()
+        # The present widget looks at its own file in a thread.
+        looking_up = self.widget.network._looking_up
+        assert QTest.qWaitFor(lambda: not looking_up.busy, 60_000)
         with patch.object(os.path, "exists", looked_at.append):
             new = self.another()
             assert not looked_at
