@@ -355,6 +355,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, help="for memory (without FOLDER: 1000000)")
     arguments = parser.parse_args()
+    if arguments.parts <= arguments.workers:
+        parser.error("--parts should be more than --workers, to compare the two")
     if arguments.rows is None and arguments.folder is None:
         arguments.rows = 1_000_000
     if arguments.rows is not None:  # before anything else takes memory here

@@ -76,6 +76,18 @@ def test_a_cluster(fresh_cache, photos):
     assert re.search(r"a part takes -?\d+ ms of a worker", text)
 
 
+def test_as_many_parts_as_workers():
+    script = os.path.join(ROOT, "benchmarks", "distributed.py")
+    run = subprocess.run(
+        [sys.executable, script, ROOT, "--workers", "2", "--parts", "2"],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2
+    assert run.stdout == ""  # before anything is measured
+    assert "--parts should be more than --workers" in run.stderr
+
+
 @pytest.mark.slow
 def test_twins(tmp_path):
     for seed in range(3):
