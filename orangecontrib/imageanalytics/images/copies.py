@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import random
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -22,8 +19,6 @@ from orangecontrib.imageanalytics.images.hosts import (
 from orangecontrib.imageanalytics.images.local_files import open_local
 from orangecontrib.imageanalytics.images.sources import is_url
 from orangecontrib.imageanalytics.images.web import CHUNK, USER_AGENT
-
-log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 20
@@ -92,16 +87,13 @@ def copy(
     check_address(address)
     if not address.lower().startswith("http"):
         raise ImageError("cannot be read from an ftp address; copy the file here")
-    for pause in (*stores.PAUSES, None):
-        try:
-            return _download(address, lambda parts: _write(parts, target, cancelled))
-        except ImageError as error:
-            if not error.transient or pause is None:
-                raise
-            log.info("%s: %s; tried again", address, error)
+
+    def download() -> None:
         target.seek(0)
-        target.truncate()
-        time.sleep(pause * random.uniform(0.5, 1))
+        target.truncate()  # what an earlier attempt has written
+        _download(address, lambda parts: _write(parts, target, cancelled))
+
+    stores.retry(address, download)
 
 
 def _write(parts, target, cancelled):

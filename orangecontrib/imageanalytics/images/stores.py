@@ -206,10 +206,32 @@ def attempt(
     ImageError
         Why it failed; with `transient` if another attempt might succeed.
     """
+
+    def act() -> Outcome:
+        with _translated(address):
+            return action(*_filesystem(address))
+
+    return retry(address, act)
+
+
+def retry(address: str, action: Callable[[], Outcome]) -> Outcome:
+    """Do something several times if it fails for a moment.
+
+    Parameters
+    ----------
+    address : str
+        For the log.
+    action : callable
+        Raises an `ImageError` with `transient` if another attempt might succeed.
+
+    Raises
+    ------
+    ImageError
+        That of the last attempt.
+    """
     for pause in (*PAUSES, None):
         try:
-            with _translated(address):
-                return action(*_filesystem(address))
+            return action()
         except ImageError as error:
             if not error.transient or pause is None:
                 raise
