@@ -81,10 +81,15 @@ def walk(
     return _walk_store(folder, tell, depth)
 
 
-# On this computer -------------------------------------------------------------------
+def _walk_folders(
+    visit: Callable[[str, SortedNames], Iterator[Found]], depth: int | None
+) -> Iterator[Found]:
+    """
+    The files that are found in one folder after another.
 
-
-def _walk_local(folder: str, tell: Tell, depth: int | None) -> Iterator[Found]:
+    `visit` takes the path of a folder within the one that is listed. It yields the
+    files in it, and adds the names of the folders in it to the other argument.
+    """
     # A stack instead of recursion: folders may be very deep.
     stack = [iter([""])]
     while stack:
@@ -93,14 +98,28 @@ def _walk_local(folder: str, tell: Tell, depth: int | None) -> Iterator[Found]:
             stack.pop()
             continue
         within = SortedNames()
+        yield from visit(inner, within)
+        if depth is None or len(stack) < depth:
+            stack.append(_joined(inner, within))
+        else:
+            within.close()
+
+
+def _joined(inner: str, names: SortedNames) -> Iterator[str]:
+    with names:
+        for name in names:
+            yield posixpath.join(inner, name)
+
+
+# On this computer -------------------------------------------------------------------
+
+
+def _walk_local(folder: str, tell: Tell, depth: int | None) -> Iterator[Found]:
+    def visit(inner: str, within: SortedNames) -> Iterator[Found]:
+        place = os.path.join(folder, inner) if inner else folder
         with SortedNames() as files:
             try:
-                _scan(
-                    os.path.join(folder, inner) if inner else folder,
-                    files,
-                    within,
-                    tell,
-                )
+                _scan(place, files, within, tell)
             except OSError as error:
                 if not inner:
                     raise
@@ -108,10 +127,8 @@ def _walk_local(folder: str, tell: Tell, depth: int | None) -> Iterator[Found]:
             for name in files:
                 path = posixpath.join(inner, name)
                 yield Found(os.path.join(folder, *path.split("/")), path)
-        if depth is None or len(stack) < depth:
-            stack.append(_joined(inner, within))
-        else:
-            within.close()
+
+    return _walk_folders(visit, depth)
 
 
 def has_subfolders(folder: str) -> bool:
@@ -124,12 +141,6 @@ def has_subfolders(folder: str) -> bool:
             and not is_left_out(folder, entry.name)
             for entry in entries
         )
-
-
-def _joined(inner: str, names: SortedNames) -> Iterator[str]:
-    with names:
-        for name in names:
-            yield posixpath.join(inner, name)
 
 
 def _scan(folder: str, files: SortedNames, within: SortedNames, tell: Tell) -> None:
@@ -210,30 +221,25 @@ def _enters(within: str) -> bool:
 def _walk_store(folder: str, tell: Tell, depth: int | None) -> Iterator[Found]:
     """Folder by folder; the names in one folder are in memory."""
     base = folder.rstrip("/") + "/"
-    stack = [iter([""])]
-    while stack:
-        inner = next(stack[-1], None)
-        if inner is None:
-            stack.pop()
-            continue
+
+    def visit(inner: str, within: SortedNames) -> Iterator[Found]:
         try:
             entries = stores.attempt(base + inner, _listed)
         except ImageError as error:
             if not inner:
                 raise
             tell(f"The folder {base}{inner} cannot be read: {error}.")
-            continue
-        within = []
+            return
         for name, is_folder, version in entries:
             path = posixpath.join(inner, name)
             if not is_taken(path):
                 continue
             if is_folder:
-                within.append(path)
+                within.add(name)
             else:
                 yield Found(base + path, path, version)
-        if depth is None or len(stack) < depth:
-            stack.append(iter(within))
+
+    return _walk_folders(visit, depth)
 
 
 def _listed(fs, path: str) -> list[tuple[str, bool, str]]:
