@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Sequence
 
 from orangecontrib.imageanalytics.distributed import clusters
-from orangecontrib.imageanalytics.distributed.job import PART_SIZE, Job, JobError
-from orangecontrib.imageanalytics.distributed.listing import Listing
+from orangecontrib.imageanalytics.distributed.job import Job, JobError
+from orangecontrib.imageanalytics.distributed.listing import PART_SIZE, Listing
 from orangecontrib.imageanalytics.distributed.output import Output, part_name
 from orangecontrib.imageanalytics.distributed.progress import Progress, Summary
 from orangecontrib.imageanalytics.engine.device import AUTOMATIC, check_precision
@@ -136,20 +135,21 @@ def embed_dataset(
         Embedder(spec).check_layer()
     folder = Output(output)
     size = part_size or (None if force else folder.part_size())
-    listed = functools.partial(
-        Listing, source, column, category, leave_out=folder.full_address
+    listing = Listing(
+        source, column, category, size or PART_SIZE, leave_out=folder.full_address
     )
+    # Before anything is written, it is clear that there are images.
     if size is None and cluster is None:
         n_workers = workers or clusters.default_workers()
-        size = _size_of_parts(listed(), n_workers)
-    listing = listed(size or PART_SIZE)
+        listing.part_size = _size_of_parts(listing, n_workers)
+    else:
+        next(listing.parts())
     job = Job(
         spec=spec.portable(),
         listing=listing.description,
         part_size=listing.part_size,
         class_names=network.load_class_names() if layer == LOGITS else (),
     )
-    next(listing.parts())  # before anything is written: there are images
     finished: set[int] = set()
     if not force:
         finished = folder.begin(job)

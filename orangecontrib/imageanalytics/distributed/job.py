@@ -13,7 +13,6 @@ from orangecontrib.imageanalytics.errors import ImageAnalyticsError
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 from orangecontrib.imageanalytics.vector_files import describe
 
-PART_SIZE = 10_000  # images in a file
 FORMAT = 1  # of the description
 
 # What does not change the vectors.
@@ -44,7 +43,7 @@ class Job:
 
     spec: EmbeddingSpec
     listing: dict
-    part_size: int = PART_SIZE
+    part_size: int
     class_names: tuple[str, ...] = ()
 
     def describe(self) -> dict:

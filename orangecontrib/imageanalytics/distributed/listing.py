@@ -23,7 +23,7 @@ from orangecontrib.imageanalytics.import_images.folders import folder_problem
 
 __all__ = ["Listing", "ListingError", "Part", "members_of"]
 
-PART_SIZE = 10_000
+PART_SIZE = 10_000  # images in a file
 #: Problems beyond so many are only counted.
 MOST_PROBLEMS = 1000
 
@@ -102,6 +102,8 @@ class Listing:
     ----------
     description : dict
         What identifies the listing; may be written as JSON.
+    part_size : int
+        As above; it may be changed between two passes.
     problems : list of str
         After a pass over `parts`: what could not be read, as sentences. Of very many,
         the last one gives the number of the others.
