@@ -84,7 +84,6 @@ class Run:
         self._waiting: deque[Callable[[], None]] = deque()
         self._n_submitted = 0
         self._done: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._tally = Tally(len(finished))
 
     def __call__(self) -> Summary:
         """
@@ -97,7 +96,6 @@ class Run:
         """
         stop = threading.Event()
         with self._registered():
-            self._tally = Tally(len(self._finished))
             self._tally.count(self._listing, stop)
             try:
                 self._work()
@@ -112,7 +110,8 @@ class Run:
         """The network in the workers, also in those that come later."""
         name = self._plugin.name
         self._client.register_plugin(self._plugin)
-        self._client.subscribe_topic(name, lambda event: self._tally.hear(event))
+        self._tally = Tally(len(self._finished))  # with the time from here on
+        self._client.subscribe_topic(name, self._tally.hear)
         try:
             yield
         finally:
