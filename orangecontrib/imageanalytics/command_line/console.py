@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -40,6 +40,18 @@ def columns(rows: list[tuple[str, ...]]) -> str:
 def in_one_line(path: str) -> str:
     """A file name without the line ends and terminal codes that may be in it."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda m: repr(m[0])[1:-1], path)
+
+
+def tell_reasons(label: str, files: Iterable[tuple[str, str]]) -> None:
+    """Name files on the standard error stream, each with a reason, after a label."""
+    for path, reason in files:
+        tell(f"{label}: {in_one_line(path)}: {reason}", sys.stderr)
+
+
+def with_reasons(number: int, reasons: Iterable[tuple[str, int]]) -> str:
+    """The number of files, and how many of them there are for each reason."""
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons)
+    return f"{number} ({counts})" if counts else str(number)
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from orangecontrib.imageanalytics.command_line.console import (
     ERROR,
     UsageError,
     columns,
-    in_one_line,
     progress,
     tell,
+    tell_reasons,
+    with_reasons,
 )
 from orangecontrib.imageanalytics.command_line.options import (
     add_network_options,
@@ -125,10 +126,8 @@ def embed(options: argparse.Namespace) -> int:
 
     if embedded is not None:
         output.write(embedded)
-    for path, reason in skipped:
-        tell(f"skipped: {in_one_line(path)}: {reason}", sys.stderr)
-    for path, reason in reader.left_out:
-        tell(f"left out: {in_one_line(path)}: {reason}", sys.stderr)
+    tell_reasons("skipped", skipped)
+    tell_reasons("left out", reader.left_out)
     if embedded is None:
         names = ", ".join(folders)
         text = f"no image in {names} could be embedded; nothing was written"
@@ -173,11 +172,9 @@ def _summary(options, statistics, skipped, reader) -> str:
 
 
 def _counted(reasons: list[tuple[str, str]]) -> str:
-    """The number of files for each reason."""
-    if not reasons:
-        return "0"
-    counts = Counter(reason for _, reason in reasons).most_common()
-    return f"{len(reasons)} ({', '.join(f'{n} {reason}' for reason, n in counts)})"
+    """The number of files, and that for each reason."""
+    counts = Counter(reason for _, reason in reasons)
+    return with_reasons(len(reasons), counts.most_common())
 
 
 def _model_text(options) -> str:

@@ -18,6 +18,8 @@ from orangecontrib.imageanalytics.command_line.console import (
     columns,
     in_one_line,
     tell,
+    tell_reasons,
+    with_reasons,
 )
 from orangecontrib.imageanalytics.command_line.options import (
     add_network_options,
@@ -138,8 +140,7 @@ def embed_dataset(options: argparse.Namespace) -> int:
 def _tell_summary(options, summary) -> None:
     for problem in summary.problems:
         tell(f"warning: {in_one_line(problem)}", sys.stderr)
-    for path, reason in summary.examples:
-        tell(f"skipped: {in_one_line(path)}: {reason}", sys.stderr)
+    tell_reasons("skipped", summary.examples)
     tell(_text(options, summary))
 
 
@@ -153,14 +154,10 @@ def _silence_dask() -> None:
 
 
 def _text(options, summary) -> str:
-    skipped = str(summary.failed)
-    if summary.reasons:
-        counts = (f"{number} {reason}" for reason, number in summary.reasons.items())
-        skipped += f" ({', '.join(counts)})"
     rows = [
         ("model", options.model),
         ("embedded", str(summary.images - summary.failed)),
-        ("skipped", skipped),
+        ("skipped", with_reasons(summary.failed, summary.reasons.items())),
         ("parts", str(summary.parts)),
     ]
     if summary.parts_before:
