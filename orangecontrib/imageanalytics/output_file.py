@@ -24,6 +24,7 @@ from orangecontrib.imageanalytics.vector_files.description import (
 from orangecontrib.imageanalytics.vector_files.files import require_pyarrow
 
 ROWS_AT_ONCE = 10_000
+_HINT = "; --force overwrites it"
 
 
 class OutputFile:
@@ -54,13 +55,13 @@ class OutputFile:
         self.path = path
         self.overwrite = overwrite
         self._save = _writer(path)
-        self._target = os.path.realpath(path)  # a link stays and its target is replaced
-        self._folder = os.path.dirname(self._target)
-        self._check_place()
-        if not os.path.isdir(self._folder):
-            raise FileNotFoundError(f"there is no folder {self._folder}")
-        if not os.access(self._folder, os.W_OK):
-            raise PermissionError(f"no permission to write into {self._folder}")
+        target = os.path.realpath(path)
+        _check_place(path, target, overwrite, _HINT)
+        folder = os.path.dirname(target)
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"there is no folder {folder}")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"no permission to write into {folder}")
 
     def write(self, table: Table) -> None:
         """Write the table.
@@ -76,20 +77,16 @@ class OutputFile:
             Nothing was written; the text names the file and the reason.
         """
         try:
-            self._check_place()
-            with replaced_file(self.path, self.overwrite) as partial:
+            with replaced_file(self.path, self.overwrite, _HINT) as partial:
                 self._save(partial, table)
         except FileExistsError:
             raise
         except (OSError, XlsxFileError) as error:
             raise OSError(f"cannot write {self.path}: {error}") from error
 
-    def _check_place(self):
-        _check_place(self.path, self._target, self.overwrite, "; --force overwrites it")
-
 
 @contextlib.contextmanager
-def replaced_file(path: str, overwrite: bool = False) -> Iterator[str]:
+def replaced_file(path: str, overwrite: bool = False, hint: str = "") -> Iterator[str]:
     """
     Write a file that only appears when it is complete.
 
@@ -99,6 +96,8 @@ def replaced_file(path: str, overwrite: bool = False) -> Iterator[str]:
         The file.
     overwrite : bool
         Whether to replace a file that exists.
+    hint : str
+        What to add to the message that it exists.
 
     Yields
     ------
@@ -112,19 +111,19 @@ def replaced_file(path: str, overwrite: bool = False) -> Iterator[str]:
         The file exists, or its folder does not or cannot be written to.
     """
     target = os.path.realpath(path)  # a link stays and its target is replaced
-    _check_place(path, target, overwrite)
+    _check_place(path, target, overwrite, hint)
     with tempfile.TemporaryDirectory(prefix=".", dir=os.path.dirname(target)) as folder:
         # Orange chooses compression by the extension and does not know .GZ.
         partial = os.path.join(folder, os.path.basename(target).lower())
         yield partial
         _flush_to_disk(partial)
-        _check_place(path, target, overwrite)
+        _check_place(path, target, overwrite, hint)
         if os.path.exists(target):
             shutil.copymode(target, partial)
         os.replace(partial, target)
 
 
-def _check_place(path: str, target: str, overwrite: bool, hint: str = "") -> None:
+def _check_place(path: str, target: str, overwrite: bool, hint: str) -> None:
     if os.path.isdir(target):
         raise FileExistsError(f"{path} is a folder")
     if os.path.exists(target) and not overwrite:
