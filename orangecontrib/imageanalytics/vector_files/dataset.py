@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -338,7 +338,7 @@ def _with_shared_schema(part: Part, schemas: list) -> Part:
     """The same with one of the schemas, if it has an equal one."""
     for schema in schemas:
         if schema.equals(part.schema, check_metadata=True):
-            return Part(part.file, schema, part.rows, part.errors, part.text_bytes)
+            return replace(part, schema=schema)
     schemas.append(part.schema)
     return part
 
