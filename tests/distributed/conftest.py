@@ -1,10 +1,13 @@
-"""Clusters of real processes, and images for them."""
+"""Clusters of real processes, and images to list or embed."""
 
 import pytest
 from dask_cluster import Crash, Slow
 from helpers import make_image
+from listings import make_folder
+from shard_files import make_shard
 
 from orangecontrib.imageanalytics.distributed.clusters import connected
+from orangecontrib.imageanalytics.distributed.listing import Listing
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +46,21 @@ def images(tmp_path):
         make_image(index, (64 + index, 48)).save(path)
         paths.append(path)
     return paths
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with some of everything."""
+    return make_folder(tmp_path)
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """Writes a tar file; returns the part that it is in a listing."""
+
+    def write(files, name="a.tar", mode="w"):
+        (tmp_path / name).write_bytes(make_shard(files, mode))
+        (part,) = Listing(tmp_path / name).parts()
+        return part
+
+    return write

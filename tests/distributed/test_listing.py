@@ -2,8 +2,8 @@ import os
 import pickle
 
 import pytest
-from listings import make_folder, sources
-from shard_files import make_shard, web_dataset
+from listings import sources
+from shard_files import web_dataset
 
 from orangecontrib.imageanalytics.distributed.listing import (
     MOST_PROBLEMS,
@@ -11,12 +11,6 @@ from orangecontrib.imageanalytics.distributed.listing import (
     Part,
     members_of,
 )
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with some of everything."""
-    return make_folder(tmp_path)
 
 
 def test_parts(folder):
@@ -50,16 +44,6 @@ def test_many_problems(folder):
         listing._tell(str(number))
     assert len(listing.problems) == MOST_PROBLEMS + 1
     assert listing.problems[-1] == "And 7 more like these."
-
-
-@pytest.fixture
-def shard(tmp_path):
-    def write(files, name="a.tar", mode="w"):
-        (tmp_path / name).write_bytes(make_shard(files, mode))
-        (part,) = Listing(tmp_path / name).parts()
-        return part
-
-    return write
 
 
 def test_version_of_a_shard(shard):

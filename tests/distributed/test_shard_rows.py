@@ -10,16 +10,6 @@ from orangecontrib.imageanalytics.images.shards import ShardError, local_copy
 from orangecontrib.imageanalytics.images.sources import read_local
 
 
-@pytest.fixture
-def shard(tmp_path):
-    def write(files, name="a.tar", mode="w"):
-        (tmp_path / name).write_bytes(make_shard(files, mode))
-        (part,) = Listing(tmp_path / name).parts()
-        return part
-
-    return write
-
-
 @pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tgz", "w:gz")])
 def test_shard(shard, name, mode, tmp_path):
     part = shard(web_dataset(5), name, mode)

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from helpers import serving
-from listings import KEYS, make_folder, names, pairs, rows, sources
+from listings import KEYS, names, pairs, rows, sources
 from shard_files import make_shard, web_dataset
 
 from orangecontrib.imageanalytics.distributed.listing import (
@@ -17,12 +17,6 @@ from orangecontrib.imageanalytics.distributed.listing import (
 from orangecontrib.imageanalytics.distributed.sources import split_pattern
 from orangecontrib.imageanalytics.images import stores
 from orangecontrib.imageanalytics.import_images import ImportImages
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with some of everything."""
-    return make_folder(tmp_path)
 
 
 @pytest.mark.parametrize("inner", ["", "cats", "cats/young"])

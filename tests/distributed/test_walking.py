@@ -4,7 +4,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from listings import KEYS, TAKEN, little_memory, make_folder, names, pairs, sources
+from listings import KEYS, TAKEN, little_memory, names, pairs, sources
 from moto.backends import get_backend
 from shard_files import jpeg
 
@@ -15,12 +15,6 @@ from orangecontrib.imageanalytics.distributed.listing import (
 )
 from orangecontrib.imageanalytics.distributed.sorted_names import SortedNames
 from orangecontrib.imageanalytics.images import stores
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with some of everything."""
-    return make_folder(tmp_path)
 
 
 def test_links(folder):

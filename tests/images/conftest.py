@@ -1,4 +1,4 @@
-"""Servers on this computer."""
+"""Servers on this computer, and tar files."""
 
 import socket
 import threading
@@ -61,3 +61,15 @@ def closed_port():
 def folder(tmp_path):
     """Of a cache of downloads that is not there yet."""
     return str(tmp_path / "cache" / "http")
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """Writes a tar file; returns its path."""
+
+    def write(content, name="shard.tar"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return str(path)
+
+    return write

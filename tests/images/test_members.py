@@ -37,18 +37,6 @@ NAMES = [
 ]
 
 
-@pytest.fixture
-def shard(tmp_path):
-    """Writes a tar file; returns its path."""
-
-    def write(content, name="shard.tar"):
-        path = tmp_path / name
-        path.write_bytes(content)
-        return str(path)
-
-    return write
-
-
 @pytest.mark.parametrize("format", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 @pytest.mark.parametrize("name", NAMES)
 def test_names(shard, name, format):

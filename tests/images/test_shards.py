@@ -27,18 +27,6 @@ from orangecontrib.imageanalytics.images.sources import (
 )
 
 
-@pytest.fixture
-def shard(tmp_path):
-    """Writes a tar file; returns its path."""
-
-    def write(content, name="shard.tar"):
-        path = tmp_path / name
-        path.write_bytes(content)
-        return str(path)
-
-    return write
-
-
 class OneWay(io.RawIOBase):
     """A file that cannot be sought in, and gives a little at a time."""
 
