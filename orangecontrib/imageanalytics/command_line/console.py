@@ -42,16 +42,10 @@ def in_one_line(path: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda m: repr(m[0])[1:-1], path)
 
 
-def tell_reasons(label: str, files: Iterable[tuple[str, str]]) -> None:
-    """Name files on the standard error stream, each with a reason, after a label."""
-    for path, reason in files:
-        tell(f"{label}: {in_one_line(path)}: {reason}", sys.stderr)
-
-
-def with_reasons(number: int, reasons: Iterable[tuple[str, int]]) -> str:
-    """The number of files, and how many of them there are for each reason."""
-    counts = ", ".join(f"{count} {reason}" for reason, count in reasons)
-    return f"{number} ({counts})" if counts else str(number)
+def tell_reasons(what: str, reasons: Iterable[tuple[str, str]]) -> None:
+    """Write a line for each path of something that was not used, with the reason."""
+    for path, reason in reasons:
+        tell(f"{what}: {in_one_line(path)}: {reason}", sys.stderr)
 
 
 @contextmanager

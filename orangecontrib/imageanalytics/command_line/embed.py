@@ -14,7 +14,6 @@ from orangecontrib.imageanalytics.command_line.console import (
     progress,
     tell,
     tell_reasons,
-    with_reasons,
 )
 from orangecontrib.imageanalytics.command_line.options import (
     add_network_options,
@@ -172,9 +171,11 @@ def _summary(options, statistics, skipped, reader) -> str:
 
 
 def _counted(reasons: list[tuple[str, str]]) -> str:
-    """The number of files, and that for each reason."""
-    counts = Counter(reason for _, reason in reasons)
-    return with_reasons(len(reasons), counts.most_common())
+    """The number of files for each reason."""
+    if not reasons:
+        return "0"
+    counts = Counter(reason for _, reason in reasons).most_common()
+    return f"{len(reasons)} ({', '.join(f'{n} {reason}' for reason, n in counts)})"
 
 
 def _model_text(options) -> str:

@@ -19,7 +19,6 @@ from orangecontrib.imageanalytics.command_line.console import (
     in_one_line,
     tell,
     tell_reasons,
-    with_reasons,
 )
 from orangecontrib.imageanalytics.command_line.options import (
     add_network_options,
@@ -154,10 +153,14 @@ def _silence_dask() -> None:
 
 
 def _text(options, summary) -> str:
+    skipped = str(summary.failed)
+    if summary.reasons:
+        counts = (f"{number} {reason}" for reason, number in summary.reasons.items())
+        skipped += f" ({', '.join(counts)})"
     rows = [
         ("model", options.model),
         ("embedded", str(summary.images - summary.failed)),
-        ("skipped", with_reasons(summary.failed, summary.reasons.items())),
+        ("skipped", skipped),
         ("parts", str(summary.parts)),
     ]
     if summary.parts_before:
