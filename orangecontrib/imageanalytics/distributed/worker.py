@@ -33,7 +33,6 @@ from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.images import stores
 from orangecontrib.imageanalytics.images.shards import ShardError, local_copy
 from orangecontrib.imageanalytics.images.sources import is_url
-from orangecontrib.imageanalytics.networks.registry import find_network, is_file_name
 
 ROWS_AT_ONCE = 10_000  # that are embedded before they are written
 REPORT_SECONDS = 1.0
@@ -146,11 +145,7 @@ class EmbeddingPlugin(WorkerPlugin):
     def _found_spec(self):
         """The specification with this computer's network."""
         spec = self.job.spec
-        reference = spec.network
-        of_file = None
-        if is_file_name(reference.id):
-            of_file = dict(reference.about) or spec.preprocessing
-        network = find_network(reference.id, of_file)
+        network = spec.network.named(spec.preprocessing)
         network.weights.ensure(network.name)
         found = spec.found()  # with the weights that the user has there
         if self.options.trust:

@@ -64,10 +64,7 @@ class NetworkReference:
             When there is no such network, when its weights have changed, or when
             they must be on this computer to find that out.
         """
-        of_file = None
-        if is_file_name(self.id):
-            of_file = dict(self.about) or preprocessing
-        network = find_network(self.id, of_file)
+        network = self.named(preprocessing)
         if network.fingerprint is None:
             raise not_here(network)
         if network.fingerprint != self.fingerprint:
@@ -76,6 +73,24 @@ class NetworkReference:
                 "these columns were made"
             )
         return network
+
+    def named(self, preprocessing: Preprocessing) -> Network:
+        """The network that has the name now; its weights may differ or be absent.
+
+        Parameters
+        ----------
+        preprocessing : Preprocessing
+            As for `find`.
+
+        Raises
+        ------
+        ValueError, ModelError
+            When there is no such network.
+        """
+        of_file = None
+        if is_file_name(self.id):
+            of_file = dict(self.about) or preprocessing
+        return find_network(self.id, of_file)
 
 
 @dataclass(frozen=True)
