@@ -198,9 +198,10 @@ class Output(OutputFolder):
 
     def _clear(self, names: set[str]) -> set[str]:
         """Remove the files of jobs; files of other programs are left alone."""
-        for name in sorted(filter(_PART.fullmatch, names)):
-            self._check_ours(name)
-        ours = {name for name in names if _PART.fullmatch(name)} | {JOB_FILE}
+        parts = sorted(filter(_PART.fullmatch, names))
+        with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
+            list(pool.map(self._check_ours, parts))
+        ours = {*parts, JOB_FILE}
         # The description goes last: without it, the parts could not be removed later.
         for name in sorted(ours & names, reverse=True):
             self._fs.rm_file(self.path(name))
@@ -210,7 +211,7 @@ class Output(OutputFolder):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with self._fs.open(self.path(name), "rb") as file:
+        with self.opened(name) as file:
             try:
                 metadata = pq.read_schema(file).metadata or {}
             except pa.ArrowInvalid:  # damaged
