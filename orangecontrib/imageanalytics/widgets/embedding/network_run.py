@@ -1,6 +1,5 @@
 """A run of a network as the user sees it: progress, questions and failures."""
 
-import html
 import logging
 
 from AnyQt.QtWidgets import QPushButton, QStyle, QWidget
@@ -17,6 +16,7 @@ from orangecontrib.imageanalytics.widgets.embedding.embedding_status import (
 )
 from orangecontrib.imageanalytics.widgets.embedding.embedding_task import Progress
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import Choice, Facts
+from orangecontrib.imageanalytics.widgets.utils.form_parts import as_html
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import SkippedDialog
 
 log = logging.getLogger(__name__)
@@ -210,8 +210,7 @@ class NetworkRunMixin(ConcurrentWidgetMixin):
         if isinstance(ex, ModelError | ValueError):  # the latter: no such layer
             log.info("Embedding failed", exc_info=ex)
             self.Error.network_missing(str(ex))
-            # With a tag, Qt shows it as rich text and decodes escaped characters.
-            text = f"<p>{html.escape(str(ex))}</p>"
+            text = as_html(str(ex))
         elif isinstance(ex, MemoryError) or "out of memory" in str(ex).lower():
             self.Error.out_of_memory()
         else:
