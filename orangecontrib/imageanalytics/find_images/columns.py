@@ -151,12 +151,33 @@ def append_scores(
         for images without a vector. Other tables that are transformed to its domain
         get their scores computed.
     """
+    return with_scores(table, vectors.compute, query, vectors.scores(query), name)
+
+
+def with_scores(
+    table: Table,
+    compute: EmbedImages,
+    query: Query,
+    scores: np.ndarray,
+    name: str = SCORE,
+) -> Table:
+    """As `append_scores`, with scores that are known.
+
+    Parameters
+    ----------
+    table, query, name
+        As for `append_scores`.
+    compute : EmbedImages
+        How the vectors of the images are computed.
+    scores : numpy.ndarray
+        Shape (n rows,): those of the images for the query.
+    """
     variable = ContinuousVariable(
         get_unique_names(table.domain, name),
         number_of_decimals=4,
-        compute_value=ImageScore(_shared(table.domain, vectors.compute), query),
+        compute_value=ImageScore(_shared(table.domain, compute), query),
     )
-    return _with_columns(table, [], [variable], [vectors.scores(query)])
+    return _with_columns(table, [], [variable], [scores])
 
 
 def append_classes(
