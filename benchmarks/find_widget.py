@@ -50,7 +50,7 @@ def make_vectors(widget, n_features):
     compute = EmbedImages.of(EmbeddingSpec.choose(widget.embedder), "image")
     images = ImageVectors(compute, vectors, np.arange(count))
     rows = {source: row for row, source in enumerate(widget._sources)}
-    return Vectors(widget.network_task(), widget.network.facts, images, rows, [], 0.0)
+    return Vectors(widget.network_task(), widget.network.facts, images, rows, [])
 
 
 def ask(application, widget, row):

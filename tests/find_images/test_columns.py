@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import gc
 import json
 import os
 import pickle
@@ -25,6 +26,7 @@ from orangecontrib.imageanalytics.find_images import (
     append_classes,
     append_scores,
     choose_spec,
+    columns,
 )
 from orangecontrib.imageanalytics.import_images import ImportImages
 
@@ -242,6 +244,24 @@ def test_another_table_is_sorted(table, vectors, classes, new):
     )
     assert np.isnan(sorted_.Y).tolist() == [False, True, False]
     assert domain.class_var.compute_value(new[0]) == sorted_.Y[0]
+
+
+def test_probabilities_are_computed_once(table, vectors, classes, new, monkeypatch):
+    domain = append_classes(without_class(table), vectors, classes).domain
+    kept, computed = set(columns._probabilities), []
+    compute = WordClasses.probabilities
+
+    def counted(self, vectors):
+        computed.append(len(vectors))
+        return compute(self, vectors)
+
+    monkeypatch.setattr(WordClasses, "probabilities", counted)
+    with pytest.warns(RuntimeWarning, match="1.png"):
+        sorted_ = new.transform(domain)
+    assert computed == [2]
+    del sorted_
+    gc.collect()
+    assert set(columns._probabilities) <= kept  # else they would stay in memory
 
 
 def test_class_columns_are_equal_by_content(table, vectors, classes):

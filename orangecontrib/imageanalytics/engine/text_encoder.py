@@ -25,7 +25,7 @@ from orangecontrib.imageanalytics.engine.device import (
 from orangecontrib.imageanalytics.errors import first_line
 from orangecontrib.imageanalytics.networks.clip_networks import SIGMOID, ClipNetwork
 from orangecontrib.imageanalytics.networks.network import Network, not_here
-from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
+from orangecontrib.imageanalytics.networks.registry import find_network, word_networks
 from orangecontrib.imageanalytics.networks.stoppable import StoppableWork
 
 CPU_BATCH, GPU_BATCH = 4, 256
@@ -223,7 +223,7 @@ class TextEncoder:
     ):
         self.network = find_network(model)
         if not isinstance(self.network, ClipNetwork):
-            known = ", ".join(network.id for network in NETWORKS if network.knows_words)
+            known = ", ".join(network.id for network in word_networks())
             raise ValueError(
                 f"{self.network.name} does not know words. These do: {known}, and all "
                 "clip:NAME"

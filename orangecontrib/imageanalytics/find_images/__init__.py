@@ -5,10 +5,7 @@ images, and `query` compares them to words and examples, `classes` to names of c
 `columns` keeps the result in tables. `finding` does all this with one call.
 """
 
-from orangecontrib.imageanalytics.find_images.choice import (
-    choose_spec,
-    word_networks,
-)
+from orangecontrib.imageanalytics.find_images.choice import choose_spec
 from orangecontrib.imageanalytics.find_images.classes import (
     OTHER,
     TEMPLATES,
@@ -30,6 +27,7 @@ from orangecontrib.imageanalytics.find_images.vectors import (
     ImageVectors,
     LazyEmbedder,
 )
+from orangecontrib.imageanalytics.networks.registry import word_networks
 
 __all__ = [
     "OTHER",

@@ -18,15 +18,10 @@ from orangecontrib.imageanalytics.images.sources import image_column
 from orangecontrib.imageanalytics.networks.network import JOINT, Network
 from orangecontrib.imageanalytics.networks.registry import (
     DEFAULT,
-    NETWORKS,
     find_network,
+    word_networks,
 )
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
-
-
-def word_networks() -> tuple[Network, ...]:
-    """The networks on offer that know words, in the order shown to users."""
-    return tuple(network for network in NETWORKS if network.knows_words)
 
 
 def choose_spec(

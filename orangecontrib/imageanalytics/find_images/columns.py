@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +26,10 @@ from orangecontrib.imageanalytics.find_images.vectors import (
 )
 
 SCORE, CLASS = "score", "class"
+
+# Columns ask for those of the same vectors one after the other. By the ids of classes
+# and vectors, as long as the vectors exist.
+_probabilities: dict[tuple[int, int], tuple[WordClasses, np.ndarray]] = {}
 
 
 class _ImageColumn(SharedComputeValue):
@@ -101,7 +106,7 @@ class ImageClass(_ImageColumn):
 
     def of_vectors(self, vectors):
         """As `WordClasses.indices`."""
-        return self.source.indices(self.source.probabilities(vectors))
+        return self.source.indices(_probabilities_of(self.source, vectors))
 
 
 class ClassProbability(_ImageColumn):
@@ -121,13 +126,23 @@ class ClassProbability(_ImageColumn):
 
     def of_vectors(self, vectors):
         """A column of `WordClasses.probabilities`."""
-        return self.source.probabilities(vectors)[:, self.index]
+        return _probabilities_of(self.source, vectors)[:, self.index]
 
     def __eq__(self, other):
         return super().__eq__(other) and self.index == other.index
 
     def __hash__(self):
         return hash((super().__hash__(), self.index))
+
+
+def _probabilities_of(classes: WordClasses, vectors: np.ndarray) -> np.ndarray:
+    """As `WordClasses.probabilities`, computed once for all columns of a table."""
+    key = id(classes), id(vectors)
+    if key not in _probabilities:
+        # With the classes, whose id would else be given to others.
+        _probabilities[key] = classes, classes.probabilities(vectors)
+        weakref.finalize(vectors, _probabilities.pop, key, None)
+    return _probabilities[key][1]
 
 
 def append_scores(
@@ -151,12 +166,33 @@ def append_scores(
         for images without a vector. Other tables that are transformed to its domain
         get their scores computed.
     """
+    return with_scores(table, vectors.compute, query, vectors.scores(query), name)
+
+
+def with_scores(
+    table: Table,
+    compute: EmbedImages,
+    query: Query,
+    scores: np.ndarray,
+    name: str = SCORE,
+) -> Table:
+    """As `append_scores`, with scores that are known.
+
+    Parameters
+    ----------
+    table, query, name
+        As for `append_scores`.
+    compute : EmbedImages
+        How the vectors of the images are computed.
+    scores : numpy.ndarray
+        Shape (n rows,): those of the images for the query.
+    """
     variable = ContinuousVariable(
         get_unique_names(table.domain, name),
         number_of_decimals=4,
-        compute_value=ImageScore(_shared(table.domain, vectors.compute), query),
+        compute_value=ImageScore(_shared(table.domain, compute), query),
     )
-    return _with_columns(table, [], [variable], [vectors.scores(query)])
+    return _with_columns(table, [], [variable], [scores])
 
 
 def append_classes(

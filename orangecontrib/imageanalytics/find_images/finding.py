@@ -19,7 +19,7 @@ from orangecontrib.imageanalytics.find_images.classes import (
 )
 from orangecontrib.imageanalytics.find_images.columns import (
     append_classes,
-    append_scores,
+    with_scores,
 )
 from orangecontrib.imageanalytics.find_images.query import (
     Description,
@@ -148,7 +148,8 @@ def find_images(
             table, column, _part(callback, _QUERY, 1), failures=failures
         )
     scores = vectors.scores(query)
-    return append_scores(table, vectors, query)[best_first(scores, top, threshold)]
+    scored = with_scores(table, vectors.compute, query, scores)
+    return scored[best_first(scores, top, threshold)]
 
 
 def sort_into(

@@ -278,12 +278,10 @@ class LazyEmbedder:
         try:
             return self.spec.found()
         except ModelError:
-            if (
-                not self._may_download or reference.about
-            ):  # those of files are elsewhere
+            # Those of files are elsewhere.
+            if not self._may_download or reference.about:
                 raise
-        network = find_network(reference.id)
-        network.weights.ensure(network.name, callback)
+        find_network(reference.id).ensure_weights(callback)
         return self.spec.found()
 
     def _known(self, table: Table, column: Variable) -> tuple[np.ndarray, np.ndarray]:

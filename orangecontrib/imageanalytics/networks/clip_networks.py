@@ -10,7 +10,6 @@ and they change the settings of the root logger.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib.util
 from dataclasses import dataclass
@@ -23,9 +22,11 @@ from orangecontrib.imageanalytics.networks.network import (
     LOGITS,
     PENULTIMATE,
     Network,
+    with_similar,
 )
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.text_tokens import (
+    INSTALL,
     TOKENIZER_FILES,
     FileTokenizer,
 )
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PREFIX = "clip:"
-INSTALL = 'pip install "Orange3-ImageAnalytics[words]"'
 _MISSING = f"Networks that know words need the package open_clip_torch: {INSTALL}"
 SOFTMAX, SIGMOID = "softmax", "sigmoid"
 # In the order in which open_clip looks for them. Repositories may also have a
@@ -312,8 +312,7 @@ def _advice(name: str) -> str:
     architectures = dict.fromkeys(
         known.removeprefix(PREFIX).partition(".")[0] for known in names()
     )
-    near = difflib.get_close_matches(architecture, architectures, 6)
-    return f"{text}; similar: {', '.join(near)}" if near else text
+    return with_similar(text, architecture, architectures)
 
 
 def _network(architecture, tag, config, pretrained) -> ClipNetwork:

@@ -5,7 +5,9 @@ Nothing here imports torch: only the methods that load or build a network do.
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -267,3 +269,22 @@ def not_here(network: Network) -> ModelError:
         "the widget Image Embedding, or run: python -m "
         f"orangecontrib.imageanalytics download {network.id}"
     )
+
+
+def with_similar(
+    text: str, name: str, names: Iterable[str], cutoff: float = 0.6
+) -> str:
+    """Add names that are similar to one that does not exist, if there are some.
+
+    Parameters
+    ----------
+    text : str
+        That it does not exist.
+    name : str
+    names : iterable of str
+        Those that exist.
+    cutoff : float
+        As for `difflib.get_close_matches`.
+    """
+    near = difflib.get_close_matches(name, names, 6, cutoff)
+    return f"{text}; similar: {', '.join(near)}" if near else text

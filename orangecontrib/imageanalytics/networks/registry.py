@@ -386,6 +386,11 @@ def _find(model: str | os.PathLike, preprocessing) -> Network:
     raise ValueError(_advice(name))
 
 
+def word_networks() -> tuple[Network, ...]:
+    """The networks on offer that know words, in the order shown to users."""
+    return tuple(network for network in NETWORKS if network.knows_words)
+
+
 def family_names(family: str) -> tuple[str, ...]:
     """Ids of all networks of a package, with the prefix; imports it.
 

@@ -5,7 +5,6 @@ Importing this imports neither timm nor torch.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
 import re
@@ -18,6 +17,7 @@ from orangecontrib.imageanalytics.networks.network import (
     LOGITS,
     PENULTIMATE,
     Network,
+    with_similar,
 )
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.weights import (
@@ -212,8 +212,7 @@ def advice(name: str) -> str:
         return f"{text}, only: {', '.join(others)}"
     text = f"timm has no pretrained network '{name}' that can be used here"
     architectures = dict.fromkeys(entry.partition(".")[0] for entry in known)
-    near = difflib.get_close_matches(architecture, architectures, 6)
-    return f"{text}; similar: {', '.join(near)}" if near else text
+    return with_similar(text, architecture, architectures)
 
 
 def _network(name, config) -> TimmNetwork:

@@ -5,12 +5,12 @@ Importing this does not import torchvision, which takes seconds.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
+from orangecontrib.imageanalytics.networks.network import with_similar
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.weights import DownloadedWeights
 
@@ -81,8 +81,7 @@ def _choices(name) -> dict:
 def _advice(name: str) -> str:
     text = f"torchvision has no classification network '{name}'"
     known = [entry.removeprefix(PREFIX) for entry in names()]
-    near = difflib.get_close_matches(name, known, 6, 0.5)
-    return f"{text}; similar: {', '.join(near)}" if near else text
+    return with_similar(text, name, known, 0.5)
 
 
 def _network(name, weights) -> TorchvisionNetwork:

@@ -13,19 +13,14 @@ from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics.find_images import TEMPLATES
 from orangecontrib.imageanalytics.images.sources import column_sources
-from orangecontrib.imageanalytics.networks.registry import DEFAULT, find_network
+from orangecontrib.imageanalytics.networks.registry import DEFAULT
 from orangecontrib.imageanalytics.widgets.embedding.embedding_settings import is_known
 from orangecontrib.imageanalytics.widgets.embedding.embedding_task import NetworkTask
 from orangecontrib.imageanalytics.widgets.embedding.network_chooser import (
     NetworkChooser,
 )
-from orangecontrib.imageanalytics.widgets.embedding.network_run import (
-    DOWNLOAD_NEEDED,
-    IMAGES_SKIPPED,
-    OUT_OF_MEMORY,
-    TRUST_NEEDED,
-)
 from orangecontrib.imageanalytics.widgets.find.asking import AskingMixin
+from orangecontrib.imageanalytics.widgets.find.examplestrip import MORE_KEY
 from orangecontrib.imageanalytics.widgets.find.findpanel import FindPanel
 from orangecontrib.imageanalytics.widgets.find.findresults import FindResultsMixin
 from orangecontrib.imageanalytics.widgets.find.findrun import FindRunMixin
@@ -95,20 +90,13 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         matches = Output("Matches", Table, default=True)
         data = Output("Data", Table)
 
-    class Warning(OWImageSheet.Warning):
+    class Warning(FindRunMixin.Warning, OWImageSheet.Warning):
         no_images = Msg("Column '{}' is empty: there are no images to search.")
-        images_skipped = Msg(IMAGES_SKIPPED)
-        network_replaced = Msg("{} is not available; {} is used instead.")
-        download_needed = Msg(DOWNLOAD_NEEDED)
-        trust_needed = Msg(TRUST_NEEDED)
         no_words = Msg("{} does not know words. Choose a network that does.")
         examples_failed = Msg("{} cannot be used; the first: {}: {}.")
         no_example_column = Msg("The input Examples has no column with images.")
 
-    class Error(OWImageSheet.Error):
-        network_missing = Msg("{}")
-        out_of_memory = Msg(OUT_OF_MEMORY)
-        unexpected_error = Msg("The images could not be embedded: {}")
+    class Error(FindRunMixin.Error, OWImageSheet.Error):
         cannot_find = Msg("{}")
 
     class Information(OWImageSheet.Information):
@@ -154,9 +142,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         self._sources: list[str | None] = []
         # Rows of the data with an image, in its order, and what their cells hold.
         self._cell_of: dict[int, Cell] = {}
-        if "embedder" in self.replaced_settings:
-            wanted = self.replaced_settings["embedder"]
-            self.Warning.network_replaced(wanted, find_network(DEFAULT).name)
+        self.warn_of_replaced()
         self._make_controls()
         self._make_panel()
         view = self.make_view(FlowGeometry(self.imageSize), ExtendedSelection)
@@ -206,7 +192,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
     def _make_actions(self) -> None:
         self.image_actions.add("More Like This", self.add_examples)
         more = QAction("More Like This", self.view)
-        more.setShortcut("M")
+        more.setShortcut(MORE_KEY)
         more.setShortcutContext(Qt.WidgetShortcut)
         more.triggered.connect(lambda: self.more_like(self.chosen_rows()))
         self.view.addAction(more)
@@ -294,12 +280,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
     def network_task(self) -> NetworkTask:
         """What is to be embedded."""
         return NetworkTask(
-            data=self.data,
-            column=self.image_attr,
-            choice=self.network.choice,
-            agreed=frozenset(self.consent.agreed),
-            places=tuple(self.network.places()),
-            vouched=self.consent.vouched,
+            data=self.data, column=self.image_attr, **self.network_arguments()
         )
 
     def end(self, text: str) -> None:

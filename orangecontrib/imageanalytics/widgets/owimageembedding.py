@@ -9,7 +9,7 @@ from Orange.widgets.utils.widgetpreview import WidgetPreview
 from Orange.widgets.widget import Input, Msg, Output, OWWidget
 
 from orangecontrib.imageanalytics.images.sources import image_columns
-from orangecontrib.imageanalytics.networks.registry import DEFAULT, find_network
+from orangecontrib.imageanalytics.networks.registry import DEFAULT
 from orangecontrib.imageanalytics.widgets.embedding.device_choice import (
     DEVICES,
     DeviceChoice,
@@ -30,12 +30,6 @@ from orangecontrib.imageanalytics.widgets.embedding.embedding_settings import (
 from orangecontrib.imageanalytics.widgets.embedding.embedding_task import Task
 from orangecontrib.imageanalytics.widgets.embedding.network_chooser import (
     NetworkChooser,
-)
-from orangecontrib.imageanalytics.widgets.embedding.network_run import (
-    DOWNLOAD_NEEDED,
-    IMAGES_SKIPPED,
-    OUT_OF_MEMORY,
-    TRUST_NEEDED,
 )
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import one_of
 from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow
@@ -65,20 +59,11 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
         embeddings = Output("Embeddings", Table, default=True)
         skipped_images = Output("Skipped Images", Table)
 
-    class Warning(OWWidget.Warning):
+    class Warning(EmbeddingRunMixin.Warning):
         no_image_attribute = Msg(NO_IMAGE_COLUMN)
-        images_skipped = Msg(IMAGES_SKIPPED)
-        network_replaced = Msg("{} is not available; {} is used instead.")
         layer_replaced = Msg("{} has no layer '{}'; its default layer is used.")
-        download_needed = Msg(DOWNLOAD_NEEDED)
-        trust_needed = Msg(TRUST_NEEDED)
         no_gpu = Msg("{} The CPU is used.")
         gpu_failed = Msg("{} failed, so the CPU was used.")
-
-    class Error(OWWidget.Error):
-        network_missing = Msg("{}")
-        out_of_memory = Msg(OUT_OF_MEMORY)
-        unexpected_error = Msg("The images could not be embedded: {}")
 
     class Information(OWWidget.Information):
         cancelled = Msg("Cancelled. Press Apply to continue where it stopped.")
@@ -108,17 +93,12 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
         self._no_data = NO_DATA
         self._used_column: Variable | None = None
         self._may_ask = False  # only after a choice, not when a workflow is opened
-        self._show_replaced()
+        if self.warn_of_replaced():
+            self.layer = ""
         self._make_settings_box()
         self._make_status_box()
         self._make_buttons()
         self.status.show_text(NO_DATA)
-
-    def _show_replaced(self):
-        if "embedder" in self.replaced_settings:
-            wanted = self.replaced_settings["embedder"]
-            self.Warning.network_replaced(wanted, find_network(DEFAULT).name)
-            self.layer = ""
 
     @classmethod
     def migrate_settings(cls, settings, version):
@@ -241,12 +221,9 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
         return Task(
             data=self.data,
             column=self.image_column,
-            choice=self.network.choice,
             options=self.options.arguments(),
             device=self.device,
-            agreed=frozenset(self.consent.agreed),
-            places=tuple(self.network.places()),
-            vouched=self.consent.vouched,
+            **self.network_arguments(),
         )
 
     def send_report(self):

@@ -24,6 +24,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     between,
     one_of,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import as_html
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import (
     SkippedDialog,
     without_links,
@@ -298,7 +299,7 @@ class OWLoadVectors(OWFoldersBase, ConcurrentWidgetMixin):
         if isinstance(ex, ImageAnalyticsError):
             log.info("Loading failed", exc_info=ex)
             self.Error.unreadable(str(ex))
-            self._send(texts.as_html(str(ex)) + NOT_READ)
+            self._send(as_html(str(ex)) + NOT_READ)
         elif isinstance(ex, MemoryError):
             self.Error.out_of_memory("more", texts.size(free_memory()))
             self._send(NOT_READ)

@@ -319,9 +319,23 @@ class TestNoWords(FindTest):
             offer = self.panel.offer
             assert "need the package open_clip_torch. Then" in offer.label.text()
             assert not any(button.isEnabled() for button in offer.buttons)
+        self.type("")
         self.type("a cat")
         assert "open_clip_torch" not in offer.label.text()
         assert all(button.isEnabled() for button in offer.buttons)
+
+    def test_networks_are_looked_up_once(self):
+        asked = []
+        known = property(lambda network: asked.append(network) or "")
+        self.monkeypatch.setattr(ClipNetwork, "not_installed", known)
+        self.send()
+        asked.clear()
+        self.panel.lines.parts[0].edit.setText("a")
+        n_asked = len(asked)
+        assert n_asked
+        self.panel.lines.parts[0].edit.setText("a dog")
+        assert len(asked) == n_asked
+        self.finish()
 
     def test_examples_are_used_all_the_same(self):
         self.send()

@@ -1,47 +1,55 @@
 """A run of a network as the user sees it: progress, questions and failures."""
 
-import html
 import logging
 
 from AnyQt.QtWidgets import QPushButton, QStyle, QWidget
 from Orange.widgets import gui
 from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
 from Orange.widgets.utils.localization import pl
+from Orange.widgets.widget import Msg, OWWidget
 
 from orangecontrib.imageanalytics.errors import ModelError, TrustNeededError
+from orangecontrib.imageanalytics.networks.registry import DEFAULT, find_network
 from orangecontrib.imageanalytics.widgets.embedding.consent import Consent
 from orangecontrib.imageanalytics.widgets.embedding.embedding_status import (
     EmbeddingStatus,
 )
 from orangecontrib.imageanalytics.widgets.embedding.embedding_task import Progress
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import Choice, Facts
+from orangecontrib.imageanalytics.widgets.utils.form_parts import as_html
 from orangecontrib.imageanalytics.widgets.utils.skipped_dialog import SkippedDialog
 
 log = logging.getLogger(__name__)
-
-#: Messages of the widgets: a network and its size; a file; how many images; a reason.
-DOWNLOAD_NEEDED = "{} has to be downloaded first ({})."
-TRUST_NEEDED = "{} can run any program when it is opened. Press Open… to decide."
-IMAGES_SKIPPED = "{} skipped."
-OUT_OF_MEMORY = (
-    "There is not enough memory; choose a smaller network or close other programs."
-)
 
 
 class NetworkRunMixin(ConcurrentWidgetMixin):
     """
     For widgets that run a network on images, in a thread.
 
-    The widget has the control ``network``, a `NetworkChooser`; the warnings
-    ``download_needed``, ``trust_needed`` and ``images_skipped``; and the errors
-    ``network_missing``, ``out_of_memory`` and ``unexpected_error``. It defines `end`,
-    `go_on` and `stop`.
+    The widget has the control ``network``, a `NetworkChooser`, and its messages are
+    derived from those below. It defines `end`, `go_on` and `stop`.
 
     Attributes
     ----------
     skipped_images : list of (str, str)
         Images that the last run has skipped, and why.
     """
+
+    class Warning(OWWidget.Warning):
+        images_skipped = Msg("{} skipped.")
+        network_replaced = Msg("{} is not available; {} is used instead.")
+        download_needed = Msg("{} has to be downloaded first ({}).")
+        trust_needed = Msg(
+            "{} can run any program when it is opened. Press Open… to decide."
+        )
+
+    class Error(OWWidget.Error):
+        network_missing = Msg("{}")
+        out_of_memory = Msg(
+            "There is not enough memory; choose a smaller network or close other "
+            "programs."
+        )
+        unexpected_error = Msg("The images could not be embedded: {}")
 
     #: What is said if a run has failed.
     nothing_done = "No image was embedded."
@@ -120,6 +128,29 @@ class NetworkRunMixin(ConcurrentWidgetMixin):
         self.Warning.download_needed.clear()
         self.Warning.trust_needed.clear()
 
+    def warn_of_replaced(self) -> bool:
+        """Warn if the network that the settings name is not available.
+
+        Returns
+        -------
+        bool
+            Whether that is so; the default network is used instead.
+        """
+        if "embedder" not in self.replaced_settings:
+            return False
+        wanted = self.replaced_settings["embedder"]
+        self.Warning.network_replaced(wanted, find_network(DEFAULT).name)
+        return True
+
+    def network_arguments(self) -> dict:
+        """Arguments of a `NetworkTask`: the network, and what the user agreed to."""
+        return {
+            "choice": self.network.choice,
+            "agreed": frozenset(self.consent.agreed),
+            "places": tuple(self.network.places()),
+            "vouched": self.consent.vouched,
+        }
+
     # Questions ----------------------------------------------------------------------
 
     def ask_to_download(self):
@@ -179,8 +210,7 @@ class NetworkRunMixin(ConcurrentWidgetMixin):
         if isinstance(ex, ModelError | ValueError):  # the latter: no such layer
             log.info("Embedding failed", exc_info=ex)
             self.Error.network_missing(str(ex))
-            # With a tag, Qt shows it as rich text and decodes escaped characters.
-            text = f"<p>{html.escape(str(ex))}</p>"
+            text = as_html(str(ex))
         elif isinstance(ex, MemoryError) or "out of memory" in str(ex).lower():
             self.Error.out_of_memory()
         else:

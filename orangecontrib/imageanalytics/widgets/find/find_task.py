@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
@@ -36,8 +35,6 @@ class Vectors:
         For each source that has a vector, a row of the table.
     skipped : list of (str, str)
         Images without a vector, and why.
-    seconds : float
-        The time that it took.
     """
 
     task: NetworkTask
@@ -45,7 +42,6 @@ class Vectors:
     images: ImageVectors
     rows: dict[str, int]
     skipped: list[tuple[str, str]]
-    seconds: float
 
     @property
     def n_images(self) -> int:
@@ -76,7 +72,6 @@ def embed_images(task: NetworkTask, state) -> Vectors | Facts:
 
 
 def _embed(task: NetworkTask, facts: Facts, progress: Reporter) -> Vectors:
-    start = time.monotonic()
     network, failures = facts.network, {}
     spec = choose_spec(task.data, task.column, network, words=network.knows_words)
     with LazyEmbedder(spec, may_download=False) as embedder:
@@ -98,5 +93,4 @@ def _embed(task: NetworkTask, facts: Facts, progress: Reporter) -> Vectors:
         images=images,
         rows=known,
         skipped=embedding_task.reasons(skipped, failures),
-        seconds=time.monotonic() - start,
     )

@@ -17,9 +17,10 @@ from orangecontrib.imageanalytics.find_images import (
     Query,
     WordClasses,
     append_classes,
-    append_scores,
     best_first,
 )
+from orangecontrib.imageanalytics.find_images.columns import with_scores
+from orangecontrib.imageanalytics.find_images.vectors import spread
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.widgets.find.find_task import Vectors
 from orangecontrib.imageanalytics.widgets.find.question import Question, Sorting
@@ -176,13 +177,11 @@ class Finder:
         check()
         images = self.vectors.images
         probabilities = classes.probabilities(images.vectors)
+        highest = probabilities.max(axis=1).astype(np.float32)
+        confidence = spread(images.rows, highest)
+        known = np.flatnonzero(images.rows >= 0)
         indices = np.full(len(images), -1)
-        confidence = np.full(len(images), np.nan, np.float32)
-        there = images.rows >= 0
-        rows = images.rows[there]
-        indices[there] = classes.indices(probabilities)[rows]
-        confidence[there] = probabilities.max(axis=1)[rows]
-        known = np.flatnonzero(there)
+        indices[known] = classes.indices(probabilities)[images.rows[known]]
         order = known[np.lexsort((-confidence[known], indices[known]))]
         return Sorted(classes, indices, confidence, order)
 
@@ -190,7 +189,7 @@ class Finder:
         """The table with its scores, or its classes, as computed columns."""
         data, images = self.vectors.task.data, self.vectors.images
         if isinstance(answer, Found):
-            return append_scores(data, images, answer.query)
+            return with_scores(data, images.compute, answer.query, answer.scores)
         return append_classes(data, images, answer.classes)
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from orangecontrib.imageanalytics.widgets.sheet.selecteditems import (
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import row_labels
 
 NOTHING_FOUND = (
-    "No image has such a score.\n\nMove the slider below “{}” to the left, or choose "
+    "No image has such a score.\n\nMove the slider below “Show” to the left, or choose "
     "“The best” there."
 )
 NO_WORDS = "Choose a network that knows words."
@@ -165,7 +165,7 @@ class FindResultsMixin:
     def _message(self) -> str:
         if self._cell_of:
             nothing = not len(self._rows) and isinstance(self.answer, Found)
-            return NOTHING_FOUND.format("Show") if nothing else ""
+            return NOTHING_FOUND if nothing else ""
         return self.no_images_text()
 
     def _show_counts(self) -> None:
@@ -209,11 +209,11 @@ class FindResultsMixin:
         if places != self.view.selected_rows():
             self.view.select_rows(places)
         self._restoring = False
-        self.panel.strip.enable_more(bool(self.chosen_rows()))
+        self.enable_more()
 
     def on_selection_changed(self) -> None:
         """Remember what is selected, and send it."""
-        self.panel.strip.enable_more(bool(self.chosen_rows()))
+        self.enable_more()
         if self._restoring or self.data is None:
             return
         self.selected_items = selected_items(self._cells(), self.view.selected_rows())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 
 from AnyQt.QtCore import QTimer
@@ -27,6 +26,7 @@ from orangecontrib.imageanalytics.widgets.find.question import (
     Sorting,
 )
 from orangecontrib.imageanalytics.widgets.find.searching import Searcher
+from orangecontrib.imageanalytics.widgets.utils.form_parts import as_html
 
 log = logging.getLogger(__name__)
 
@@ -230,8 +230,7 @@ class FindRunMixin(NetworkRunMixin):
         self.show_answer(None)
         self.take_table(None)
         self.Error.cannot_find(text)
-        # With a tag, Qt shows it as rich text and decodes escaped characters.
-        self.status.show_text(f"<p>{html.escape(text)}</p>")
+        self.status.show_text(as_html(text))
         self._update_button()
 
     def _end_search(self) -> None:

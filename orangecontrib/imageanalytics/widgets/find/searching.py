@@ -62,7 +62,6 @@ class Searcher(QObject, ConcurrentMixin):
         super().cancel()
 
     def _begin(self) -> None:
-        self._timer.stop()
         self.start(search, self._finder, self._what)
 
     def on_partial_result(self, result: str | Found | Sorted) -> None:

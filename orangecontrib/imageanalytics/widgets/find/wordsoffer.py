@@ -43,6 +43,7 @@ class WordsOffer(QFrame):
             line.addWidget(button)
         line.addStretch()
         self._networks = networks
+        self._advice = ""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.addWidget(self.label)
@@ -60,15 +61,24 @@ class WordsOffer(QFrame):
         left_out : bool
             Whether there are examples, by which images are found nevertheless.
         """
+        if self.isHidden():  # looks at files, which is too much for each key press
+            self._look_up()
         text = f"{name} does not know words"
         text += ", so only the examples are used." if left_out else "."
-        for button, network in zip(self.buttons, self._networks, strict=True):
-            button.setText(network.name + _size(network))
-            button.setEnabled(not network.not_installed)
-        missing = [n.not_installed for n in self._networks if n.not_installed]
-        do = f"{missing[0]}. Then restart Orange." if missing else "These networks do:"
-        self.label.setText(f"{text} {do}")
+        self.label.setText(f"{text} {self._advice}")
         self.show()
+
+    def _look_up(self) -> None:
+        """Find out which networks can be used, and how large the others are."""
+        missing = ""
+        for button, network in zip(self.buttons, self._networks, strict=True):
+            reason = network.not_installed
+            missing = missing or reason
+            button.setText(network.name + _size(network))
+            button.setEnabled(not reason)
+        self._advice = "These networks do:"
+        if missing:
+            self._advice = f"{missing}. Then restart Orange."
 
 
 def _size(network: Network) -> str:

@@ -1,5 +1,6 @@
 """Parts of forms that look the same in all windows."""
 
+import html
 from collections.abc import Callable
 
 from AnyQt.QtCore import Qt
@@ -60,6 +61,14 @@ def text_label(text="") -> QLabel:
     )
     label.setFocusPolicy(Qt.ClickFocus)
     return label
+
+
+def as_html(text: str) -> str:
+    """A text for labels that may show others with links.
+
+    With a tag, Qt shows it as rich text and decodes escaped characters.
+    """
+    return f"<p>{html.escape(text)}</p>"
 
 
 def show_placeholder(edit: QLineEdit | QPlainTextEdit | QComboBox):

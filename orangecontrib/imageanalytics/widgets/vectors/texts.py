@@ -1,6 +1,5 @@
 """Texts of Load Vectors: what there is, and what was loaded."""
 
-import html
 import ntpath
 
 from Orange.widgets.utils.localization import pl
@@ -92,8 +91,3 @@ def summary(loaded: Loaded) -> str:
         )
         text += f', <a href="{SKIPPED}">{link}</a>'
     return text
-
-
-def as_html(text: str) -> str:
-    """A message for a label that shows rich text."""
-    return f"<p>{html.escape(text)}</p>"
