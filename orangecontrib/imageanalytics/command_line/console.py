@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -40,6 +40,12 @@ def columns(rows: list[tuple[str, ...]]) -> str:
 def in_one_line(path: str) -> str:
     """A file name without the line ends and terminal codes that may be in it."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda m: repr(m[0])[1:-1], path)
+
+
+def tell_reasons(what: str, reasons: Iterable[tuple[str, str]]) -> None:
+    """Write a line for each path of something that was not used, with the reason."""
+    for path, reason in reasons:
+        tell(f"{what}: {in_one_line(path)}: {reason}", sys.stderr)
 
 
 @contextmanager

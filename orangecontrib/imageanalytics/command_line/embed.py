@@ -11,9 +11,9 @@ from orangecontrib.imageanalytics.command_line.console import (
     ERROR,
     UsageError,
     columns,
-    in_one_line,
     progress,
     tell,
+    tell_reasons,
 )
 from orangecontrib.imageanalytics.command_line.options import (
     add_network_options,
@@ -125,10 +125,8 @@ def embed(options: argparse.Namespace) -> int:
 
     if embedded is not None:
         output.write(embedded)
-    for path, reason in skipped:
-        tell(f"skipped: {in_one_line(path)}: {reason}", sys.stderr)
-    for path, reason in reader.left_out:
-        tell(f"left out: {in_one_line(path)}: {reason}", sys.stderr)
+    tell_reasons("skipped", skipped)
+    tell_reasons("left out", reader.left_out)
     if embedded is None:
         names = ", ".join(folders)
         text = f"no image in {names} could be embedded; nothing was written"

@@ -18,6 +18,7 @@ from orangecontrib.imageanalytics.command_line.console import (
     columns,
     in_one_line,
     tell,
+    tell_reasons,
 )
 from orangecontrib.imageanalytics.command_line.options import (
     add_network_options,
@@ -138,8 +139,7 @@ def embed_dataset(options: argparse.Namespace) -> int:
 def _tell_summary(options, summary) -> None:
     for problem in summary.problems:
         tell(f"warning: {in_one_line(problem)}", sys.stderr)
-    for path, reason in summary.examples:
-        tell(f"skipped: {in_one_line(path)}: {reason}", sys.stderr)
+    tell_reasons("skipped", summary.examples)
     tell(_text(options, summary))
 
 

@@ -14,6 +14,7 @@ from orangecontrib.imageanalytics.command_line.console import (
     in_one_line,
     progress,
     tell,
+    tell_reasons,
 )
 from orangecontrib.imageanalytics.command_line.options import (
     add_network_options,
@@ -118,8 +119,7 @@ def find(options: argparse.Namespace) -> int:
     try:
         found = _find(table, words, options.like, arguments, failures)
     finally:
-        for path, reason in failures.items():
-            tell(f"skipped: {in_one_line(path)}: {reason}", sys.stderr)
+        tell_reasons("skipped", failures.items())
     if not found:
         tell(f"error: no image in {', '.join(folders)} could be embedded", sys.stderr)
         return ERROR

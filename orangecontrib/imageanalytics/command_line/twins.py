@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 from orangecontrib.imageanalytics.command_line.console import (
@@ -12,8 +11,10 @@ from orangecontrib.imageanalytics.command_line.console import (
     in_one_line,
     progress,
     tell,
+    tell_reasons,
 )
 from orangecontrib.imageanalytics.command_line.options import existing_folders
+from orangecontrib.imageanalytics.images.sources import column_sources
 
 
 def add(commands) -> None:
@@ -63,8 +64,7 @@ def twins(options: argparse.Namespace) -> int:
         with progress("Comparing", len(table), " images") as advance:
             found = finder.find(options.threshold, advance)
         skipped += found.failures.items()
-    for path, reason in skipped:
-        tell(f"skipped: {in_one_line(path)}: {reason}", sys.stderr)
+    tell_reasons("skipped", skipped)
     if found is None or len(found.failures) == len(table):
         names = ", ".join(folders)
         tell(f"error: no image in {names} could be read", sys.stderr)
@@ -81,11 +81,9 @@ def twins(options: argparse.Namespace) -> int:
 
 
 def _lines(table, found):
-    column = table.domain["image"]
-    origin = column.attributes.get("origin", "")
+    sources = column_sources(table, "image")
     for group, rows in enumerate(found.members(), 1):
         for row in rows.tolist():
-            path = os.path.join(origin, str(table[row, column]))
             width, height = found.sizes[row]
             mark = "largest" if found.kept[row] else "twin"
-            yield f"{group}\t{mark}\t{width}\t{height}\t{in_one_line(path)}"
+            yield f"{group}\t{mark}\t{width}\t{height}\t{in_one_line(sources[row])}"
