@@ -335,7 +335,7 @@ def _exif_date(exif: _NoExif, tag: int, offset_tag: int, fraction_tag: int):
         return None
     fraction = _text(exif.value(fraction_tag, _EXIF_IFD)) or ""
     if fraction.isdecimal() and fraction.isascii() and not date.microsecond:
-        date = date.replace(microsecond=int(f"{fraction:0<6}"[:6]))
+        date = _with_fraction(date, fraction)
     zone = _zone(_text(exif.value(offset_tag, _EXIF_IFD)))
     return date if zone is None or date.tzinfo else date.replace(tzinfo=zone)
 
@@ -352,8 +352,13 @@ def _date(text: str | None) -> datetime | None:
     if date.year < _FIRST_PHOTO:
         return None
     if fraction:
-        date = date.replace(microsecond=int(f"{fraction:0<6}"[:6]))
+        date = _with_fraction(date, fraction)
     return date.replace(tzinfo=_zone(zone))
+
+
+def _with_fraction(date: datetime, digits: str) -> datetime:
+    """With the fraction of a second of which these are the decimals."""
+    return date.replace(microsecond=int(f"{digits:0<6}"[:6]))
 
 
 def _zone(text: str | None) -> timezone | None:

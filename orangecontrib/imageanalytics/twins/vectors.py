@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from functools import cached_property
 
 import numpy as np
 from Orange.data import Table, Variable
 from scipy import sparse
 
-from orangecontrib.imageanalytics.embedding_columns import EmbeddingFeature
+from orangecontrib.imageanalytics.embedding_columns import (
+    NUMBERED,
+    EmbeddingFeature,
+)
 from orangecontrib.imageanalytics.engine.unit_length import normalise
 from orangecontrib.imageanalytics.twins.groups import first_of_each
 from orangecontrib.imageanalytics.twins.neighbours import projected
@@ -18,9 +20,7 @@ from orangecontrib.imageanalytics.twins.neighbours import projected
 #: Below, a median is that of data in which nearly all images are twins.
 LEAST_MEDIAN = 0.05
 _SAMPLE = 1000  # vectors whose distances are computed for the median
-#: Of tables that were read from text files
-_NAME = re.compile(r"n\d+")
-_LEAST_NAMED = 16
+_LEAST_NAMED = 16  # columns, so that they are taken for vectors
 
 
 class NoVectorsError(ValueError):
@@ -114,5 +114,5 @@ def embedded_columns(table: Table) -> list[Variable]:
     known = [v for v in attributes if isinstance(v.compute_value, EmbeddingFeature)]
     if known:
         return known
-    named = [variable for variable in attributes if _NAME.fullmatch(variable.name)]
+    named = [variable for variable in attributes if NUMBERED.fullmatch(variable.name)]
     return named if len(named) >= _LEAST_NAMED else []
