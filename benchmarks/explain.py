@@ -32,6 +32,7 @@ from PIL import Image, ImageFilter
 
 from orangecontrib.imageanalytics.explain import explain_images
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.import_images import ImportImages
 
 SEED = 0
@@ -106,19 +107,15 @@ def make_textures(random, folder):
 def read_files(folder):
     """Paths of images."""
     table, _ = ImportImages()(folder)
-    column = table.domain["image"]
-    origin = column.attributes["origin"]
-    return [os.path.join(origin, str(row["image"])) for row in table]
+    return column_sources(table, "image")
 
 
 def read_things(folder):
     """Paths with classes, and the names of the classes."""
     table, _ = ImportImages()(folder)
-    origin = table.domain["image"].attributes["origin"]
-    things = [
-        (os.path.join(origin, str(row["image"])), str(row.get_class())) for row in table
-    ]
-    return things, list(table.domain.class_var.values)
+    names = table.domain.class_var.values
+    things = zip(column_sources(table, "image"), table.Y.astype(int), strict=True)
+    return [(path, names[index]) for path, index in things], list(names)
 
 
 def table_of(labelled, classes):

@@ -32,6 +32,7 @@ from orangecontrib.imageanalytics.labels.orders import (
 )
 from orangecontrib.imageanalytics.labels.quick_model import (
     Points,
+    Proposals,
     QuickModel,
     no_proposals,
     reduced,
@@ -79,7 +80,7 @@ class SimulatedUser:
         labels = np.full(len(self.classes), NO_CLASS)
         counts, accuracies, rights = [], [], []
         while (labels != NO_CLASS).sum() < min(most, len(self.pool)):
-            own = proposals.__class__(
+            own = Proposals(
                 proposals.classes[self.pool],
                 proposals.certainty[self.pool],
                 proposals.margin[self.pool],

@@ -7,6 +7,7 @@ model or Apply Domain, therefore embeds the images of that table.
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import warnings
 import weakref
@@ -48,6 +49,8 @@ watch = lambda _n_images: contextlib.nullcontext(lambda _fraction: None)  # noqa
 # How long the network of a transformation is kept for the next one.
 KEPT_SECONDS = 30
 
+#: Names of columns of vectors, also in tables that were read from text files.
+NUMBERED = re.compile(r"n\d+")
 # Copied at once, so that vectors in another order are not held a second time.
 ROWS_AT_ONCE = 500
 

@@ -18,6 +18,7 @@ from orangecontrib.imageanalytics.twins import (
     find_twins,
     finding,
 )
+from orangecontrib.imageanalytics.twins.neighbours import projected
 
 EXPECTED = [1, 1, None, 2, 1, 1, 2]
 
@@ -138,6 +139,21 @@ def test_progress_of_each_step(copies, monkeypatch, method):
     assert len(at_begin) == (3 if method == "both" else 2)
     assert at_begin == sorted(set(at_begin))
     assert at_begin[-1] < told[-1] == 1
+
+
+def test_vectors_are_projected_once_for_all_thresholds(monkeypatch):
+    calls = []
+
+    def spied(units):
+        calls.append(len(units))
+        return projected(units)
+
+    place = "orangecontrib.imageanalytics.twins.vectors.projected"
+    monkeypatch.setattr(place, spied)
+    finder = TwinFinder(with_vectors(random_vectors(8)), "vectors")
+    for threshold in (1.0, 0.5, 2.0):
+        finder.find(threshold)
+    assert calls == [8]
 
 
 def test_missing_and_unreadable_images(copies, tmp_path):

@@ -5,7 +5,11 @@ import pytest
 
 from orangecontrib.imageanalytics.twins import neighbours
 from orangecontrib.imageanalytics.twins.groups import Groups
-from orangecontrib.imageanalytics.twins.neighbours import join_bits, join_vectors
+from orangecontrib.imageanalytics.twins.neighbours import (
+    join_bits,
+    join_vectors,
+    projected,
+)
 
 
 @pytest.fixture(params=[(1024, 16384), (7, 5), (3, 100), (1, 1)])
@@ -62,7 +66,7 @@ def test_vectors(n_features):
     threshold = distances[distances < 0.02].max() + 5e-6
     close = distances <= threshold
     groups = Groups(90)
-    join_vectors(groups, np.arange(90), units, threshold, report)
+    join_vectors(groups, np.arange(90), units, projected(units), threshold, report)
     assert close.any()
     assert groups.numbers().tolist() == expected(close)
 
@@ -77,7 +81,7 @@ def test_an_exception_stops_it():
 
     units = np.eye(5, dtype=np.float32)
     with pytest.raises(Stop):
-        join_vectors(Groups(5), np.arange(5), units, 0.1, stop)
+        join_vectors(Groups(5), np.arange(5), units, projected(units), 0.1, stop)
     with pytest.raises(Stop):
         bits = np.zeros((5, 4), dtype=np.uint8)
         join_bits(Groups(5), np.arange(5), bits, bits, 1, stop)
@@ -108,7 +112,7 @@ def test_images_that_are_all_alike(monkeypatch):
     groups = Spy(n)
     units = np.random.default_rng(0).normal(1, 0.01, (n, 80)).astype(np.float32)
     units /= np.linalg.norm(units, axis=1, keepdims=True)
-    join_vectors(groups, np.arange(n), units, 0.1, report)
+    join_vectors(groups, np.arange(n), units, projected(units), 0.1, report)
     assert groups.numbers().tolist() == [1] * n
     assert 0 < max(sizes) <= 30
 
@@ -117,7 +121,6 @@ def test_no_rows():
     none = np.zeros((0, 4), dtype=np.uint8)
     groups = Groups(3)
     join_bits(groups, np.zeros(0, dtype=int), none, none, 4, report)
-    join_vectors(
-        groups, np.zeros(0, dtype=int), np.zeros((0, 100), np.float32), 0.1, report
-    )
+    units = np.zeros((0, 100), np.float32)
+    join_vectors(groups, np.zeros(0, dtype=int), units, projected(units), 0.1, report)
     assert groups.numbers().tolist() == [0, 0, 0]

@@ -58,7 +58,7 @@ def test_distances():
     distances = vectors.distances(first, second)
     expected = [1, 1 - 0.5**0.5, np.inf, np.inf, 2]
     np.testing.assert_allclose(distances, expected, rtol=1e-6)
-    keys = vectors.keys()
+    keys = vectors.keys
     assert [key is None for key in keys] == [False, False, False, True, True, False]
 
 
@@ -66,3 +66,12 @@ def test_categories_are_no_vectors():
     kind = DiscreteVariable("n0", ["a", "b"])
     data = table(["", ""], [kind], X=np.zeros((2, 1)))
     assert embedded_columns(data) == []
+
+
+def test_distinct_vectors():
+    X = np.array([[0, 0], [0, 2], [3, 0], [0, 1], [np.nan, 1], [1, 0]])
+    data = make(X)
+    vectors = Vectors(data, list(data.domain.attributes))
+    assert vectors.distinct.tolist() == [1, 2]
+    assert vectors.distinct_units().tolist() == [[0, 1], [1, 0]]
+    assert vectors.distinct_points.tolist() == [[0, 1], [1, 0]]

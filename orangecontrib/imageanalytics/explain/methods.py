@@ -119,12 +119,9 @@ class Activation(Method):
             )
         return outcomes
 
-    def _read(self, source: str) -> tuple[Seen, np.ndarray] | ImageError:
+    def _read(self, source: str) -> tuple[Seen, np.ndarray]:
         """The image, and the vectors at the positions in it."""
-        try:
-            seen = self._passes.see(source)
-        except ImageError as error:
-            return error
+        seen = self._passes.see(source)
         return seen, self._passes.positions(seen.square)
 
 
@@ -153,7 +150,7 @@ class Occlusion(Method):
         return [self._explain(row, source, number, tick) for row, source in pairs]
 
     def _explain(self, row, source, number, tick) -> Outcome:
-        (seen,) = self._passes.each(self._see, [source], tick)
+        (seen,) = self._passes.each(self._passes.see, [source], tick)
         if isinstance(seen, ImageError):
             return seen
         if row not in self._answers:
@@ -177,12 +174,6 @@ class Occlusion(Method):
             number + 1,
             self.n_steps,
         )
-
-    def _see(self, source: str) -> Seen | ImageError:
-        try:
-            return self._passes.see(source)
-        except ImageError as error:
-            return error
 
     def _answer(self, row: int, seen: Seen, tick: Tick) -> None:
         """Find what is explained for an image, and its result."""

@@ -91,7 +91,7 @@ class Passes:
         function: Callable[[Item], Outcome],
         items: Iterable[Item],
         tick: Callable[[], None],
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[Outcome | ImageError]:
         """Call a function with each item, in threads.
 
         Parameters
@@ -104,7 +104,8 @@ class Passes:
         Yields
         ------
         object
-            Results, in the order of the items.
+            Results, in the order of the items; an `ImageError` that was raised instead
+            of one.
 
         Raises
         ------
@@ -118,7 +119,11 @@ class Passes:
                     look(self._cancelled)
                     tick()
                     wait([future], TICK_SECONDS, FIRST_COMPLETED)
-                yield future.result()
+                try:
+                    outcome = future.result()
+                except ImageError as error:
+                    outcome = error
+                yield outcome
         finally:
             for future in futures:
                 future.cancel()

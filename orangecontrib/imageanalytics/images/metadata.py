@@ -6,9 +6,8 @@ import binascii
 import contextlib
 import math
 import re
-import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import BinaryIO, TypeVar
@@ -16,6 +15,7 @@ from typing import BinaryIO, TypeVar
 from PIL import Image
 
 from orangecontrib.imageanalytics.images.readers.pillow import open_image
+from orangecontrib.imageanalytics.images.readers.png import chunks
 from orangecontrib.imageanalytics.images.xmp import read_xmp
 
 _BY_PILLOW = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF")
@@ -169,27 +169,20 @@ class _Exif(_NoExif):
 def _parts_of_png(file: BinaryIO) -> tuple[bytes, bytes]:
     """The EXIF and the XMP of a PNG, which may be behind the pixels."""
     exif = packet = b""
-    for kind, content in _chunks_of_png(file):
+    for kind, *chunk in chunks(file):
         if kind == b"eXIf":
-            exif = content()
+            exif = _content(file, *chunk)
         elif kind == b"iTXt":
-            packet = packet or _xmp_of_text(content())
+            packet = packet or _xmp_of_text(_content(file, *chunk))
         elif kind == b"zTXt" and not exif:
-            exif = _exif_of_text(content())
+            exif = _exif_of_text(_content(file, *chunk))
     return exif, packet
 
 
-def _chunks_of_png(file: BinaryIO) -> Iterator[tuple[bytes, Callable[[], bytes]]]:
-    """The kind of each chunk, and what reads it; pixels are passed over."""
-    place = 8
-    while True:
-        file.seek(place)
-        head = file.read(8)
-        if len(head) < 8:
-            return
-        length, kind = struct.unpack(">I4s", head)
-        yield kind, lambda n=length: file.read(n) if n <= _MAX_CHUNK else b""
-        place += 12 + length
+def _content(file: BinaryIO, place: int, length: int) -> bytes:
+    """The content of a chunk; empty if it is too large."""
+    file.seek(place)
+    return file.read(length) if length <= _MAX_CHUNK else b""
 
 
 def _xmp_of_text(content: bytes) -> bytes:
@@ -342,7 +335,7 @@ def _exif_date(exif: _NoExif, tag: int, offset_tag: int, fraction_tag: int):
         return None
     fraction = _text(exif.value(fraction_tag, _EXIF_IFD)) or ""
     if fraction.isdecimal() and fraction.isascii() and not date.microsecond:
-        date = date.replace(microsecond=int(f"{fraction:0<6}"[:6]))
+        date = _with_fraction(date, fraction)
     zone = _zone(_text(exif.value(offset_tag, _EXIF_IFD)))
     return date if zone is None or date.tzinfo else date.replace(tzinfo=zone)
 
@@ -359,8 +352,13 @@ def _date(text: str | None) -> datetime | None:
     if date.year < _FIRST_PHOTO:
         return None
     if fraction:
-        date = date.replace(microsecond=int(f"{fraction:0<6}"[:6]))
+        date = _with_fraction(date, fraction)
     return date.replace(tzinfo=_zone(zone))
+
+
+def _with_fraction(date: datetime, digits: str) -> datetime:
+    """With the fraction of a second of which these are the decimals."""
+    return date.replace(microsecond=int(f"{digits:0<6}"[:6]))
 
 
 def _zone(text: str | None) -> timezone | None:

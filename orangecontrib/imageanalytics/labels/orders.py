@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.cluster import KMeans
 
+from orangecontrib.imageanalytics.engine.unit_length import normalised, similarities
 from orangecontrib.imageanalytics.labels.quick_model import Points, Proposals
 from orangecontrib.imageanalytics.labels.session import NO_CLASS
 
@@ -98,10 +99,9 @@ class Orders:
 
     def _by_likeness(self, reference: int) -> np.ndarray:
         """By the cosine between points."""
-        points, is_usable = self._points.values, self._points.usable
-        lengths = np.linalg.norm(points, axis=1) * np.linalg.norm(points[reference])
-        cosine = (points @ points[reference]) / np.maximum(lengths, 1e-12)
-        cosine[~is_usable] = -np.inf
+        units = normalised(self._points.values)
+        cosine = similarities(units, units[reference])
+        cosine[~self._points.usable] = -np.inf
         cosine[reference] = np.inf
         return np.argsort(-cosine, kind="stable")
 

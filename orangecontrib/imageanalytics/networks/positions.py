@@ -58,7 +58,7 @@ class Positions(nn.Module):
         Returns
         -------
         torch.Tensor
-            Shape (n, 1 + side * side * features). `split_positions` takes it apart.
+            Shape (n, 1 + side * side * features). `Passes.positions` takes it apart.
         """
         output = _as_positions(self.model(x), self.n_channels)
         if self.rectified:

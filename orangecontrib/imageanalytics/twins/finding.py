@@ -282,15 +282,17 @@ class TwinFinder:
 
     def _join_vectors(self, groups: Groups, threshold: float, report) -> None:
         vectors = self._vectors
-        keys = vectors.keys()
         # There may be any number of pairs of equal vectors.
-        groups.join_equal(keys)
-        rows = first_of_each(keys)
-        units = vectors.units
-        if len(rows) < len(units):
-            units = units[np.searchsorted(vectors.rows, rows)]
+        groups.join_equal(vectors.keys)
         distance = VECTOR_DISTANCE * threshold * vectors.median
-        join_vectors(groups, rows, units, distance, report)
+        join_vectors(
+            groups,
+            vectors.distinct,
+            vectors.distinct_units(),
+            vectors.distinct_points,
+            distance,
+            report,
+        )
 
     def _prints_of_twins(self, numbers: np.ndarray, report) -> Fingerprints:
         """What tells how large twins are; of other images there may be nothing."""

@@ -70,7 +70,12 @@ def join_bits(
 
 
 def join_vectors(
-    groups: Groups, rows: np.ndarray, units: np.ndarray, distance: float, report: Report
+    groups: Groups,
+    rows: np.ndarray,
+    units: np.ndarray,
+    points: np.ndarray,
+    distance: float,
+    report: Report,
 ) -> None:
     """
     Join rows whose vectors have almost the same direction.
@@ -86,13 +91,14 @@ def join_vectors(
         The rows with vectors.
     units : numpy.ndarray of float32, shape (n, n_features)
         Their vectors, of length 1.
+    points : numpy.ndarray, shape (n, n_dimensions)
+        The same, `projected`.
     distance : float
         The greatest cosine distance, 1 - cosine.
     report : callable
         As for `join_bits`.
     """
     # For vectors of length 1, half the squared distance is the cosine distance.
-    points = _projected(units)
     halves = (points**2).sum(axis=1, keepdims=True) / 2
     ones = np.ones_like(halves)
     left = np.hstack([points, ones, -halves]).astype(np.float32)
@@ -114,8 +120,20 @@ def join_vectors(
             report(0.0)
 
 
-def _projected(units: np.ndarray) -> np.ndarray:
-    """The main components of vectors, and the length of what is left of each."""
+def projected(units: np.ndarray) -> np.ndarray:
+    """
+    The main components of vectors, and the length of what is left of each.
+
+    Parameters
+    ----------
+    units : numpy.ndarray of float32, shape (n, n_features)
+        Vectors of length 1.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (n, n_dimensions)
+        The vectors themselves if they are few or short.
+    """
     if units.shape[1] <= N_COMPONENTS or len(units) <= N_COMPONENTS:
         return units
     from sklearn.decomposition import PCA

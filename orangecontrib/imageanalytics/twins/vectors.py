@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
+from functools import cached_property
 
 import numpy as np
 from Orange.data import Table, Variable
 from scipy import sparse
 
-from orangecontrib.imageanalytics.embedding_columns import EmbeddingFeature
+from orangecontrib.imageanalytics.embedding_columns import (
+    NUMBERED,
+    EmbeddingFeature,
+)
+from orangecontrib.imageanalytics.engine.unit_length import normalise
+from orangecontrib.imageanalytics.twins.groups import first_of_each
+from orangecontrib.imageanalytics.twins.neighbours import projected
 
 #: Below, a median is that of data in which nearly all images are twins.
 LEAST_MEDIAN = 0.05
 _SAMPLE = 1000  # vectors whose distances are computed for the median
-#: Of tables that were read from text files
-_NAME = re.compile(r"n\d+")
-_LEAST_NAMED = 16
+_LEAST_NAMED = 16  # columns, so that they are taken for vectors
 
 
 class NoVectorsError(ValueError):
@@ -52,7 +56,7 @@ class Vectors:
         largest = np.abs(X).max(axis=1, initial=0)
         self.rows = np.flatnonzero(np.isfinite(largest) & (largest > 0))
         self.units = X[self.rows] / largest[self.rows, None]
-        self.units /= np.linalg.norm(self.units, axis=1, keepdims=True)
+        normalise(self.units)
         self._place = np.full(len(table), -1)
         self._place[self.rows] = np.arange(len(self.rows))
         self.median = max(self._median(), LEAST_MEDIAN)
@@ -66,6 +70,7 @@ class Vectors:
         cosines = units @ units.T
         return float(np.median(1 - cosines[np.triu_indices(len(units), 1)]))
 
+    @cached_property
     def keys(self) -> list[bytes | None]:
         """For each row of the table, what is equal for equal vectors."""
         keys: list[bytes | None] = [None] * len(self._place)
@@ -73,6 +78,22 @@ class Vectors:
             # Not the vector itself, which would take its memory once more
             keys[row] = hashlib.sha256(unit).digest()
         return keys
+
+    @cached_property
+    def distinct(self) -> np.ndarray:
+        """The first row with each vector; int, shape (n distinct,)."""
+        return first_of_each(self.keys)
+
+    def distinct_units(self) -> np.ndarray:
+        """The rows of `units` for those of `distinct`."""
+        if len(self.distinct) == len(self.units):
+            return self.units
+        return self.units[self._place[self.distinct]]
+
+    @cached_property
+    def distinct_points(self) -> np.ndarray:
+        """They, `projected`: the same for all thresholds."""
+        return projected(self.distinct_units())
 
     def distances(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Cosine distances of pairs of rows; infinite without both vectors."""
@@ -93,5 +114,5 @@ def embedded_columns(table: Table) -> list[Variable]:
     known = [v for v in attributes if isinstance(v.compute_value, EmbeddingFeature)]
     if known:
         return known
-    named = [variable for variable in attributes if _NAME.fullmatch(variable.name)]
+    named = [variable for variable in attributes if NUMBERED.fullmatch(variable.name)]
     return named if len(named) >= _LEAST_NAMED else []

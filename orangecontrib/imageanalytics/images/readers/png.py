@@ -130,7 +130,7 @@ class PngImage(PillowImage):
         return np.where(combine(values == colour), 0, 255).astype(np.uint8)
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Name, position of the data and length of each chunk."""
     place = _SIGNATURE_BYTES
     while True:
@@ -145,7 +145,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 def _chunk(file: BinaryIO, name: bytes) -> bytes:
     """The content of a chunk before the pixels; empty if there is none."""
-    for found, place, length in _chunks(file):
+    for found, place, length in chunks(file):
         if found == b"IDAT":
             break
         if found == name:
@@ -169,7 +169,7 @@ def _profile(file: BinaryIO) -> bytes:
 
 def _without_large_chunks(file: BinaryIO) -> BytesIO:
     """The same image without chunks that Pillow may refuse: profile, texts, EXIF."""
-    dropped = [(p, n) for name, p, n in _chunks(file) if name in _LARGE]
+    dropped = [(p, n) for name, p, n in chunks(file) if name in _LARGE]
     file.seek(0)
     content = file.read()
     parts, end = [], 0

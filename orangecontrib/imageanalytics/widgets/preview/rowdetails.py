@@ -2,13 +2,15 @@
 
 import itertools
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from Orange.data import Table, Variable
 
-from orangecontrib.imageanalytics.embedding_columns import EmbeddingFeature
+from orangecontrib.imageanalytics.embedding_columns import (
+    NUMBERED,
+    EmbeddingFeature,
+)
 from orangecontrib.imageanalytics.images.sources import (
     file_name,
     is_member,
@@ -29,7 +31,6 @@ MAX_VECTOR, MAX_FEATURES = 24, 300
 MAX_VALUE = 500  # characters
 #: The heading of the numbers that a network gave.
 VECTOR = "Vector"
-_VECTOR_NAME = re.compile(r"n\d+")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def row_values(
 def _is_of_vector(variable: Variable) -> bool:
     if isinstance(variable.compute_value, EmbeddingFeature):
         return True
-    return variable.is_continuous and bool(_VECTOR_NAME.fullmatch(variable.name))
+    return variable.is_continuous and bool(NUMBERED.fullmatch(variable.name))
 
 
 def _written(variable: Variable, value) -> str:
