@@ -107,7 +107,7 @@ class OWExplainImages(
         self._overlays = Overlays()
         self._make_controls()
         view = self.make_view(FlowGeometry(self.image_size), ExtendedSelection)
-        view.scaled.connect(self._on_scaled)
+        view.scaled.connect(self.keep_size)
         view.current_changed.connect(self._on_current_changed)
         self.panel = HeatPanel()
         splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
