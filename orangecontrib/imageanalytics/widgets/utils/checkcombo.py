@@ -7,7 +7,6 @@ from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QIcon, QPalette
 from AnyQt.QtWidgets import (
     QComboBox,
-    QSizePolicy,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionComboBox,
@@ -15,6 +14,7 @@ from AnyQt.QtWidgets import (
     QStylePainter,
 )
 
+from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow
 from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
 
 NONE = "(None)"
@@ -45,14 +45,10 @@ class CheckCombo(QComboBox):
         self.setModel(model)
         # Delegates of some styles show no boxes in the list of a combo.
         self.setItemDelegate(_TickDelegate(self))
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.setMinimumContentsLength(12)
+        narrow(self)
         # Some styles show a menu as high as the screen instead of a list.
         self.setStyleSheet("QComboBox { combobox-popup: 0; }")
         self.setMaxVisibleItems(20)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.view().viewport().installEventFilter(self)
         self.view().installEventFilter(self)
 
