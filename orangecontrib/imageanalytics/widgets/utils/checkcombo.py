@@ -16,6 +16,7 @@ from AnyQt.QtWidgets import (
 
 from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow
 from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
+from orangecontrib.imageanalytics.widgets.utils.two_texts import is_separator
 
 NONE = "(None)"
 _ROW_PADDING, _SEPARATOR_HEIGHT = 4, 7
@@ -152,7 +153,7 @@ class _TickDelegate(QStyledItemDelegate):
     def sizeHint(self, option, index) -> QSize:
         """Room for a box that does not touch the next one."""
         size = super().sizeHint(option, index)
-        if _is_separator(index):
+        if is_separator(index):
             return QSize(size.width(), _SEPARATOR_HEIGHT)
         return size + QSize(0, _ROW_PADDING)
 
@@ -164,7 +165,7 @@ class _TickDelegate(QStyledItemDelegate):
         color.setAlphaF(0.5)
         painter.save()
         painter.setPen(color)
-        if _is_separator(index):
+        if is_separator(index):
             middle = item.rect.center().y()
             painter.drawLine(item.rect.left(), middle, item.rect.right(), middle)
         else:
@@ -176,8 +177,3 @@ class _TickDelegate(QStyledItemDelegate):
                 # Boxes of some styles are not seen on dark backgrounds.
                 painter.drawRect(box.adjusted(0, 0, -1, -1))
         painter.restore()
-
-
-def _is_separator(index: QModelIndex) -> bool:
-    """As `QComboBox.insertSeparator` and Orange's models mark them."""
-    return index.data(Qt.ItemDataRole.AccessibleDescriptionRole) == "separator"
