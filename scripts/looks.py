@@ -11,14 +11,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from unittest import mock
 
 import numpy as np
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QWidget
 from longer_texts import LongerTexts
+from looks_of_embedding import take_image_embedding
 from looks_of_explaining import take_explain_images
 from looks_of_finding import take_find_images
+from looks_of_loading import take_load_vectors
 from screenshots import (
     PHOTOS,
     ROOT,
@@ -77,8 +78,8 @@ def take_all(options):
         clean_settings(folder)
         looks = Looks(options)
         looks.take_import_images(folder)
-        looks.take_image_embedding()
-        looks.take_load_vectors(folder)
+        take_image_embedding(looks)
+        take_load_vectors(looks, folder)
         looks.take_image_viewer()
         looks.take_image_grid()
         looks.take_image_map()
@@ -206,85 +207,6 @@ class Looks(LongerTexts):
         shoot("columns", self.folder, columns=["date taken", "camera", "brightness"])
         shoot_watch()
         shoot_open_columns()
-
-    def take_image_embedding(self):
-        """Take Image Embedding."""
-        from orangecontrib.imageanalytics.widgets.owimageembedding import (
-            OWImageEmbedding,
-        )
-
-        if not self.wanted("embedding"):
-            return
-
-        def shoot(name, data, **settings):
-            widget = made(OWImageEmbedding, {"embedder": "squeezenet"} | settings)
-            widget.set_images(data)
-            self.shoot(widget, f"embedding-{name}", lambda: widget.task is None)
-            if name == "download":
-                self._take_questions(widget)
-            discard(widget)
-
-        shoot("empty", None)
-        shoot("no-column", self.no_images)
-        shoot("data", self.images)
-        shoot("skipped", self.states(self.images)["lost"])
-        shoot("download", self.images, embedder="vgg16")
-        shoot("error", self.images, embedder="timm:not_a_network")
-
-    def take_load_vectors(self, folder: str):
-        """Take Load Vectors."""
-        from Orange.widgets.utils.filedialogs import RecentPath  # noqa: TID251
-
-        from orangecontrib.imageanalytics.output_file import OutputFile
-        from orangecontrib.imageanalytics.widgets.owloadvectors import OWLoadVectors
-        from orangecontrib.imageanalytics.widgets.vectors import loading_task
-
-        if not self.wanted("vectors"):
-            return
-
-        def shoot(name, path, **settings):
-            if path is not None:
-                settings["recent_paths"] = [RecentPath.create(path, [])]
-            widget = made(OWLoadVectors, settings)
-            self.shoot(widget, f"vectors-{name}", lambda: widget.task is None)
-            discard(widget)
-
-        saved = os.path.join(folder, "embedded")
-        os.mkdir(saved)
-        file = os.path.join(saved, "photos.parquet")
-        OutputFile(file).write(self.vectors)
-        OutputFile(os.path.join(saved, "more.parquet")).write(
-            _moved(self.vectors, os.path.join(ROOT, "moved"))
-        )
-        shoot("empty", None)
-        shoot("data", file)
-        shoot("sample", file, rows="sample", sample_size=40)
-        shoot("lost", os.path.join(saved, "more.parquet"))
-        shoot("not-loaded", file, auto_load=False)
-        with (
-            mock.patch.object(loading_task, "free_memory", lambda: 10**5),
-            mock.patch(f"{OWLoadVectors.__module__}.free_memory", lambda: 10**5),
-        ):
-            shoot("no-room", file)
-        with open(os.path.join(saved, "part-3.parquet"), "wb") as broken:
-            broken.write(b"not finished")
-        shoot("damaged", saved)
-        shoot("error", os.path.join(saved, "part-3.parquet"))
-        shoot("missing", os.path.join(saved, "vectors that were moved"))
-
-    def _take_questions(self, widget):
-        from orangecontrib.imageanalytics.errors import TrustNeededError
-
-        consent = widget.consent
-        QTest.qWaitFor(lambda: widget.network.facts is not None, WAIT_MS)
-        consent.ask_to_download(widget.network.facts)
-        self.shoot(consent._question, "embedding-download-question")
-        consent.close()
-        file = "/home/ana/Networks from the lab/mushrooms-2024.pt2"
-        needed = TrustNeededError(file, "", 48_300_000, 1.7e9)
-        consent.ask_to_trust(needed, by_workflow=True)
-        self.shoot(consent._question, "embedding-trust-question")
-        consent.close()
 
     def take_image_viewer(self):
         """Take Image Viewer, with the windows that it opens."""

@@ -116,6 +116,9 @@ class TestOWExplainImages(WidgetTest):
         self.send()
         assert self.widget.class_combo.currentText() == "Predicted class"
         assert not self.widget.Error.active
+        self.widget.send_report()
+        assert "Predicted class" in self.widget.report_html
+        assert "green" not in self.widget.report_html
 
     def test_regression(self):
         self.send(model=LinearRegressionLearner()(training_data(False)))

@@ -107,7 +107,7 @@ class OWExplainImages(
         self._overlays = Overlays()
         self._make_controls()
         view = self.make_view(FlowGeometry(self.image_size), ExtendedSelection)
-        view.scaled.connect(self._on_scaled)
+        view.scaled.connect(self.keep_size)
         view.current_changed.connect(self._on_current_changed)
         self.panel = HeatPanel()
         splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
@@ -202,14 +202,10 @@ class OWExplainImages(
         self.commit.now()
 
     def _start(self):
-        classes = [
-            self.class_combo.itemData(index)
-            for index in range(self.class_combo.count())
-        ]
         task = Task(
             self.data,
             self.model,
-            self.target if self.target in classes and self.target else None,
+            self.class_combo.currentData() or None,
             self.like if self.model is None else None,
             self.method,
             None if self.model is not None else self._column.name,

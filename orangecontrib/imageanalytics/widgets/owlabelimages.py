@@ -1,6 +1,7 @@
 """Label Images: give images classes by hand, with the help of a quick model."""
 
 import logging
+from typing import ClassVar
 
 import numpy as np
 from AnyQt.QtCore import QSize, QTimer
@@ -110,6 +111,7 @@ class OWLabelImages(
     image_attr: Variable | None = ContextSetting(None)
     order: str = Setting(UNCERTAIN, valid=one_of(*ORDERS))
     at_a_time: int = Setting(1, valid=between(1, MOST_AT_A_TIME))
+    size_setting: ClassVar = "image_size"
     image_size: int = Setting(
         120, valid=between(FlowGeometry.smallest, FlowGeometry.largest)
     )
@@ -147,7 +149,7 @@ class OWLabelImages(
     def _make_view(self) -> None:
         RememberingMixin.make_bar(self)
         view = self.make_view(FlowGeometry(self.image_size), ExtendedSelection)
-        view.scaled.connect(self._on_scaled)
+        view.scaled.connect(self.keep_size)
         view.set_message(NO_DATA)
         self.label_sheet = LabelSheet(view)
         self.hint = QLabel()
@@ -231,9 +233,6 @@ class OWLabelImages(
         if not has_rows:
             return NO_DATA
         return "" if self._sources else EMPTY_COLUMN.format(self.image_attr.name)
-
-    def _on_scaled(self, scale: float) -> None:
-        self.image_size = int(scale)
 
     # Learning ---------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """The controls of Explain Images."""
 
+from typing import ClassVar
+
 from AnyQt.QtCore import Qt
 from AnyQt.QtWidgets import (
     QComboBox,
@@ -41,7 +43,6 @@ TIPS = {
     "method": "Class activation maps are exact, but only for linear models and "
     "networks that average; occlusion hides parts and is for all models",
     "strength": "How much of the images is covered",
-    "size": "Size of the images; or hold Ctrl and turn the mouse wheel",
     "kind": "What is in the files",
 }
 
@@ -55,6 +56,7 @@ class ExplainControlsMixin:
     #: Row of the image with which others are compared, if there is no model
     like: int = Setting(0, valid=between(0, 2**31 - 1), schema_only=True)
     strength: int = Setting(60, valid=between(0, 100))
+    size_setting: ClassVar = "image_size"
     image_size: int = Setting(
         140, valid=between(FlowGeometry.smallest, FlowGeometry.largest)
     )
@@ -114,17 +116,7 @@ class ExplainControlsMixin:
             createLabel=False,
         )
         self.options.add_row("Strength:", strength, TIPS["strength"])
-        size = gui.hSlider(
-            None,
-            self,
-            "image_size",
-            minValue=FlowGeometry.smallest,
-            maxValue=FlowGeometry.largest,
-            step=FlowGeometry.scale_step,
-            callback=lambda: self.view.set_scale(self.image_size),
-            createLabel=False,
-        )
-        self.options.add_row("Size:", size, TIPS["size"])
+        self.add_size_slider()
 
     def _make_save_box(self) -> None:
         box = self.options.add_box("Files")

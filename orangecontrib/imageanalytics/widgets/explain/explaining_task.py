@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from Orange.base import Model
 from Orange.data import Table
 
-from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.explain import (
     Explaining,
     Explanation,
     save_heat_maps,
 )
 from orangecontrib.imageanalytics.images.intensity import Intensity
-
-PROGRESS_SECONDS = 0.1  # between two reports
+from orangecontrib.imageanalytics.widgets.utils.threads import (
+    PROGRESS_SECONDS,
+    progress_reporter,
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def explain(task: Task, state) -> Explaining:
         column=task.column,
     )
     state.set_partial_result(explaining)
-    report = _reporter(state)
+    report = progress_reporter(state, partial=False)
     waiting: list[Explanation] = []
     sent = 0.0
     for new in explaining.run(report, task.first):
@@ -92,16 +93,7 @@ def save(
     state,
 ) -> Saved:
     """Save the heat maps; see `save_heat_maps`."""
-    report = _reporter(state)
+    report = progress_reporter(state, partial=False)
     failures = save_heat_maps(explaining, folder, kind, strength, intensity, report)
     n_maps = len(explaining.explanations) - len(failures)
     return Saved(folder, n_maps, failures)
-
-
-def _reporter(state) -> Callable[[float], None]:
-    def report(fraction):
-        if state.is_interruption_requested():
-            raise Cancelled
-        state.set_progress_value(100 * fraction)
-
-    return report

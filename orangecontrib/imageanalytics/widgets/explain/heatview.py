@@ -51,9 +51,6 @@ class HeatViewMixin:
             )
             self._show_heat()
 
-    def _on_scaled(self, scale: float):
-        self.image_size = int(scale)
-
     def shown_values(self, row: int) -> list[tuple[str, str]]:
         """The class, and what is explained."""
         values = row_values(self.data, self._rows[row], self.data.domain.class_vars)

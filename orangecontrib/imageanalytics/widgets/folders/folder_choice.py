@@ -22,7 +22,10 @@ from Orange.widgets.utils.filedialogs import RecentPath
 
 from orangecontrib.imageanalytics.widgets.folders.folder_dialog import choose_folders
 from orangecontrib.imageanalytics.widgets.folders.recent_folders import RecentFolders
-from orangecontrib.imageanalytics.widgets.utils.form_parts import show_placeholder
+from orangecontrib.imageanalytics.widgets.utils.form_parts import (
+    narrow,
+    show_placeholder,
+)
 
 _MOST_ROWS = 5
 TIP = (
@@ -76,9 +79,7 @@ class FolderChoice(QWidget):
 
     def _make_combo(self) -> QComboBox:
         combo = QComboBox(toolTip=TIP)
-        combo.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
-        combo.setMinimumContentsLength(20)
-        combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
+        narrow(combo, 20)
         show_placeholder(combo)
         combo.activated.connect(lambda index: self._choose(combo.itemData(index)))
         return combo

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from Orange.data import Table
 
-from orangecontrib.imageanalytics.errors import Cancelled, ImageError
+from orangecontrib.imageanalytics.errors import ImageError
 from orangecontrib.imageanalytics.image_grid import ImageGrid
 from orangecontrib.imageanalytics.images.decode import (
     Header,
@@ -21,6 +21,7 @@ from orangecontrib.imageanalytics.images.sources import (
     split_page,
 )
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
+from orangecontrib.imageanalytics.widgets.utils.threads import progress_reporter
 
 #: Images whose headers are read to find out which shape most of them have.
 N_SAMPLED = 50
@@ -85,13 +86,7 @@ def lay_out(task: Task, state) -> tuple[ImageGrid, float]:
     Cancelled
         The work was stopped.
     """
-
-    def report(fraction: float) -> None:
-        if state.is_interruption_requested():
-            raise Cancelled("cancelled")
-        state.set_progress_value(100 * fraction)
-        state.set_partial_result(fraction)
-
+    report = progress_reporter(state)
     grid, aspect = task.grid, task.aspect
     if aspect is None:
         aspect = typical_aspect(task.sources, lambda: report(0))

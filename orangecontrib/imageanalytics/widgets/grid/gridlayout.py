@@ -18,7 +18,7 @@ from orangecontrib.imageanalytics.widgets.grid.grid_task import (
     fitting_size,
     image_rooms,
 )
-from orangecontrib.imageanalytics.widgets.utils.form_parts import combo_of
+from orangecontrib.imageanalytics.widgets.utils.form_parts import setting_combo
 from orangecontrib.imageanalytics.widgets.utils.threads import end_task
 
 log = logging.getLogger(__name__)
@@ -51,11 +51,9 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
 
     def _make_grid_box(self):
         self.options.add_box("Grid")
-        self.layout_combo = combo_of(LAYOUTS)
-        self.layout_combo.setCurrentIndex(
-            self.layout_combo.findData(self.layout_method)
+        self.layout_combo = setting_combo(
+            self, "layout_method", LAYOUTS, self._restart_with_selection
         )
-        self.layout_combo.activated.connect(self._change_layout)
         tip = "How likeness is measured; t-SNE keeps the most neighbors together"
         self.options.add_row("Layout:", self.layout_combo, tip)
         check = gui.checkBox(
@@ -94,12 +92,6 @@ class GridLayoutMixin(ConcurrentWidgetMixin):
         self._resize_timer.timeout.connect(self._fit_window)
         self.view.resized.connect(self._resize_timer.start)
         self._show_spins()
-
-    def _change_layout(self, index: int):
-        chosen = self.layout_combo.itemData(index)
-        if chosen != self.layout_method:
-            self.layout_method = chosen
-            self._restart_with_selection()
 
     def _show_spins(self):
         for spin in self.spins:

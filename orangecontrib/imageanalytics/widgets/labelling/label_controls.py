@@ -14,7 +14,6 @@ from orangecontrib.imageanalytics.labels.orders import (
     UNCERTAIN,
 )
 from orangecontrib.imageanalytics.widgets.labelling.class_list import ClassList
-from orangecontrib.imageanalytics.widgets.sheet.flowgeometry import FlowGeometry
 from orangecontrib.imageanalytics.widgets.utils.form_parts import setting_combo, wrap
 
 MOST_AT_A_TIME = 100
@@ -31,7 +30,6 @@ TIPS = {
     "uncertain teach it most.",
     "at_a_time": "After how many labels the images are put into a new order. With 1, "
     "the fewest labels are needed.",
-    "image_size": "Size of the images; or hold Ctrl and turn the mouse wheel",
     "class_name": "Name of the column with the classes",
 }
 
@@ -106,17 +104,7 @@ class LabelControls(QObject):
             callback=widget.change_order,
         )
         options.add_row("At a time:", spin, TIPS["at_a_time"])
-        slider = gui.hSlider(
-            None,
-            widget,
-            "image_size",
-            minValue=FlowGeometry.smallest,
-            maxValue=FlowGeometry.largest,
-            step=FlowGeometry.scale_step,
-            callback=lambda: widget.view.set_scale(widget.image_size),
-            createLabel=False,
-        )
-        options.add_row("Size:", slider, TIPS["image_size"])
+        widget.add_size_slider()
 
     def _choose_like_again(self, index: int) -> None:
         if self.order_combo.itemData(index) == LIKE:

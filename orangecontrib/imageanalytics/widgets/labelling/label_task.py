@@ -3,7 +3,6 @@
 import numpy as np
 from Orange.data import Table
 
-from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.labels import (
     LabelSession,
     Lesson,
@@ -12,19 +11,15 @@ from orangecontrib.imageanalytics.labels import (
     all_table,
     labeled_table,
 )
+from orangecontrib.imageanalytics.widgets.utils.threads import progress_reporter
 
 
 def learn(
     teacher: Teacher, labels: np.ndarray, order: str, reference: int | None, state
 ) -> Lesson:
     """Run in a thread: propose classes, and choose the next images."""
-
-    def callback(fraction):
-        if state.is_interruption_requested():
-            raise Cancelled
-        state.set_progress_value(100 * fraction)
-
-    return teacher(labels, order, reference, callback)
+    report = progress_reporter(state, partial=False)
+    return teacher(labels, order, reference, report)
 
 
 def make_tables(

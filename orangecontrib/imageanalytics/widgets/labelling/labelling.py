@@ -2,6 +2,7 @@
 
 import numpy as np
 from AnyQt.QtCore import QTimer
+from Orange.widgets.utils.localization import pl
 
 from orangecontrib.imageanalytics.labels import NO_CLASS, shown_classes
 from orangecontrib.imageanalytics.labels.tables import class_column
@@ -95,8 +96,7 @@ class LabellingMixin:
         classes, by, _ = shown_classes(self.session, self.proposals)
         images = images[(by[images] == 1) & ~self.session.skipped[images]]
         if len(images):
-            plural = "s" if len(images) != 1 else ""
-            text = f"Accept {len(images):,} proposal{plural}"
+            text = f"Accept {len(images):,} {pl(len(images), 'proposal')}"
             self._n_in_round = self.at_a_time
             self._change(
                 images,

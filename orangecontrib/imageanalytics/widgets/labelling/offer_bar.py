@@ -4,6 +4,7 @@ import datetime
 
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
+from Orange.widgets.utils.localization import pl
 
 from orangecontrib.imageanalytics.widgets.utils.form_parts import wrap
 
@@ -41,11 +42,10 @@ class OfferBar(QFrame):
             From when, in seconds since 1970.
         """
         when = datetime.datetime.fromtimestamp(changed).strftime("%Y-%m-%d %H:%M")
-        labels = "1 label" if n_images == 1 else f"{n_images:,} labels"
-        verb = "was" if n_images == 1 else "were"
         self.label.setText(
-            f"{labels} of these images {verb} autosaved on {when}, but not saved with "
-            "this workflow."
+            f"{n_images:,} {pl(n_images, 'label')} of these images "
+            f"{pl(n_images, 'was|were')} autosaved on {when}, but not saved with this "
+            "workflow."
         )
         self.show()
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.save_images import Saving
-
-PROGRESS_SECONDS = 0.1  # between two reports
+from orangecontrib.imageanalytics.widgets.utils.threads import PROGRESS_SECONDS
 
 
 @dataclass(frozen=True)

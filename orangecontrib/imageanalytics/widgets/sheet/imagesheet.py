@@ -1,6 +1,7 @@
 """The common base of widgets that show a sheet of images."""
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 from AnyQt.QtWidgets import QWidget
@@ -49,6 +50,8 @@ class OWImageSheet(ImageWindowsMixin, OWWidget, openclass=True):
         no_image_attr = Msg(NO_IMAGE_COLUMN)
 
     graph_name = "sheet"
+    #: The setting with the size of images, of widgets with a `FlowGeometry`.
+    size_setting: ClassVar = "imageSize"
 
     def __init__(self):
         super().__init__()
@@ -56,26 +59,22 @@ class OWImageSheet(ImageWindowsMixin, OWWidget, openclass=True):
         self.options = OptionBoxes(self.controlArea)
 
     def add_size_slider(self) -> None:
-        """Add a slider for the size of images to the last box of options.
-
-        For widgets with a `FlowGeometry`, which keep the size in the setting
-        ``imageSize``.
-        """
+        """Add a slider for the size of images to the last box of options."""
         slider = gui.hSlider(
             None,
             self,
-            "imageSize",
+            self.size_setting,
             minValue=FlowGeometry.smallest,
             maxValue=FlowGeometry.largest,
             step=FlowGeometry.scale_step,
-            callback=lambda: self.view.set_scale(self.imageSize),
+            callback=lambda: self.view.set_scale(getattr(self, self.size_setting)),
             createLabel=False,
         )
         self.options.add_row("Size:", slider, SIZE_TIP)
 
     def keep_size(self, scale: float) -> None:
         """Keep the size of images that the mouse wheel or keys have set."""
-        self.imageSize = int(scale)
+        setattr(self, self.size_setting, int(scale))
 
     def make_view(
         self, geometry: Geometry, selection: Callable[[SheetView], Selection]

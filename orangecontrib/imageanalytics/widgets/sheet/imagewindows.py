@@ -70,10 +70,8 @@ class ImageWindowsMixin:
 
         Parameters
         ----------
-        column : Variable or None
-            The column that they are in.
-        sources : iterable of (str or None)
-            Where they are from.
+        column, sources
+            As for `UnshownWarning.expect`.
         """
         self.unshown.expect(column, sources)
         self.Warning.cannot_open.clear()

@@ -1,19 +1,19 @@
 """The work of Twins, which runs in a thread."""
 
-import time
 from dataclasses import dataclass
 
 from Orange.data import Table, Variable
 
-from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.twins import (
     TwinFinder,
     Twins,
     with_groups,
     without_twins,
 )
-
-_SECONDS = 0.1  # between two reports of progress
+from orangecontrib.imageanalytics.widgets.utils.threads import (
+    PROGRESS_SECONDS,
+    progress_reporter,
+)
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,7 @@ def find(task: Task, state) -> Found:
     NoVectorsError
         There are no vectors.
     """
-    last = 0.0
-
-    def report(fraction: float) -> None:
-        nonlocal last
-        if state.is_interruption_requested():
-            raise Cancelled("cancelled")
-        now = time.monotonic()
-        if now - last > _SECONDS:
-            last = now
-            state.set_progress_value(100 * fraction)
-            state.set_partial_result(fraction)
-
+    report = progress_reporter(state, seconds=PROGRESS_SECONDS)
     report(0)
     finder = task.finder
     if finder is None:

@@ -7,7 +7,6 @@ from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QIcon, QPalette
 from AnyQt.QtWidgets import (
     QComboBox,
-    QSizePolicy,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionComboBox,
@@ -15,7 +14,9 @@ from AnyQt.QtWidgets import (
     QStylePainter,
 )
 
+from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow
 from orangecontrib.imageanalytics.widgets.utils.tooltips import plain_tooltip
+from orangecontrib.imageanalytics.widgets.utils.two_texts import is_separator
 
 NONE = "(None)"
 _ROW_PADDING, _SEPARATOR_HEIGHT = 4, 7
@@ -45,14 +46,10 @@ class CheckCombo(QComboBox):
         self.setModel(model)
         # Delegates of some styles show no boxes in the list of a combo.
         self.setItemDelegate(_TickDelegate(self))
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.setMinimumContentsLength(12)
+        narrow(self)
         # Some styles show a menu as high as the screen instead of a list.
         self.setStyleSheet("QComboBox { combobox-popup: 0; }")
         self.setMaxVisibleItems(20)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.view().viewport().installEventFilter(self)
         self.view().installEventFilter(self)
 
@@ -156,7 +153,7 @@ class _TickDelegate(QStyledItemDelegate):
     def sizeHint(self, option, index) -> QSize:
         """Room for a box that does not touch the next one."""
         size = super().sizeHint(option, index)
-        if _is_separator(index):
+        if is_separator(index):
             return QSize(size.width(), _SEPARATOR_HEIGHT)
         return size + QSize(0, _ROW_PADDING)
 
@@ -168,7 +165,7 @@ class _TickDelegate(QStyledItemDelegate):
         color.setAlphaF(0.5)
         painter.save()
         painter.setPen(color)
-        if _is_separator(index):
+        if is_separator(index):
             middle = item.rect.center().y()
             painter.drawLine(item.rect.left(), middle, item.rect.right(), middle)
         else:
@@ -180,8 +177,3 @@ class _TickDelegate(QStyledItemDelegate):
                 # Boxes of some styles are not seen on dark backgrounds.
                 painter.drawRect(box.adjusted(0, 0, -1, -1))
         painter.restore()
-
-
-def _is_separator(index: QModelIndex) -> bool:
-    """As `QComboBox.insertSeparator` and Orange's models mark them."""
-    return index.data(Qt.ItemDataRole.AccessibleDescriptionRole) == "separator"

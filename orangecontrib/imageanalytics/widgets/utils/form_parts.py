@@ -162,8 +162,8 @@ def wrap(label: QLabel) -> None:
     label.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Preferred)
 
 
-def narrow(combo: QComboBox) -> None:
+def narrow(combo: QComboBox, letters: int = 12) -> None:
     """Cut off long names in a list instead of making the window wider for them."""
     combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
     combo.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(12)
+    combo.setMinimumContentsLength(letters)

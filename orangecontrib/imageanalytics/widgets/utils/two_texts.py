@@ -18,7 +18,7 @@ class TwoTexts(QStyledItemDelegate):
     """Draws an item's name at the left and its details, paler, at the right."""
 
     def paint(self, painter, option, index: QModelIndex):
-        if _is_separator(index):
+        if is_separator(index):
             self._paint_line(painter, option)
             return
         option = QStyleOptionViewItem(option)
@@ -37,7 +37,8 @@ class TwoTexts(QStyledItemDelegate):
         selected = bool(option.state & QStyle.State_Selected)
         role = QPalette.HighlightedText if selected else QPalette.Text
         color = option.palette.color(QPalette.Active, role)
-        color.setAlphaF(0.7)
+        if not selected:  # else it would be too close to that of the selection
+            color.setAlphaF(0.7)
         painter.save()
         painter.setPen(color)
         painter.setFont(option.font)
@@ -61,7 +62,7 @@ class TwoTexts(QStyledItemDelegate):
         painter.restore()
 
     def sizeHint(self, option, index) -> QSize:
-        if _is_separator(index):
+        if is_separator(index):
             return QSize(0, 9)
         size = super().sizeHint(option, index)
         details = option.fontMetrics.horizontalAdvance(index.data(DETAILS) or "")
@@ -101,5 +102,6 @@ class DetailedCombo(QComboBox):
         super().showPopup()
 
 
-def _is_separator(index) -> bool:
+def is_separator(index) -> bool:
+    """As `QComboBox.insertSeparator` and Orange's models mark them."""
     return index.data(Qt.AccessibleDescriptionRole) == "separator"

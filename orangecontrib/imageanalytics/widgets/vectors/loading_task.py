@@ -1,13 +1,12 @@
 """What Load Vectors does in a thread."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from Orange.data import Table
 from Orange.widgets.utils.filedialogs import RecentPath
 
-from orangecontrib.imageanalytics.errors import Cancelled
 from orangecontrib.imageanalytics.images.sources import (
     column_sources,
     is_file,
@@ -23,6 +22,7 @@ from orangecontrib.imageanalytics.widgets.folders.recent_folders import (
     Places,
     located,
 )
+from orangecontrib.imageanalytics.widgets.utils.threads import progress_reporter
 
 # How many images are looked for after loading.
 _TRIED = 5
@@ -105,7 +105,7 @@ def find(
     not enough memory.
     """
     recent = located(recent, places)
-    dataset = VectorDataset(recent[0].abspath, _callback(state))
+    dataset = VectorDataset(recent[0].abspath, progress_reporter(state))
     found = Found(recent, dataset, dataset.count_categories(), dataset.find_images())
     if request is None or request.n_bytes(dataset) > free_memory():
         return found
@@ -119,20 +119,10 @@ def read(dataset: VectorDataset, request: Request, state) -> Result:
         dataset,
         sample=request.sample,
         seed=request.seed,
-        callback=_callback(state),
+        callback=progress_reporter(state),
         images=request.images if os.path.isdir(request.images) else None,
     )
     return Result(loaded, _missing_image(loaded.table), _list(loaded.skipped))
-
-
-def _callback(state) -> Callable[[float], None]:
-    def callback(fraction):
-        if state.is_interruption_requested():
-            raise Cancelled
-        state.set_progress_value(100 * fraction)
-        state.set_partial_result(fraction)
-
-    return callback
 
 
 def _missing_image(table: Table) -> str:

@@ -20,7 +20,10 @@ from AnyQt.QtWidgets import (
 from orangecontrib.imageanalytics.vector_files.files import ENDINGS, is_url
 from orangecontrib.imageanalytics.widgets.folders.folder_choice import short_name
 from orangecontrib.imageanalytics.widgets.folders.recent_folders import RecentFolders
-from orangecontrib.imageanalytics.widgets.utils.form_parts import show_placeholder
+from orangecontrib.imageanalytics.widgets.utils.form_parts import (
+    narrow,
+    show_placeholder,
+)
 
 TIP = (
     "<p>Recent files and folders of vectors.</p>"
@@ -40,9 +43,7 @@ class PathChoice(QWidget):
         super().__init__(parent)
         self._current = ""
         self.combo = QComboBox(toolTip=TIP)
-        self.combo.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
-        self.combo.setMinimumContentsLength(20)
-        self.combo.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
+        narrow(self.combo, 20)
         self.combo.setPlaceholderText("Choose a file or folder")
         show_placeholder(self.combo)
         self.combo.activated.connect(

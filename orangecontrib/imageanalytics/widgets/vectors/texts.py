@@ -86,8 +86,5 @@ def summary(loaded: Loaded) -> str:
     n_features = len(loaded.table.domain.attributes)
     text += f" / {n_features:,} {pl(n_features, 'number')} each"
     if loaded.n_skipped:
-        link = (
-            f"{loaded.n_skipped:,} without {pl(loaded.n_skipped, 'a vector|vectors')}"
-        )
-        text += f', <a href="{SKIPPED}">{link}</a>'
+        text += f', <a href="{SKIPPED}">{_without(loaded.n_skipped)}</a>'
     return text
