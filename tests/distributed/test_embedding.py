@@ -295,6 +295,14 @@ def test_command_with_nothing_to_embed(tmp_path, capsys):
     assert not os.path.exists(out)
 
 
+def test_command_with_a_shard_without_images(tmp_path, capsys):
+    shard = tmp_path / "a.tar"
+    shard.write_bytes(make_shard([("a.txt", b"no image")]))
+    arguments = ["embed-dataset", str(shard), "-o", str(tmp_path / "out")]
+    assert main([*arguments, "--workers", "1"]) == 1
+    assert f"There are no images in {shard}." in capsys.readouterr().err
+
+
 ODD = "\udcff"  # as Python reads a byte that is not UTF-8
 
 
@@ -361,18 +369,18 @@ def test_a_relative_output_is_the_client_s(cluster, images, tmp_path, monkeypatc
 
 
 def test_a_few_addresses_that_do_not_answer(cluster, images, tmp_path):
-    cluster.run(setattr, worker, "PAUSES", ())
+    cluster.run(setattr, worker, "PAUSES", (0.01,))
     dead = "http://127.0.0.1:9/a.png"
     try:
         summary = embed_dataset(
-            [images[0], dead], tmp_path / "out", cluster=cluster, part_size=1
+            [*images[:2], dead, dead], tmp_path / "out", cluster=cluster, part_size=3
         )
         many = [f"{dead}?{number}" for number in range(30)]
         with pytest.raises(JobError, match=r"part-00000 failed.*run: http:.*connect"):
             embed_dataset(many, tmp_path / "many", cluster=cluster)
     finally:
         cluster.run(setattr, worker, "PAUSES", worker.PAUSES)
-    assert (summary.images, summary.failed, summary.parts) == (2, 1, 2)
+    assert (summary.images, summary.failed, summary.parts) == (4, 2, 2)
     assert "cannot connect" in read(tmp_path / "out")[dead]["error"]
 
 

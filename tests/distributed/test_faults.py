@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 import cloudpickle
 import dask_cluster
+import distributed
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -16,7 +18,7 @@ from dask_cluster import limit_files, own_processes
 from dataset_files import names, read
 from helpers import wait_until
 
-from orangecontrib.imageanalytics.distributed import JobError, embed_dataset
+from orangecontrib.imageanalytics.distributed import JobError, clusters, embed_dataset
 from orangecontrib.imageanalytics.distributed.clusters import connected
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 
@@ -140,12 +142,36 @@ def test_the_scheduler_is_lost(cluster, images, tmp_path):
 
 
 def test_there_is_no_scheduler(images, tmp_path, monkeypatch):
-    from orangecontrib.imageanalytics.distributed import clusters
-
     monkeypatch.setattr(clusters, "CONNECT_SECONDS", 0.5)
     for cluster in "tcp://127.0.0.1:9", str(tmp_path / "none.json"):
         with pytest.raises(JobError, match=f"no Dask scheduler answers at {cluster}"):
             embed_dataset(tmp_path / "images", tmp_path / "out", cluster=cluster)
+    assert not (tmp_path / "out").exists()  # another job can begin there
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_a_damaged_file_of_a_scheduler(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 0)
+    path = tmp_path / "scheduler.json"
+    path.write_text(text)
+    reason = f"{path}: there is no address of a scheduler in this file"
+    with pytest.raises(JobError, match=re.escape(reason)), connected(path):
+        pass
+
+
+def test_clients_of_wrong_addresses_are_closed(monkeypatch):
+    clients = []
+    start = distributed.Client.start
+
+    def noted(client, **options):
+        clients.append(client)
+        start(client, **options)
+
+    monkeypatch.setattr(distributed.Client, "start", noted)
+    for address in "nonsense", "tls://127.0.0.1:9":
+        with pytest.raises(JobError, match=address), connected(address):
+            pass
+        assert clients.pop().status == "closed"
 
 
 def test_a_full_disk(cluster, images, tmp_path):

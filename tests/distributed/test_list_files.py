@@ -62,6 +62,9 @@ def test_empty_files(tmp_path):
     (tmp_path / "list.txt").write_text("# nothing\n")
     with pytest.raises(ListingError, match="no images in"):
         sources(Listing(tmp_path / "list.txt"))
+    (tmp_path / "list.csv").write_text("")
+    with pytest.raises(ListingError, match=r"list\.csv is empty; it has no columns"):
+        sources(Listing(tmp_path / "list.csv"))
     (tmp_path / "list.csv").write_text("image\n")
     with pytest.raises(ListingError, match="no images in"):
         sources(Listing(tmp_path / "list.csv"))

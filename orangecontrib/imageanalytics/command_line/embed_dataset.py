@@ -132,8 +132,11 @@ def embed_dataset(options: argparse.Namespace) -> int:
         )
         return STOPPED
     _tell_summary(options, summary)
-    nothing = summary.images and summary.failed == summary.images
-    return ERROR if nothing and not summary.parts_before else 0
+    if summary.images > summary.failed or summary.parts_before:
+        return 0
+    if not summary.images:  # tar files are only opened by the workers
+        tell(f"error: There are no images in {options.source}.", sys.stderr)
+    return ERROR
 
 
 def _tell_summary(options, summary) -> None:

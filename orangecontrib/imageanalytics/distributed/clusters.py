@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import time
@@ -89,28 +90,62 @@ def connected(cluster, workers: int | None = None) -> Iterator[Client]:
 
 
 def _connect(cluster) -> Client:
-    from distributed import Client
-
+    Client = _closing_client()
     address = os.fspath(cluster) if isinstance(cluster, str | os.PathLike) else cluster
-    is_file = isinstance(address, str) and address.endswith(".json")
-    options = {"scheduler_file": address} if is_file else {"address": address}
     try:
-        if is_file:
-            _wait_for_file(address)
-        return Client(**options, timeout=CONNECT_SECONDS, set_as_default=False)
+        if isinstance(address, str) and address.endswith(".json"):
+            address = _address_in(address)
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
         raise JobError(
             f"no Dask scheduler answers at {cluster}: {first_line(error)}"
         ) from error
 
 
-def _wait_for_file(path: str) -> None:
-    """Wait until the scheduler has written its file; Dask would wait for ever."""
+def _closing_client() -> type[Client]:
+    """The class of clients that are closed if an address turns out to be wrong.
+
+    Dask would close them when Python ends, and wait in vain for 40 seconds.
+    """
+    from distributed import Client
+
+    class ClosingClient(Client):
+        def start(self, **options):
+            try:
+                super().start(**options)
+            except BaseException:
+                self.close(timeout=2)
+                raise
+
+    return ClosingClient
+
+
+def _address_in(path: str) -> str:
+    """The address in the file of a scheduler, which may be about to be written.
+
+    Raises
+    ------
+    OSError, ValueError
+        When there is none in time.
+    """
     end = time.monotonic() + CONNECT_SECONDS
-    while not os.path.exists(path):
-        if time.monotonic() > end:
-            raise FileNotFoundError("there is no such file")
+    while True:
+        try:
+            return _read_address(path)
+        except (OSError, ValueError):
+            if time.monotonic() > end:
+                raise
         time.sleep(0.1)
+
+
+def _read_address(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)["address"]
+    except FileNotFoundError as error:
+        raise FileNotFoundError("there is no such file") from error
+    except (ValueError, TypeError, LookupError) as error:
+        raise ValueError("there is no address of a scheduler in this file") from error
 
 
 @contextlib.contextmanager

@@ -150,10 +150,8 @@ def embed_dataset(
         part_size=listing.part_size,
         class_names=network.load_class_names() if layer == LOGITS else (),
     )
-    finished: set[int] = set()
     if not force:
-        finished = folder.begin(job)
-        _check_finished(listing, folder, finished)
+        _check_finished(listing, folder, folder.finished(job))
 
     from orangecontrib.imageanalytics.distributed.run import Run
     from orangecontrib.imageanalytics.distributed.worker import Options
@@ -161,8 +159,8 @@ def embed_dataset(
     options = Options(device, batch_size, engine, cache, trust, threads)
     callback = callback or (lambda _progress: None)
     with clusters.connected(cluster, workers) as client:
-        if force:  # not before somebody is there who computes the vectors again
-            finished = folder.begin(job, force)
+        # Nothing is removed or written before somebody is there who computes.
+        finished = folder.begin(job, force)
         return Run(client, job, listing, folder, options, finished, callback)()
 
 

@@ -85,6 +85,8 @@ def csv_rows(
         reader = csv.reader(itertools.chain([first], lines), delimiter=delimiter)
         try:
             names = next(reader, [])
+            if not names:
+                raise ListingError(f"{address} is empty; it has no columns")
             waiting, marked = _after_header(reader, names)
             if column is None and len(marked) == 1:
                 (column,) = marked

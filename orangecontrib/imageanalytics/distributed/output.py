@@ -71,6 +71,20 @@ class Output(OutputFolder):
                     file.write(text)
         return set(_numbers(names))
 
+    def finished(self, job: Job) -> set[int]:
+        """
+        Numbers of the parts of a job that are there; nothing is changed.
+
+        Raises
+        ------
+        JobError
+            When another job wrote there, or the folder cannot be used.
+        """
+        with self.explained("cannot be read"):
+            names = self.names()
+            self._check(job, names)
+        return set(_numbers(names))
+
     def part_size(self) -> int | None:
         """Number of images in a part of the job that is there; None if there is none.
 

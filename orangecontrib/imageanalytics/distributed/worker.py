@@ -315,10 +315,12 @@ def _is_on_web(source: str) -> bool:
 
 def _merge(sources, embedded: Embedded, again: list[str], later: Embedded) -> None:
     """Put the results of another attempt into those of the first."""
+    # Where no image has a vector, the length of vectors is not known.
+    if not embedded.vectors.shape[1]:
+        embedded.vectors = later.vectors[:0]
     n_before = len(embedded.vectors)
-    if len(later.vectors):
-        vectors = embedded.vectors.reshape(n_before, later.vectors.shape[1])
-        embedded.vectors = np.concatenate([vectors, later.vectors])
+    if later.vectors.shape[1]:
+        embedded.vectors = np.concatenate([embedded.vectors, later.vectors])
     numbers = {source: number for number, source in enumerate(again)}
     for row, source in enumerate(sources):
         number = numbers.get(source)

@@ -45,6 +45,7 @@ MOST_CONTENT = 1 << 20
 _PART_BYTES = 1 << 20
 _PACKED_BYTES = 1 << 16
 _DAMAGED = EOFError, zlib.error, gzip.BadGzipFile
+_DAMAGED_ARCHIVE = "the compressed tar file is damaged or cut short"
 # What tarfile also raises for headers with absurd numbers, or very many of them.
 _ABSURD = ValueError, OverflowError, RecursionError
 
@@ -128,7 +129,7 @@ def members(
                     yield _member(stream, header, wanted)
             _check_end(stream)
     except _DAMAGED as error:
-        raise ImageError("the compressed tar file is damaged or cut short") from error
+        raise ImageError(_DAMAGED_ARCHIVE) from error
     except (tarfile.TarError, *_ABSURD) as error:
         raise ImageError(_tar_problem(stream, error)) from error
     except OSError as error:
@@ -286,8 +287,11 @@ def _copy(shard, target, folder, cancelled):
         else:
             packed = stack.enter_context(opened_file(shard))
         plain = stack.enter_context(gzip.GzipFile(fileobj=packed, mode="rb"))
-        # What comes before damage is kept; where the copy ends, the shard is cut short.
-        with contextlib.suppress(*_DAMAGED):
+        try:
             while part := plain.read(_PACKED_BYTES):
                 look(cancelled)
                 target.write(part)
+        except _DAMAGED as error:
+            # What comes before it is kept; where the copy ends, the shard is cut short.
+            if not target.tell():
+                raise ImageError(_DAMAGED_ARCHIVE) from error
