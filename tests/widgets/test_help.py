@@ -56,6 +56,15 @@ def test_nothing_is_missing_in_help():
     assert set(os.listdir(os.path.join(HELP, "images"))) == images
 
 
+def test_what_is_for_the_site_alone_is_not_in_help():
+    for name in ("index", "gallery"):
+        assert "{." in read(DOC, f"{name}.md")
+        page = read(HELP, f"{name}.html")
+        assert "{." not in page
+        assert "Download" not in page
+        assert 'href="index.html"' in page
+
+
 def test_orange_finds_help(descriptions):
     from orangecanvas.help.manager import create_html_inventory_provider
 
