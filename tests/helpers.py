@@ -173,7 +173,9 @@ def make_harmful_file(path, folder) -> str:
     torch.save((batch, _Harm(folder)), samples)
     with zipfile.ZipFile(stream) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    (sample,) = (n for n in members if n.endswith("data/sample_inputs/model.pt"))
+    # Older versions of torch call it otherwise.
+    names = ("data/sample_inputs/model.pt", "serialized_example_inputs.pt")
+    (sample,) = (name for name in members if name.endswith(names))
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in (members | {sample: samples.getvalue()}).items():
             archive.writestr(name, content)
