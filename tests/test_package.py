@@ -105,14 +105,3 @@ def test_wheel_holds_the_package_alone(tmp_path):
     }
     assert packed == files
     assert "orangecontrib/__init__.py" not in packed
-
-
-def test_readme_lists_the_models():
-    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        lines = file.read().splitlines()
-    for network in NETWORKS:
-        size = f"{network.megabytes:.0f} MB" if network.megabytes else "-"
-        rest = f"{network.n_features} | {network.input_size} px | {size} |"
-        (line,) = (line for line in lines if line.startswith(f"| `{network.id}` "))
-        assert line.partition("| ")[2].partition(" | ")[2].startswith(rest)
-        assert line.endswith(f"| {network.licence} |")
