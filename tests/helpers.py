@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import io
+import sys
 import threading
 import time
 import warnings
@@ -22,6 +23,16 @@ PATIENCE = 120_000
 #: A second, in seconds of a machine that has other things to do; without being
 #: heard, what is stopped would go on for more than twice that.
 SOON = 30
+
+
+def read_toml(path) -> dict:
+    """The content of a TOML file."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    with open(path, "rb") as file:
+        return tomllib.load(file)
 
 
 def wait_until(condition):
