@@ -6,18 +6,15 @@ installed, and building it needs nothing more.
     python scripts/help_pages.py
 """
 
-import glob
 import html
 import os
 import re
 
 from markdown_it import MarkdownIt
-from trubar import messages
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DOC = os.path.join(ROOT, "doc")
 HELP = os.path.join(ROOT, "orangecontrib", "imageanalytics", "help")
-TRANSLATIONS = os.path.join(ROOT, "i18n", "*", "msgs.jaml")
 # As doc/ names the folders of images and icons, and as the help does.
 FOLDERS = {
     "../orangecontrib/imageanalytics/help/": "",
@@ -60,38 +57,23 @@ def pages() -> dict[str, str]:
         if name.endswith(".md"):
             with open(os.path.join(DOC, name), encoding="utf-8") as file:
                 made[name.removesuffix(".md") + ".html"] = page(file.read())
-    made["index.html"] = _with_names(made["index.html"])
+    made["index.html"] = _with_other_names(made["index.html"], made["languages.html"])
     return made
 
 
-def _with_names(index: str) -> str:
-    """Add the names of the widgets in other languages, by which Orange looks for them.
-
-    They are in the list of the widgets, but not shown.
-    """
-    start = index.index('<section id="widgets">')
-    end = index.index("</section>", start)
-    links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', index[start:end])
-    names = [
-        f'<li><a href="{page}">{html.escape(translated)}</a></li>\n'
-        for texts in _widget_texts()
-        for page, name in links
-        if isinstance(translated := texts.get(name), str)
-    ]
-    return f'{index[:end]}<ul hidden="hidden">\n{"".join(names)}</ul>\n{index[end:]}'
-
-
-def _widget_texts() -> list[dict[str, str | bool]]:
-    """The translated texts of the widgets' classes, for each language."""
-    languages = []
-    for path in sorted(glob.glob(TRANSLATIONS)):
-        languages.append({})
-        for file, texts in messages.load(path).items():
-            for scope, inner in texts.value.items():
-                if file.startswith("widgets/ow") and scope.startswith("class "):
-                    found = inner.value.items()
-                    languages[-1].update((text, node.value) for text, node in found)
-    return languages
+def _with_other_names(index: str, languages: str) -> str:
+    """The index with the names of widgets in other languages, by which Orange looks."""
+    address = dict(re.findall(r'<a href="([\w-]+\.html)">([^<]+)</a>:', index))
+    address = {name: file for file, name in address.items()}
+    items = ""
+    for row in re.findall(r"<tr>\n(.*?)</tr>", languages, re.DOTALL)[1:]:
+        name, *others = re.findall(r"<td>(.*?)</td>", row)
+        for other in others:
+            items += f'<li><a href="{address[name]}">{other}</a></li>\n'
+    summary = "<summary>In other languages</summary>"
+    names = f"<details>\n{summary}\n<ul>\n{items}</ul>\n</details>\n"
+    end = index.index("</section>", index.index('id="widgets"'))
+    return index[:end] + names + index[end:]
 
 
 def page(text: str) -> str:

@@ -101,6 +101,12 @@ def test_no_translation_is_left_over(texts, translations):
     assert not set(translations) - texts, "see i18n/README.md"
 
 
+def test_no_text_is_read_with_its_quotes(translations):
+    """Trubar does so for a single string in parentheses."""
+    for key in translated(translations):
+        assert not re.match(r"""\s+(['"]).*\1\s+$""", key[-1], re.DOTALL), key
+
+
 def test_languages_agree_on_what_is_for_people():
     first, *others = ({k for k, text in read(n).items() if text} for n in LANGUAGES)
     assert len(first) > 1000
@@ -200,24 +206,6 @@ def test_plurals_are_where_languages_can_have_more_forms():
     assert n_plurals > 50
 
 
-def test_orange_finds_help(translations):
-    """It looks for the page by the name of the widget."""
-    with open(os.path.join(SOURCE, "help", "index.html"), encoding="utf-8") as file:
-        links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', file.read())
-    pages = {name: page for page, name in links}
-    names = {
-        key[-1]: text
-        for key, text in translated(translations).items()
-        if re.fullmatch(r"widgets/ow\w+\.py", key[0])
-        and len(key) == 3
-        and key[1].startswith("class `OW")
-        and key[-1] in pages
-    }
-    assert len(names) == 11
-    for name, text in names.items():
-        assert pages.get(text) == pages[name], "run scripts/help_pages.py"
-
-
 def test_percent_fields(translations):
     field = re.compile(r"%(?:\(\w+\))?[sdr]")
     for key, text in translated(translations).items():
@@ -260,7 +248,8 @@ def test_plurals(language, translations):
 
 
 SHOW = """
-import importlib, pkgutil, sys
+import importlib, os, pkgutil, sys
+from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 from AnyQt.QtCore import QSettings
 
@@ -272,6 +261,7 @@ settings.sync()
 from AnyQt.QtWidgets import QApplication, QComboBox
 from Orange.data import Table
 from orangecanvas.application.settings import UserSettingsDialog
+from orangecanvas.help.manager import create_html_inventory_provider
 from orangecontrib import imageanalytics
 
 application = QApplication([])
@@ -282,7 +272,19 @@ from orangecontrib.imageanalytics import widgets
 from orangecontrib.imageanalytics.widgets.folders.import_summary import summary
 from orangecontrib.imageanalytics.widgets.owimagegrid import OWImageGrid
 
+value = f"{widgets.__name__}:WIDGET_HELP_PATH"
+help_pages = create_html_inventory_provider(EntryPoint("html-index", value, ""))
+found, n_widgets = set(), 0
+for module in pkgutil.iter_modules(widgets.__path__, f"{widgets.__name__}."):
+    if ".ow" in module.name:
+        own = vars(sys.modules[module.name]).values()
+        (widget,) = (w for w in own if hasattr(w, "want_main_area") and w.name
+                     and w.__module__ == module.name)
+        n_widgets += 1
+        found.add(help_pages.search(SimpleNamespace(name=widget.name)).toLocalFile())
+
 print(imageanalytics.__path__[0])
+print(n_widgets, sum(map(os.path.isfile, found)))
 dialog = UserSettingsDialog()
 choice = dialog.findChild(QComboBox, "combo-language")
 print(*(choice.itemText(index) for index in range(choice.count())))
@@ -344,8 +346,9 @@ def test_language_is_that_of_orange(built, tmp_path, name, names, counts):
         encoding="utf-8",
     )
     assert shown.returncode == 0, shown.stderr
-    path, choice, *lines, n_links = shown.stdout.splitlines()[-5:]
+    path, helped, choice, *lines, n_links = shown.stdout.splitlines()[-6:]
     assert path.startswith(str(built))
+    assert len({*helped.split()}) == 1  # F1 leads to the page of each widget
     assert {*choice.split()} == {"English", "Slovenščina", "Deutsch"}
     assert lines == [names, counts]
     assert int(n_links) == text.count("<link ") == 4
