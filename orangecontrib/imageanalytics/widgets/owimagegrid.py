@@ -36,6 +36,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     between,
     one_of,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import auto_send
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
@@ -49,6 +50,11 @@ NO_FEATURES = (
     "Put Image Embedding before Image Grid: it turns images into vectors.\n\n"
     "Import Images → Image Embedding → Image Grid"
 )
+TIPS = {
+    "imageAttr": "The column with the images' paths",
+    "label_attr": "The column with the images' labels",
+    "color_attr": "The column with the images' colors",
+}
 
 
 class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
@@ -125,17 +131,16 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
         self.image_model = VariableListModel(parent=self)
         self.label_model = DomainModel(placeholder="(None)")
         self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
-        for name, label, model, callback, tip in (
-            ("imageAttr", "Column:", self.image_model, self._change_images, "paths"),
-            ("label_attr", "Label:", self.label_model, self._show_labels, "labels"),
-            ("color_attr", "Color:", self.color_model, self._show_colors, "colors"),
+        for name, label, model, callback in (
+            ("imageAttr", "Column:", self.image_model, self._change_images),
+            ("label_attr", "Label:", self.label_model, self._show_labels),
+            ("color_attr", "Color:", self.color_model, self._show_colors),
         ):
-            tip = f"The column with the images' {tip}"
-            self.options.add_columns(self, name, label, model, callback, tip)
+            self.options.add_columns(self, name, label, model, callback, TIPS[name])
         self.make_legend(box)
 
     def _make_buttons(self):
-        gui.auto_send(self.buttonsArea, self, "auto_commit")
+        auto_send(self, "auto_commit")
         self._make_run_button()
 
     def _make_view(self):

@@ -32,6 +32,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     between,
     limit,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import auto_send
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
@@ -124,7 +125,7 @@ class OWImageViewer(OWImageSheet):
         self.make_legend(box)
         self._setup_order()
         gui.rubber(self.controlArea)
-        gui.auto_send(self.buttonsArea, self, "autoCommit")
+        auto_send(self, "autoCommit")
 
     def _setup_order(self) -> None:
         self.options.add_box("Order")
