@@ -2,6 +2,7 @@
 
 import os
 import threading
+import unittest
 
 import pytest
 from helpers import make_image
@@ -9,6 +10,21 @@ from helpers import make_image
 from orangecontrib.imageanalytics.engine import compiled
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.networks.files import trust
+
+
+def pytest_report_header():
+    return f"tested: {os.path.dirname(os.path.dirname(compiled.__file__))}"
+
+
+def pytest_pycollect_makeitem(collector, obj):
+    """Leave out bases of tests that a module only imports.
+
+    Some versions of pytest run what these contain without their ``setUpClass``.
+    """
+    is_case = isinstance(obj, type) and issubclass(obj, unittest.TestCase)
+    if is_case and isinstance(collector, pytest.Module):
+        return None if obj.__module__ == collector.obj.__name__ else []
+    return None
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -98,6 +98,12 @@ def test_no_translation_is_left_over(texts, translations):
     assert not set(translations) - texts, "see i18n/README.md"
 
 
+def test_no_text_is_read_with_its_quotes(translations):
+    """Trubar does so for a single string in parentheses."""
+    for key in translated(translations):
+        assert not re.match(r"""\s+(['"]).*\1\s+$""", key[-1], re.DOTALL), key
+
+
 def test_languages_agree_on_what_is_for_people():
     first, *others = ({k for k, text in read(n).items() if text} for n in LANGUAGES)
     assert len(first) > 1000

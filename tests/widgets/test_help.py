@@ -104,12 +104,11 @@ def test_help_lists_the_models():
 def test_catalogue_of_widgets(descriptions):
     ((category, listed),) = json.loads(read(DOC, "widgets.json"))
     assert category == widgets.NAME
-    icons = os.path.relpath(os.path.dirname(widgets.__file__), DOC)
     assert listed == [
         {
             "text": description.name,
             "doc": description.name.lower().replace(" ", "-") + ".md",
-            "icon": os.path.join(icons, description.icon).replace(os.sep, "/"),
+            "icon": f"../{widgets.__name__.replace('.', '/')}/{description.icon}",
             "background": widgets.BACKGROUND,
             "keywords": description.keywords,
         }
