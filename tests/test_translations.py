@@ -191,6 +191,7 @@ print(*(choice.itemText(index) for index in range(choice.count())))
 print(widgets.NAME, OWImageGrid.name, OWImageGrid.Inputs.data_subset.name, sep=", ")
 importer = SimpleNamespace(unmatched=(), skipped=(), left_out=(), has_more=())
 print(summary(importer, Table("iris")[:2], 1))
+print(summary(importer, Table("iris")[[0] * 1200], 1))
 """
 
 
@@ -207,22 +208,29 @@ def built(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("name", "names", "counts"),
+    ("name", "names", "few", "many"),
     [
         (
             "English",
             "Image Analytics, Image Grid, Data Subset",
             "2 images / 3 categories",
+            "1,200 images / 3 categories",
         ),
         (
             "Slovenščina",
             "Analiza slik, Mreža slik, Podskupina podatkov",
             "2 sliki / 3 kategorije",
+            "1\N{NO-BREAK SPACE}200 slik / 3 kategorije",
         ),
-        ("Deutsch", "Bildanalyse, Bildraster, Datenauswahl", "2 Bilder / 3 Kategorien"),
+        (
+            "Deutsch",
+            "Bildanalyse, Bildraster, Datenauswahl",
+            "2 Bilder / 3 Kategorien",
+            "1\N{NO-BREAK SPACE}200 Bilder / 3 Kategorien",
+        ),
     ],
 )
-def test_language_is_that_of_orange(built, tmp_path, name, names, counts):
+def test_language_is_that_of_orange(built, tmp_path, name, names, few, many):
     environment = {**os.environ, "PYTHONPATH": str(built), "PYTHONUTF8": "1"}
     shown = subprocess.run(
         [sys.executable, "-c", SHOW, str(tmp_path), name],
@@ -232,7 +240,7 @@ def test_language_is_that_of_orange(built, tmp_path, name, names, counts):
         encoding="utf-8",
     )
     assert shown.returncode == 0, shown.stderr
-    path, choice, *lines = shown.stdout.splitlines()[-4:]
+    path, choice, *lines = shown.stdout.splitlines()[-5:]
     assert path.startswith(str(built))
     assert {*choice.split()} == {"English", "Slovenščina", "Deutsch"}
-    assert lines == [names, counts]
+    assert lines == [names, few, many]
