@@ -31,6 +31,8 @@ class SkippedDialog(QDialog):
     parent : QWidget, optional
     title : str
         Of the window.
+    heading : str
+        Stands above the list, before the number of images.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class SkippedDialog(QDialog):
         skipped: list[tuple[str, str]],
         parent=None,
         title: str = "Skipped Images",
+        heading: str = "Skipped images",
     ):
         super().__init__(parent)
         self.setAttribute(Qt.WA_DeleteOnClose)
@@ -47,7 +50,7 @@ class SkippedDialog(QDialog):
         self.model = PyTableModel(rows, parent=self)
         self.model.setHorizontalHeaderLabels(["Image", "Reason"])
         layout = QVBoxLayout(self)
-        layout.addWidget(QLabel(f"{title.capitalize()}: {len(rows):,}"))
+        layout.addWidget(QLabel(f"{heading}: {len(rows):,}"))
         layout.addWidget(self._make_view())
         layout.addWidget(self._make_buttons())
 
