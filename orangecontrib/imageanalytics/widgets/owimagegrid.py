@@ -30,6 +30,7 @@ from orangecontrib.imageanalytics.widgets.sheet.coloring import (
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
 from orangecontrib.imageanalytics.widgets.sheet.imagesheet import OWImageSheet
 from orangecontrib.imageanalytics.widgets.sheet.selection import GroupSelection
+from orangecontrib.imageanalytics.widgets.utils import signal_names
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     all_between,
@@ -67,12 +68,19 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
     priority = 160
 
     class Inputs:
-        data = Input("Embeddings", Table, default=True)
-        data_subset = Input("Data Subset", Table)
+        data = Input(
+            "Embeddings", Table, replaces=signal_names.EMBEDDINGS, default=True
+        )
+        data_subset = Input("Data Subset", Table, replaces=signal_names.DATA_SUBSET)
 
     class Outputs:
-        selected_data = Output("Selected Images", Table, default=True)
-        data = Output("Images", Table)
+        selected_data = Output(
+            "Selected Images",
+            Table,
+            replaces=signal_names.SELECTED_IMAGES,
+            default=True,
+        )
+        data = Output("Images", Table, replaces=signal_names.IMAGES)
 
     class Warning(OWImageSheet.Warning):
         incompatible_subset = Msg("No Data Subset elements appear in the data.")
