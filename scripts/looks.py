@@ -304,7 +304,8 @@ class Looks(LongerTexts):
             widget.show()
             QTest.qWaitFor(ready, WAIT_MS)
             if name in ("data", "small"):
-                widget.view.select_rows([3, 4, 30])
+                QTest.qWaitFor(has_images(widget), WAIT_MS)
+                widget.view.select_rows([3, 4, 20])
             self.shoot(widget, f"grid-{name}", ready)
             discard(widget)
 
@@ -468,6 +469,11 @@ def _moved(data, origin: str):
     column.attributes = column.attributes | {"origin": origin}
     metas = [column if meta == column else meta for meta in domain.metas]
     return data.transform(Domain(domain.attributes, domain.class_vars, metas)).copy()
+
+
+def has_images(widget):
+    """A function that tells whether the images have been laid out."""
+    return lambda: widget.view.model().rowCount() > 0
 
 
 def is_loaded(widget):
