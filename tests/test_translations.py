@@ -291,6 +291,7 @@ print(*(choice.itemText(index) for index in range(choice.count())))
 print(widgets.NAME, OWImageGrid.name, OWImageGrid.Inputs.data_subset.name, sep=", ")
 importer = SimpleNamespace(unmatched=(), skipped=(), left_out=(), has_more=())
 print(summary(importer, Table("iris")[:2], 1))
+print(summary(importer, Table("iris")[[0] * 1200], 1))
 
 from orangecanvas.registry import WidgetRegistry
 from orangecanvas.scheme import Scheme, readwrite
@@ -317,22 +318,29 @@ def built(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("name", "names", "counts"),
+    ("name", "names", "few", "many"),
     [
         (
             "English",
             "Image Analytics, Image Grid, Data Subset",
             "2 images / 3 categories",
+            "1,200 images / 3 categories",
         ),
         (
             "Slovenščina",
             "Analiza slik, Mreža slik, Podskupina podatkov",
             "2 sliki / 3 kategorije",
+            "1\N{NO-BREAK SPACE}200 slik / 3 kategorije",
         ),
-        ("Deutsch", "Bildanalyse, Bildraster, Datenauswahl", "2 Bilder / 3 Kategorien"),
+        (
+            "Deutsch",
+            "Bildanalyse, Bildraster, Datenauswahl",
+            "2 Bilder / 3 Kategorien",
+            "1\N{NO-BREAK SPACE}200 Bilder / 3 Kategorien",
+        ),
     ],
 )
-def test_language_is_that_of_orange(built, tmp_path, name, names, counts):
+def test_language_is_that_of_orange(built, tmp_path, name, names, few, many):
     workflow = tmp_path / "old.ows"
     with open(OLD_WORKFLOW, encoding="utf-8") as file:  # from before there were ids
         text = re.sub(r' \w+_channel_id="\w+"', "", file.read())
@@ -346,9 +354,9 @@ def test_language_is_that_of_orange(built, tmp_path, name, names, counts):
         encoding="utf-8",
     )
     assert shown.returncode == 0, shown.stderr
-    path, helped, choice, *lines, n_links = shown.stdout.splitlines()[-6:]
+    path, helped, choice, *lines, n_links = shown.stdout.splitlines()[-7:]
     assert path.startswith(str(built))
     assert len({*helped.split()}) == 1  # F1 leads to the page of each widget
     assert {*choice.split()} == {"English", "Slovenščina", "Deutsch"}
-    assert lines == [names, counts]
+    assert lines == [names, few, many]
     assert int(n_links) == text.count("<link ") == 4

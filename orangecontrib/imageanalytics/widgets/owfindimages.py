@@ -337,7 +337,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
                 ("Image column", self.image_attr.name),
                 ("Network", self.network.name),
                 *self.question_items(),
-                ("Result", without_links(self.status.text).replace("<br/>", ", ")),
+                ("Result", without_links(self.status.text)),
                 ("Selected", f"{self.n_selected():,}" if self.n_selected() else False),
             )
         )

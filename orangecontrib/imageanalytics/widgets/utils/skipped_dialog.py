@@ -14,6 +14,10 @@ from AnyQt.QtWidgets import (
 )
 from Orange.widgets.utils.itemmodels import PyTableModel
 
+from orangecontrib.imageanalytics.widgets.utils.standard_buttons import (
+    translate_buttons,
+)
+
 _LONGEST = 300  # characters of a data URL that are of use to anybody
 
 
@@ -72,6 +76,7 @@ class SkippedDialog(QDialog):
 
     def _make_buttons(self):
         buttons = QDialogButtonBox(QDialogButtonBox.Close, self)
+        translate_buttons(buttons)
         button = buttons.addButton("Copy", QDialogButtonBox.ActionRole)
         button.setAutoDefault(False)
         button.setToolTip("Copy the selected rows, or all of them, as text")
