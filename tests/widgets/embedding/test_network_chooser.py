@@ -47,7 +47,7 @@ class TestWords(EmbeddingTest):
         self.monkeypatch.setitem(sys.modules, "open_clip", None)
         self.send_signal("Images", self.data)
         self.choose("Network", "clip-vit-b-32")
-        assert "a package is not installed" in self.description
+        assert "needs open_clip_torch" in self.description
         assert "open_clip_torch: pip install" in self.description
         self.finish()
         assert self.windows(QMessageBox) == []
