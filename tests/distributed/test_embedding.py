@@ -66,7 +66,7 @@ def test_nothing_but_failures(cluster, tmp_path):
     summary = embed_dataset(tmp_path / "images", tmp_path / "out", cluster=cluster)
     assert (summary.images, summary.failed) == (1, 1)
     schema = pq.read_schema(tmp_path / "out" / "part-00000.parquet")
-    assert schema.field("vector").type.list_size == 1280
+    assert schema.metadata[b"n_features"] == b"1280"
 
 
 def test_description(cluster, images, tmp_path):
@@ -176,7 +176,7 @@ def test_force_begins_anew(cluster, finished, images, tmp_path):
     assert (summary.parts, summary.parts_before) == (1, 0)
     assert names(finished) == ["_job.json", "notes.txt", "part-00000.parquet"]
     part = pq.read_table(finished / "part-00000.parquet")
-    assert part.schema.field("vector").type.list_size == 1000
+    assert part.schema.metadata[b"n_features"] == b"1000"
 
 
 def test_files_of_other_programs_stay(cluster, images, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from helpers import make_image
@@ -194,6 +195,16 @@ def test_autosave(memory, tmp_path):
     assert other.save(memory.record(), name, since=12) != name
     other.close()
     assert len(list(autosaves([], folder))) == 2
+
+
+def test_an_autosave_of_another_thread_is_let_go(memory, tmp_path):
+    """It is saved in one thread and closed in another, as Keeper does."""
+    autosave = Autosave(str(tmp_path))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(autosave.save, memory.record()).result()
+        assert not list(autosaves([], str(tmp_path)))
+        autosave.close()
+        assert len(list(autosaves([], str(tmp_path)))) == 1
 
 
 def test_autosaves_are_not_shared(memory, tmp_path):

@@ -25,6 +25,7 @@ from orangecontrib.imageanalytics.vector_files import (
 from orangecontrib.imageanalytics.vector_files.dataset import (
     VectorDataset,
 )
+from orangecontrib.imageanalytics.vector_files.description import LENGTH
 
 
 def other(layer="logits"):
@@ -57,6 +58,28 @@ def test_vectors_of_other_lengths(folder):
     pq.write_table(table, folder / "part-3.parquet")
     with pytest.raises(DatasetError, match=r"(part-\d\.parquet.*){2}"):
         read_dataset(folder)
+
+
+def test_different_lengths_are_known_from_footers(folder):
+    """Damaged rows do not matter, so nothing of them is read."""
+    table = pq.read_table(folder / "part-1.parquet")
+    metadata = {**table.schema.metadata, LENGTH: b"5"}
+    table = table.replace_schema_metadata(metadata)
+    pq.write_table(table, folder / "part-1.parquet")
+    for number in range(3):
+        damage_rows(folder / f"part-{number}.parquet")
+    match = r"different lengths: 4 in part-0\.parquet, 5 in part-1\.parquet"
+    with pytest.raises(DatasetError, match=match):
+        VectorDataset(folder)
+
+
+@pytest.mark.parametrize("length", [b"", b"x", b"-4", b"9" * 50])
+def test_a_damaged_length_is_ignored(folder, length):
+    for path in folder.iterdir():
+        table = pq.read_table(path)
+        metadata = {**table.schema.metadata, LENGTH: length}
+        pq.write_table(table.replace_schema_metadata(metadata), path)
+    assert VectorDataset(folder).n_features == N_FEATURES
 
 
 def test_lists_of_different_lengths(tmp_path):

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from orangecontrib.imageanalytics.embedding_columns import EmbedImages
@@ -16,6 +17,7 @@ from orangecontrib.imageanalytics.vector_files import (
     describe,
     description_of,
     spec_of,
+    vector_array,
     vector_schema,
 )
 
@@ -124,11 +126,29 @@ def test_schema():
     schema = vector_schema(4, describe(PLAIN), "/photos/š")
     assert {field.name: str(field.type) for field in schema} == {
         "path": "string",
-        "vector": "fixed_size_list<item: float>[4]",
+        "vector": "list<item: float>",
         "width": "int32",
         "height": "int32",
         "category": "string",
         "error": "string",
     }
     assert schema.metadata[b"origin"].decode() == "/photos/š"
+    assert schema.metadata[b"n_features"] == b"4"
     assert description_of(schema.metadata, "") == describe(PLAIN)
+
+
+def test_missing_vectors_survive_a_file(tmp_path):
+    """In pyarrow before 26 they do not among lists of a fixed length."""
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    is_missing = np.array([True, False, True, True, False, True])
+    vectors = np.asfortranarray([[1.0, 2], [3, 4]])
+    rows = vector_array(vectors, is_missing)
+    assert rows.type == vector_schema(2).field("vector").type
+    expected = [None, [1, 2], None, None, [3, 4], None]
+    assert rows.to_pylist() == expected
+    pq.write_table(pa.table({"vector": rows}), tmp_path / "a.parquet")
+    assert pq.read_table(tmp_path / "a.parquet")["vector"].to_pylist() == expected
+    nothing = vector_array(np.empty((0, 2)), np.ones(3, bool))
+    assert nothing.to_pylist() == [None] * 3
+    assert vector_array(vectors).to_pylist() == [[1, 2], [3, 4]]

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint
 
-import pytest
+from helpers import read_toml
 
 from orangecontrib.imageanalytics import widgets
 
@@ -13,12 +13,10 @@ ROOT = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir)
 
 
 def entry_points():
-    tomllib = pytest.importorskip("tomllib")
-    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
-        groups = tomllib.load(file)["project"]["entry-points"]
+    project = read_toml(os.path.join(ROOT, "pyproject.toml"))["project"]
     return [
         EntryPoint(name, value, group)
-        for group, points in groups.items()
+        for group, points in project["entry-points"].items()
         for name, value in points.items()
     ]
 

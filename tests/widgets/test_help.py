@@ -48,10 +48,21 @@ def test_nothing_is_missing_in_help():
         if name.endswith(".html"):
             links = re.findall(r'(?:href|src)="([^":]+)"', read(HELP, name))
             for link in links:
-                path = os.path.join(HELP, link.partition("#")[0])
+                file, _, place = link.partition("#")
+                path = os.path.join(HELP, file or name)
                 assert os.path.isfile(path), (name, link)
+                assert not place or f' id="{place}"' in read(path), (name, link)
             images |= {os.path.basename(x) for x in links if x.startswith("images/")}
     assert set(os.listdir(os.path.join(HELP, "images"))) == images
+
+
+def test_what_is_for_the_site_alone_is_not_in_help():
+    for name in ("index", "gallery"):
+        assert "{." in read(DOC, f"{name}.md")
+        page = read(HELP, f"{name}.html")
+        assert "{." not in page
+        assert "Download" not in page
+        assert 'href="index.html"' in page
 
 
 def test_orange_finds_help(descriptions):
@@ -93,12 +104,11 @@ def test_help_lists_the_models():
 def test_catalogue_of_widgets(descriptions):
     ((category, listed),) = json.loads(read(DOC, "widgets.json"))
     assert category == widgets.NAME
-    icons = os.path.relpath(os.path.dirname(widgets.__file__), DOC)
     assert listed == [
         {
             "text": description.name,
             "doc": description.name.lower().replace(" ", "-") + ".md",
-            "icon": os.path.join(icons, description.icon).replace(os.sep, "/"),
+            "icon": f"../{widgets.__name__.replace('.', '/')}/{description.icon}",
             "background": widgets.BACKGROUND,
             "keywords": description.keywords,
         }

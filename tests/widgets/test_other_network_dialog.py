@@ -426,7 +426,9 @@ class TestFromFile(FromFile):
 
         font = QApplication.font()
         large = QApplication.font()
-        large.setPointSize(50)
+        # Qt 5 has another screen where there is none.
+        screen = QApplication.primaryScreen().availableGeometry()
+        large.setPointSize(screen.height() // 17)
         QApplication.setFont(large)
         try:
             dialog = self.open(make_network_file(self.tmp / "cells.pt"))

@@ -11,7 +11,11 @@ import numpy as np
 
 from orangecontrib.imageanalytics.distributed.output import PART_KEY
 from orangecontrib.imageanalytics.engine.results import Embedded
-from orangecontrib.imageanalytics.vector_files import ROWS_PER_GROUP, vector_schema
+from orangecontrib.imageanalytics.vector_files import (
+    ROWS_PER_GROUP,
+    vector_array,
+    vector_schema,
+)
 
 MOST_REASONS = 20
 
@@ -96,7 +100,7 @@ class PartWriter:
 
     def __init__(self, path: str, n_features: int, description: dict, digest: str):
         self._schema = vector_schema(n_features, description)
-        self._path, self._digest = path, digest
+        self._path, self._digest, self._n_features = path, digest, n_features
         self.result = PartResult()
 
     def __enter__(self) -> PartWriter:
@@ -175,10 +179,6 @@ class PartWriter:
         ]
         self._count(failures, len(table))
 
-    @property
-    def _n_features(self) -> int:
-        return self._schema.field("vector").type.list_size
-
     def _count(self, failures, n_images) -> None:
         self.result.add(PartResult.of(failures, n_images))
 
@@ -200,15 +200,8 @@ class PartWriter:
 
     def _vectors(self, embedded: Embedded, rows: np.ndarray):
         """The vectors of rows, null where there is none."""
-        import pyarrow as pa
-
         has_none = rows < 0
-        vectors = np.zeros((len(rows), self._n_features), np.float32)
-        if not has_none.all():
-            vectors[~has_none] = embedded.vectors[rows[~has_none]]
-        return pa.FixedSizeListArray.from_arrays(
-            pa.array(vectors.ravel()), self._n_features, mask=pa.array(has_none)
-        )
+        return vector_array(embedded.vectors[rows[~has_none]], has_none)
 
 
 def _texts(values: Sequence[str | None]) -> list[str | None]:

@@ -128,7 +128,8 @@ class Run:
 
     def _fill(self, parts: Iterator[Part]) -> bool:
         """Hand out tasks as long as workers can take some; whether more may follow."""
-        while len(self._tasks) < self._most_tasks():
+        most_tasks = self._most_tasks()
+        while len(self._tasks) < most_tasks:
             if self._waiting:
                 self._waiting.popleft()()
                 continue

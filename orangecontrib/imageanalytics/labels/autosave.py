@@ -110,7 +110,9 @@ class Autosave:
 def _lock_of(folder: str, name: str) -> FileLock:
     locks = os.path.join(folder, "locks")
     os.makedirs(locks, exist_ok=True)
-    return FileLock(os.path.join(locks, f"{name}.lock"), timeout=0)
+    path = os.path.join(locks, f"{name}.lock")
+    # Threads that save end; whoever closes the autosave is another one.
+    return FileLock(path, timeout=0, thread_local=False)
 
 
 def _is_later(path: str, since: float) -> bool:

@@ -9,6 +9,7 @@ from orangecontrib.imageanalytics.vector_files.description import (
     describe,
     description_of,
     spec_of,
+    vector_array,
     vector_schema,
 )
 from orangecontrib.imageanalytics.vector_files.reading import read_dataset
@@ -23,5 +24,6 @@ __all__ = [
     "description_of",
     "read_dataset",
     "spec_of",
+    "vector_array",
     "vector_schema",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -13,6 +14,7 @@ from orangecontrib.imageanalytics.errors import DatasetError, first_line
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 from orangecontrib.imageanalytics.vector_files.columns import CATEGORY, IMAGE, PATH
 from orangecontrib.imageanalytics.vector_files.description import (
+    LENGTH,
     ORIGIN,
     class_names,
     description_of,
@@ -192,7 +194,7 @@ class VectorDataset:
                 )
 
     def _find_length(self) -> int:
-        """Length of the vectors; of lists of any length, the first one tells."""
+        """Length of the vectors; where the files do not tell, that of the first one."""
         import pyarrow.types as types
 
         if VECTOR not in self.schema.names:
@@ -202,7 +204,11 @@ class VectorDataset:
             kind = schema.field(VECTOR).type
             if types.is_fixed_size_list(kind):
                 lengths.setdefault(kind.list_size, self._file_of(schema))
-            elif not (types.is_list(kind) or types.is_large_list(kind)):
+            elif types.is_list(kind) or types.is_large_list(kind):
+                length = _length_in(schema)
+                if length:
+                    lengths.setdefault(length, self._file_of(schema))
+            else:
                 raise DatasetError(
                     f"{self._file_of(schema)}: the column vector holds no lists of "
                     f"numbers, but {kind}."
@@ -332,6 +338,12 @@ class VectorDataset:
 def origin_of(schema: pa.Schema) -> str:
     """The folder or address to which the paths of a file are relative."""
     return (schema.metadata or {}).get(ORIGIN, b"").decode(errors="replace")
+
+
+def _length_in(schema: pa.Schema) -> int:
+    """The length of vectors that the metadata tell, 0 if they do not."""
+    text = (schema.metadata or {}).get(LENGTH, b"")
+    return int(text) if re.fullmatch(rb"[0-9]{1,9}", text) else 0
 
 
 def _with_shared_schema(part: Part, schemas: list) -> Part:

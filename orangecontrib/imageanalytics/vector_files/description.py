@@ -23,6 +23,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from orangecontrib.imageanalytics.engine.device import PRECISIONS
 from orangecontrib.imageanalytics.errors import DatasetError, ModelError
 from orangecontrib.imageanalytics.images.intensity import as_intensity
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 KEY = b"orangecontrib.imageanalytics"
 #: Key of the folder or address to which the paths in the file are relative.
 ORIGIN = b"origin"
+#: Key of the length of the vectors, as decimal digits.
+LENGTH = b"n_features"
 
 #: Rows that are written together: of these, readers take all or none. A sample of
 #: a large dataset reads less if there are few.
@@ -236,21 +240,51 @@ def vector_schema(
     Returns
     -------
     pyarrow.Schema
-        ``path``; ``vector``, a list of `n_features` float32, null if there is none;
+        ``path``; ``vector``, a list of `n_features` float32, null if there is none.
+        Its type is that of lists of any length, because pyarrow before version 26
+        cannot read null among lists of a fixed length;
         ``width`` and ``height`` in pixels, null if they are unknown; ``category``, null
         if there is none; ``error``, null or the reason why there is no vector.
     """
     import pyarrow as pa
 
-    metadata = {ORIGIN: origin.encode()}
+    metadata = {ORIGIN: origin.encode(), LENGTH: str(n_features).encode()}
     if description is not None:
         metadata[KEY] = json.dumps(dict(description)).encode()
     columns = {
         "path": pa.string(),
-        "vector": pa.list_(pa.float32(), n_features),
+        "vector": pa.list_(pa.float32()),
         "width": pa.int32(),
         "height": pa.int32(),
         "category": pa.string(),
         "error": pa.string(),
     }
     return pa.schema(columns, metadata)
+
+
+def vector_array(vectors: np.ndarray, is_missing: np.ndarray | None = None):
+    """
+    Values of the column ``vector``.
+
+    Parameters
+    ----------
+    vectors : numpy.ndarray
+        Shape (n vectors, n_features), real numbers.
+    is_missing : numpy.ndarray, optional
+        bool, shape (n rows,): true in rows that have no vector. There are as many
+        others as vectors. Without it, all rows have one.
+
+    Returns
+    -------
+    pyarrow.ListArray
+        Lists of float32, null where a vector is missing.
+    """
+    import pyarrow as pa
+
+    n_vectors, n_features = vectors.shape
+    if is_missing is None:
+        is_missing = np.zeros(n_vectors, bool)
+    ends = np.cumsum(np.where(is_missing, 0, n_features))
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    numbers = vectors.astype(np.float32, order="C").ravel()
+    return pa.ListArray.from_arrays(offsets, numbers, mask=pa.array(is_missing))

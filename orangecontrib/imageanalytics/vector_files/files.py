@@ -15,7 +15,11 @@ from orangecontrib.imageanalytics.errors import (
     ImageAnalyticsError,
     first_line,
 )
-from orangecontrib.imageanalytics.vector_files.description import KEY, ORIGIN
+from orangecontrib.imageanalytics.vector_files.description import (
+    KEY,
+    LENGTH,
+    ORIGIN,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -214,7 +218,7 @@ def read_part(place: Place, file: str) -> Part:
 def _with_own_metadata(schema: pa.Schema) -> pa.Schema:
     """The same without what other programs add, which may differ in each file."""
     metadata = schema.metadata or {}
-    own = {key: metadata[key] for key in (KEY, ORIGIN) if key in metadata}
+    own = {key: metadata[key] for key in (KEY, LENGTH, ORIGIN) if key in metadata}
     return schema.with_metadata(own)
 
 

@@ -3,6 +3,7 @@
 import os
 
 from orangecontrib.imageanalytics import embedding_columns
+from orangecontrib.imageanalytics.i18n import offer_languages
 from orangecontrib.imageanalytics.widgets.utils.transform_progress import (
     watch_embedding,
 )
@@ -21,4 +22,5 @@ _HELP = os.path.join(_PACKAGE, "help", "index.html").translate(
 WIDGET_HELP_PATH = ((_HELP, None),)
 
 # Done here, since Orange always imports this package when it starts.
+offer_languages()
 embedding_columns.watch = watch_embedding

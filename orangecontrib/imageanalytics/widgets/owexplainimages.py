@@ -17,7 +17,6 @@ from orangecontrib.imageanalytics.explain import Explaining, Explanation
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.widgets.explain.explaincontrols import (
     METHOD_NAMES,
-    PREDICTED,
     ExplainControlsMixin,
 )
 from orangecontrib.imageanalytics.widgets.explain.explaining_task import (
@@ -327,7 +326,7 @@ class OWExplainImages(
         self.report_items(
             (
                 ("Model", self.model.name if self.model is not None else False),
-                ("Class", (self.target or PREDICTED) if classes else False),
+                ("Class", self.class_combo.currentText() if classes else False),
                 ("Similar to", similar),
                 ("Method", self._method_text() or False),
                 ("Images", f"{len(self._rows):,}"),

@@ -1,0 +1,14 @@
+"""What all modules of the built package look their texts up in.
+
+There is one table for all modules, where Orange reads its own for each module.
+"""
+
+from orangecanvas.localization import Translator, pl
+from orangecanvas.localization.si import plsi
+
+from orangecontrib.imageanalytics.i18n import PACKAGE, offer_languages
+
+__all__ = ["_tr", "pl", "plsi"]
+
+offer_languages()
+_tr = Translator(PACKAGE, "biolab.si", "Orange")
