@@ -8,7 +8,7 @@ export QT_QPA_PLATFORM ?= offscreen
 # Threads of libraries that wait leave the processor to other tests.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: check test test-slow lint docs bench package test-lowest
+.PHONY: check test test-slow lint docs bench package test-lowest test-classroom
 
 check: lint test test-slow
 
@@ -57,3 +57,16 @@ test-lowest: package
 	$(UV) pip install --python build/lowest --resolution lowest-direct \
 	    "$(call WHEEL,test)"
 	$(call TEST_WHEEL,build/lowest) -m "not slow" ../sdist/tests
+
+# Installs as the README says for classrooms, into less than 1 GB (953 MiB), and tests
+# what works there.
+CLASSROOM = build/classroom
+
+test-classroom: $(VENV)/ready
+	$(PYTHON) -m venv --clear $(CLASSROOM)
+	$(UV) pip install --python $(CLASSROOM) --override classroom.txt . PyQt6
+	du -sm $(CLASSROOM)
+	test $$(du -sm $(CLASSROOM) | cut -f 1) -lt 953
+	$(UV) pip install --python $(CLASSROOM) pytest pytest-xdist
+	$(CLASSROOM)/bin/pytest $(TEST_OPTIONS) tests/without_torch \
+	    tests/widgets/test_tutorials.py
