@@ -22,7 +22,7 @@ from orangecontrib.imageanalytics.engine.probing import least_cosine
 from orangecontrib.imageanalytics.engine.runner import choose_runner
 from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
-from orangecontrib.imageanalytics.networks import backbone, layers
+from orangecontrib.imageanalytics.networks import backbone, layers, openvino_library
 from orangecontrib.imageanalytics.networks.registry import find_network
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
@@ -661,7 +661,7 @@ def test_the_cpu_is_openvinos(device, may_have_gpu, gpus, monkeypatch):
 
 
 def test_without_openvino(gpus, monkeypatch):
-    monkeypatch.setattr(runners, "_has_openvino", lambda: False)
+    monkeypatch.setattr(runners, "has_openvino", lambda: False)
     assert isinstance(choose_runner(LITE, "cpu"), TorchRunner)
     for options in ({"engine": "openvino"}, {"device": "intel-gpu"}):
         with pytest.raises(ValueError, match="OpenVINO cannot be used"):
@@ -672,10 +672,9 @@ def test_openvino_that_does_not_start(gpus, monkeypatch, caplog):
     def fail():
         raise ImportError("libtbb.so: cannot open shared object file")
 
-    monkeypatch.setattr(runners, "library", fail)
-    monkeypatch.setattr(
-        runners, "_has_openvino", functools.cache(runners._has_openvino.__wrapped__)
-    )
+    monkeypatch.setattr(openvino_library, "library", fail)
+    anew = functools.cache(openvino_library.has_openvino.__wrapped__)
+    monkeypatch.setattr(runners, "has_openvino", anew)
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             assert isinstance(choose_runner(LITE, "cpu"), TorchRunner)

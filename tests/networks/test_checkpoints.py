@@ -1,5 +1,6 @@
 import dataclasses
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks import checkpoints
 from orangecontrib.imageanalytics.networks.backbone import load_backbone
 from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
 from orangecontrib.imageanalytics.networks.layers import (
@@ -32,6 +34,20 @@ def test_vector_length(network):
         vectors = load_backbone(network)(squares(network))
     assert vectors.shape == (2, network.n_features)
     assert vectors.isfinite().all()
+
+
+@pytest.mark.parametrize("network", PACKAGED, ids=lambda network: network.id)
+def test_vector_length_without_openvino(network, monkeypatch):
+    def fail():
+        raise ImportError("a library of the system is missing")
+
+    monkeypatch.setattr(checkpoints, "library", fail)
+    monkeypatch.setattr(checkpoints, "has_openvino", lambda: False, raising=False)
+    assert network.count_features() == network.n_features
+    monkeypatch.setitem(sys.modules, "torch", None)
+    reason = f"{network.name} without OpenVINO needs PyTorch, which is not installed"
+    with pytest.raises(ModelError, match=reason):
+        network.count_features()
 
 
 @pytest.mark.slow

@@ -7,9 +7,6 @@ torch and starts without it, and torch everywhere else.
 from __future__ import annotations
 
 import contextlib
-import functools
-import importlib.util
-import logging
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
@@ -24,7 +21,7 @@ from orangecontrib.imageanalytics.engine.device import (
 )
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks.network import not_here
-from orangecontrib.imageanalytics.networks.openvino_library import library
+from orangecontrib.imageanalytics.networks.openvino_library import has_openvino
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 from orangecontrib.imageanalytics.networks.torch_library import (
     missing_torch,
@@ -33,8 +30,6 @@ from orangecontrib.imageanalytics.networks.torch_library import (
 
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.engine.device_decoding import DeviceDecoder
-
-log = logging.getLogger(__name__)
 
 OPENVINO, TORCH = "openvino", "torch"
 ENGINES = (AUTOMATIC, OPENVINO, TORCH)
@@ -222,7 +217,7 @@ def choose_runner(
 
     runner = TorchRunner(spec, device, *arguments)
     no_gpu = device == AUTOMATIC and runner.device.type == "cpu"
-    if no_gpu and engine != TORCH and _has_openvino():
+    if no_gpu and engine != TORCH and has_openvino():
         return _openvino_runner(spec, "cpu", *arguments)
     return runner
 
@@ -245,25 +240,13 @@ def _openvino_runner(spec, device, *arguments) -> Runner:
 def _is_for_openvino(device: str, engine: str) -> bool:
     """Whether OpenVINO should run the network, decided without torch."""
     is_asked = device in OPENVINO_DEVICES or engine == OPENVINO
-    if is_asked and not _has_openvino():
+    if is_asked and not has_openvino():
         raise ValueError("OpenVINO cannot be used here: pip install openvino")
     if device == AUTOMATIC:
         is_for_gpu = engine != OPENVINO and not missing_torch() and may_have_gpu()
-        return _has_openvino() and not is_for_gpu
+        return has_openvino() and not is_for_gpu
     if device == "cpu" or device in OPENVINO_DEVICES:
-        return _has_openvino()
+        return has_openvino()
     if engine == OPENVINO:
         raise ValueError(f"OpenVINO does not run on '{device}'")
     return False
-
-
-@functools.cache
-def _has_openvino() -> bool:
-    if importlib.util.find_spec("openvino") is None:
-        return False
-    try:
-        library().Core()
-    except Exception as error:  # of whatever kind: a library of the system is missing
-        log.info("OpenVINO does not start, so torch is used: %s", error)
-        return False
-    return True

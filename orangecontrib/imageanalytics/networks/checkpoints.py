@@ -12,7 +12,11 @@ from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.networks.array_files import read_arrays
 from orangecontrib.imageanalytics.networks.layouts import Layout
 from orangecontrib.imageanalytics.networks.network import MAP_OF, Network
-from orangecontrib.imageanalytics.networks.openvino_library import library
+from orangecontrib.imageanalytics.networks.openvino_library import (
+    has_openvino,
+    library,
+)
+from orangecontrib.imageanalytics.networks.torch_library import require_torch
 from orangecontrib.imageanalytics.networks.weights import read_checkpoint
 
 if TYPE_CHECKING:
@@ -156,6 +160,9 @@ class PackagedNetwork(CheckpointNetwork):
 
     def count_features(self) -> int:
         """As `Network.count_features`."""
+        if not has_openvino():
+            require_torch(f"{self.name} without OpenVINO")
+            return super().count_features()
         graph = self.openvino_graph(self.layer)
         network = library().Core().compile_model(graph, "CPU")
         (vector,) = network(np.zeros(graph.input(0).shape, np.float32))[0]
