@@ -62,9 +62,10 @@ def test_empty_files(tmp_path):
     (tmp_path / "list.txt").write_text("# nothing\n")
     with pytest.raises(ListingError, match="no images in"):
         sources(Listing(tmp_path / "list.txt"))
-    (tmp_path / "list.csv").write_text("")
-    with pytest.raises(ListingError, match=r"list\.csv is empty; it has no columns"):
-        sources(Listing(tmp_path / "list.csv"))
+    for text in "", "\n\r\n":
+        (tmp_path / "list.csv").write_text(text)
+        with pytest.raises(ListingError, match=r"list\.csv is empty; it has no col"):
+            sources(Listing(tmp_path / "list.csv"))
     (tmp_path / "list.csv").write_text("image\n")
     with pytest.raises(ListingError, match="no images in"):
         sources(Listing(tmp_path / "list.csv"))
@@ -194,6 +195,12 @@ def test_empty_lines_of_a_csv_are_no_rows(tmp_path):
     listing = Listing(path)
     assert sources(listing) == [str(tmp_path / "a.jpg")]
     assert listing.problems == [f"{path}: 2 rows have no image."]
+
+
+def test_empty_lines_before_the_names_of_columns(tmp_path):
+    (tmp_path / "list.csv").write_text("\n\r\nimage;category\na.jpg;cat\n")
+    listing = Listing(tmp_path / "list.csv", category="category")
+    assert pairs(listing) == [(str(tmp_path / "a.jpg"), "cat")]
 
 
 def test_missing_categories_of_a_parquet_file(tmp_path):

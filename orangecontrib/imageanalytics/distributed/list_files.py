@@ -65,7 +65,7 @@ def csv_rows(
     ----------
     address : str
     delimiter : str or None
-        If None, it is recognised by the first line.
+        If None, it is recognised by the first line that is not empty.
     column, category : str or None
         Names of columns. If `column` is None, it is the only one that may hold images.
 
@@ -79,12 +79,12 @@ def csv_rows(
         It cannot be read, is not text or lacks a column.
     """
     with opened_file(address) as file, _text(file, address, newline="") as lines:
-        first = next(lines, "")
+        start = _to_first_text(lines)
         if delimiter is None:
-            delimiter = max(DELIMITERS, key=first.count)
-        reader = csv.reader(itertools.chain([first], lines), delimiter=delimiter)
+            delimiter = max(DELIMITERS, key="".join(start).count)
+        reader = csv.reader(itertools.chain(start, lines), delimiter=delimiter)
         try:
-            names = next(reader, [])
+            names = next(filter(None, reader), [])
             if not names:
                 raise ListingError(f"{address} is empty; it has no columns")
             waiting, marked = _after_header(reader, names)
@@ -97,6 +97,16 @@ def csv_rows(
         except csv.Error as error:
             reason = f"line {reader.line_num}: {error}"
             raise ListingError(f"{address} cannot be read: {reason}") from error
+
+
+def _to_first_text(lines: Iterator[str]) -> list[str]:
+    """The first line that is not empty, and the empty ones before it."""
+    start = []
+    for line in lines:
+        start.append(line)
+        if line.strip():
+            break
+    return start
 
 
 def _after_header(reader, names: list[str]) -> tuple[list[list[str]], list[str]]:
