@@ -15,10 +15,16 @@ from shard_files import make_shard, web_dataset
 
 from orangecontrib.imageanalytics.__main__ import main
 from orangecontrib.imageanalytics.distributed import JobError, embed_dataset, worker
+from orangecontrib.imageanalytics.distributed.job import Job
 from orangecontrib.imageanalytics.distributed.listing import ListingError
-from orangecontrib.imageanalytics.errors import ImageAnalyticsError, TrustNeededError
+from orangecontrib.imageanalytics.errors import (
+    ImageAnalyticsError,
+    ModelError,
+    TrustNeededError,
+)
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 from orangecontrib.imageanalytics.vector_files import KEY, description_of, spec_of
 
 
@@ -391,6 +397,26 @@ def test_an_output_among_the_images(cluster, images, tmp_path):
         summary = embed_dataset(pattern, out, cluster=cluster)
         assert (summary.parts_before, summary.failed) == (parts_before, 0)
     assert list(read(out)) == list(map(str, images))
+
+
+@pytest.mark.parametrize("place", ["client", "worker"])
+def test_a_missing_package_is_named_before_the_download(
+    hub_cache, images, tmp_path, monkeypatch, place
+):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    spec = EmbeddingSpec.choose("clip-vit-b-32").portable()
+    plugin = worker.EmbeddingPlugin("", Job(spec, {}, 1), "", worker.Options())
+    with pytest.raises(ModelError, match="need the package open_clip_torch"):
+        if place == "worker":
+            plugin._found_spec()
+        else:
+            embed_dataset(tmp_path / "images", tmp_path / "out", "clip-vit-b-32")
+
+
+def test_a_client_of_other_computers_needs_no_package(hub_cache, images, monkeypatch):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    with pytest.raises(ModelError, match="could not be downloaded"):
+        embed_dataset(images, "out", "clip-vit-b-32", cluster="unused")
 
 
 def test_a_file_that_nobody_has_vouched_for(images, tmp_path):

@@ -125,6 +125,8 @@ def embed_dataset(
     if part_size is not None and part_size < 1:
         raise ValueError("part_size should be at least 1")
     network = find_network(model, preprocessing, trust)
+    if cluster is None:  # else only the workers need the packages of the network
+        network.check_installed()  # before anybody waits for a download
     network.weights.ensure(network.name)
     network.check_trust()
     check_precision(precision)

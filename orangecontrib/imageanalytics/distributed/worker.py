@@ -145,8 +145,7 @@ class EmbeddingPlugin(WorkerPlugin):
     def _found_spec(self):
         """The specification with this computer's network."""
         spec = self.job.spec
-        network = spec.network.named(spec.preprocessing)
-        network.weights.ensure(network.name)
+        spec.network.named(spec.preprocessing).ensure_weights()
         found = spec.found()  # with the weights that the user has there
         if self.options.trust:
             found.network.vouch()
