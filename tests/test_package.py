@@ -9,6 +9,7 @@ import zipfile
 from importlib import metadata
 
 import pytest
+from helpers import read_toml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -152,9 +153,7 @@ def test_what_a_classroom_leaves_out():
 
 def test_other_versions_for_a_classroom_are_supported():
     _, others = classroom()
-    tomllib = pytest.importorskip("tomllib")
-    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
-        project = tomllib.load(file)["project"]
+    project = read_toml(os.path.join(ROOT, "pyproject.toml"))["project"]
     lines = [*project["dependencies"], *project["optional-dependencies"]["pyqt6"]]
     supported = {one.name: one.specifier for one in map(Requirement, lines)}
     names = {one.name for one in others}
