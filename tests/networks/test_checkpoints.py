@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 import re
 import sys
 
@@ -15,6 +16,7 @@ from orangecontrib.imageanalytics.networks.layers import (
     fuse_batch_norms,
     remove_classifier,
 )
+from orangecontrib.imageanalytics.networks.layouts import Sequence
 from orangecontrib.imageanalytics.networks.registry import NETWORKS, find_network
 from orangecontrib.imageanalytics.networks.weights import PackagedWeights
 
@@ -34,6 +36,22 @@ def test_vector_length(network):
         vectors = load_backbone(network)(squares(network))
     assert vectors.shape == (2, network.n_features)
     assert vectors.isfinite().all()
+
+
+@pytest.mark.parametrize("network", PACKAGED, ids=lambda network: network.id)
+def test_layers_are_not_compared(network, monkeypatch):
+    """Orange compares all columns of vectors with each other, by their hashes first."""
+
+    def slow(*_):
+        raise AssertionError
+
+    copy = pickle.loads(pickle.dumps(network))
+    for method in ("__hash__", "__eq__"):
+        monkeypatch.setattr(Sequence, method, slow)
+    assert copy == network and hash(copy) == hash(network)
+    others = [other for other in PACKAGED if other.id != network.id]
+    assert all(network != other for other in others)
+    assert len(repr(network)) < 2000
 
 
 @pytest.mark.parametrize("network", PACKAGED, ids=lambda network: network.id)

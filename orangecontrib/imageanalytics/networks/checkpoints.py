@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,13 +102,17 @@ class CheckpointNetwork(Network):
         # Before the device is set: torchvision cannot be imported on "meta" by
         # torch 2.6.
         builder = getattr(importlib.import_module(module), function)
-        options = dict(self.options)
+        options = self.builder_options()
         try:
             with torch.device(device):
                 return builder(**options).eval()
         except NotImplementedError:
             # RegNets compute with tensors while they are built.
             return builder(**options).to(device).eval()
+
+    def builder_options(self) -> dict[str, object]:
+        """Arguments of `builder`, by name."""
+        return dict(self.options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +128,13 @@ class PackagedNetwork(CheckpointNetwork):
         Its layers.
     """
 
-    layout: Layout
+    # Each column of vectors compares networks, so that trees would take too long.
+    layout: Layout = field(compare=False, repr=False)
     builder: str = "orangecontrib.imageanalytics.networks.architectures:PackagedModule"
 
-    def __post_init__(self):
-        object.__setattr__(self, "options", (("layout", self.layout),))
+    def builder_options(self) -> dict[str, object]:
+        """As `CheckpointNetwork.builder_options`."""
+        return {"layout": self.layout}
 
     def read_tensors(self, path: str) -> dict[str, Tensor]:
         """As `CheckpointNetwork.read_tensors`."""
