@@ -46,14 +46,14 @@ package: $(VENV)/ready
 	tar --extract --file dist/*.tar.gz --directory build/sdist --strip-components 1
 
 UV = $(VENV)/bin/uv
-WHEEL = Orange3-ImageAnalytics[$(1)] @ file://$$(echo $(CURDIR)/dist/*.whl)
 # The tests of the sdist, started where Python does not find the package in the current
-# folder: they test the wheel in the environment that is the first argument.
+# folder: they test the wheel, in the environment that is the argument.
 TEST_WHEEL = cd build/elsewhere && $(CURDIR)/$(1)/bin/pytest $(TEST_OPTIONS) \
 	--rootdir ../sdist --config-file ../sdist/pyproject.toml
 
 test-lowest: package
 	$(UV) venv --clear --python $(LOWEST_PYTHON) build/lowest
 	$(UV) pip install --python build/lowest --resolution lowest-direct \
-	    "$(call WHEEL,test)"
+	    --requirement build/sdist/pyproject.toml --extra test --extra pyqt5
+	$(UV) pip install --python build/lowest --no-deps dist/*.whl
 	$(call TEST_WHEEL,build/lowest) -m "not slow" ../sdist/tests
