@@ -7,6 +7,8 @@ PHOTOS ?= $(HOME)/Pictures
 export QT_QPA_PLATFORM ?= offscreen
 # Threads of libraries that wait leave the processor to other tests.
 export OMP_WAIT_POLICY ?= passive
+# With it, each of the many processes would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: check test test-slow lint docs bench package test-lowest
 
