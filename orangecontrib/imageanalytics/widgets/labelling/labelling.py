@@ -10,8 +10,7 @@ from orangecontrib.imageanalytics.widgets.labelling.keys import HINT, LabelKeys
 from orangecontrib.imageanalytics.widgets.sheet.coloring import Coloring
 
 NO_CLASSES = (
-    "Enter the names of two or more classes at the left, "
-    "then press their keys."
+    "Enter the names of two or more classes at the left, then press their keys."
 )
 LEARN_MS = 10  # after a key
 
