@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 # The oldest Python that is supported, for the lowest versions of the dependencies.
 LOWEST_PYTHON ?= python3.10
+# The latest one, for the smallest installation.
+CLASSROOM_PYTHON ?= python3.13
 PHOTOS ?= $(HOME)/Pictures
 export QT_QPA_PLATFORM ?= offscreen
 # Threads of libraries that wait leave the processor to other tests.
@@ -10,7 +12,7 @@ export OMP_WAIT_POLICY ?= passive
 # With it, each of the many processes would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check test test-slow lint docs bench package test-lowest
+.PHONY: check test test-slow lint docs bench package test-lowest test-classroom
 
 check: lint test test-slow
 
@@ -59,3 +61,13 @@ test-lowest: package
 	    --requirement build/sdist/pyproject.toml --extra test --extra pyqt5
 	$(UV) pip install --python build/lowest --no-deps dist/*.whl
 	$(call TEST_WHEEL,build/lowest) -m "not slow" ../sdist/tests
+
+test-classroom: package
+	$(UV) venv --clear --python $(CLASSROOM_PYTHON) build/classroom
+	$(UV) pip install --python build/classroom --override classroom.txt \
+	    PyQt6 dist/*.whl
+	du --summarize --human-readable build/classroom
+	test $$(du --summarize --block-size 1M build/classroom | cut --fields 1) -lt 1000
+	$(UV) pip install --python build/classroom pytest pytest-xdist
+	$(call TEST_WHEEL,build/classroom) ../sdist/tests/without_torch \
+	    ../sdist/tests/widgets/test_installed.py
