@@ -57,7 +57,23 @@ def pages() -> dict[str, str]:
         if name.endswith(".md"):
             with open(os.path.join(DOC, name), encoding="utf-8") as file:
                 made[name.removesuffix(".md") + ".html"] = page(file.read())
+    made["index.html"] = _with_other_names(made["index.html"], made["languages.html"])
     return made
+
+
+def _with_other_names(index: str, languages: str) -> str:
+    """The index with the names of widgets in other languages, by which Orange looks."""
+    address = dict(re.findall(r'<a href="([\w-]+\.html)">([^<]+)</a>:', index))
+    address = {name: file for file, name in address.items()}
+    items = ""
+    for row in re.findall(r"<tr>\n(.*?)</tr>", languages, re.DOTALL)[1:]:
+        name, *others = re.findall(r"<td>(.*?)</td>", row)
+        for other in others:
+            items += f'<li><a href="{address[name]}">{other}</a></li>\n'
+    summary = "<summary>In other languages</summary>"
+    names = f"<details>\n{summary}\n<ul>\n{items}</ul>\n</details>\n"
+    end = index.index("</section>", index.index('id="widgets"'))
+    return index[:end] + names + index[end:]
 
 
 def page(text: str) -> str:

@@ -162,7 +162,8 @@ def test_plurals(language, translations):
 
 
 SHOW = """
-import importlib, pkgutil, sys
+import importlib, os, pkgutil, sys
+from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 from AnyQt.QtCore import QSettings
 
@@ -174,6 +175,7 @@ settings.sync()
 from AnyQt.QtWidgets import QApplication, QComboBox
 from Orange.data import Table
 from orangecanvas.application.settings import UserSettingsDialog
+from orangecanvas.help.manager import create_html_inventory_provider
 from orangecontrib import imageanalytics
 
 application = QApplication([])
@@ -184,7 +186,19 @@ from orangecontrib.imageanalytics import widgets
 from orangecontrib.imageanalytics.widgets.folders.import_summary import summary
 from orangecontrib.imageanalytics.widgets.owimagegrid import OWImageGrid
 
+value = f"{widgets.__name__}:WIDGET_HELP_PATH"
+help_pages = create_html_inventory_provider(EntryPoint("html-index", value, ""))
+found, n_widgets = set(), 0
+for module in pkgutil.iter_modules(widgets.__path__, f"{widgets.__name__}."):
+    if ".ow" in module.name:
+        own = vars(sys.modules[module.name]).values()
+        (widget,) = (w for w in own if hasattr(w, "want_main_area") and w.name
+                     and w.__module__ == module.name)
+        n_widgets += 1
+        found.add(help_pages.search(SimpleNamespace(name=widget.name)).toLocalFile())
+
 print(imageanalytics.__path__[0])
+print(n_widgets, sum(map(os.path.isfile, found)))
 dialog = UserSettingsDialog()
 choice = dialog.findChild(QComboBox, "combo-language")
 print(*(choice.itemText(index) for index in range(choice.count())))
@@ -232,7 +246,8 @@ def test_language_is_that_of_orange(built, tmp_path, name, names, counts):
         encoding="utf-8",
     )
     assert shown.returncode == 0, shown.stderr
-    path, choice, *lines = shown.stdout.splitlines()[-4:]
+    path, helped, choice, *lines = shown.stdout.splitlines()[-5:]
     assert path.startswith(str(built))
+    assert len({*helped.split()}) == 1  # F1 leads to the page of each widget
     assert {*choice.split()} == {"English", "Slovenščina", "Deutsch"}
     assert lines == [names, counts]

@@ -1,5 +1,6 @@
 """The gallery of workflows: that it is complete, and that its workflows open."""
 
+import importlib
 import os
 import re
 
@@ -60,6 +61,25 @@ def test_section(title, text):
     assert {" ".join(name.split()) for name, _ in pages} == ours
     for name, page in pages:
         assert page == " ".join(name.split()).lower().replace(" ", "-")
+
+
+def signals(qualified_name, kind):
+    """Names of a widget's inputs or outputs by their ids."""
+    module, _, name = qualified_name.rpartition(".")
+    widget = getattr(importlib.import_module(module), name)
+    return {signal.id: signal.name for signal in widget.get_signals(kind)}
+
+
+@pytest.mark.parametrize("title, text", sections())
+def test_links_do_not_depend_on_the_language(title, text):
+    """The ids are those of the signals, whose names may be translated."""
+    workflow = read(*paths_of_links(text, "ows"))
+    widgets = {node.id: node.qualified_name for node in workflow.nodes}
+    for link in workflow.links:
+        outputs = signals(widgets[link.source_node_id], "outputs")
+        inputs = signals(widgets[link.sink_node_id], "inputs")
+        assert outputs[link.source_channel_id] == link.source_channel
+        assert inputs[link.sink_channel_id] == link.sink_channel
 
 
 @pytest.mark.parametrize("name", sorted(os.listdir(WORKFLOWS)))
