@@ -1,5 +1,6 @@
 """Images and folders that many tests use; all are made here."""
 
+import importlib.util
 import os
 import threading
 import unittest
@@ -10,6 +11,10 @@ from helpers import make_image
 from orangecontrib.imageanalytics.engine import compiled
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.networks.files import trust
+
+# Where torch is installed, `test_without_torch.py` runs these in a Python that does not
+# find it.
+collect_ignore = ["without_torch"] if importlib.util.find_spec("torch") else []
 
 
 def pytest_report_header():

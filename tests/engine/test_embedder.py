@@ -18,7 +18,10 @@ from orangecontrib.imageanalytics.engine.embedder import Embedder
 from orangecontrib.imageanalytics.engine.openvino_runner import OpenVinoRunner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder, clear_cache
-from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
+from orangecontrib.imageanalytics.networks.checkpoints import (
+    CheckpointNetwork,
+    PackagedNetwork,
+)
 from orangecontrib.imageanalytics.networks.registry import find_network
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
@@ -264,13 +267,20 @@ def loads(monkeypatch, nothing_compiled):
     """Names of the networks that are loaded; none is compiled before."""
     from orangecontrib.imageanalytics.networks import backbone
 
-    names, load = [], backbone.load_backbone
+    names = []
 
-    def remember(network, *args):
-        names.append(network.id)
-        return load(network, *args)
+    def remembering(load):
+        def remember(network, *args):
+            names.append(network.id)
+            return load(network, *args)
 
-    monkeypatch.setattr(backbone, "load_backbone", remember)
+        return remember
+
+    for owner, name in (
+        (backbone, "load_backbone"),
+        (PackagedNetwork, "openvino_graph"),
+    ):
+        monkeypatch.setattr(owner, name, remembering(getattr(owner, name)))
     return names
 
 
@@ -323,8 +333,6 @@ def assert_cancelled_soon(embedder, result, begun):
 
 
 def test_cancel_while_the_network_is_loaded(photos, nothing_compiled, monkeypatch):
-    from orangecontrib.imageanalytics.networks import backbone
-
     loading, go_on = threading.Event(), threading.Event()
 
     def load(*_):
@@ -332,7 +340,7 @@ def test_cancel_while_the_network_is_loaded(photos, nothing_compiled, monkeypatc
         go_on.wait(20)
         raise ModelError("too late")
 
-    monkeypatch.setattr(backbone, "load_backbone", load)
+    monkeypatch.setattr(PackagedNetwork, "openvino_graph", load)
     with ImageEmbedder("squeezenet", "cpu") as embedder, ThreadPoolExecutor(1) as pool:
         assert_cancelled_soon(embedder, pool.submit(embedder, photos), loading)
         go_on.set()

@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+import hashlib
 import logging
 import subprocess
 import sys
@@ -22,10 +23,12 @@ from orangecontrib.imageanalytics.engine.runner import choose_runner
 from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks import backbone, layers
+from orangecontrib.imageanalytics.networks.registry import find_network
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
 LITE = EmbeddingSpec.choose("efficientnet-lite0")
 SQUEEZENET = EmbeddingSpec.choose("squeezenet")
+CONVERTED = find_network("mobilenet-v3-large")
 
 
 def squares(spec, n=2):
@@ -62,7 +65,7 @@ def own(nothing_compiled, monkeypatch):
         weights = dataclasses.replace(LITE.network.weights, sha256=f"{id(module):x}")
         preprocessing = dataclasses.replace(LITE.preprocessing, size=size)
         network = dataclasses.replace(
-            LITE.network,
+            CONVERTED,
             weights=weights,
             input_size=size,
             preprocessing=preprocessing,
@@ -183,24 +186,71 @@ def test_a_network_is_made_once(own):
     assert len(spec.loads) == 2
 
 
-def test_no_torch_for_a_network_that_is_kept(photos, fresh_cache):
+def imported(network, photo):
+    """Which of three packages are imported when an image is embedded."""
     code = (
-        "import sys\n"
+        "import dataclasses, sys\n"
         "from orangecontrib.imageanalytics.image_embedder import ImageEmbedder\n"
-        "with ImageEmbedder('squeezenet', 'cpu', cache=False) as embedder:\n"
-        f"    assert embedder({photos[:1]!r})[0].shape == (1000,)\n"
+        "from orangecontrib.imageanalytics.networks.registry import find_network\n"
+        f"network = {network}\n"
+        "with ImageEmbedder(network, 'cpu', cache=False) as embedder:\n"
+        f"    assert len(embedder([{photo!r}])[0]) == network.n_features\n"
         "print(*(name in sys.modules for name in ('torch', 'torchvision')),\n"
         "      sys.modules['openvino_telemetry'])"
     )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return answer.stdout.split()
 
-    def start():
-        answer = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+
+@pytest.mark.parametrize(
+    "name", ["efficientnet-lite0", "efficientnet-lite2", "squeezenet"]
+)
+def test_no_torch_for_networks_that_come_with_the_add_on(name, photos, fresh_cache):
+    for _ in range(2):  # made, and kept
+        found = imported(f"find_network({name!r})", photos[0])
+        assert found == ["False", "False", "None"]
+
+
+def test_no_torch_for_a_network_that_is_kept(
+    photos, fresh_cache, tmp_path, monkeypatch
+):
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(models.mobilenet_v3_large().state_dict(), folder / "net.pth")
+    digest = hashlib.sha256((folder / "net.pth").read_bytes()).hexdigest()[:8]
+    (folder / "net.pth").rename(folder / f"net-{digest}.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    network = (
+        "find_network('mobilenet-v3-large'); network = dataclasses.replace(network, "
+        "weights=dataclasses.replace(network.weights, "
+        f"url='https://example.com/net-{digest}.pth'))"
+    )
+    assert imported(network, photos[0]) == ["True", "True", "None"]
+    assert imported(network, photos[0]) == ["False", "False", "None"]
+
+
+def test_versions_of_torch_do_not_matter_to_what_is_made_without(monkeypatch):
+    """Only those of OpenVINO."""
+
+    def paths():
+        converted = EmbeddingSpec.choose(
+            dataclasses.replace(CONVERTED, weights=LITE.network.weights)
         )
-        return answer.stdout.split()
+        return compiled._path(LITE), compiled._path(converted)
 
-    assert start() == ["True", "True", "None"]
-    assert start() == ["False", "False", "None"]
+    before = paths()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            compiled, "_version", lambda name: name if name == "torch" else ""
+        )
+        patched = paths()
+        patch.setattr(compiled, "_version", lambda name: "")
+        without = paths()
+    assert patched[0] == without[0] != before[0]
+    assert patched[1] != without[1]
 
 
 def cut(file):

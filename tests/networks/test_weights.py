@@ -1,13 +1,11 @@
 import hashlib
 import http.server
 import os
-import pickle
 import subprocess
 import sys
 import threading
 import time
 
-import numpy as np
 import pytest
 import torch
 from helpers import serving
@@ -210,28 +208,14 @@ class Evil:
         return os.mkdir, (os.environ["EVIL"],)
 
 
-@pytest.mark.parametrize("ending", [".pkl", ".pth"])
-def test_code_in_a_weight_file_does_not_run(tmp_path, monkeypatch, ending):
+def test_code_in_a_weight_file_does_not_run(tmp_path, monkeypatch):
     evil = tmp_path / "evil"
     monkeypatch.setenv("EVIL", str(evil))
-    path = tmp_path / ("net" + ending)
-    if ending == ".pkl":
-        path.write_bytes(pickle.dumps({"conv1": Evil()}))
-    else:
-        torch.save({"a": Evil()}, path)
+    path = tmp_path / "net.pth"
+    torch.save({"a": Evil()}, path)
     with pytest.raises(ModelError):
         read_checkpoint(str(path), sha256(path))
     assert not evil.exists()
-
-
-def test_arrays_are_read_from_pickles(tmp_path):
-    path = tmp_path / "net.pkl"
-    # As the NumPy of the packaged file's time named it.
-    content = pickle.dumps({"a": [np.eye(2, dtype="f4")]}, protocol=3)
-    content = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-    path.write_bytes(content)
-    array = read_checkpoint(str(path), sha256(path))["a"][0]
-    np.testing.assert_array_equal(array, np.eye(2))
 
 
 def test_truncated_checkpoint(tmp_path):

@@ -1,19 +1,12 @@
-"""Qt without a screen, and settings of widgets kept out of the user's."""
+"""An application for tests of widgets, and workflows as Orange opens them."""
 
 import importlib
 import os
 import sys
-import tempfile
 import time
 
 import pytest
-
-# Before any widget's module is imported: its class reads the user's settings then.
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-from orangewidget.settings import set_widget_settings_dir_components
-
-_settings = tempfile.TemporaryDirectory(prefix="widget-settings-")
-set_widget_settings_dir_components(_settings.name, "test")
+import widget_settings  # noqa: F401 (before widgets)
 
 
 @pytest.fixture(autouse=True)

@@ -93,7 +93,7 @@ class TestEmbedding(EmbeddingTest):
     def test_known_vectors_need_no_network(self):
         embedded, _ = self.embed(self.data)
         with patch(
-            "orangecontrib.imageanalytics.networks.backbone.load_backbone",
+            "orangecontrib.imageanalytics.engine.openvino_runner.OpenVinoRunner.load",
             side_effect=AssertionError,
         ):
             self.embed(None)

@@ -68,11 +68,18 @@ def _model_row(network: Network) -> tuple[str, ...]:
         network.id,
         str(network.n_features),
         f"{network.input_size} px",
-        "yes" if network.available() else "no",
+        _here(network),
         f"{network.megabytes:.0f} MB" if network.megabytes else "-",
         network.licence,
         network.description,
     )
+
+
+def _here(network: Network) -> str:
+    """Whether a network is on this computer, or which package it lacks."""
+    if network.missing_package:
+        return f"needs {network.missing_package}"
+    return "yes" if network.available() else "no"
 
 
 def download(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Networks for OpenVINO, converted from those of torch and kept on disk.
+"""Networks for OpenVINO, made as its graphs or converted from torch, and kept on disk.
 
 A kept network starts without torch and without its weight file. The cache folder holds
 its graph, its weights, and a JSON file with what was found out about it.
@@ -32,8 +32,9 @@ log = logging.getLogger(__name__)
 
 # Increase this whenever the code below changes what is kept.
 VERSION = 1
-# The packages whose code affects a kept network.
-_PACKAGES = ("openvino", "torch", "torchvision", "timm", "open_clip_torch")
+# The packages whose code affects a kept network: one, or more if it is converted.
+_OPENVINO = ("openvino",)
+_CONVERTED = (*_OPENVINO, "torch", "torchvision", "timm", "open_clip_torch")
 _MOST_BYTES = 4 << 30  # of all networks that are kept
 _PART_BYTES = 1 << 22
 #: Allowed difference from torch's vectors, as a fraction of their greatest number.
@@ -140,22 +141,30 @@ def find_compiled(spec: EmbeddingSpec) -> Compiled | None:
         return None
 
 
-def compile_network(spec: EmbeddingSpec, module) -> Compiled:
-    """Convert a network of torch, and keep it if the disk allows that.
+def compile_network(spec: EmbeddingSpec, load_backbone) -> Compiled:
+    """Make a network for OpenVINO, and keep it if the disk allows that.
 
     Parameters
     ----------
     spec : EmbeddingSpec
-    module : torch.nn.Module
-        The result of `load_backbone`.
+    load_backbone : callable
+        Returns the network as `backbone.load_backbone`, to be converted. It is only
+        called for networks that do not make their graphs themselves.
 
     Raises
     ------
     Refused
         When it cannot be converted, or computes different vectors.
+    ModelError
+        When the network is not available or does not work.
+    ValueError
+        When it has no such layer.
     """
-    model = _convert(module, spec.network.input_size)
-    _compare(model, module, spec.network.input_size)
+    model = spec.network.openvino_graph(spec.layer)
+    if model is None:
+        module = load_backbone()
+        model = _convert(module, spec.network.input_size)
+        _compare(model, module, spec.network.input_size)
     constants = (op for op in model.get_ops() if op.get_type_name() == "Constant")
     n_bytes = sum(constant.get_byte_size() for constant in constants)
     compiled = Compiled(model, _path(spec), About(n_bytes))
@@ -258,12 +267,13 @@ def _path(spec: EmbeddingSpec) -> str:
     network = spec.network
     if network.fingerprint is None:
         raise FileNotFoundError(f"{network.name} is not on this computer")
+    packages = _OPENVINO if network.makes_graph else _CONVERTED
     parts = (
         VERSION,
         network.fingerprint,
         spec.layer,
         network.input_size,
-        [_version(package) for package in _PACKAGES],
+        [_version(package) for package in packages],
     )
     name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
     return os.path.join(folder(), f"{name}.json")

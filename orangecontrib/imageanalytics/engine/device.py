@@ -8,6 +8,10 @@ import platform
 import sys
 
 from orangecontrib.imageanalytics.errors import first_line
+from orangecontrib.imageanalytics.networks.torch_library import (
+    missing_torch,
+    without_torch,
+)
 
 AUTOMATIC = "auto"
 PRECISIONS = ("float32", "float16", "bfloat16")
@@ -33,8 +37,11 @@ def choose_device(device: str = "auto"):
     Raises
     ------
     ValueError
-        When torch knows no such device or it is not in this computer.
+        When torch knows no such device, it is not in this computer, or torch is not
+        installed.
     """
+    if missing_torch():
+        raise ValueError(without_torch(f"The device '{device}'"))
     import torch
 
     if device == "auto":

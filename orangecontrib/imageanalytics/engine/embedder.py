@@ -67,9 +67,7 @@ class Embedder:
         """
         if find_about(self.spec) is not None:  # it has run before
             return
-        from orangecontrib.imageanalytics.networks.backbone import check_layer
-
-        check_layer(self.spec.network, self.spec.layer)
+        self.spec.network.check_layer(self.spec.layer)
 
     def close(self) -> None:
         """Release the memory that the network takes.

@@ -34,6 +34,7 @@ from orangecontrib.imageanalytics.errors import first_line
 from orangecontrib.imageanalytics.networks.openvino_library import library
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
+from orangecontrib.imageanalytics.networks.torch_library import require_torch
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,9 @@ class OpenVinoRunner(Runner):
             try:
                 self._network = self._load(callback)
             except Refused as reason:
-                log.info("%s runs in torch: %s", self.spec.network.name, reason)
+                name = self.spec.network.name
+                require_torch(f"{name} cannot run in OpenVINO: {reason}. It therefore")
+                log.info("%s runs in torch: %s", name, reason)
                 self._substitute_torch(callback)
 
     def _load(self, callback):
@@ -145,8 +148,7 @@ class OpenVinoRunner(Runner):
             raise Refused(f"this processor has no {self._asked_precision}")
         compiled = find_compiled(self.spec)
         if compiled is None:
-            module = self._load_backbone(callback)
-            compiled = compile_network(self.spec, module)
+            compiled = compile_network(self.spec, lambda: self._load_backbone(callback))
         if self._asked_precision is None:
             self._measure_precisions(compiled)
         self._take_over(compiled.about)

@@ -26,6 +26,10 @@ from orangecontrib.imageanalytics.errors import Cancelled, ModelError
 from orangecontrib.imageanalytics.networks.network import not_here
 from orangecontrib.imageanalytics.networks.openvino_library import library
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
+from orangecontrib.imageanalytics.networks.torch_library import (
+    missing_torch,
+    without_torch,
+)
 
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.engine.device_decoding import DeviceDecoder
@@ -132,9 +136,10 @@ class Runner(ABC):
 
     def _load_backbone(self, callback):
         """The network in torch, on the CPU."""
+        network = self.spec.network
+        network.check_installed()
         from orangecontrib.imageanalytics.networks import backbone
 
-        network = self.spec.network
         if not (self.may_download or network.available()):
             raise not_here(network)
         return backbone.load_backbone(network, self.spec.layer, callback)
@@ -199,7 +204,10 @@ def choose_runner(
     Raises
     ------
     ValueError
-        When there is no such device, precision or engine.
+        When there is no such device, precision or engine, or when it needs torch, which
+        is not installed.
+    ModelError
+        When neither OpenVINO nor torch can be used.
     """
     if engine not in ENGINES:
         known = ", ".join(ENGINES)
@@ -208,6 +216,8 @@ def choose_runner(
     arguments = batch_size, may_download
     if engine != TORCH and _is_for_openvino(device, engine):
         return _openvino_runner(spec, device, *arguments)
+    if missing_torch():
+        raise _no_torch(spec, device, engine)
     from orangecontrib.imageanalytics.engine.torch_runner import TorchRunner
 
     runner = TorchRunner(spec, device, *arguments)
@@ -215,6 +225,15 @@ def choose_runner(
     if no_gpu and engine != TORCH and _has_openvino():
         return _openvino_runner(spec, "cpu", *arguments)
     return runner
+
+
+def _no_torch(spec, device: str, engine: str) -> Exception:
+    """Make the error for what only torch can do where it is not installed."""
+    if engine == TORCH:
+        return ValueError(without_torch("The engine 'torch'"))
+    if device not in (AUTOMATIC, "cpu"):
+        return ValueError(without_torch(f"The device '{device}'"))
+    return ModelError(without_torch(f"{spec.network.name} without OpenVINO"))
 
 
 def _openvino_runner(spec, device, *arguments) -> Runner:
@@ -229,7 +248,8 @@ def _is_for_openvino(device: str, engine: str) -> bool:
     if is_asked and not _has_openvino():
         raise ValueError("OpenVINO cannot be used here: pip install openvino")
     if device == AUTOMATIC:
-        return _has_openvino() and (engine == OPENVINO or not may_have_gpu())
+        is_for_gpu = engine != OPENVINO and not missing_torch() and may_have_gpu()
+        return _has_openvino() and not is_for_gpu
     if device == "cpu" or device in OPENVINO_DEVICES:
         return _has_openvino()
     if engine == OPENVINO:

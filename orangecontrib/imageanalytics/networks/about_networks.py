@@ -58,9 +58,7 @@ class AboutNetworks:
         ModelError
             When it does not work. The message says why.
         """
-        from orangecontrib.imageanalytics.networks.backbone import count_features
-
-        return count_features(find_network(model, preprocessing, trust))
+        return find_network(model, preprocessing, trust).count_features()
 
     @staticmethod
     def download(model: str | os.PathLike | Network = DEFAULT, callback=None) -> None:

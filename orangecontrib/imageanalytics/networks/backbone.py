@@ -95,8 +95,7 @@ def _read_layer(network, model, layer):
     try:
         return network.read_layer(model, layer)
     except ValueError as error:
-        known = ", ".join(network.stages()) or "none"
-        raise ValueError(f"{network.name}: {error}; named stages: {known}") from error
+        raise network.no_layer(str(error)) from error
 
 
 def _probe(backbone, network) -> int:

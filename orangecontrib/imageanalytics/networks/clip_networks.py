@@ -74,13 +74,23 @@ class ClipNetwork(Network):
     knows_words: bool = True
 
     @property
+    def missing_package(self) -> str:
+        """As `Network.missing_package`."""
+        if importlib.util.find_spec("open_clip") is None:
+            return "open_clip_torch"
+        if self.weights.others and importlib.util.find_spec("tokenizers") is None:
+            return "tokenizers"
+        return super().missing_package
+
+    @property
     def not_installed(self) -> str:
         """As `Network.not_installed`."""
-        if importlib.util.find_spec("open_clip") is None:
-            return _MISSING
-        if self.weights.others and importlib.util.find_spec("tokenizers") is None:
-            return f"{self.name} needs the package tokenizers: {INSTALL}"
-        return ""
+        match self.missing_package:
+            case "open_clip_torch":
+                return _MISSING
+            case "tokenizers":
+                return f"{self.name} needs the package tokenizers: {INSTALL}"
+        return super().not_installed
 
     def load(self, path: str) -> nn.Module:
         """As `Network.load`; the part for images."""

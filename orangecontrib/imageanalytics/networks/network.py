@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.networks.class_lists import (
+    IMAGENET,
+    imagenet_classes,
+)
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.torch_library import (
+    missing_torch,
+    without_torch,
+)
 
 if TYPE_CHECKING:
+    import openvino
     from torch import nn
 
 PENULTIMATE, LOGITS = "penultimate", "logits"
@@ -74,8 +83,10 @@ class Weights(Protocol):
 class Network(ABC):
     """A pretrained network and all that is needed to use it correctly.
 
-    There is one class for each source of networks. Making an object is cheap;
-    only `load`, `build`, `read_layer` and `stages` import torch.
+    There is one class for each source of networks. Making an object is cheap. The
+    methods that load or build it import torch, unless it is in a class of networks that
+    run without: `load`, `build`, `read_layer`, `stages`, `check_layer` and
+    `count_features`.
 
     Attributes
     ----------
@@ -95,8 +106,9 @@ class Network(ABC):
         The default vectors: the input of the classifier; its scores before the
         softmax; or, of length 1, those that can be compared with texts.
     classes : tuple of str or str
-        Names of the scores, in their order; empty if they are unknown. A string
-        names the torchvision weights that list them.
+        Names of the scores, in their order; empty if they are unknown. `IMAGENET`
+        stands for the classes of ImageNet; another string names the torchvision weights
+        that list them.
     has_classifier : bool
         Whether it has logits.
     has_layers : bool
@@ -158,9 +170,24 @@ class Network(ABC):
         return self.weights.available()
 
     @property
+    def missing_package(self) -> str:
+        """Name of a package that has to be installed first; empty if there is none."""
+        return "" if self.makes_graph else missing_torch()
+
+    @property
     def not_installed(self) -> str:
-        """What has to be installed before it can be used; empty if nothing."""
-        return ""
+        """What has to be installed before it can be used, and how; empty if nothing."""
+        return without_torch(self.name) if self.missing_package else ""
+
+    def check_installed(self) -> None:
+        """
+        Raises
+        ------
+        ModelError
+            When a package has to be installed first.
+        """
+        if self.not_installed:
+            raise ModelError(self.not_installed)
 
     def ensure_weights(self, callback=None) -> str:
         """Path of the weights, which are downloaded if necessary.
@@ -175,8 +202,7 @@ class Network(ABC):
         ModelError
             As `Weights.ensure`; also when a package is not installed.
         """
-        if self.not_installed:  # before anybody waits for a download
-            raise ModelError(self.not_installed)
+        self.check_installed()  # before anybody waits for a download
         return self.weights.ensure(self.name, callback)
 
     def vouch(self) -> None:  # noqa: B027
@@ -249,6 +275,72 @@ class Network(ABC):
         need the weights. It takes seconds the first time.
         """
 
+    def check_layer(self, layer: str) -> None:
+        """Check, without the weights, whether there is a layer, if that is possible.
+
+        Parameters
+        ----------
+        layer : str
+            As for `backbone.load_backbone`.
+
+        Raises
+        ------
+        ValueError
+            When there is no such layer. The message names the stages.
+        ModelError
+            When a package is not installed.
+        """
+        self.check_installed()
+        from orangecontrib.imageanalytics.networks import backbone
+
+        backbone.check_layer(self, layer)
+
+    def count_features(self) -> int:
+        """Find the length of the vectors of the default layer with one image.
+
+        Raises
+        ------
+        ModelError
+            When the network is not available or does not work.
+        """
+        self.check_installed()
+        from orangecontrib.imageanalytics.networks import backbone
+
+        return backbone.count_features(self)
+
+    @property
+    def makes_graph(self) -> bool:
+        """Whether it makes its graph for OpenVINO itself, without torch."""
+        return False
+
+    def openvino_graph(self, layer: str) -> openvino.Model | None:
+        """Make its graph for OpenVINO; None unless `makes_graph`.
+
+        Parameters
+        ----------
+        layer : str
+            As for `backbone.load_backbone`.
+
+        Returns
+        -------
+        openvino.Model or None
+            Takes a float32 image, shape (1, 3, size, size), and returns the same as the
+            network of `backbone.load_backbone`.
+
+        Raises
+        ------
+        ModelError
+            When the weights are not available.
+        ValueError
+            When there is no such layer. The message names the stages.
+        """
+        return None
+
+    def no_layer(self, reason: str) -> ValueError:
+        """Make the error for a layer that does not exist; it names the stages."""
+        known = ", ".join(self.stages()) or "none"
+        return ValueError(f"{self.name}: {reason}; named stages: {known}")
+
     def build(self) -> nn.Module | None:
         """The network without its weights; None if it cannot be built without them."""
         return None
@@ -257,6 +349,8 @@ class Network(ABC):
         """Names of the scores, in their order; empty if they are unknown."""
         if not isinstance(self.classes, str):
             return self.classes
+        if self.classes == IMAGENET:
+            return imagenet_classes()
         from torchvision.models import get_weight
 
         return tuple(get_weight(self.classes).meta["categories"])

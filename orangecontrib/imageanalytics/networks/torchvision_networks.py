@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
 from orangecontrib.imageanalytics.networks.network import with_similar
 from orangecontrib.imageanalytics.networks.preprocessing import Preprocessing
+from orangecontrib.imageanalytics.networks.torch_library import require_torch
 from orangecontrib.imageanalytics.networks.weights import DownloadedWeights
 
 PREFIX = "torchvision:"
@@ -35,9 +36,14 @@ class TorchvisionNetwork(CheckpointNetwork):
 
 @functools.cache
 def names() -> tuple[str, ...]:
-    """Names of all networks, such as ``"torchvision:regnet_y_8gf"``."""
-    from torchvision import models
+    """Names of all networks, such as ``"torchvision:regnet_y_8gf"``.
 
+    Raises
+    ------
+    ModelError
+        When torchvision is not installed.
+    """
+    models = _import_models()
     return tuple(PREFIX + name for name in models.list_models(module=models))
 
 
@@ -54,9 +60,10 @@ def find(name: str) -> TorchvisionNetwork:
     ------
     ValueError
         When torchvision has no such network or no such weights.
+    ModelError
+        When torchvision is not installed.
     """
-    from torchvision import models
-
+    models = _import_models()
     name, _, tag = name.partition(".")
     if PREFIX + name not in names():
         raise ValueError(_advice(name))
@@ -68,6 +75,13 @@ def find(name: str) -> TorchvisionNetwork:
             f"only: {', '.join(choices)}"
         )
     return _network(name, choices[tag or default])
+
+
+def _import_models():
+    require_torch("A network of torchvision")
+    from torchvision import models
+
+    return models
 
 
 def _choices(name) -> dict:

@@ -253,9 +253,9 @@ def read_checkpoint(path: str, sha256: str) -> dict:
     Parameters
     ----------
     path : str
-        A PyTorch checkpoint, or a pickle of NumPy arrays (``.pkl``).
+        A PyTorch checkpoint.
     sha256 : str
-        The first hexadecimal digits (8 or more) of the file's SHA-256.
+        As for `check_sha256`.
 
     Raises
     ------
@@ -267,14 +267,7 @@ def read_checkpoint(path: str, sha256: str) -> dict:
 
     try:
         with open(path, "rb") as file:
-            if not sha256_of(file).startswith(sha256):
-                raise ModelError(
-                    f"The weight file {path} is damaged (its SHA-256 is wrong). "
-                    "Remove it; it is then downloaded or installed again."
-                )
-            file.seek(0)
-            if path.endswith(".pkl"):
-                return _ArrayUnpickler(file).load()
+            check_sha256(file, path, sha256)
             return torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ModelError(f"The weight file {path} cannot be read: {error}") from error
@@ -321,6 +314,30 @@ def read_state_dict(path: str, name: str) -> dict:
     return state
 
 
+def check_sha256(file, path: str, sha256: str) -> None:
+    """Check the content of an open weight file, and go back to its beginning.
+
+    Parameters
+    ----------
+    file : binary file
+    path : str
+        Its path, for the message.
+    sha256 : str
+        The first hexadecimal digits (8 or more) of the SHA-256 that it must have.
+
+    Raises
+    ------
+    ModelError
+        When it has another.
+    """
+    if not sha256_of(file).startswith(sha256):
+        raise ModelError(
+            f"The weight file {path} is damaged (its SHA-256 is wrong). "
+            "Remove it; it is then downloaded or installed again."
+        )
+    file.seek(0)
+
+
 def sha256_of(file) -> str:
     """SHA-256 of the content of an open binary file, in hexadecimal."""
     digest = hashlib.sha256()
@@ -345,32 +362,3 @@ def file_sha256(path: str) -> str:
 def _file_sha256(path: str, _size: int, _changed: int) -> str:
     with open(path, "rb") as file:
         return sha256_of(file)
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads containers of NumPy arrays and refuses everything else."""
-
-    ALLOWED = frozenset(
-        {
-            ("numpy", "dtype"),
-            ("numpy", "ndarray"),
-            ("numpy.core.multiarray", "_reconstruct"),
-        }
-    )
-
-    def find_class(self, module, name):
-        if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
-        if name == "_reconstruct":
-            return _reconstruct
-        return super().find_class(module, name)
-
-
-def _reconstruct(subtype, shape, dtype):
-    """The empty array that unpickling fills.
-
-    NumPy's own function has moved between its versions 1 and 2.
-    """
-    import numpy as np
-
-    return np.ndarray.__new__(subtype, shape, dtype)

@@ -41,7 +41,19 @@ def test_network_whose_package_is_not_installed(monkeypatch):
     assert "pip install" in facts.not_installed
     # What could not be used then is not downloaded.
     assert not facts.must_download
-    assert facts.describe(512) == "512 features, a package is not installed"
+    assert facts.describe(512) == "512 features, needs open_clip_torch"
+
+
+def test_network_that_needs_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    facts = look_up(Choice("resnet50"))
+    assert facts.not_installed.startswith("ResNet-50 needs torchvision")
+    assert facts.not_installed.endswith(": pip install torch torchvision")
+    assert not facts.must_download
+    assert facts.describe(2048) == "2,048 features, needs torchvision"
+    facts = look_up(Choice(DEFAULT))
+    assert not facts.not_installed
+    assert facts.describe(1280) == "1,280 features, on this computer"
 
 
 def test_settings():

@@ -16,7 +16,7 @@ from helpers import make_network_file
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.networks.checkpoints import CheckpointNetwork
+from orangecontrib.imageanalytics.networks.checkpoints import PackagedNetwork
 from orangecontrib.imageanalytics.networks.registry import DEFAULT, find_network
 from orangecontrib.imageanalytics.widgets.embedding import embedding_task
 from orangecontrib.imageanalytics.widgets.embedding.consent import Consent
@@ -47,7 +47,7 @@ class TestWords(EmbeddingTest):
         self.monkeypatch.setitem(sys.modules, "open_clip", None)
         self.send_signal("Images", self.data)
         self.choose("Network", "clip-vit-b-32")
-        assert "a package is not installed" in self.description
+        assert "needs open_clip_torch" in self.description
         assert "open_clip_torch: pip install" in self.description
         self.finish()
         assert self.windows(QMessageBox) == []
@@ -454,7 +454,7 @@ class TestByName(EmbeddingTest):
         def fail(_network):
             raise ModelError("no stages")
 
-        with patch.object(CheckpointNetwork, "stages", fail):
+        with patch.object(PackagedNetwork, "stages", fail):
             self.opened(embedder="torchvision:tiny", layer="features.1")
             self.embed(self.data)
         assert "no stages" in str(self.widget.Error.network_missing)

@@ -201,7 +201,7 @@ class Facts:
         """The length of the vectors, if it is known, and the place of the weights."""
         parts = [f"{n_features:,} features"] if n_features else []
         if self.not_installed:
-            parts.append("a package is not installed")
+            parts.append(f"needs {self.network.missing_package}")
         elif self.available:
             parts.append("on this computer")
         elif not self.megabytes:
