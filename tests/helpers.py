@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import io
+import re
 import sys
 import threading
 import time
@@ -33,6 +34,15 @@ def read_toml(path) -> dict:
         import tomli as tomllib
     with open(path, "rb") as file:
         return tomllib.load(file)
+
+
+def modules_of_windows(names) -> set[str]:
+    """Modules of Qt with which there may be windows.
+
+    Those of PyQt5 do not count: AnyQt imports them together with QtCore, where the
+    texts of a package that was built find their language.
+    """
+    return {n for n in names if re.search(r"(?<!PyQt5)\.Qt(Gui|Widgets)$", n)}
 
 
 def wait_until(condition):

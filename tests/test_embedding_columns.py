@@ -713,7 +713,8 @@ def test_vectors_are_copied_once():
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 1.1 * embedded.X.nbytes
+    # Another copy would be at least half as large.
+    assert peak < 1.2 * embedded.X.nbytes
     np.testing.assert_array_equal(embedded.X, vectors[rows[rows >= 0]])
     assert len(skipped) == (rows < 0).sum() > 0
 
