@@ -39,10 +39,11 @@ def read_toml(path) -> dict:
 def modules_of_windows(names) -> set[str]:
     """Modules of Qt with which there may be windows.
 
-    Those of PyQt5 do not count: AnyQt imports them together with QtCore, where the
-    texts of a package that was built find their language.
+    None for PyQt5, where Orange itself and AnyQt import them.
     """
-    return {n for n in names if re.search(r"(?<!PyQt5)\.Qt(Gui|Widgets)$", n)}
+    if "PyQt5" in names:
+        return set()
+    return {name for name in names if re.search(r"\.Qt(Gui|Widgets)$", name)}
 
 
 def wait_until(condition):
