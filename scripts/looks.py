@@ -3,7 +3,8 @@
 python scripts/looks.py --images FOLDER OUT
 
 Each is taken in light and dark colors, on a screen of 200 %, and with texts as long as
-they get in German. Needs Linux with Xvfb.
+they get in German. With `--language Deutsch`, they have the texts of that translation.
+Needs Linux with Xvfb.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from looks_of_explaining import take_explain_images
 from looks_of_finding import take_find_images
 from looks_of_loading import take_load_vectors
 from screenshots import (
+    PACKAGE,
     PHOTOS,
     ROOT,
     by_tsne,
@@ -47,6 +49,7 @@ def main():
     parser.add_argument("out", help="folder to write into")
     parser.add_argument("--images", default=PHOTOS, help="folder of images")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    parser.add_argument("--language", default="", help="as in the settings of Orange")
     parser.add_argument("--only", default="", help="of names that begin like this")
     parser.add_argument("--take", choices=MODES, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -55,27 +58,50 @@ def main():
         # Threads of widgets must not delay the end.
         os._exit(0)
     with tempfile.TemporaryDirectory() as cache:
+        path = build_translated(cache) if options.language else ROOT
         for mode in options.modes:
-            run(mode, options, cache)
+            run(mode, options, cache, path)
 
 
-def run(mode: str, options, cache: str):
+def build_translated(folder: str) -> str:
+    """Build the package in all languages, as it is installed, and tell where it is."""
+    from trubar import translate
+
+    translate(
+        "msgs.jaml",
+        source_dir=PACKAGE,
+        dest_dir=os.path.join(folder, "orangecontrib", "imageanalytics"),
+        config_file=os.path.join(ROOT, "i18n", "trubar-config.yaml"),
+    )
+    return folder
+
+
+def run(mode: str, options, cache: str, path: str):
     """Take all screenshots of a mode, in a process with a screen of its own."""
     screen, settings = MODES[mode]
     environment = os.environ | settings
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [path, environment.get("PYTHONPATH", "")]
+    )
     environment["ORANGE_IMAGEANALYTICS_CACHE_DIR"] = cache
     environment["QT_QPA_PLATFORM"] = "xcb"
     command = ["xvfb-run", "-a", "-s", f"-screen 0 {screen}x24", sys.executable]
     arguments = [__file__, options.out, "--images", options.images, "--take", mode]
-    only = ["--only", options.only]
-    subprocess.run([*command, *arguments, *only], env=environment, check=True)
+    more = ["--only", options.only, "--language", options.language]
+    subprocess.run([*command, *arguments, *more], env=environment, check=True)
 
 
 def take_all(options):
     """Take the screenshots of one mode."""
-    _application = start(palette(options.take))
+    with tempfile.TemporaryDirectory() as settings:
+        _application = start(palette(options.take), options.language, settings)
+        clean_settings(settings)
+        take_windows(options)
+
+
+def take_windows(options):
+    """Take the screenshots of all windows."""
     with tempfile.TemporaryDirectory() as folder:
-        clean_settings(folder)
         looks = Looks(options)
         looks.take_import_images(folder)
         take_image_embedding(looks)
@@ -278,7 +304,8 @@ class Looks(LongerTexts):
             widget.show()
             QTest.qWaitFor(ready, WAIT_MS)
             if name in ("data", "small"):
-                widget.view.select_rows([3, 4, 30])
+                QTest.qWaitFor(has_images(widget), WAIT_MS)
+                widget.view.select_rows([3, 4, 20])
             self.shoot(widget, f"grid-{name}", ready)
             discard(widget)
 
@@ -442,6 +469,11 @@ def _moved(data, origin: str):
     column.attributes = column.attributes | {"origin": origin}
     metas = [column if meta == column else meta for meta in domain.metas]
     return data.transform(Domain(domain.attributes, domain.class_vars, metas)).copy()
+
+
+def has_images(widget):
+    """A function that tells whether the images have been laid out."""
+    return lambda: widget.view.model().rowCount() > 0
 
 
 def is_loaded(widget):

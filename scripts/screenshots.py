@@ -10,7 +10,7 @@ import sys
 import tempfile
 from importlib.metadata import entry_points
 
-from AnyQt.QtCore import Qt
+from AnyQt.QtCore import QSettings, Qt
 from AnyQt.QtGui import QColor, QPalette
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication, QMainWindow
@@ -45,9 +45,16 @@ def main():
         take_microscopy(folder)
 
 
-def start(palette: QPalette) -> QApplication:
-    """An application in these colors, which takes the package from this folder."""
-    sys.path.insert(0, ROOT)
+def start(palette: QPalette, language="", folder="") -> QApplication:
+    """An application in these colors, which takes the package from this checkout.
+
+    For a language, a built package must be on the path: a checkout is in English. The
+    setting of the language is written into the folder. The user's stays as it is.
+    """
+    if language:
+        set_language(language, folder)
+    else:
+        sys.path.insert(0, ROOT)
     application = QApplication(["screenshots"])
     application.setStyle("Fusion")
     application.setPalette(palette)
@@ -59,6 +66,15 @@ def start(palette: QPalette) -> QApplication:
     dark = palette.color(QPalette.Base).value() < 127
     application.setProperty("darkMode", dark)
     return application
+
+
+def set_language(name: str, folder: str):
+    """Set the language of Orange, which modules read when they are imported."""
+    QSettings.setPath(QSettings.IniFormat, QSettings.UserScope, folder)
+    scope = QSettings.IniFormat, QSettings.UserScope
+    settings = QSettings(*scope, "biolab.si", "Orange")
+    settings.setValue("application/language", name)
+    settings.sync()
 
 
 def light_palette() -> QPalette:

@@ -5,9 +5,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 
 import pytest
 from helpers import modules_of_windows
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import orangecontrib.imageanalytics as package
 from orangecontrib.imageanalytics.networks.registry import NETWORKS
@@ -109,3 +112,60 @@ def test_wheel_holds_the_package_alone(tmp_path):
     languages = {f"{texts}/{name}.json" for name in ("English", "German", "Slovenian")}
     assert packed == files | languages
     assert "orangecontrib/__init__.py" not in packed
+
+
+def classroom():
+    """The changed requirements of a classroom: those left out, and other versions."""
+    with open(os.path.join(ROOT, "classroom.txt"), encoding="utf-8") as file:
+        lines = [line.partition("#")[0].strip() for line in file]
+    changed = [Requirement(line) for line in lines if line]
+    assert len({canonicalize_name(one.name) for one in changed}) == len(changed)
+    left_out = [one for one in changed if one.marker]
+    return left_out, [one for one in changed if not one.marker]
+
+
+def requirements(name):
+    """Names of what an installed package requires here, without extras."""
+    lines = metadata.requires(name) or ()
+    found = (Requirement(line) for line in lines)
+    return {
+        canonicalize_name(one.name)
+        for one in found
+        if one.marker is None or one.marker.evaluate({"extra": ""})
+    }
+
+
+def test_what_a_classroom_leaves_out():
+    left_out, _ = classroom()
+    names = {canonicalize_name(one.name) for one in left_out}
+    assert {"torch", "torchvision"} <= names
+    required, unseen = set(), {"orange3-imageanalytics"}
+    while unseen:
+        name = unseen.pop()
+        required.add(name)
+        if name not in names:
+            unseen |= requirements(name) - required
+    assert names <= required  # else nothing would be left out
+    assert not any(one.marker.evaluate() for one in left_out)
+
+
+def test_other_versions_for_a_classroom_are_supported():
+    _, others = classroom()
+    tomllib = pytest.importorskip("tomllib")
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        project = tomllib.load(file)["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["pyqt6"]]
+    supported = {one.name: one.specifier for one in map(Requirement, lines)}
+    names = {one.name for one in others}
+    assert names == {"PyQt6", "PyQt6-Qt6", "openvino"}
+    for one in others:
+        lowest = min(part.version for part in one.specifier if part.operator == ">=")
+        # Qt itself has the version of PyQt.
+        known = supported[one.name.removesuffix("-Qt6")]
+        assert lowest in known, one
+
+
+def test_commands_for_classrooms():
+    for page in ("README.md", "doc/install.md"):
+        with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+            assert "--override classroom.txt" in file.read()

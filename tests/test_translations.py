@@ -1,5 +1,7 @@
 """Translations: that all texts have one, and that it fits where the text stands."""
 
+import ast
+import glob
 import os
 import re
 import subprocess
@@ -11,6 +13,7 @@ from trubar import actions, messages
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCE = os.path.join(ROOT, "orangecontrib", "imageanalytics")
+OLD_WORKFLOW = os.path.join(ROOT, "tests", "widgets", "old_workflow.ows")
 LANGUAGES = ("si", "de")
 WORDS = re.compile(r"""'[^']*'|"[^"]*\"""")
 PLURAL = re.compile(r"""\b(plsi|pl)\(([^,]+), *(['"])(.*?)\3\)""")
@@ -120,6 +123,89 @@ def test_what_is_filled_in(translations):
     assert not wrong
 
 
+# What a program does with texts that are more than shown.
+TAKES_APART = {"strip", "lstrip", "rstrip", "split", "rsplit", "partition", "replace"}
+LOOKS_INTO = {"removeprefix", "removesuffix", "startswith", "endswith", "find", "count"}
+PLURALS = {"pl", "plsi"}
+
+
+def parsed():
+    """Names of the files of the source, their text, and their trees with parents."""
+    for path in sorted(glob.glob(os.path.join(SOURCE, "**", "*.py"), recursive=True)):
+        with open(path, encoding="utf-8") as file:
+            source = file.read()
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            for child in ast.iter_child_nodes(node):
+                child.parent = node
+        yield os.path.relpath(path, SOURCE).replace(os.sep, "/"), source, tree
+
+
+def is_used(node):
+    """Whether the program depends on a text: compares it, takes it for a key, …"""
+    parent = node.parent
+    if isinstance(parent, ast.Compare | ast.Set | ast.MatchValue | ast.Subscript):
+        return True
+    if isinstance(parent, ast.Dict):
+        return node in parent.keys
+    if isinstance(parent, ast.Attribute):
+        return parent.attr in TAKES_APART | LOOKS_INTO
+    if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute):
+        return parent.func.attr in TAKES_APART | LOOKS_INTO
+    if isinstance(parent, ast.Assign) and isinstance(parent.parent, ast.ClassDef):
+        return any("Enum" in ast.unparse(base) for base in parent.parent.bases)
+    return False
+
+
+def place(node):
+    """The classes and functions around it, as trubar names them."""
+    found = []
+    while hasattr(node, "parent"):
+        node = node.parent
+        if isinstance(node, ast.ClassDef):
+            found.insert(0, f"class `{node.name}`")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.insert(0, f"def `{node.name}`")
+    return found
+
+
+def written(node, source):
+    """The text of a literal between its quotes, as trubar has it."""
+    code = ast.get_source_segment(source, node)
+    return re.fullmatch(r"""[frFR]*("{3}|'{3}|"|')(.*)\1""", code, re.DOTALL)[2]
+
+
+def test_translated_texts_are_only_shown(translations):
+    n_checked = 0
+    for name, source, tree in parsed():
+        for node in ast.walk(tree):
+            is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if is_text and isinstance(node.parent, ast.JoinedStr):
+                continue  # as a part of it
+            if is_text or isinstance(node, ast.JoinedStr):
+                if not is_used(node) or isinstance(node.parent, ast.FormattedValue):
+                    continue
+                n_checked += 1
+                key = (name, *place(node), written(node, source))
+                assert not isinstance(translations.get(key), str), key
+    assert n_checked > 1000
+
+
+def test_plurals_are_where_languages_can_have_more_forms():
+    """`pl` must be in an f-string, since the translation of that has another number."""
+    n_plurals = 0
+    for name, _, tree in parsed():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in PLURALS:
+                n_plurals += 1
+                where = f"{name}:{node.lineno}"
+                assert isinstance(node.args[1], ast.Constant), where
+                while not isinstance(node, ast.JoinedStr | ast.stmt):
+                    node = node.parent
+                assert isinstance(node, ast.JoinedStr), where
+    assert n_plurals > 50
+
+
 def test_percent_fields(translations):
     field = re.compile(r"%(?:\(\w+\))?[sdr]")
     for key, text in translated(translations).items():
@@ -205,6 +291,17 @@ print(*(choice.itemText(index) for index in range(choice.count())))
 print(widgets.NAME, OWImageGrid.name, OWImageGrid.Inputs.data_subset.name, sep=", ")
 importer = SimpleNamespace(unmatched=(), skipped=(), left_out=(), has_more=())
 print(summary(importer, Table("iris")[:2], 1))
+print(summary(importer, Table("iris")[[0] * 1200], 1))
+
+from orangecanvas.registry import WidgetRegistry
+from orangecanvas.scheme import Scheme, readwrite
+from orangewidget.workflow.discovery import WidgetDiscovery
+
+registry, scheme = WidgetRegistry(), Scheme()
+WidgetDiscovery(registry).process_category_package(widgets.__name__)
+with open(sys.argv[3], "rb") as file:
+    readwrite.scheme_load(scheme, file, registry)
+print(len(scheme.links))
 """
 
 
@@ -221,33 +318,45 @@ def built(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("name", "names", "counts"),
+    ("name", "names", "few", "many"),
     [
         (
             "English",
             "Image Analytics, Image Grid, Data Subset",
             "2 images / 3 categories",
+            "1,200 images / 3 categories",
         ),
         (
             "Slovenščina",
             "Analiza slik, Mreža slik, Podskupina podatkov",
             "2 sliki / 3 kategorije",
+            "1\N{NO-BREAK SPACE}200 slik / 3 kategorije",
         ),
-        ("Deutsch", "Bildanalyse, Bildraster, Datenauswahl", "2 Bilder / 3 Kategorien"),
+        (
+            "Deutsch",
+            "Bildanalyse, Bildraster, Datenauswahl",
+            "2 Bilder / 3 Kategorien",
+            "1\N{NO-BREAK SPACE}200 Bilder / 3 Kategorien",
+        ),
     ],
 )
-def test_language_is_that_of_orange(built, tmp_path, name, names, counts):
+def test_language_is_that_of_orange(built, tmp_path, name, names, few, many):
+    workflow = tmp_path / "old.ows"
+    with open(OLD_WORKFLOW, encoding="utf-8") as file:  # from before there were ids
+        text = re.sub(r' \w+_channel_id="\w+"', "", file.read())
+    workflow.write_text(text, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(built), "PYTHONUTF8": "1"}
     shown = subprocess.run(
-        [sys.executable, "-c", SHOW, str(tmp_path), name],
+        [sys.executable, "-c", SHOW, str(tmp_path), name, str(workflow)],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
     )
     assert shown.returncode == 0, shown.stderr
-    path, helped, choice, *lines = shown.stdout.splitlines()[-5:]
+    path, helped, choice, *lines, n_links = shown.stdout.splitlines()[-7:]
     assert path.startswith(str(built))
     assert len({*helped.split()}) == 1  # F1 leads to the page of each widget
     assert {*choice.split()} == {"English", "Slovenščina", "Deutsch"}
-    assert lines == [names, counts]
+    assert lines == [names, few, many]
+    assert int(n_links) == text.count("<link ") == 4

@@ -19,6 +19,7 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.engine.device import processors
 from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.i18n import pl
 from orangecontrib.imageanalytics.images.fitted import read_fitted
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, Intensity
 from orangecontrib.imageanalytics.images.parallel import read_each
@@ -298,8 +299,7 @@ def _head(sheet: ContactSheet) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         f"<h1>{title}</h1>\n"
-        f'<div class="about">{count:,} {"image" if count == 1 else "images"}</div>\n'
-        + _legend(sheet)
+        f'<div class="about">{count:,} {pl(count, "image")}</div>\n' + _legend(sheet)
     )
 
 

@@ -87,6 +87,15 @@ def test_what_changes_nothing_is_no_step(session):
     assert session.redo_text == "Label 1 image"
 
 
+def test_steps_say_how_many_images(session):
+    session.label([0, 1], 0)
+    assert session.undo_text == "Label 2 images"
+    session.skip([2])
+    assert session.undo_text == "Skip 1 image"
+    session.take([], {3: "cat"})
+    assert session.undo_text == "Take over 1 image"
+
+
 def test_take(session):
     session.label([0], 0)
     horse = LabelClass("horse", "#112233")

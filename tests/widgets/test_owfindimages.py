@@ -608,6 +608,14 @@ class TestSettings(FindTest):
         assert "6 matches" in report
         assert "#skipped" not in report
 
+    def test_report_of_sentences(self):
+        """Sentences of the status are not joined by commas."""
+        self.send()
+        report = self.report()
+        assert "more like this." in report
+        assert "6 images" in report
+        assert ".," not in report
+
 
 class TestKeyboard(FindTest):
     def test_find_key_goes_to_the_words(self):

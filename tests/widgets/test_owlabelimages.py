@@ -20,6 +20,7 @@ from labelling_widget import (  # noqa: F401
 from Orange.widgets.tests.base import WidgetTest
 
 from orangecontrib.imageanalytics.labels import NO_CLASS
+from orangecontrib.imageanalytics.widgets.labelling import label_sheet
 from orangecontrib.imageanalytics.widgets.owlabelimages import OWLabelImages
 from orangecontrib.imageanalytics.widgets.sheet.sheetlook import (
     DASHED_FRAME,
@@ -217,6 +218,16 @@ class TestLabelImages(LabelImagesTest):
         assert self.widget.view.look.headings == ["Just labelled", "To label"]
         assert self.widget.label_sheet.images[:3].tolist() == [2, 1, 0]
         assert self.widget.label_sheet.selected().tolist() == [3]
+
+    def test_sections_stay_closed_whatever_they_are_called(self):
+        """The texts might be the same in a language."""
+        with mock.patch.object(label_sheet, "SECTIONS", ("Images",) * 4):
+            self.start()
+            self.widget.view.toggle_section(0)
+            self.label(0, Qt.Key.Key_1)
+        look = self.widget.view.look
+        assert list(look.headings) == ["Images"] * 2
+        assert list(look.collapsed) == [False, True]
 
     def test_all_are_labelled(self):
         self.start()

@@ -22,6 +22,7 @@ from orangecontrib.imageanalytics.command_line.options import (
     existing_folders,
     network_arguments,
 )
+from orangecontrib.imageanalytics.i18n import pl
 from orangecontrib.imageanalytics.images.intensity import AUTOMATIC, intensity_text
 from orangecontrib.imageanalytics.networks.registry import find_network
 
@@ -153,9 +154,9 @@ def _summary(options, statistics, skipped, reader) -> str:
     if reader.unmatched:
         rows.append(("no class", f"{len(reader.unmatched)} (by their names)"))
     if reader.has_more:
-        n_files = len(reader.has_more)
-        have = "file has" if n_files == 1 else "files have"
-        rows.append(("pages", f"{n_files} {have} more than are used"))
+        n = len(reader.has_more)
+        text = f"{n} {pl(n, 'file has|files have')} more than are used"
+        rows.append(("pages", text))
     seconds = statistics.seconds
     rate = statistics.n_images / seconds if seconds else 0
     return columns(
@@ -175,7 +176,7 @@ def _counted(reasons: list[tuple[str, str]]) -> str:
     if not reasons:
         return "0"
     counts = Counter(reason for _, reason in reasons).most_common()
-    return f"{len(reasons)} ({', '.join(f'{n} {reason}' for reason, n in counts)})"
+    return f"{len(reasons)} ({', '.join(f'{reason}: {n}' for reason, n in counts)})"
 
 
 def _model_text(options) -> str:

@@ -55,7 +55,9 @@ def add(commands) -> None:
         help="folder or URL for the vectors; a run that was stopped goes on there",
     )
     command.add_argument(
-        "--column", help="the column of a CSV or Parquet file with the images"
+        "--column",
+        metavar="COLUMN",
+        help="the column of a CSV or Parquet file with the images",
     )
     command.add_argument(
         "--category", metavar="COLUMN", help="the column with their classes"
@@ -158,7 +160,7 @@ def _silence_dask() -> None:
 def _text(options, summary) -> str:
     skipped = str(summary.failed)
     if summary.reasons:
-        counts = (f"{number} {reason}" for reason, number in summary.reasons.items())
+        counts = (f"{reason}: {number}" for reason, number in summary.reasons.items())
         skipped += f" ({', '.join(counts)})"
     rows = [
         ("model", options.model),

@@ -34,6 +34,7 @@ def add_network_options(
     command.add_argument(
         "-m",
         "--model",
+        metavar="MODEL",
         default=default,
         help="see the command 'models'; torchvision:NAME, timm:NAME, clip:NAME or the "
         f"path of a network in a file, with its .json beside it (default: "
@@ -47,6 +48,7 @@ def add_network_options(
     )
     command.add_argument(
         "--layer",
+        metavar="NAME",
         help="penultimate, logits, a stage, or joint for the vectors that networks "
         "share with words (default: the network's own)",
     )
@@ -76,6 +78,7 @@ def add_run_options(command: argparse.ArgumentParser, cache: bool = True) -> Non
     """
     command.add_argument(
         "--device",
+        metavar="NAME",
         default="auto",
         help="auto, cpu, cuda, cuda:1, mps, intel-gpu, intel-npu ...",
     )
@@ -94,13 +97,19 @@ def add_run_options(command: argparse.ArgumentParser, cache: bool = True) -> Non
     command.add_argument(
         "--batch-size", type=positive, metavar="N", help="default: by device"
     )
-    use = "neither use nor" if cache else "use and"
-    command.add_argument(
-        "--no-cache" if cache else "--cache",
-        dest="cache",
-        action="store_false" if cache else "store_true",
-        help=f"{use} keep vectors of earlier runs",
-    )
+    if cache:
+        command.add_argument(
+            "--no-cache",
+            dest="cache",
+            action="store_false",
+            help="neither use nor keep vectors of earlier runs",
+        )
+    else:
+        command.add_argument(
+            "--cache",
+            action="store_true",
+            help="use and keep vectors of earlier runs",
+        )
 
 
 def network_arguments(options: argparse.Namespace) -> dict:

@@ -21,6 +21,7 @@ from orangecontrib.imageanalytics.distributed.walking import (
     walk,
 )
 from orangecontrib.imageanalytics.errors import ImageError
+from orangecontrib.imageanalytics.i18n import pl
 from orangecontrib.imageanalytics.images import formats, stores
 from orangecontrib.imageanalytics.images.local_files import open_local
 from orangecontrib.imageanalytics.images.shards import is_shard
@@ -272,8 +273,10 @@ class ListFile(Source):
                 continue
             yield Entry(source, _label(category))
         if n_missing:
-            rows = "1 row has" if n_missing == 1 else f"{n_missing:,} rows have"
-            tell(f"{self.name}: {rows} no image.")
+            tell(
+                f"{self.name}: {n_missing:,} {pl(n_missing, 'row has|rows have')} "
+                "no image."
+            )
 
 
 def _label(category: object) -> str | None:

@@ -44,6 +44,8 @@ from orangecontrib.imageanalytics.networks.network import MAP_OF, Network
 from orangecontrib.imageanalytics.networks.registry import DEFAULT
 from orangecontrib.imageanalytics.networks.spec import EmbeddingSpec
 
+SIMILARITY = "similarity"  # the name of a column
+
 
 class Explaining:
     """Explains images: those that are asked for first, and coarsely first.
@@ -149,7 +151,7 @@ class Explaining:
     def result_name(self) -> str:
         """As above."""
         if self._like is not None:
-            return "similarity"
+            return SIMILARITY
         return "probability" if self.classes else "prediction"
 
     def cancel(self) -> None:

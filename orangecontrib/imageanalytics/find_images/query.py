@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from orangecontrib.imageanalytics.engine.unit_length import normalised, similarities
+from orangecontrib.imageanalytics.i18n import pl
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ class Query:
         parts = [str(description) for description in self.descriptions]
         if len(self.examples):
             count = len(self.examples)
-            parts.append(f"like {count} image{'s' if count > 1 else ''}")
+            parts.append(f"like {count} {pl(count, 'image')}")
         return ", ".join(parts)
 
 

@@ -5,7 +5,9 @@ look-ups in `translator` and puts a file for each language beside this module. T
 translations are in the folder ``i18n`` of the project.
 """
 
-from orangecanvas.localization import get_languages
+from orangecanvas.localization import get_languages, pl
+
+__all__ = ["PACKAGE", "offer_languages", "pl"]
 
 PACKAGE = "orangecontrib.imageanalytics"
 

@@ -228,7 +228,7 @@ class ImportImages:
         if self.cancelled:
             return None, 0
         unreadable = [
-            (error.filename, f"folder: {error.strerror}".lower())
+            (error.filename, f"folder: {str(error.strerror).lower()}")
             for error in listing.unreadable
         ]
         bad = [image for image in listing.images if not image.isvalid]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from orangecontrib.imageanalytics.i18n import pl
 from orangecontrib.imageanalytics.labels.colors import next_color
 from orangecontrib.imageanalytics.labels.history import Undoable
 
@@ -230,7 +231,9 @@ class LabelSession(Undoable):
             return
         labels, skipped = self._state.labels.copy(), self._state.skipped.copy()
         labels[images], skipped[images] = numbers, False
-        self._do(text or _count("Label", images), labels=labels, skipped=skipped)
+        n = len(images)
+        text = text or f"Label {n:,} {pl(n, 'image')}"
+        self._do(text, labels=labels, skipped=skipped)
 
     def skip(self, images: Iterable[int]) -> None:
         """Pass over those of these images that are without a class."""
@@ -239,7 +242,8 @@ class LabelSession(Undoable):
         if len(images):
             skipped = self._state.skipped.copy()
             skipped[images] = True
-            self._do(_count("Skip", images), skipped=skipped)
+            n = len(images)
+            self._do(f"Skip {n:,} {pl(n, 'image')}", skipped=skipped)
 
     def take(
         self,
@@ -277,7 +281,8 @@ class LabelSession(Undoable):
         images = [i for i in images if labels[i] != numbers[names[i]]]
         labels[images] = [numbers[names[image]] for image in images]
         passed[labels != NO_CLASS] = False
-        text = text or _count("Take over", images)
+        n = len(images)
+        text = text or f"Take over {n:,} {pl(n, 'image')}"
         self._do(text, classes=found, labels=labels, skipped=passed)
         return len(images)
 
@@ -311,8 +316,3 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     array = array.view()
     array.flags.writeable = False
     return array
-
-
-def _count(verb: str, images) -> str:
-    count = len(images)
-    return f"{verb} {count:,} image{'s' if count != 1 else ''}"

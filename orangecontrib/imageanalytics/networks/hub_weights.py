@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.errors import ModelError
+from orangecontrib.imageanalytics.i18n import pl
 from orangecontrib.imageanalytics.networks.quiet import QuietHere
 from orangecontrib.imageanalytics.networks.stoppable import StoppableWork
 from orangecontrib.imageanalytics.networks.weights import file_sha256
@@ -236,13 +237,12 @@ class HubWeights:
             f"'hf download {id} {' '.join(files)}'" for id, files in names.items()
         )
         # They are all in the same cache.
-        folders = [os.path.basename(file.folder) for file in self._all]
-        folders = " and ".join(dict.fromkeys(folders))
-        plural = "s" if len(names) > 1 else ""
+        folders = {os.path.basename(file.folder): None for file in self._all}
         return (
             f"{name}: its weights, the file {self.files[0]} of {self.origin}, could "
             f"not be downloaded ({_reason(error)}). Without a connection, run "
-            f"{commands} on another computer and put the folder{plural} {folders} of "
+            f"{commands} on another computer and put the "
+            f"{pl(len(folders), 'folder')} {' and '.join(folders)} of "
             f"its cache into the folder {os.path.dirname(self._file.folder)}."
         )
 

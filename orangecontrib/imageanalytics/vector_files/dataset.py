@@ -358,12 +358,12 @@ def _with_shared_schema(part: Part, schemas: list) -> Part:
 def _difference(one: EmbeddingSpec | None, other: EmbeddingSpec | None) -> str:
     if one is None or other is None:
         return "only one of them says how its vectors were computed"
-    for name, in_words in (
-        ("network", "network"),
-        ("layer", "layer"),
-        ("precision", "precision"),
-        ("intensity", "intensity"),
-        ("preprocessing", "preparation of images"),
+    for name, text in (
+        ("network", "network {} and {}"),
+        ("layer", "layer {} and {}"),
+        ("precision", "precision {} and {}"),
+        ("intensity", "intensity {} and {}"),
+        ("preprocessing", "preparation of images {} and {}"),
     ):
         values = getattr(one, name), getattr(other, name)
         if values[0] != values[1]:
@@ -371,5 +371,5 @@ def _difference(one: EmbeddingSpec | None, other: EmbeddingSpec | None) -> str:
                 values = tuple(value.id for value in values)
                 if values[0] == values[1]:
                     return f"{values[0]} has other weights"
-            return f"{in_words} {values[0]} and {values[1]}"
+            return text.format(*values)
     return "the names of the classes"

@@ -266,13 +266,13 @@ class OWExplainImages(
         # When it was stopped, the thread may still add one.
         failures = dict(self.explaining.failures) if self.explaining else {}
         if failures:
-            self.Warning.failed(*self._first_of(failures, "image"))
+            n = len(failures)
+            self.Warning.failed(f"{n:,} {pl(n, 'image')}", self._first_of(failures))
 
-    def _first_of(self, failures: dict[int, str], noun: str) -> tuple[str, str]:
-        """How many failures there are, and the first one."""
+    def _first_of(self, failures: dict[int, str]) -> str:
+        """The first image that failed, and why."""
         row, reason = next(iter(failures.items()))
-        count = len(failures)
-        return f"{count:,} {pl(count, noun)}", f"{self._sources[row]}: {reason}"
+        return f"{self._sources[row]}: {reason}"
 
     def on_exception(self, ex: Exception):
         """Say why it failed."""

@@ -49,6 +49,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     between,
     one_of,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import auto_send
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
@@ -182,7 +183,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
         box = self._make_status_box()
         box.layout().addWidget(self._make_cancel_button())
         gui.rubber(self.controlArea)
-        gui.auto_send(self.buttonsArea, self, "autoCommit")
+        auto_send(self, "autoCommit")
         self.options.align()  # before Orange decides how wide the area is
 
     def _make_panel(self) -> None:
@@ -336,7 +337,7 @@ class OWFindImages(AskingMixin, FindResultsMixin, FindRunMixin, OWImageSheet):
                 ("Image column", self.image_attr.name),
                 ("Network", self.network.name),
                 *self.question_items(),
-                ("Result", without_links(self.status.text).replace("<br/>", ", ")),
+                ("Result", without_links(self.status.text)),
                 ("Selected", f"{self.n_selected():,}" if self.n_selected() else False),
             )
         )

@@ -31,6 +31,7 @@ from orangecontrib.imageanalytics.widgets.embedding.embedding_task import Task
 from orangecontrib.imageanalytics.widgets.embedding.network_chooser import (
     NetworkChooser,
 )
+from orangecontrib.imageanalytics.widgets.utils import signal_names
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import one_of
 from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
@@ -53,11 +54,15 @@ class OWImageEmbedding(EmbeddingRunMixin, OptionSettings, OWWidget):
     priority = 150
 
     class Inputs:
-        images = Input("Images", Table)
+        images = Input("Images", Table, replaces=signal_names.IMAGES)
 
     class Outputs:
-        embeddings = Output("Embeddings", Table, default=True)
-        skipped_images = Output("Skipped Images", Table)
+        embeddings = Output(
+            "Embeddings", Table, replaces=signal_names.EMBEDDINGS, default=True
+        )
+        skipped_images = Output(
+            "Skipped Images", Table, replaces=signal_names.SKIPPED_IMAGES
+        )
 
     class Warning(EmbeddingRunMixin.Warning):
         no_image_attribute = Msg(NO_IMAGE_COLUMN)

@@ -30,12 +30,14 @@ from orangecontrib.imageanalytics.widgets.sheet.coloring import (
 from orangecontrib.imageanalytics.widgets.sheet.gridgeometry import GridGeometry
 from orangecontrib.imageanalytics.widgets.sheet.imagesheet import OWImageSheet
 from orangecontrib.imageanalytics.widgets.sheet.selection import GroupSelection
+from orangecontrib.imageanalytics.widgets.utils import signal_names
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     all_between,
     between,
     one_of,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import auto_send
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
@@ -49,6 +51,11 @@ NO_FEATURES = (
     "Put Image Embedding before Image Grid: it turns images into vectors.\n\n"
     "Import Images → Image Embedding → Image Grid"
 )
+TIPS = {
+    "imageAttr": "The column with the images' paths",
+    "label_attr": "The column with the images' labels",
+    "color_attr": "The column with the images' colors",
+}
 
 
 class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
@@ -61,12 +68,19 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
     priority = 160
 
     class Inputs:
-        data = Input("Embeddings", Table, default=True)
-        data_subset = Input("Data Subset", Table)
+        data = Input(
+            "Embeddings", Table, replaces=signal_names.EMBEDDINGS, default=True
+        )
+        data_subset = Input("Data Subset", Table, replaces=signal_names.DATA_SUBSET)
 
     class Outputs:
-        selected_data = Output("Selected Images", Table, default=True)
-        data = Output("Images", Table)
+        selected_data = Output(
+            "Selected Images",
+            Table,
+            replaces=signal_names.SELECTED_IMAGES,
+            default=True,
+        )
+        data = Output("Images", Table, replaces=signal_names.IMAGES)
 
     class Warning(OWImageSheet.Warning):
         incompatible_subset = Msg("No Data Subset elements appear in the data.")
@@ -125,17 +139,16 @@ class OWImageGrid(GridLayoutMixin, GridLookMixin, OWImageSheet):
         self.image_model = VariableListModel(parent=self)
         self.label_model = DomainModel(placeholder="(None)")
         self.color_model = DomainModel(placeholder="(None)", valid_types=COLORABLE)
-        for name, label, model, callback, tip in (
-            ("imageAttr", "Column:", self.image_model, self._change_images, "paths"),
-            ("label_attr", "Label:", self.label_model, self._show_labels, "labels"),
-            ("color_attr", "Color:", self.color_model, self._show_colors, "colors"),
+        for name, label, model, callback in (
+            ("imageAttr", "Column:", self.image_model, self._change_images),
+            ("label_attr", "Label:", self.label_model, self._show_labels),
+            ("color_attr", "Color:", self.color_model, self._show_colors),
         ):
-            tip = f"The column with the images' {tip}"
-            self.options.add_columns(self, name, label, model, callback, tip)
+            self.options.add_columns(self, name, label, model, callback, TIPS[name])
         self.make_legend(box)
 
     def _make_buttons(self):
-        gui.auto_send(self.buttonsArea, self, "auto_commit")
+        auto_send(self, "auto_commit")
         self._make_run_button()
 
     def _make_view(self):

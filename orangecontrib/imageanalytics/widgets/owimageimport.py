@@ -34,6 +34,7 @@ from orangecontrib.imageanalytics.widgets.folders.name_pattern_choice import (
 )
 from orangecontrib.imageanalytics.widgets.folders.reading_status import ReadingStatus
 from orangecontrib.imageanalytics.widgets.folders.recent_folders import located
+from orangecontrib.imageanalytics.widgets.utils import signal_names
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedSettingsHandler,
     one_of,
@@ -133,7 +134,7 @@ class OWImportImages(OWFoldersBase, ConcurrentWidgetMixin):
     priority = 110
 
     class Outputs:
-        data = Output("Data", Table, default=True)
+        data = Output("Data", Table, replaces=signal_names.DATA, default=True)
 
     class Error(OWFoldersBase.Error):
         folder = Msg("{}")

@@ -27,11 +27,13 @@ from orangecontrib.imageanalytics.widgets.sheet.selecteditems import (
 )
 from orangecontrib.imageanalytics.widgets.sheet.selection import ExtendedSelection
 from orangecontrib.imageanalytics.widgets.sheet.thumbnailmodel import row_labels
+from orangecontrib.imageanalytics.widgets.utils import signal_names
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     between,
     limit,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import auto_send
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
@@ -65,11 +67,16 @@ class OWImageViewer(OWImageSheet):
     replaces: ClassVar = ["Orange.widgets.data.owimageviewer.OWImageViewer"]
 
     class Inputs:
-        data = Input("Data", Table)
+        data = Input("Data", Table, replaces=signal_names.DATA)
 
     class Outputs:
-        selected_data = Output("Selected Images", Table, default=True)
-        data = Output("Data", Table)
+        selected_data = Output(
+            "Selected Images",
+            Table,
+            replaces=signal_names.SELECTED_IMAGES,
+            default=True,
+        )
+        data = Output("Data", Table, replaces=signal_names.DATA)
 
     class Warning(OWImageSheet.Warning):
         no_images = Msg("Column '{}' is empty: there are no images to show.")
@@ -124,7 +131,7 @@ class OWImageViewer(OWImageSheet):
         self.make_legend(box)
         self._setup_order()
         gui.rubber(self.controlArea)
-        gui.auto_send(self.buttonsArea, self, "autoCommit")
+        auto_send(self, "autoCommit")
 
     def _setup_order(self) -> None:
         self.options.add_box("Order")

@@ -51,7 +51,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     between,
     one_of,
 )
-from orangecontrib.imageanalytics.widgets.utils.form_parts import wrap
+from orangecontrib.imageanalytics.widgets.utils.form_parts import auto_send, wrap
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
@@ -136,7 +136,7 @@ class OWLabelImages(
         self.session = LabelSession(0, self.store.classes())
         self.store.follow(self.session)
         self.panel = LabelControls(self)
-        gui.auto_send(self.buttonsArea, self, "auto_commit")
+        auto_send(self, "auto_commit")
         self._output = Background(self, self._send, self._on_output_failed)
         self._commit_timer = QTimer(self, singleShot=True, interval=COMMIT_MS)
         self._commit_timer.timeout.connect(self._make_output)

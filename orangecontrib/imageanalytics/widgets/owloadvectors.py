@@ -121,7 +121,9 @@ class OWLoadVectors(OWFoldersBase, ConcurrentWidgetMixin):
         self.status.cancelled.connect(self.stop)
         self.status.link.connect(lambda _link: self.show_skipped())
         gui.vBox(self.controlArea, "Status").layout().addWidget(self.status)
-        gui.auto_commit(self.buttonsArea, self, "auto_load", "Load")
+        gui.auto_commit(
+            self.buttonsArea, self, "auto_load", "Load", "Load Automatically"
+        )
         self.load()
 
     # Layout -----------------------------------------------------------------------
@@ -317,7 +319,12 @@ class OWLoadVectors(OWFoldersBase, ConcurrentWidgetMixin):
 
     def show_skipped(self):
         """Open the list of images without vectors."""
-        SkippedDialog(self.skipped_images, self, "Images without Vectors").show()
+        SkippedDialog(
+            self.skipped_images,
+            self,
+            "Images without Vectors",
+            "Images without vectors",
+        ).show()
 
     def send_report(self):
         if self.folder is None:

@@ -23,6 +23,7 @@ from orangecontrib.imageanalytics.widgets.saving.file_options import (
 from orangecontrib.imageanalytics.widgets.saving.old_save_settings import migrate
 from orangecontrib.imageanalytics.widgets.saving.saving_folder import SavingFolder
 from orangecontrib.imageanalytics.widgets.saving.saving_run import SavingRunMixin
+from orangecontrib.imageanalytics.widgets.utils import signal_names
 from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     CheckedDomainContextHandler,
     between,
@@ -47,7 +48,7 @@ class OWSaveImages(OWWidget, SavingRunMixin):
     priority = 180
 
     class Inputs:
-        data = Input("Data", Table)
+        data = Input("Data", Table, replaces=signal_names.DATA)
 
     class Warning(OWWidget.Warning):
         no_image_attribute = Msg(NO_IMAGE_COLUMN)

@@ -32,6 +32,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     between,
     one_of,
 )
+from orangecontrib.imageanalytics.widgets.utils.form_parts import auto_send
 from orangecontrib.imageanalytics.widgets.utils.imagecolumns import (
     EMPTY_COLUMN,
     NO_IMAGE_COLUMN,
@@ -116,7 +117,7 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         )
         self.options.add_row("Folds:", spin, FOLDS_TIP)
         gui.rubber(self.controlArea)
-        gui.auto_send(self.buttonsArea, self, "auto_commit")
+        auto_send(self, "auto_commit")
         self.make_run_button()
 
     def _make_search_box(self):
@@ -248,7 +249,7 @@ class OWTwins(TwinsRunMixin, OWImageSheet):
         row = self._rows[row]
         return [
             ("Pixels", size(self.twins, row)),
-            ("Distance", distance(self.twins, row).removeprefix("distance ")),
+            ("Distance", distance(self.twins, row)),
         ]
 
     def _on_current_changed(self, index):

@@ -103,3 +103,11 @@ def test_a_pipe_or_device_is_not_opened(tmp_path, ending):
         for use in (find_kind, lambda path: FileWeights(path).ensure("cells")):
             with pytest.raises(ModelError, match="is neither a file nor a folder"):
                 use(path)
+
+
+def test_texts():
+    """Each kind has its own, with an article; they say nothing about equality."""
+    texts = [kind.text for kind in Kind]
+    assert Kind.ONNX.text == "an ONNX network"
+    assert Kind.TFLITE.text == "a TensorFlow Lite network"
+    assert len(set(texts)) == len(texts) == 8

@@ -278,7 +278,7 @@ EXPORT_ONE = "gives 2 outputs, not one tensor: export only the one you want"
         (lambda x: torch.complex(x, x).mean((2, 3)), "gives a tensor of complex64"),
         (lambda x: x.mean(), "shape none"),
         (lambda x: x.mean((1, 2, 3)), "makes a tensor of float32, shape"),
-        (lambda x: x[:, :, :4, :7], "no vector"),
+        (lambda x: x[:, :, :4, :7], "makes a tensor of float32, shape 1 x 3 x 4 x 7"),
         (lambda x: x.mean((2, 3)) * float("nan"), "undefined numbers (NaN)"),
     ],
 )

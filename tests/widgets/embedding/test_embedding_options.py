@@ -54,7 +54,7 @@ class TestANewOption(FakeEmbeddingTest):
 
     def setUp(self):
         super().setUp()
-        another = Option("grey", "&Grey:", GreyCheck)
+        another = Option("grey", "Gre&y:", GreyCheck)
         self.monkeypatch.setattr(embedding_options, "OPTIONS", (*OPTIONS, another))
         self.widget = self.create_widget(OWWithAnother)
 

@@ -18,6 +18,9 @@ def test_summary(photos, tmp_path):
         '0 images / 2 folders, <a href="#skipped">1 skipped</a>'
         "<br/>1 file has more pages than the one that is used"
     )
+    importer.has_more = ["b.tif", "c.tif"]
+    text = import_summary.summary(importer, None, 2)
+    assert text.endswith("2 files have more pages than the one that is used")
 
 
 def test_lists():

@@ -24,6 +24,8 @@ class TestFileOptions(SavingTest, WidgetTest):
         assert tree(self.out) == sorted(names)
         with Image.open(os.path.join(self.out, "320.jpg")) as image:
             assert image.size == (50, 40)
+        text = self.widget.file_options.scale_text()
+        assert text == "50×40, crop to the middle"  # noqa: RUF001
         self.widget.send_report()
 
     def test_input_of_a_network(self):
@@ -35,6 +37,8 @@ class TestFileOptions(SavingTest, WidgetTest):
         self.save()
         with Image.open(os.path.join(self.out, NAMES[0])) as image:
             assert image.size == (260, 260)
+        text = self.widget.file_options.scale_text()
+        assert text == "EfficientNet-Lite2, stretch"
         self.widget.send_report()
 
     def test_what_can_be_chosen(self):

@@ -35,14 +35,14 @@ def test_size(twins):
 
 def test_distance(twins):
     texts = [distance(twins, row) for row in (0, 2, 3)]
-    assert texts == ["distance 0.46", "kept", ""]
+    assert texts == ["0.46", "kept", ""]
 
 
 def test_labels(twins):
     sources = ["/photos/a.jpg", None, "http://server/b%20c.png", None]
     labels = twin_labels(twins, np.array([2, 0, 3]), sources)
     assert labels(0) == ("b c.png", SIZE, "kept")
-    assert labels(1)[0] == "a.jpg"
+    assert labels(1) == ("a.jpg", size(twins, 0), "distance 0.46")
     assert labels(2) == ("", "", "")
     assert len(labels(0)) == N_LABELS
 

@@ -4,11 +4,15 @@ import pytest
 from all_widgets import widget_classes
 from AnyQt.QtGui import QColor, QPalette
 from AnyQt.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QPlainTextEdit
+from Orange.widgets import gui
+from Orange.widgets.settings import Setting
 from Orange.widgets.tests.base import GuiTest, WidgetTest
+from Orange.widgets.widget import OWWidget
 from orangecanvas import styles
 
 from orangecontrib.imageanalytics.widgets.utils.form_parts import (
     FittingStack,
+    auto_send,
     error_color,
     setting_combo,
     show_placeholder,
@@ -87,3 +91,29 @@ class TestAllWidgets(WidgetTest):
                     with self.subTest(cls=cls, text=edit.placeholderText()):
                         assert color.lightnessF() > 0.8
         assert seen > 1
+
+    def test_the_button_that_sends(self):
+        class OWSends(OWWidget):
+            name = "Sends"
+            want_main_area = False
+            automatic: bool = Setting(True)
+
+            def __init__(self):
+                super().__init__()
+                self.n_sent = 0
+                self.box = auto_send(self, "automatic")
+
+            @gui.deferred
+            def commit(self):
+                self.n_sent += 1
+
+        widget = self.create_widget(OWSends)
+        assert widget.box.button.text() == "Send Automatically"
+        widget.commit.deferred()
+        assert widget.n_sent == 1
+        widget.box.checkbox.click()
+        assert widget.box.button.text() == "Send Selection"
+        widget.commit.deferred()
+        assert widget.n_sent == 1
+        widget.box.button.click()
+        assert widget.n_sent == 2

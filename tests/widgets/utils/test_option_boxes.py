@@ -1,6 +1,14 @@
 from AnyQt.QtTest import QTest
-from AnyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QVBoxLayout, QWidget
+from AnyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 from Orange.widgets.tests.base import GuiTest
+from Orange.widgets.widget import OWWidget
 
 from orangecontrib.imageanalytics.widgets.utils.option_boxes import (
     AlignedForms,
@@ -70,6 +78,23 @@ class TestOptionBoxes(GuiTest):
         self.area.setFont(font)
         assert QTest.qWaitFor(lambda: self.left(second) > before)
         assert self.left(first) == self.left(second)
+
+    def test_control_area_is_as_wide_as_its_contents(self):
+        class Widget(OWWidget):
+            name = "Widget"
+
+        widget = Widget()
+        options = OptionBoxes(widget.controlArea)
+        options.add_box("A")
+        button = QPushButton("Short")
+        options.add_row("A:", button)
+        widget.show()
+        before = widget.left_side.width()
+        button.setText("Much longer than what the widget had room for, as in German")
+        area, left = widget.controlArea, widget.left_side
+        assert QTest.qWaitFor(lambda: before < area.sizeHint().width() <= left.width())
+        widget.onDeleteWidget()
+        widget.deleteLater()
 
     def test_tooltips(self):
         (field,) = self.add("A", "Label:")

@@ -26,16 +26,21 @@ AS_ONNX = "Save the network as ONNX instead."
 
 
 class Kind(enum.Enum):
-    """A kind of network; the value is its name in messages."""
+    """A kind of network."""
 
-    ONNX = "ONNX network"
-    TFLITE = "TensorFlow Lite network"
-    SAVED_MODEL = "TensorFlow SavedModel"
-    OPENVINO = "OpenVINO network"
-    WEIGHTS = "file of weights"
-    TIMM = "folder of timm"
-    PROGRAM = "torch.export program"
-    SCRIPT = "TorchScript network"
+    ONNX = enum.auto()
+    TFLITE = enum.auto()
+    SAVED_MODEL = enum.auto()
+    OPENVINO = enum.auto()
+    WEIGHTS = enum.auto()
+    TIMM = enum.auto()
+    PROGRAM = enum.auto()
+    SCRIPT = enum.auto()
+
+    @property
+    def text(self) -> str:
+        """What it is in a sentence, with an article."""
+        return _TEXTS[self]
 
     @property
     def runs_code(self) -> bool:
@@ -48,6 +53,16 @@ class Kind(enum.Enum):
         return self in (Kind.WEIGHTS, Kind.TIMM)
 
 
+_TEXTS = {
+    Kind.ONNX: "an ONNX network",
+    Kind.TFLITE: "a TensorFlow Lite network",
+    Kind.SAVED_MODEL: "a TensorFlow SavedModel",
+    Kind.OPENVINO: "an OpenVINO network",
+    Kind.WEIGHTS: "a file of weights",
+    Kind.TIMM: "a folder of timm",
+    Kind.PROGRAM: "a torch.export program",
+    Kind.SCRIPT: "a TorchScript network",
+}
 BY_ENDING = {
     ".onnx": Kind.ONNX,
     ".tflite": Kind.TFLITE,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.errors import ModelError, first_line
+from orangecontrib.imageanalytics.i18n import pl
 from orangecontrib.imageanalytics.networks import timm_networks, torchvision_networks
 from orangecontrib.imageanalytics.networks.files.file_weights import FileWeights
 from orangecontrib.imageanalytics.networks.files.kinds import find_timm_weights
@@ -83,7 +84,7 @@ class _KnownArchitecture:
     def _misfit(self, path: str) -> str:
         """The beginning of messages about weights that are not for this network."""
         n = self.n_classes
-        classes = "1 class" if n == 1 else f"{n} classes"
+        classes = f"{n} {pl(n, 'class|classes')}"
         return f"{path} does not fit {self.architecture} with {classes}"
 
 

@@ -200,9 +200,9 @@ def _check_output(output, given, n_classes):
     expected = "a vector of real numbers is expected"
     if not output.dtype.is_floating_point:
         raise ModelError(f"gives {describe(output)}; {expected}")
-    if output.ndim < 2 or len(output) != 1 or not output.numel():
+    vectors = _pooled(output) if output.ndim > 1 and len(output) == 1 else None
+    if vectors is None or not output.numel():
         raise ModelError(f"makes {describe(output)} from {given}; {expected}")
-    vectors = layers.pool(output)
     if not vectors.isfinite().any():
         raise ModelError(f"makes nothing but undefined numbers (NaN) from {given}")
     if n_classes is not None and vectors.shape[1] != n_classes:
@@ -210,6 +210,14 @@ def _check_output(output, given, n_classes):
             f"gives {vectors.shape[1]} numbers, but its description has {n_classes} "
             "classes"
         )
+
+
+def _pooled(output) -> Tensor | None:
+    """Vectors; None if the output has no such shape."""
+    try:
+        return layers.pool(output)
+    except ModelError:
+        return None
 
 
 def describe(value) -> str:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from orangecontrib.imageanalytics.networks.files.module import OutputModule
 
-AN = "AEIOU"
-
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFile(Network):
@@ -169,7 +167,7 @@ def find(path: str, preprocessing: Preprocessing | dict | None = None) -> Networ
     if kind.has_architecture:
         return _find_weights(path, found, kind, preprocessing)
     preparation = _find_preparation(found, kind, preprocessing)
-    what = _with_article(kind)
+    what = kind.text
     return NetworkFile(
         id=path,
         name=ntpath.basename(path),
@@ -228,7 +226,7 @@ def _read_values(found, given) -> tuple[dict | None, str]:
 def _refuse_architecture(values, where, found, kind) -> None:
     if values and "architecture" in values:
         raise ModelError(
-            f"{where} names an architecture, but {found} is {_with_article(kind)}: "
+            f"{where} names an architecture, but {found} is {kind.text}: "
             "remove architecture."
         )
 
@@ -236,7 +234,3 @@ def _refuse_architecture(values, where, found, kind) -> None:
 def _file_names(found: str) -> str:
     stem = stem_of(found)
     return f"a file {stem}.json or {stem}.toml"
-
-
-def _with_article(kind: Kind) -> str:
-    return f"{'an' if kind.value[0] in AN else 'a'} {kind.value}"

@@ -6,6 +6,9 @@ from AnyQt.QtCore import Qt
 from AnyQt.QtWidgets import QMessageBox, QWidget
 
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import Facts
+from orangecontrib.imageanalytics.widgets.utils.standard_buttons import (
+    translate_buttons,
+)
 
 
 def ask_to_download(
@@ -41,6 +44,7 @@ def ask_to_download(
     )
     yes = question.addButton("Download", QMessageBox.AcceptRole)
     question.addButton(QMessageBox.Cancel)
+    translate_buttons(question)
     question.setDefaultButton(yes)
     question.setAttribute(Qt.WA_DeleteOnClose)
     question.finished.connect(lambda _: answered(question.clickedButton() is yes))

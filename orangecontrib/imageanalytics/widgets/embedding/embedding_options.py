@@ -118,7 +118,7 @@ class EmbeddingOptions(QObject):
     def report_items(self) -> list[tuple[str, str]]:
         """Names and values of the options, for reports."""
         return [
-            (option.label.strip("&:"), self.controls[option.name].text)
+            (option.label.replace("&", "").rstrip(":"), self.controls[option.name].text)
             for option in OPTIONS
         ]
 

@@ -12,6 +12,7 @@ from orangecontrib.imageanalytics.widgets.embedding.embedding_task import (
 from orangecontrib.imageanalytics.widgets.embedding.network_choice import Facts
 from orangecontrib.imageanalytics.widgets.embedding.network_run import NetworkRunMixin
 
+APPLY, APPLY_AUTOMATICALLY = "Apply", "Apply Automatically"
 NOT_APPLIED = "Press Apply to embed the images."
 
 
@@ -30,7 +31,10 @@ class EmbeddingRunMixin(NetworkRunMixin):
     # Layout -----------------------------------------------------------------------
 
     def _make_buttons(self):
-        self.apply_box = gui.auto_apply(self.buttonsArea, self, "_auto_apply")
+        # Orange's texts have no translation into languages that only this add-on has.
+        self.apply_box = gui.auto_commit(
+            self.buttonsArea, self, "_auto_apply", APPLY, APPLY_AUTOMATICALLY
+        )
         self.apply_box.checkbox.toggled.connect(self._auto_apply_toggled)
         self.buttonsArea.layout().addWidget(self._make_cancel_button())
 
@@ -43,7 +47,7 @@ class EmbeddingRunMixin(NetworkRunMixin):
 
     def _offer_to_apply(self):
         # Else it is disabled while it is automatic, or nothing has changed.
-        self.apply_box.button.setText("Apply")
+        self.apply_box.button.setText(APPLY)
         self.apply_box.button.setEnabled(True)
 
     # Start and stop -----------------------------------------------------------------
@@ -77,7 +81,7 @@ class EmbeddingRunMixin(NetworkRunMixin):
         ):
             message.clear()
         self.apply_box.button.setText(
-            "Apply Automatically" if self._auto_apply else "Apply"
+            APPLY_AUTOMATICALLY if self._auto_apply else APPLY
         )
 
     # Results --------------------------------------------------------------------------

@@ -12,6 +12,13 @@ FIT_TEXTS = {
     "stretch": ("Stretch", "all of it, squeezed"),
     "pad": ("Pad", "all of it, with margins"),
 }
+#: The default, by the fit that the network was trained with; empty if not known.
+AS_TRAINED = {
+    "": "As trained",
+    "crop": "As trained (crop)",
+    "stretch": "As trained (stretch)",
+    "pad": "As trained (pad)",
+}
 TIP = """\
 <p>How an image is fitted into the square that the network sees.</p>
 <p>Crop takes the middle square, which suits photos; images from microscopes and
@@ -27,7 +34,7 @@ class FitCombo(OptionControl, DetailedCombo):
     def __init__(self, parent=None):
         super().__init__(parent)
         self.setToolTip(TIP)
-        self.add("As trained", "")
+        self.add(AS_TRAINED[""], "")
         for fit, (text, details) in FIT_TEXTS.items():
             self.add(text, fit, details)
         self.activated.connect(lambda index: self.chosen.emit(self.itemData(index)))
@@ -43,9 +50,6 @@ class FitCombo(OptionControl, DetailedCombo):
 
     def show_network(self, choice: Choice, facts: Facts | None) -> None:
         """Say what the network was trained with."""
-        known = ""
-        if facts is not None:
-            text, _details = FIT_TEXTS[facts.network.preprocessing.fit]
-            known = f" ({text.lower()})"
-        self.setItemText(0, f"As trained{known}")
+        fit = "" if facts is None else facts.network.preprocessing.fit
+        self.setItemText(0, AS_TRAINED[fit])
         self.describe(0, "")

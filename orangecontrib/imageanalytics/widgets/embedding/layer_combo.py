@@ -18,6 +18,7 @@ from orangecontrib.imageanalytics.widgets.embedding.network_choice import (
 )
 from orangecontrib.imageanalytics.widgets.embedding.option_control import OptionControl
 from orangecontrib.imageanalytics.widgets.utils.background import Background
+from orangecontrib.imageanalytics.widgets.utils.texts import capitalized
 from orangecontrib.imageanalytics.widgets.utils.two_texts import DetailedCombo
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ class LayerCombo(OptionControl, DetailedCombo):
                 tip = _LAYER_TIPS[layer]
                 if layer == PENULTIMATE and self._knows_words:
                     text, tip = _BEFORE_WORDS
-                self.add(text.capitalize(), layer, "", tip)
+                self.add(capitalized(text), layer, "", tip)
 
     def _add_stages(self) -> None:
         stages = self._stages

@@ -24,6 +24,7 @@ from orangecontrib.imageanalytics.widgets.embedding.other_network_dialog import 
 )
 from orangecontrib.imageanalytics.widgets.utils.background import Background
 from orangecontrib.imageanalytics.widgets.utils.form_parts import narrow, wrap
+from orangecontrib.imageanalytics.widgets.utils.texts import capitalized
 
 log = logging.getLogger(__name__)
 
@@ -287,4 +288,4 @@ def describe(facts: Facts, n_features: int | None) -> str:
     """Two lines about a network, the second one small."""
     text = facts.describe(n_features)
     description = facts.not_installed or facts.network.description
-    return f"{text[0].upper()}{text[1:]}<br/><small>{description}</small>"
+    return f"{capitalized(text)}<br/><small>{description}</small>"

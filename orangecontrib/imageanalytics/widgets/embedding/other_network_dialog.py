@@ -5,6 +5,9 @@ from AnyQt.QtWidgets import QDialog, QDialogButtonBox, QTabWidget, QVBoxLayout
 
 from orangecontrib.imageanalytics.widgets.embedding.network_file_page import FilePage
 from orangecontrib.imageanalytics.widgets.embedding.network_name_page import NamePage
+from orangecontrib.imageanalytics.widgets.utils.standard_buttons import (
+    translate_buttons,
+)
 
 
 class OtherNetworkDialog(QDialog):
@@ -49,6 +52,7 @@ class OtherNetworkDialog(QDialog):
 
     def _make_buttons(self):
         buttons = QDialogButtonBox(QDialogButtonBox.Cancel)
+        translate_buttons(buttons)
         # Else Enter would cancel while there is nothing to use.
         buttons.button(QDialogButtonBox.Cancel).setAutoDefault(False)
         self.use_button = buttons.addButton("Use", QDialogButtonBox.AcceptRole)

@@ -23,6 +23,7 @@ from orangecontrib.imageanalytics.widgets.utils.checked_settings import (
     one_of,
 )
 from orangecontrib.imageanalytics.widgets.utils.form_parts import (
+    auto_send,
     narrow,
     setting_combo,
     wrap,
@@ -68,7 +69,7 @@ class ExplainControlsMixin:
         self._make_look_box()
         self._make_save_box()
         gui.rubber(self.controlArea)
-        gui.auto_send(self.buttonsArea, self, "auto_commit")
+        auto_send(self, "auto_commit")
 
     def _make_question_box(self) -> None:
         box = self.options.add_box("Explain")

@@ -3,6 +3,7 @@
 from AnyQt.QtCore import QModelIndex
 
 from orangecontrib.imageanalytics.explain import Explanation
+from orangecontrib.imageanalytics.explain.explaining import SIMILARITY
 from orangecontrib.imageanalytics.widgets.preview.rowdetails import row_values
 
 
@@ -27,7 +28,9 @@ class HeatViewMixin:
     def _result_text(self, explanation: Explanation) -> str:
         if explanation.target:
             return f"{explanation.target}: {explanation.result:.0%}"
-        return f"{self.explaining.result_name}: {explanation.result:.3g}"
+        if self.explaining.result_name == SIMILARITY:
+            return f"similarity: {explanation.result:.3g}"
+        return f"prediction: {explanation.result:.3g}"
 
     def _caption(self, explanation: Explanation) -> str:
         lines = [self._result_text(explanation)]

@@ -38,5 +38,8 @@ class SavingMapsMixin:
         n_maps = saved.n_maps
         self.Information.saved(f"{n_maps:,} heat {pl(n_maps, 'map')}", saved.folder)
         if saved.failures:
-            self.Warning.not_saved(*self._first_of(saved.failures, "heat map"))
+            n = len(saved.failures)
+            self.Warning.not_saved(
+                f"{n:,} heat {pl(n, 'map')}", self._first_of(saved.failures)
+            )
         self._show_status(self._method_text(), is_done=True)

@@ -25,6 +25,7 @@ from orangecontrib.imageanalytics.widgets.utils.form_parts import (
     scrolling,
     show_placeholder,
 )
+from orangecontrib.imageanalytics.widgets.utils.texts import capitalized
 
 #: Lines that are seen without scrolling.
 MOST_SEEN = 5
@@ -84,7 +85,7 @@ class DescriptionLine(QWidget):
     def set_number(self, number: int, of: int) -> None:
         """Say which one it is; a single one has nothing to be weighed against."""
         named = f"description {number}" if of > 1 else "description"
-        self.edit.setAccessibleName(named.capitalize())
+        self.edit.setAccessibleName(capitalized(named))
         self.negative.setAccessibleName(f"Not, for {named}")
         self.weight.setAccessibleName(f"Weight of {named}")
         self.remove_button.setAccessibleName(f"Remove {named}")

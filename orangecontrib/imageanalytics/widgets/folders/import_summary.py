@@ -43,16 +43,18 @@ def summary(importer: ImportImages, table: Table | None, n_folders: int) -> str:
             text += f', <a href="{link}">{len(found):,} {label}</a>'
     if importer.has_more:
         n_files = len(importer.has_more)
-        have = pl(n_files, "file has|files have")
-        text += f"<br/>{n_files:,} {have} more pages than the one that is used"
+        text += (
+            f"<br/>{n_files:,} {pl(n_files, 'file has|files have')} "
+            "more pages than the one that is used"
+        )
     return text
 
 
 def show_list(link: str, importer: ImportImages, parent: QWidget) -> None:
     """Open the list that a link in the summary leads to."""
     if link == LEFT_OUT:
-        title = "Files and Folders Left Out"
-        SkippedDialog(importer.left_out, parent, title).show()
+        title, heading = "Files and Folders Left Out", "Files and folders left out"
+        SkippedDialog(importer.left_out, parent, title, heading).show()
     elif link == UNMATCHED:
         show_unmatched(importer.unmatched, parent)
     else:
@@ -62,7 +64,8 @@ def show_list(link: str, importer: ImportImages, parent: QWidget) -> None:
 def show_unmatched(names: list[str], parent: QWidget) -> None:
     """Open the list of images whose names do not match the pattern."""
     rows = [(name, "the name does not match the pattern") for name in names]
-    SkippedDialog(rows, parent, "Images without a Category").show()
+    title, heading = "Images without a Category", "Images without a category"
+    SkippedDialog(rows, parent, title, heading).show()
 
 
 def folder_notes(missing: Iterable[OSError], contained: Iterable[str] = ()) -> dict:

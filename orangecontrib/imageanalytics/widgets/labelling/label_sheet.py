@@ -47,6 +47,7 @@ class LabelSheet:
         self._sources: Sequence[str] = ()
         self._intensity: Intensity = AUTOMATIC
         self._recent: list[int] = []
+        self._sections: list[int] = []  # those of `SECTIONS` that are shown
         self.images = np.zeros(0, dtype=int)
         self._rows = np.zeros(0, dtype=int)  # of images
         self._names: dict[int, str] = {}
@@ -83,14 +84,14 @@ class LabelSheet:
         )
         self._set_rows(np.concatenate(parts))
         view = self._view
-        collapsed = dict(zip(view.look.headings, view.look.collapsed, strict=True))
+        collapsed = dict(zip(self._sections, view.look.collapsed, strict=True))
         sources = [self._sources[image] for image in self.images.tolist()]
         view.model().set_images(sources, self._labels_of, self._intensity)
-        shown = [(n, len(p)) for n, p in zip(SECTIONS, parts, strict=True) if len(p)]
+        self._sections = [n for n, part in enumerate(parts) if len(part)]
         view.set_sections(
-            [name for name, _ in shown],
-            [count for _, count in shown],
-            [collapsed.get(name, False) for name, _ in shown],
+            [SECTIONS[n] for n in self._sections],
+            [len(parts[n]) for n in self._sections],
+            [collapsed.get(n, False) for n in self._sections],
         )
         view.set_labels(1, self._labels_of)
 

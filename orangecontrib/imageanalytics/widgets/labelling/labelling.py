@@ -9,9 +9,7 @@ from orangecontrib.imageanalytics.labels.tables import class_column
 from orangecontrib.imageanalytics.widgets.labelling.keys import HINT, LabelKeys
 from orangecontrib.imageanalytics.widgets.sheet.coloring import Coloring
 
-NO_CLASSES = (
-    "Enter the names of two or more classes at the left, then press their keys."
-)
+NO_NAMES = "Enter the names of two or more classes at the left, then press their keys."
 LEARN_MS = 10  # after a key
 
 
@@ -193,7 +191,7 @@ class LabellingMixin:
         controls.show_steps(session.undo_text, session.redo_text)
         controls.status.setText(self._status())
         self.label_sheet.show(session, classes, certainty)
-        hint = HINT if session.classes else NO_CLASSES
+        hint = HINT if session.classes else NO_NAMES
         self.hint.setText(hint if self._sources else "")
 
     def _status(self) -> str:

@@ -5,6 +5,9 @@ from AnyQt.QtWidgets import QMessageBox
 from Orange.widgets.utils.localization import pl
 
 from orangecontrib.imageanalytics.save_images import Saving
+from orangecontrib.imageanalytics.widgets.utils.standard_buttons import (
+    translate_buttons,
+)
 
 
 class ExistingFilesDialog(QMessageBox):
@@ -36,6 +39,7 @@ class ExistingFilesDialog(QMessageBox):
         rename = self.addButton("Rename", QMessageBox.AcceptRole)
         overwrite = self.addButton("Overwrite", QMessageBox.DestructiveRole)
         self.addButton(QMessageBox.Cancel)
+        translate_buttons(self)
         self.setDefaultButton(skip)
         self.setAttribute(Qt.WA_DeleteOnClose)
         self._answers = {skip: "skip", rename: "rename", overwrite: "overwrite"}

@@ -20,10 +20,11 @@ from orangecontrib.imageanalytics.save_images import FORMATS, find_format
 from orangecontrib.imageanalytics.widgets.utils.form_parts import setting_combo
 
 SIZE = "size"  # of one's own, rather than a network's
+KEEP, STRETCH, CROP = "keep", "stretch", "crop"
 FITS = (
-    ("Keep proportions", "keep"),
-    ("Stretch", "stretch"),
-    ("Crop to the middle", "crop"),
+    ("Keep proportions", KEEP),
+    ("Stretch", STRETCH),
+    ("Crop to the middle", CROP),
 )
 ASK = "ask"
 EXISTING = (
@@ -76,7 +77,12 @@ class FileOptions(QWidget):
             size = f"{owner.image_width}{TIMES}{owner.image_height}"
         else:
             size = find_network(owner.scale_to).name
-        return f"{size}, {self.fit_combo.currentText().lower()}"
+        fits = {
+            KEEP: "keep proportions",
+            STRETCH: "stretch",
+            CROP: "crop to the middle",
+        }
+        return f"{size}, {fits[owner.fit]}"
 
     def _add_format(self, form):
         formats = [(format.name, format.id) for format in FORMATS]

@@ -176,13 +176,18 @@ class SavingRunMixin(ConcurrentWidgetMixin):
         self.failures = saving.failures
         n_existed, n_failed = len(saving.skipped), len(saving.failures)
         if n_existed and self._hint is not None:
-            were = pl(n_existed, "file existed and was|files existed and were")
-            text = f"{n_existed:,} {were} left as {pl(n_existed, 'it is|they are')}."
+            text = (
+                f"{n_existed:,} "
+                f"{pl(n_existed, 'file existed and was|files existed and were')} "
+                f"left as {pl(n_existed, 'it is|they are')}."
+            )
             self.Warning.existed(f"{text} {self._hint}".rstrip())
         if n_failed:
-            were = pl(n_failed, "image was|images were")
             reasons = count_reasons(saving.failures)
-            self.Warning.not_saved(f"{n_failed:,} {were} not saved: {reasons}")
+            self.Warning.not_saved(
+                f"{n_failed:,} {pl(n_failed, 'image was|images were')} not saved: "
+                f"{reasons}"
+            )
         self.show_text(summary(saving))
 
     def on_exception(self, ex: Exception):
@@ -198,4 +203,6 @@ class SavingRunMixin(ConcurrentWidgetMixin):
 
     def show_failures(self):
         """Open the list of images that were not saved."""
-        SkippedDialog(self.failures, self, "Images Not Saved").show()
+        SkippedDialog(
+            self.failures, self, "Images Not Saved", "Images not saved"
+        ).show()

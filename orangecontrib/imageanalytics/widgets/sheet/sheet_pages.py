@@ -181,7 +181,7 @@ def _check_whole(file: QFile, path: str) -> None:
     with open(path, "rb") as written:
         written.seek(-min(1024, os.path.getsize(path)), os.SEEK_END)
         if b"%%EOF" not in written.read():
-            raise OSError("it could not be written to its end; is the disk full?")
+            raise OSError("it could not be written to its end; the disk may be full")
 
 
 class _Printing:

@@ -263,7 +263,7 @@ class TwinsRunMixin(ConcurrentWidgetMixin):
     def show_unreadable(self) -> None:
         """Open the list of images that cannot be read."""
         failures = list(self.twins.failures.items()) if self.twins else []
-        SkippedDialog(failures, self, "Images Not Read").show()
+        SkippedDialog(failures, self, "Images Not Read", "Images not read").show()
 
     def onDeleteWidget(self) -> None:
         """Stop the work."""

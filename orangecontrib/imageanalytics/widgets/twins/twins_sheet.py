@@ -36,7 +36,8 @@ def twin_labels(
 
     def labels(place: int) -> tuple[str, str, str]:
         row = int(rows[place])
-        return file_name(sources[row] or ""), size(twins, row), distance(twins, row)
+        name = file_name(sources[row] or "")
+        return name, size(twins, row), _distance_label(twins, row)
 
     return labels
 
@@ -48,11 +49,17 @@ def size(twins: Twins, row: int) -> str:
 
 
 def distance(twins: Twins, row: int) -> str:
-    """How far a twin is from the one that is kept."""
+    """How far a twin is from the one that is kept, or that it is this one."""
     if twins.kept[row]:
         return "kept"
     number = twins.distances[row]
-    return f"distance {number:.2f}" if np.isfinite(number) else ""
+    return f"{number:.2f}" if np.isfinite(number) else ""
+
+
+def _distance_label(twins: Twins, row: int) -> str:
+    """The same for a place where nothing else says what the number is."""
+    text = distance(twins, row)
+    return text if twins.kept[row] or not text else f"distance {text}"
 
 
 def headings(twins: Twins) -> list[str]:

@@ -17,6 +17,32 @@ from AnyQt.QtWidgets import (
     QStackedWidget,
     QWidget,
 )
+from Orange.widgets import gui
+from Orange.widgets.widget import OWWidget
+
+
+def auto_send(owner: OWWidget, setting: str) -> QWidget:
+    """
+    Add the button that sends what is selected, also automatically.
+
+    It is that of `Orange.widgets.gui.auto_send`, whose texts have no translation into
+    the languages that only this add-on has.
+
+    Parameters
+    ----------
+    owner : OWWidget
+        Has the deferred method ``commit``.
+    setting : str
+        Name of the setting that says whether it is sent automatically.
+
+    Returns
+    -------
+    QWidget
+        With the attributes ``button`` and ``checkbox``.
+    """
+    return gui.auto_commit(
+        owner.buttonsArea, owner, setting, "Send Selection", "Send Automatically"
+    )
 
 
 class FittingStack(QStackedWidget):

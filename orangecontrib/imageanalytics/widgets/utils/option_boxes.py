@@ -1,7 +1,7 @@
 """Boxes of options in which all fields begin below each other."""
 
 from AnyQt.QtCore import QEvent, QObject
-from AnyQt.QtWidgets import QFormLayout, QWidget
+from AnyQt.QtWidgets import QFormLayout, QScrollArea, QWidget
 from Orange.widgets import gui
 from Orange.widgets.widget import OWWidget
 
@@ -10,7 +10,8 @@ class AlignedForms(QObject):
     """
     Makes the labels of all forms in a control area as wide as the longest one.
 
-    So their fields begin below each other, in any language and font.
+    So their fields begin below each other, in any language and font. An area that
+    scrolls becomes as wide as its contents, also when they change.
 
     Parameters
     ----------
@@ -29,6 +30,8 @@ class AlignedForms(QObject):
         changes = kinds.Polish, kinds.Show, kinds.FontChange, kinds.StyleChange
         if event.type() in changes:
             self.align()
+        elif event.type() == kinds.LayoutRequest:
+            self._show_all()
         return super().eventFilter(watched, event)
 
     def align(self) -> None:
@@ -42,6 +45,18 @@ class AlignedForms(QObject):
         width = max((label.sizeHint().width() for label in labels), default=0)
         for label in labels:
             label.setMinimumWidth(width)
+
+    def _show_all(self) -> None:
+        """Make what the area scrolls in as wide as the area, so that nothing is cut.
+
+        Qt tells only what scrolls that the contents need more room, not its layout.
+        """
+        viewport = self._area.parentWidget()
+        scroll_area = viewport.parentWidget() if viewport is not None else None
+        if not isinstance(scroll_area, QScrollArea):
+            return
+        if self._area.sizeHint().width() > viewport.width():
+            scroll_area.updateGeometry()
 
 
 class OptionBoxes(AlignedForms):

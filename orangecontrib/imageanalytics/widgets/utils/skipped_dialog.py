@@ -14,6 +14,10 @@ from AnyQt.QtWidgets import (
 )
 from Orange.widgets.utils.itemmodels import PyTableModel
 
+from orangecontrib.imageanalytics.widgets.utils.standard_buttons import (
+    translate_buttons,
+)
+
 _LONGEST = 300  # characters of a data URL that are of use to anybody
 
 
@@ -27,6 +31,8 @@ class SkippedDialog(QDialog):
     parent : QWidget, optional
     title : str
         Of the window.
+    heading : str
+        Stands above the list, before the number of images.
     """
 
     def __init__(
@@ -34,6 +40,7 @@ class SkippedDialog(QDialog):
         skipped: list[tuple[str, str]],
         parent=None,
         title: str = "Skipped Images",
+        heading: str = "Skipped images",
     ):
         super().__init__(parent)
         self.setAttribute(Qt.WA_DeleteOnClose)
@@ -43,7 +50,7 @@ class SkippedDialog(QDialog):
         self.model = PyTableModel(rows, parent=self)
         self.model.setHorizontalHeaderLabels(["Image", "Reason"])
         layout = QVBoxLayout(self)
-        layout.addWidget(QLabel(f"{title.capitalize()}: {len(rows):,}"))
+        layout.addWidget(QLabel(f"{heading}: {len(rows):,}"))
         layout.addWidget(self._make_view())
         layout.addWidget(self._make_buttons())
 
@@ -69,6 +76,7 @@ class SkippedDialog(QDialog):
 
     def _make_buttons(self):
         buttons = QDialogButtonBox(QDialogButtonBox.Close, self)
+        translate_buttons(buttons)
         button = buttons.addButton("Copy", QDialogButtonBox.ActionRole)
         button.setAutoDefault(False)
         button.setToolTip("Copy the selected rows, or all of them, as text")
