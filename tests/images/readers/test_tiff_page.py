@@ -13,9 +13,7 @@ def test_packed_bits_declare_their_range(bits):
     try:
         content = tif(values, bitspersample=bits, compression="none")
     except NotImplementedError:
-        pytest.skip(
-            "imagecodecs before 2026.3 reads such files, but cannot write"
-        )
+        pytest.skip("imagecodecs before 2026.3 reads such files, but cannot write")
     assert np.abs(np.subtract(grey_row(content), [0, 63, 127, 127])).max() <= 1
 
 
