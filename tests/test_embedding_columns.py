@@ -356,7 +356,7 @@ def test_without_the_weights_while_none_are_needed(
     monkeypatch.setattr(PackagedWeights, "available", lambda self: False)
     np.testing.assert_array_equal(new[:4].transform(domain).X, expected.X)
     assert len(new[:0].transform(domain)) == 0
-    with pytest.raises(DomainTransformationError, match="weight file .* is missing"):
+    with pytest.raises(DomainTransformationError, match=r"weight file .* is missing"):
         new.transform(domain)
 
 
