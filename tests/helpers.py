@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import io
+import re
 import sys
 import threading
 import time
@@ -33,6 +34,16 @@ def read_toml(path) -> dict:
         import tomli as tomllib
     with open(path, "rb") as file:
         return tomllib.load(file)
+
+
+def modules_of_windows(names) -> set[str]:
+    """Modules of Qt with which there may be windows.
+
+    None for PyQt5, where Orange itself and AnyQt import them.
+    """
+    if "PyQt5" in names:
+        return set()
+    return {name for name in names if re.search(r"\.Qt(Gui|Widgets)$", name)}
 
 
 def wait_until(condition):
@@ -178,7 +189,7 @@ def make_harmful_file(path, folder) -> str:
     ).eval()
     batch = (torch.zeros(2, 3, 40, 40),)
     shapes = ({0: torch.export.Dim("images")},)
-    program = torch.export.export(network, batch, dynamic_shapes=shapes)
+    program = torch.export.export(network, batch, dynamic_shapes=shapes, strict=False)
     stream, samples = io.BytesIO(), io.BytesIO()
     torch.export.save(program, stream)
     torch.save((batch, _Harm(folder)), samples)

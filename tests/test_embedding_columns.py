@@ -356,7 +356,7 @@ def test_without_the_weights_while_none_are_needed(
     monkeypatch.setattr(PackagedWeights, "available", lambda self: False)
     np.testing.assert_array_equal(new[:4].transform(domain).X, expected.X)
     assert len(new[:0].transform(domain)) == 0
-    with pytest.raises(DomainTransformationError, match="not on this computer"):
+    with pytest.raises(DomainTransformationError, match=r"weight file .* is missing"):
         new.transform(domain)
 
 
@@ -497,7 +497,7 @@ def test_pickles_are_small_and_hold_no_weights(old, fresh_cache):
 
 
 def test_a_pickle_opens_in_a_process_of_its_own(old, new, fresh_cache, tmp_path):
-    """Without torch until something is embedded, without a GPU."""
+    """Without torch, which this network does not need on the CPU."""
     model = MajorityLearner()(embed(old))
     pickled = tmp_path / "model.pkcls"
     pickled.write_bytes(pickle.dumps((model.domain, new)))
@@ -508,7 +508,7 @@ def test_a_pickle_opens_in_a_process_of_its_own(old, new, fresh_cache, tmp_path)
         assert domain["n0"].compute_value is not None
         assert "torch" not in sys.modules
         table = new.transform(domain)
-        assert "torch" in sys.modules
+        assert "torch" not in sys.modules
         print(repr(float(table.X.sum())))
     """
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
@@ -713,7 +713,8 @@ def test_vectors_are_copied_once():
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 1.1 * embedded.X.nbytes
+    # Another copy would be at least half as large.
+    assert peak < 1.2 * embedded.X.nbytes
     np.testing.assert_array_equal(embedded.X, vectors[rows[rows >= 0]])
     assert len(skipped) == (rows < 0).sum() > 0
 

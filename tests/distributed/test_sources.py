@@ -128,7 +128,8 @@ def test_nothing_in_s3(s3_server):
         sources(Listing("s3://nowhere/*.jpg"))
     with pytest.raises(ListingError, match="No files match"):
         sources(Listing("s3://photos/*.jpg"))
-    with pytest.raises(ListingError, match="no images in s3://photos"):
+    # Older versions of s3fs do not find buckets in which nothing is.
+    with pytest.raises(ListingError, match=r"no images in s3://photos|s3://photos: "):
         sources(Listing("s3://photos"))
 
 

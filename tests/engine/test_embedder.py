@@ -130,7 +130,10 @@ def test_failures_are_filled_on_the_way(runners):
         Embedder(SPEC)(
             [str(number) for number in range(2000)], callback, None, failures
         )
-    assert failures["9"] == "9 is not an image"
+    # Which are there depends on which thread was faster.
+    assert failures
+    for source, reason in failures.items():
+        assert reason == f"{source} is not an image"
 
 
 def test_stopped_before_anything_is_chosen(runners):

@@ -428,7 +428,7 @@ class TestFromFile(FromFile):
         large = QApplication.font()
         # Qt 5 has another screen where there is none.
         screen = QApplication.primaryScreen().availableGeometry()
-        large.setPointSize(screen.height() // 17)
+        large.setPointSize(screen.height() // 20)
         QApplication.setFont(large)
         try:
             dialog = self.open(make_network_file(self.tmp / "cells.pt"))

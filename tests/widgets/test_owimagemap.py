@@ -216,7 +216,7 @@ class TestData(ImageMapTest):
         self.send(self.data())
         self.widget.resize(900, 600)
         self.widget.show()
-        self.process_events(lambda: graph.view_box.width() > 250, PATIENCE)
+        self.process_events(lambda: graph.view_box.width() > 200, PATIENCE)
         shown = graph.view_box.targetRange()
         places = graph.images.places
         home = places.home()

@@ -123,7 +123,8 @@ def members(
     stream = _Stream(file)
     try:
         with tarfile.open(fileobj=stream, mode="r:", encoding="utf-8") as tar:
-            while (header := tar.next()) is not None:
+            # In an empty file, older versions of Python would look before its start.
+            while tar.offset and (header := tar.next()) is not None:
                 tar.members.clear()  # or there would soon be millions of them
                 if header.isreg() and not header.issparse():
                     yield _member(stream, header, wanted)

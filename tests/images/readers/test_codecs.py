@@ -62,7 +62,10 @@ def test_rare_bmp():
     pixels_ = struct.pack("<2H", 0x0F00, 0x000F)
     start = 14 + len(head)
     content = struct.pack("<2sIHHI", b"BM", start + 4, 0, 0, start) + head + pixels_
-    assert first_row(content) == [(255, 0, 0), (0, 0, 255)]
+    if imagecodecs.__version__ < "2026.3":  # such as the last for Python 3.10
+        assert reason(content) == "BMP of a kind that is not read"
+    else:
+        assert first_row(content) == [(255, 0, 0), (0, 0, 255)]
 
 
 @pytest.mark.parametrize("start", [b"\xff\x0a", b"II\xbc\x01", b"#?RADIANCE\n"])

@@ -10,7 +10,10 @@ from tiff_files import COLOURS, GREYS, likeness, tif
 def test_packed_bits_declare_their_range(bits):
     top = 2**bits - 1
     values = np.array([[0, top // 4, top // 2, top // 2]], np.uint16)
-    content = tif(values, bitspersample=bits, compression="none")
+    try:
+        content = tif(values, bitspersample=bits, compression="none")
+    except NotImplementedError:
+        pytest.skip("imagecodecs before 2026.3 reads such files, but cannot write")
     assert np.abs(np.subtract(grey_row(content), [0, 63, 127, 127])).max() <= 1
 
 

@@ -102,6 +102,20 @@ def test_arguments_of_the_architecture(tmp_path):
         torch.testing.assert_close(features, model(images), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [96, [96, 96]])
+def test_size_that_only_an_argument_tells(folder, size):
+    """As in folders that older versions of timm have written."""
+    old = {"input_size": [3, 224, 224], "mean": [0.5] * 3, "std": [0.5] * 3}
+    change(folder, model_args={"img_size": size}, pretrained_cfg=old)
+    assert find(str(folder)).input_size == 96
+
+
+@pytest.mark.parametrize("size", ["large", [96], [96, 64], 0.5])
+def test_size_that_is_none(folder, size):
+    change(folder, model_args={"img_size": size})
+    assert refusal(folder)
+
+
 def test_fingerprint(saved, folder):
     before = find(str(saved[1])).fingerprint
     assert find(str(folder)).fingerprint == before

@@ -82,14 +82,23 @@ def find(path: str, folder: str, given, values: dict, where: str):
     named = {"architecture": timm_networks.PREFIX + config["architecture"]}
     classes = _find_classes(config, details, file)
     check_values(named | {"classes": classes}, file)
+    arguments = _read_arguments(config.get("model_args", {}), file)
     return known_architecture.find_timm(
         FileWeights(path),
         {"classes": classes} | values | named,
         given,
         where or file,
-        {key: details[key] for key in CONFIG_KEYS if key in details},
-        _read_arguments(config.get("model_args", {}), file),
+        _about_images(details, dict(arguments).get("img_size")),
+        arguments,
     )
+
+
+def _about_images(details: Mapping, size) -> dict:
+    """What is known about images; older versions of timm do not update `details`."""
+    known = {key: details[key] for key in CONFIG_KEYS if key in details}
+    if isinstance(size, int | float):
+        size = (size, size)
+    return known if size is None else known | {"input_size": (3, *size)}
 
 
 def _find_classes(config, details, file) -> int | list[str]:
