@@ -317,6 +317,20 @@ def built(tmp_path_factory):
     return folder
 
 
+def run_built(built, code, *arguments):
+    """The lines that a Python prints which has the built package."""
+    environment = {**os.environ, "PYTHONPATH": str(built), "PYTHONUTF8": "1"}
+    shown = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=environment,
+        cwd=built,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("name", "names", "few", "many"),
     [
@@ -345,18 +359,69 @@ def test_language_is_that_of_orange(built, tmp_path, name, names, few, many):
     with open(OLD_WORKFLOW, encoding="utf-8") as file:  # from before there were ids
         text = re.sub(r' \w+_channel_id="\w+"', "", file.read())
     workflow.write_text(text, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(built), "PYTHONUTF8": "1"}
-    shown = subprocess.run(
-        [sys.executable, "-c", SHOW, str(tmp_path), name, str(workflow)],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert shown.returncode == 0, shown.stderr
-    path, helped, choice, *lines, n_links = shown.stdout.splitlines()[-7:]
+    shown = run_built(built, SHOW, tmp_path, name, workflow)
+    path, helped, choice, *lines, n_links = shown[-7:]
     assert path.startswith(str(built))
     assert len({*helped.split()}) == 1  # F1 leads to the page of each widget
     assert {*choice.split()} == {"English", "Slovenščina", "Deutsch"}
     assert lines == [names, few, many]
     assert int(n_links) == text.count("<link ") == 4
+
+
+WITHOUT_QT = """
+import importlib, sys
+
+class NoQt:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in {"PyQt5", "PyQt6", "PySide2", "PySide6"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NoQt)
+package = "orangecontrib.imageanalytics"
+for name in ("__main__", "import_images", "image_embedder", "save_images", "twins"):
+    importlib.import_module(f"{package}.{name}")
+heavy = {"torch", "orangewidget", "Orange.widgets", "httpx", "pillow_heif"}
+print(*heavy & set(sys.modules))
+from orangecontrib.imageanalytics.i18n.translator import _tr
+print(_tr.m[0])
+data, _ = sys.modules[f"{package}.import_images"].ImportImages()(sys.argv[1])
+with sys.modules[f"{package}.image_embedder"].ImageEmbedder(device="cpu") as embedder:
+    embedded, skipped, n_skipped = embedder(data[:2], col="image")
+print(len(embedded), n_skipped)
+"""
+
+
+def test_scripts_need_no_qt(built):
+    """As on a cluster; importing what they need is as quick as from the source."""
+    photos = built / "orangecontrib" / "imageanalytics" / "tutorials" / "new-photos"
+    assert run_built(built, WITHOUT_QT, photos)[-3:] == ["", "English", "2 0"]
+
+
+UNKNOWN = """
+import importlib, os, sys
+from AnyQt.QtCore import QSettings
+
+def language(folder):
+    QSettings.setPath(QSettings.IniFormat, QSettings.UserScope, folder)
+    from orangecontrib.imageanalytics.i18n import translator
+    return importlib.reload(translator)._tr.m[0]
+
+def written(name, content):
+    folder = os.path.join(sys.argv[1], name, "biolab.si")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "Orange.ini"), "wb") as file:
+        file.write(content)
+    return os.path.dirname(folder)
+
+print(language(written("known", b"[application]\\nlanguage=Deutsch")))
+print(language(written("unknown", b"[application]\\nlanguage=Klingon")))
+print(language(written("none", b"")))
+print(language(written("damaged", bytes(range(256)) * 9)))
+folder = os.path.join(sys.argv[1], "unreadable")
+os.makedirs(os.path.join(folder, "biolab.si", "Orange.ini"))
+print(language(folder))
+"""
+
+
+def test_english_where_the_language_is_unknown(built, tmp_path):
+    assert run_built(built, UNKNOWN, tmp_path) == ["Deutsch", *["English"] * 4]

@@ -1,6 +1,6 @@
 """The package as users get it: installed, and started by Python and by Orange.
 
-`make test-classroom` runs these tests with the wheel in place of the source.
+`make test-lowest` runs these tests with the wheel in place of the source.
 """
 
 import os

@@ -168,6 +168,30 @@ class TestData(ImageMapTest):
         self.send(None)
         assert not self.widget.Information.no_projection.is_shown()
 
+    def test_columns_of_vectors_are_no_axes(self):
+        """Orange's lists leave them out, since Image Embedding hides them."""
+        data = self.data()
+        self.send(data)
+        for name, variable in (
+            ("attr_x", "n1"),
+            ("attr_y", "n2"),
+            ("attr_color", "n0"),
+        ):
+            simulate.combobox_activate_item(
+                getattr(self.widget.controls, name), variable
+            )
+        hidden = [
+            variable.renamed(variable.name) for variable in data.domain.attributes
+        ]
+        for variable in hidden:
+            variable.attributes["hidden"] = True
+        domain = Domain(hidden, data.domain.class_var, data.domain.metas)
+        self.send(Table.from_numpy(domain, data.X, data.Y, data.metas))
+        assert [axis.name for axis in self.widget.axes] == ["t-SNE-x", "t-SNE-y"]
+        image = data.domain["image"]
+        self.send(data.transform(Domain(hidden, None, [image])))
+        assert self.widget.Error.no_numbers.is_shown()
+
     def test_nothing_yet(self):
         assert "t-SNE" in self.widget.view.message()
         self.send(self.data())

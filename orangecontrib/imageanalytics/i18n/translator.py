@@ -1,6 +1,6 @@
-"""What all modules of the built package look their texts up in.
+"""The table in which the modules of the built package look up their texts.
 
-There is one table for all modules, where Orange reads its own for each module.
+All modules share one table; those of Orange read a table each.
 """
 
 from orangecanvas.localization import Translator, pl

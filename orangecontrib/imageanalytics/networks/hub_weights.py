@@ -10,7 +10,7 @@ import contextlib
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orangecontrib.imageanalytics.errors import ModelError
 from orangecontrib.imageanalytics.i18n import pl
@@ -112,7 +112,8 @@ class HubWeights:
     network: str
     files: tuple[str, ...] = FILES
     others: tuple[HubFile, ...] = ()
-    download_megabytes: float = math.nan
+    # In Python 3.13, classes with nan are not equal to themselves.
+    download_megabytes: float = field(default=math.nan, compare=False)
     install: str = INSTALL
 
     @property

@@ -2,6 +2,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from image_files import blotches, first_row, pixels, reason
+from packaging.version import Version
 
 from orangecontrib.imageanalytics.images.decode import (
     Header,
@@ -62,7 +63,8 @@ def test_rare_bmp():
     pixels_ = struct.pack("<2H", 0x0F00, 0x000F)
     start = 14 + len(head)
     content = struct.pack("<2sIHHI", b"BM", start + 4, 0, 0, start) + head + pixels_
-    if imagecodecs.__version__ < "2026.3":  # such as the last for Python 3.10
+    # Such as the last for Python 3.10.
+    if Version(imagecodecs.__version__) < Version("2026.3"):
         assert reason(content) == "BMP of a kind that is not read"
     else:
         assert first_row(content) == [(255, 0, 0), (0, 0, 255)]

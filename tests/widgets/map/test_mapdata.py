@@ -79,8 +79,10 @@ def test_subset(table):
 
 def test_numeric_columns():
     kind, time = DiscreteVariable("kind", values=["a"]), TimeVariable("time")
-    domain = Domain([kind, X], [Y], [IMAGE, time])
+    hidden = ContinuousVariable("n0")
+    hidden.attributes["hidden"] = True
+    domain = Domain([kind, X, hidden], [Y], [IMAGE, time])
     data = Table.from_numpy(
-        domain, np.zeros((1, 2)), np.zeros((1, 1)), np.array([["", 0]], dtype=object)
+        domain, np.zeros((1, 3)), np.zeros((1, 1)), np.array([["", 0]], dtype=object)
     )
     assert numeric_columns(data) == [X, Y, time]

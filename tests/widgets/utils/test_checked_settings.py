@@ -3,7 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
-from Orange.data import Domain, StringVariable, Variable
+from Orange.data import ContinuousVariable, Domain, StringVariable, Variable
 from Orange.widgets.settings import ContextSetting, Setting
 from Orange.widgets.widget import OWWidget
 from orangewidget.settings import VERSION_KEY
@@ -150,6 +150,19 @@ class TestSettings(GuiTest):
             assert (
                 again.column is None or again.column in domain.variables + domain.metas
             )
+
+    def test_hidden_columns(self):
+        """Lists of columns leave them out, so a context must not choose them."""
+        visible, hidden = ContinuousVariable("n0"), ContinuousVariable("n0")
+        hidden.attributes["hidden"] = True
+        widget = self.open(ContextWidget)
+        widget.openContext(Domain([visible]))
+        widget.column = visible
+        stored = widget.settingsHandler.pack_data(widget)
+        for variable, chosen in ((visible, visible), (hidden, None)):
+            again = ContextWidget.__new__(ContextWidget, stored_settings=stored)
+            again.openContext(Domain([variable]))
+            assert again.column == chosen
 
 
 @pytest.mark.parametrize("value", [None, "x", []])

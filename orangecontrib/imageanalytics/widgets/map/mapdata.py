@@ -2,6 +2,7 @@
 
 import numpy as np
 from Orange.data import ContinuousVariable, Table, Variable
+from Orange.data.domain import filter_visible
 
 from orangecontrib.imageanalytics.images.sources import column_sources
 from orangecontrib.imageanalytics.widgets.map.projections import projections
@@ -12,10 +13,13 @@ MAX_NUMBER = 1e100
 
 
 def numeric_columns(data: Table) -> list[ContinuousVariable]:
-    """The columns that may say where images are."""
+    """The columns that may say where images are, as Orange's lists have them.
+
+    These leave out hidden columns, such as those of vectors.
+    """
     domain = data.domain
     columns = (*domain.attributes, *domain.class_vars, *domain.metas)
-    return [column for column in columns if column.is_continuous]
+    return [column for column in filter_visible(columns) if column.is_continuous]
 
 
 class MapData:

@@ -149,10 +149,10 @@ class CheckedContexts(CheckedSettings):
             return ContextHandler.NO_MATCH
 
     def decode_setting(self, setting: Setting, value, *args):
-        """As in Orange; the default for what is not valid."""
+        """As in Orange; the default for what is not valid, or is in no list."""
         with suppress(Exception):
             decoded = super().decode_setting(setting, value, *args)
-            if is_valid(setting, decoded):
+            if is_valid(setting, decoded) and not _is_hidden(decoded):
                 return decoded
         log.info("%s: no valid setting %s: %r", self.widget_class, setting.name, value)
         return copy.copy(setting.declared)
@@ -175,6 +175,13 @@ def is_valid(setting: Setting, value) -> bool:
         if setting.kind is None or _is_of(value, setting.kind):
             return valid is None or bool(valid(value))
     return False
+
+
+def _is_hidden(value) -> bool:
+    """Whether it is a number that lists of columns leave out, as those of vectors."""
+    if not isinstance(value, Variable):
+        return False
+    return value.is_continuous and bool(value.attributes.get("hidden"))
 
 
 def _as_dict(data) -> dict | None:
