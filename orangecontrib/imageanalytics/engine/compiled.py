@@ -137,7 +137,8 @@ def find_compiled(spec: EmbeddingSpec) -> Compiled | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        log.warning("The compiled network %s is made anew: %s", path, error)
+        name = spec.network.name
+        log.warning("The compiled network of %s is made anew: %s", name, error)
         return None
 
 
