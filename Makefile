@@ -72,3 +72,8 @@ test-classroom: package
 	$(UV) pip install --python build/classroom pytest pytest-xdist
 	$(call TEST_WHEEL,build/classroom) ../sdist/tests/without_torch \
 	    ../sdist/tests/widgets/test_installed.py ../sdist/tests/widgets/test_tutorials.py
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --editable '.[dev]'
+	touch $@
