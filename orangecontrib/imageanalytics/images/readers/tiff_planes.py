@@ -89,6 +89,8 @@ class Planes:
     def _page_array(self, place, channel: int | None) -> np.ndarray:
         check_size(*self._axes.size, "TIFF")
         array, axes = self._stored(place, channel or 0)
+        if not array.size:  # as tifffile reads a page of no data type
+            raise ValueError(array.shape)
         at = self._axes.coordinates(place, channel or 0)
         for axis in set(axes) - set("YXS"):
             array = array.take(at.get(axis, 0), axis=axes.index(axis))
