@@ -9,6 +9,7 @@ from Orange.data import ContinuousVariable, DiscreteVariable, Table
 from Orange.data.util import get_unique_names
 
 from orangecontrib.imageanalytics.explain.heat_maps import HeatMap
+from orangecontrib.imageanalytics.meta_columns import add_metas
 
 ACTIVATION, OCCLUSION = "activation", "occlusion"
 METHODS = ("auto", ACTIVATION, OCCLUSION)
@@ -84,6 +85,4 @@ def explained_table(
     variables = [ContinuousVariable(name, number_of_decimals=3) for name in names]
     if classes:
         variables[0] = DiscreteVariable(names[0], classes)
-    for variable, column in zip(variables, columns.T, strict=True):
-        table = table.add_column(variable, column, to_metas=True)
-    return table
+    return add_metas(table, variables, columns.T)

@@ -9,6 +9,7 @@ from Orange.data.util import get_unique_names
 from orangecontrib.imageanalytics.labels.csv_files import PERSON, PROPOSED
 from orangecontrib.imageanalytics.labels.quick_model import Proposals
 from orangecontrib.imageanalytics.labels.session import NO_CLASS, LabelSession
+from orangecontrib.imageanalytics.meta_columns import add_metas
 
 #: By whom a class is, as the column ``by`` has it.
 BY = (PERSON, PROPOSED)
@@ -75,9 +76,11 @@ def all_table(
         column[rows] = own
     table = _with_class(data, variable, whole[0])
     names = get_unique_names(table.domain, ["by", "certainty"], equal_numbers=False)
-    table = table.add_column(DiscreteVariable(names[0], BY), whole[1], to_metas=True)
-    variable = ContinuousVariable(names[1], number_of_decimals=2)
-    return table.add_column(variable, whole[2], to_metas=True)
+    metas = (
+        DiscreteVariable(names[0], BY),
+        ContinuousVariable(names[1], number_of_decimals=2),
+    )
+    return add_metas(table, metas, whole[1:])
 
 
 def shown_classes(

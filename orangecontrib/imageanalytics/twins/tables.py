@@ -6,6 +6,7 @@ import numpy as np
 from Orange.data import DiscreteVariable, Table
 from Orange.data.util import get_unique_names
 
+from orangecontrib.imageanalytics.meta_columns import add_metas
 from orangecontrib.imageanalytics.twins.finding import Twins
 from orangecontrib.imageanalytics.twins.folds import twin_folds
 
@@ -39,10 +40,11 @@ def with_groups(table: Table, twins: Twins, n_folds: int = DEFAULT_FOLDS) -> Tab
     groups = np.where(twins.groups > 0, twins.groups - 1.0, np.nan)
     names = get_unique_names(table.domain, [FOLD_NAME, GROUP_NAME], equal_numbers=False)
     counts = int(folds.max(initial=-1)) + 1, twins.n_groups
-    for name, count, values in zip(names, counts, (folds, groups), strict=True):
-        variable = DiscreteVariable(name, [str(n) for n in range(1, count + 1)])
-        table = table.add_column(variable, values.astype(float), to_metas=True)
-    return table
+    variables = [
+        DiscreteVariable(name, [str(n) for n in range(1, count + 1)])
+        for name, count in zip(names, counts, strict=True)
+    ]
+    return add_metas(table, variables, (folds, groups))
 
 
 def without_twins(table: Table, twins: Twins) -> Table:
